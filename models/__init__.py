@@ -1,0 +1,1 @@
+"""The container side of phasehub: one ``job.json`` in, one folder of results out."""

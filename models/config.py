@@ -1,0 +1,376 @@
+"""The parameters of one experiment, as frozen values.
+
+Every leaf of these models is a *knob*: the runner plans it, the live objects must show it again in
+``effective_config.json``, and the runner compares the two. A knob that means nothing for the chosen
+architecture is therefore refused, not ignored: such knobs are ``None`` unless they apply.
+
+This module imports neither torch nor numpy, because the runner validates manifests with it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Table(BaseModel):
+    """A table of the manifest: strict, frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+# --- dataset -------------------------------------------------------------------------------------
+
+
+def _default_defocus(table: dict[str, Any]) -> float | None:
+    """Curvature of the defocused probe that keeps its phase at the rim about the same at any N."""
+    if table.get("probe") != "defocused_disk":
+        return None
+    side = table.get("patch_size", 64)
+    return 0.3 if side == 32 else 0.1 * (64 / side) ** 2
+
+
+class Dataset(Table):
+    """The simulated ``grid_lines`` dataset: objects, scan, probe and photon noise."""
+
+    kind: Literal["grid_lines"] = Field("grid_lines", description="Which simulation.")
+    object_size: PositiveInt = Field(392, description="Side of the cropped object, px.")
+    patch_size: Annotated[int, Field(ge=8)] = Field(64, description="Side N of a patch, px; even.")
+    gridsize: Literal[1] = Field(1, description="Side of the group of patches in one sample.")
+    train_stride: PositiveInt = Field(4, description="Scan step of the training objects, px.")
+    test_stride: PositiveInt = Field(
+        10, description="Scan step of the test objects, px; even, and the side of a stitched tile."
+    )
+    num_train_objects: PositiveInt = Field(1, description="Objects in the training split.")
+    num_test_objects: PositiveInt = Field(1, description="Objects in the test split.")
+    train_object_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        1, description="Seed of the legacy generator that draws the training objects."
+    )
+    test_object_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        2, description="Seed of the legacy generator that draws the test objects."
+    )
+    photons: PositiveFloat = Field(1e9, description="Mean number of photons per pattern.")
+    set_phi: bool = Field(True, description="Whether the object has a phase; false makes it 0.")
+    probe: Literal["defocused_disk", "ideal_disk"] = Field(
+        "defocused_disk", description="Illumination; the ideal disk leaves a twin ambiguity."
+    )
+    probe_defocus: float | None = Field(
+        default_factory=_default_defocus,
+        description="Quadratic phase q of the defocused disk, rad/px²; depends on patch_size.",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.patch_size % 2:
+            raise ValueError(f"patch_size {self.patch_size} is odd; give an even number of pixels")
+        if self.test_stride % 2 or self.test_stride > self.patch_size:
+            raise ValueError(
+                f"test_stride {self.test_stride} must be even and at most patch_size "
+                f"{self.patch_size}: it is the side of a stitched tile"
+            )
+        if self.patch_size > self.object_size:
+            raise ValueError(
+                f"patch_size {self.patch_size} does not fit object_size {self.object_size}"
+            )
+        if (self.probe_defocus is None) == (self.probe == "defocused_disk"):
+            raise ValueError(
+                "probe_defocus belongs to probe 'defocused_disk' and to no other; "
+                + ("give it" if self.probe == "defocused_disk" else "remove it")
+            )
+        return self
+
+    def patches_per_object(self, stride: int) -> int:
+        """Number of N×N windows of one object at a scan step of ``stride`` px."""
+        return ((self.object_size - self.patch_size) // stride + 1) ** 2
+
+
+# --- model ---------------------------------------------------------------------------------------
+
+
+def _stable(table: dict[str, Any]) -> bool:
+    return table.get("architecture") == "stable_hybrid"
+
+
+def _default_block(table: dict[str, Any]) -> str | None:
+    return "layerscale" if _stable(table) else None
+
+
+def _default_layerscale(table: dict[str, Any]) -> float | None:
+    return 1e-3 if table.get("stable_block") == "layerscale" else None
+
+
+class Model(Table):
+    """The generator network."""
+
+    architecture: Literal["hybrid", "stable_hybrid"] = Field(
+        "hybrid", description="Which generator."
+    )
+    hidden_channels: PositiveInt = Field(32, description="Width h behind the lifter.")
+    max_hidden_channels: PositiveInt | None = Field(
+        None, description="Cap on the width of any level; none by default."
+    )
+    modes: Annotated[int, Field(ge=2)] = Field(12, description="Fourier modes M kept per axis.")
+    corners: Literal[1, 2] = Field(
+        1, description="1 keeps non-negative row frequencies only, 2 keeps both signs."
+    )
+    fno_blocks: PositiveInt = Field(4, description="Number n of Fourier blocks, bottleneck included.")
+    max_levels: PositiveInt | None = Field(
+        None, description="Most halvings of the side; further blocks stay at the bottom resolution."
+    )
+    stable_block: Literal["layerscale", "zero_gamma"] | None = Field(
+        default_factory=_default_block,
+        description="How the block of stable_hybrid starts as (nearly) the identity: v2 or v1.",
+    )
+    layerscale_init: PositiveFloat | None = Field(
+        default_factory=_default_layerscale, description="Initial λ of the LayerScale block."
+    )
+    decoder_norm: Literal["none", "instance"] = Field(
+        "none", description="Normalisation before each decoder activation."
+    )
+    output_mode: Literal["real_imag", "amp_phase", "amp_phase_logits"] = Field(
+        "real_imag", description="How the head's channels become a complex patch."
+    )
+    input_transform: Literal["none", "sqrt", "log1p", "instance_norm"] = Field(
+        "none", description="What is done to the measured amplitude before the lifter."
+    )
+
+    @model_validator(mode="after")
+    def _applicable(self) -> Self:
+        if (self.stable_block is None) == (self.architecture == "stable_hybrid"):
+            raise ValueError(
+                f"stable_block belongs to architecture 'stable_hybrid', not to "
+                f"'{self.architecture}'; remove it"
+                if self.stable_block
+                else "stable_block must be given for architecture 'stable_hybrid'"
+            )
+        if (self.layerscale_init is None) == (self.stable_block == "layerscale"):
+            raise ValueError(
+                "layerscale_init belongs to stable_block 'layerscale' and to no other; "
+                + ("give it" if self.stable_block == "layerscale" else "remove it")
+            )
+        return self
+
+    @property
+    def num_halvings(self) -> int:
+        """Times that the encoder halves the side of its feature maps."""
+        wanted = self.fno_blocks - 1
+        return wanted if self.max_levels is None else min(wanted, self.max_levels)
+
+
+def largest_fno_blocks(patch_size: int) -> int:
+    """Most blocks that fit without ``max_levels``.
+
+    Each halving needs an even side, and the bottom must keep a side of at least 2 px, because an
+    instance norm over a single pixel has no variance to divide by.
+    """
+    blocks, side = 1, patch_size
+    while side % 2 == 0 and side >= 4:
+        side //= 2
+        blocks += 1
+    return blocks
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+class Adam(Table):
+    kind: Literal["adam"] = "adam"
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class AdamW(Table):
+    kind: Literal["adamw"] = "adamw"
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+
+
+class Sgd(Table):
+    """Stochastic gradient descent; Nesterov's form whenever there is momentum."""
+
+    kind: Literal["sgd"] = "sgd"
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="kind")]
+
+
+class Constant(Table):
+    kind: Literal["constant"] = "constant"
+
+
+class WarmupCosine(Table):
+    """Linear warm-up from a tenth of the rate, then a half cosine down to ``min_ratio`` of it."""
+
+    kind: Literal["warmup_cosine"] = "warmup_cosine"
+    warmup_epochs: Annotated[int, Field(ge=0)] = 5
+    min_ratio: Fraction = 0.05
+
+
+Scheduler = Annotated[Constant | WarmupCosine, Field(discriminator="kind")]
+
+
+class NoClip(Table):
+    kind: Literal["none"] = "none"
+
+
+class NormClip(Table):
+    """Scale the whole gradient so that its global L2 norm is at most ``max_norm``."""
+
+    kind: Literal["norm"] = "norm"
+    max_norm: PositiveFloat = 1.0
+
+
+Clip = Annotated[NoClip | NormClip, Field(discriminator="kind")]
+
+
+class Train(Table):
+    """How the network is fitted."""
+
+    epochs: PositiveInt = Field(20, description="Passes over the training patches.")
+    batch_size: PositiveInt = Field(16, description="Patches per optimisation step.")
+    inference_batch_size: PositiveInt = Field(8, description="Patches per evaluation step.")
+    learning_rate: PositiveFloat = Field(1e-3, description="Base learning rate.")
+    optimizer: Optimizer = Field(default_factory=Adam, description="Update rule.")
+    scheduler: Scheduler = Field(default_factory=Constant, description="Learning rate by epoch.")
+    clip: Clip = Field(default_factory=NoClip, description="Gradient clipping.")
+    loss: Literal["mae", "poisson"] = Field("mae", description="Loss in the detector plane.")
+    physics_gain: PositiveFloat = Field(
+        17.4, description="Constant gain g of the forward model."
+    )
+    validation: Literal["held_out", "test"] = Field(
+        "held_out",
+        description="Validate on patches held out of the training scan, or on the test split.",
+    )
+    validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        default_factory=lambda table: 0.05 if table.get("validation") == "held_out" else None,
+        description="Share of the training scan that is held out.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if isinstance(self.scheduler, WarmupCosine):
+            if self.scheduler.warmup_epochs >= self.epochs:
+                raise ValueError(
+                    f"scheduler.warmup_epochs {self.scheduler.warmup_epochs} leaves nothing of "
+                    f"epochs {self.epochs} for the cosine; use at most {self.epochs - 1}"
+                )
+        if (self.validation_fraction is None) == (self.validation == "held_out"):
+            raise ValueError(
+                "validation_fraction belongs to validation 'held_out' and to no other; "
+                + ("give it" if self.validation == "held_out" else "remove it")
+            )
+        return self
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate that the declared schedule uses during ``epoch`` (counted from 0).
+
+        ``warmup_cosine`` over W warm-up epochs of E: lr·(0.1 + 0.9·e/W) for e < W, then
+        lr·[m + (1 − m)·(1 + cos(π·(e − W)/(E − W)))/2] with m = ``min_ratio``.
+        """
+        scheduler = self.scheduler
+        if isinstance(scheduler, Constant):
+            return self.learning_rate
+        warmup, floor = scheduler.warmup_epochs, scheduler.min_ratio
+        if epoch < warmup:
+            return self.learning_rate * (0.1 + 0.9 * epoch / warmup)
+        progress = (epoch - warmup) / (self.epochs - warmup)
+        return self.learning_rate * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
+
+
+class Diagnostics(Table):
+    """What an arm records about itself beside its results."""
+
+    grad_norm_every: PositiveInt = Field(
+        1, description="Steps between two entries of the gradient-norm trace."
+    )
+    activations: bool = Field(False, description="Whether to write an activation report.")
+    activation_report: (
+        Annotated[str, Field(pattern=r"^activation_report[A-Za-z0-9_-]*\.json$")] | None
+    ) = Field(
+        default_factory=lambda table: (
+            "activation_report.json" if table.get("activations") else None
+        ),
+        description="File name of the activation report.",
+    )
+
+    @model_validator(mode="after")
+    def _applicable(self) -> Self:
+        if (self.activation_report is None) == self.activations:
+            raise ValueError(
+                "activation_report names the file of 'activations = true'; "
+                + ("give it" if self.activations else "remove it")
+            )
+        return self
+
+
+class Parameters(Table):
+    """Everything that decides what one arm computes, apart from its seed."""
+
+    dataset: Dataset = Field(default_factory=Dataset)
+    model: Model = Field(default_factory=Model)
+    train: Train = Field(default_factory=Train)
+    diagnostics: Diagnostics = Field(default_factory=Diagnostics)
+
+    @model_validator(mode="after")
+    def _shape_exists(self) -> Self:
+        side, halvings = self.dataset.patch_size, self.model.num_halvings
+        largest = largest_fno_blocks(side)
+        if halvings > largest - 1:
+            raise ValueError(
+                f"model.fno_blocks {self.model.fno_blocks} cannot fit patch_size {side}: at most "
+                f"{largest} blocks fit; lower it, or set model.max_levels to at most {largest - 1}"
+            )
+        bottom = side >> halvings
+        if self.model.modes // 2 < 1 or bottom < 2:
+            raise ValueError(f"the bottom of the network would have a side of {bottom} px")
+        return self
+
+
+STATS: dict[str, Literal["number", "flag"]] = {
+    "val_loss_best": "number",
+    "val_loss_best_epoch": "number",
+    "val_loss_final": "number",
+    "train_loss_final": "number",
+    "n_epochs": "number",
+    "has_nan": "flag",
+    "grad_norm_mean": "number",
+    "grad_norm_median": "number",
+    "grad_norm_p99": "number",
+    "grad_norm_max": "number",
+    "grad_norm_min": "number",
+    **{
+        f"{part}_{metric}": "number"
+        for part in ("amp", "phase")
+        for metric in ("mae", "mse", "psnr", "psnr_255", "ssim", "ms_ssim", "frc50")
+    },
+    "norm_weight_near_zero": "flag",
+    "recon_amp_std": "number",
+    "recon_phase_std": "number",
+    "collapsed": "flag",
+    "collapse_epoch": "number",
+    "num_parameters": "number",
+    "num_parameters_nominal": "number",
+}
+"""The scalars of ``stats.json`` that a success rule may name; the file holds tables beside them."""
+
+
+def num_training_patches(dataset: Dataset, train: Train) -> int:
+    """Training patches that are left after the validation split is held out."""
+    total = dataset.num_train_objects * dataset.patches_per_object(dataset.train_stride)
+    return total - num_held_out(total, train)
+
+
+def num_held_out(total: int, train: Train) -> int:
+    """Patches of a training scan of ``total`` that are held out for validation."""
+    return 0 if train.validation_fraction is None else max(1, round(total * train.validation_fraction))
+
+
+def steps_per_epoch(dataset: Dataset, train: Train) -> int:
+    """Optimisation steps in one epoch; the last batch may be smaller."""
+    return math.ceil(num_training_patches(dataset, train) / train.batch_size)

@@ -1,0 +1,1 @@
+"""Where jobs run. Each engine is a module behind the protocol of :mod:`runner.engines.base`."""

@@ -1,0 +1,108 @@
+"""What every engine can do: check itself, start a job, poll it, stop it, adopt it.
+
+A handle survives the death of the runner: it is plain data that is written to the journal, and
+``adopt`` finds the running job again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+Status = Literal[
+    "succeeded",
+    "failed",
+    "timed_out",
+    "out_of_memory",
+    "could_not_start",
+    "interrupted",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds of one job."""
+
+    timeout_s: float
+    memory_bytes: int
+    pids: int
+    shm_bytes: int
+    tmp_bytes: int
+    threads: int
+    network: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One job as an engine sees it: a command, three folders, an environment and limits.
+
+    ``command`` names the folders by the placeholders ``{job}`` and ``{out}``, which the engine
+    replaces by the places where it shows them to the job (``/job`` and ``/out`` in a container).
+    ``data_dir`` is shown beside the job's folder as ``data``.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    job_dir: Path
+    data_dir: Path | None
+    out_dir: Path
+    log_path: Path
+    environment: Mapping[str, str]
+    limits: Limits
+    gpu_ids: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handle:
+    """A started job, as plain data. ``id`` is a container id, or ``pid:start time``."""
+
+    engine: str
+    id: str
+    name: str
+    log_path: str
+    started_at: float
+    timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job ended. ``message`` is for people and says what to do about a failure."""
+
+    status: Status
+    exit_code: int | None
+    message: str
+    started_at: float
+    ended_at: float
+
+
+class Engine(Protocol):
+    """A place where jobs run."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name in manifests, on the command line and in hubs."""
+
+    @property
+    def isolated(self) -> bool:
+        """Whether a job is kept from the host's files, network and other processes."""
+
+    def check(self) -> None:
+        """Raise ``EngineError`` with the remedy when this engine cannot run jobs now."""
+
+    def start(self, launch: Launch) -> Handle:
+        """Start a job and return at once. Raises ``EngineError`` when it cannot be started."""
+
+    def poll(self, handle: Handle) -> Outcome | None:
+        """``None`` while the job runs; afterwards how it ended. Enforces the time limit."""
+
+    def stop(self, handle: Handle) -> None:
+        """Stop the job if it runs and remove what it left; safe to call again."""
+
+    def adopt(self, handle: Handle) -> bool:
+        """Whether the job that a former runner started is still known to the engine."""
+
+    def describe(self) -> dict[str, object]:
+        """Facts about the engine for the hub: version, isolation, image or interpreter."""

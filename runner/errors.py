@@ -1,0 +1,32 @@
+"""Expected errors. Each class owns an exit code and every message ends with a remedy."""
+
+from __future__ import annotations
+
+
+class RunnerError(Exception):
+    """An error that a user can act on; shown without a traceback."""
+
+    exit_code = 70
+
+
+class ManifestError(RunnerError):
+    """A manifest cannot be read or does not describe a phase."""
+
+    exit_code = 2
+
+
+class EngineError(RunnerError):
+    """An engine, an image or a device that was asked for is not there."""
+
+    exit_code = 3
+
+
+class VerificationError(RunnerError):
+    """A hub, a dataset or a file is not what it says it is."""
+
+    exit_code = 4
+
+
+ARM_FAILED = 1
+TIMED_OUT = 5
+INTERRUPTED = 130
