@@ -1,0 +1,111 @@
+"""Digests of bytes, files, JSON values and folders: the identity of everything that is recorded.
+
+All digests are SHA-256 in lowercase hexadecimal. A JSON value has one canonical spelling, and a
+folder is identified by the names and contents of its files alone: not by where it lies, nor by
+dates, modes, or the order in which the file system lists it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from runner.errors import VerificationError
+
+
+def sha256_bytes(content: bytes) -> str:
+    """Digest of ``content``."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Digest of the bytes of one file, read in blocks. Raises ``OSError`` as ``open`` does."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: object) -> bytes:
+    """The one spelling of a JSON value: keys sorted, no blanks, UTF-8.
+
+    Raises ``ValueError`` for NaN and infinity and ``TypeError`` for what JSON has no word for.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def digest_json(value: object) -> str:
+    """Digest of the canonical spelling of a JSON value; see ``canonical_json``."""
+    return sha256_bytes(canonical_json(value))
+
+
+def pretty_json(value: object) -> bytes:
+    """A JSON value as it is written to files: keys sorted, indented by 2, newline at the end.
+
+    Raises as ``canonical_json`` does.
+    """
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name can stand in a line of text as it is: it prints and has no backslash.
+
+    Control characters, undecodable bytes and invisible characters do not print; a backslash is
+    what ``sha256sum`` escapes with.
+    """
+    return name.isprintable() and "\\" not in name
+
+
+def tree_digest(root: Path, *, include: Callable[[PurePosixPath], bool] | None = None) -> str:
+    r"""Digest of the files below ``root``; ``include`` chooses by path relative to it, all if None.
+
+    It is the digest of what ``sha256sum`` prints for the files in byte order of their paths, so
+    anyone can repeat it::
+
+        find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
+
+    Empty folders do not count. Raises ``VerificationError`` when ``root`` is not a folder, and for
+    a symbolic link, a device or a name that is not plain among the chosen entries.
+    """
+    if not root.is_dir():
+        raise VerificationError(f"{root} is not a folder; give the folder that is to be digested")
+    chosen = sorted(
+        (path.as_posix().encode(errors="surrogateescape"), path)
+        for path in _entries(root, PurePosixPath())
+        if include is None or include(path)
+    )
+    whole = hashlib.sha256()
+    for _, path in chosen:
+        _refuse_odd_entry(root, path)
+        whole.update(f"{sha256_file(root / path)}  {path.as_posix()}\n".encode())
+    return whole.hexdigest()
+
+
+def _entries(root: Path, folder: PurePosixPath) -> Iterator[PurePosixPath]:
+    """Everything below ``root`` that is not a real folder, relative to it, in no order."""
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _entries(root, folder / entry.name)
+            else:
+                yield folder / entry.name
+
+
+def _refuse_odd_entry(root: Path, path: PurePosixPath) -> None:
+    if not is_plain_name(path.as_posix()):
+        raise VerificationError(
+            f"{root}: the name {path.as_posix()!r} has a control character or a backslash; "
+            "rename the file"
+        )
+    mode = (root / path).lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise VerificationError(
+            f"{root / path} is a symbolic link; replace it by the file that it points to"
+        )
+    if not stat.S_ISREG(mode):
+        raise VerificationError(f"{root / path} is not a regular file; remove it")
