@@ -1,0 +1,150 @@
+"""The project's commands. `nox -l` is the manual; `sh setup.sh` installs what they need."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+SOURCES = ("runner", "models", "tests", "noxfile.py")
+TEST_LOCK = "tests/requirements.txt"
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests"]
+nox.options.reuse_venv = "yes"
+
+
+def phasehub(session: nox.Session, *arguments: str) -> None:
+    """Run the command line of phasehub in the environment that setup.sh made."""
+    python = ROOT / ".venv" / "bin" / "python"
+    interpreter = str(python) if python.exists() else sys.executable
+    session.run(interpreter, "-m", "runner", *arguments, external=True)
+
+
+def install_locked(session: nox.Session) -> None:
+    """Install the tests' lock, unless this very lock is installed already."""
+    lock = (ROOT / TEST_LOCK).read_bytes()
+    stamp = Path(session.virtualenv.location) / "lock.sha256"
+    digest = hashlib.sha256(lock).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    session.install("--require-hashes", "-r", TEST_LOCK)
+    session.install("--no-deps", "--no-build-isolation", "--no-index", "--editable", ".")
+    stamp.write_text(digest)
+
+
+def run_lint(session: nox.Session) -> None:
+    session.run("ruff", "check", *SOURCES)
+    session.run("ruff", "format", "--check", *SOURCES)
+
+
+def run_types(session: nox.Session) -> None:
+    session.run("mypy")
+
+
+def run_layers(session: nox.Session) -> None:
+    session.run("lint-imports")
+
+
+@nox.session(venv_backend="none")
+def run(session: nox.Session) -> None:
+    """Run a phase: `nox -s run -- manifests/quickstart.toml [--engine docker] [--profile quick]`."""
+    phasehub(session, "run", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def check(session: nox.Session) -> None:
+    """Check a manifest, all complaints at once: `nox -s check -- manifests/phase8.toml`."""
+    phasehub(session, "check", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def plan(session: nox.Session) -> None:
+    """Show what a manifest would run: `nox -s plan -- manifests/phase8.toml`."""
+    phasehub(session, "plan", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def verify(session: nox.Session) -> None:
+    """Verify a sealed hub: `nox -s verify -- artifacts/phase8/2026-01-30T050000Z`."""
+    phasehub(session, "verify", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def base_image(session: nox.Session) -> None:
+    """Make the base image phasehub-base:bookworm from Debian packages, without a registry."""
+    phasehub(session, "base-image", *session.posargs)
+
+
+@nox.session(venv_location=".nox/tests")
+def tests(session: nox.Session) -> None:
+    """Lint, types, layers and all tests: `nox -s tests [-- PYTEST ARGUMENTS]`."""
+    install_locked(session)
+    run_lint(session)
+    run_types(session)
+    run_layers(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(venv_location=".nox/tests")
+def lint(session: nox.Session) -> None:
+    """Style and likely bugs (ruff)."""
+    install_locked(session)
+    run_lint(session)
+
+
+@nox.session(venv_location=".nox/tests")
+def types(session: nox.Session) -> None:
+    """Static types (mypy, strict)."""
+    install_locked(session)
+    run_types(session)
+
+
+@nox.session(venv_location=".nox/tests")
+def layers(session: nox.Session) -> None:
+    """Which room may import which (import-linter)."""
+    install_locked(session)
+    run_layers(session)
+
+
+@nox.session(venv_location=".nox/tests")
+def bench(session: nox.Session) -> None:
+    """Speed, as ratios measured side by side in one run."""
+    install_locked(session)
+    session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session(venv_location=".nox/tests")
+def docs(session: nox.Session) -> None:
+    """Regenerate the manifest reference and the JSON Schemas under docs/."""
+    install_locked(session)
+    session.run("python", "-m", "runner.schema")
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Rewrite the four hash-locked files: `nox -s lock [-- --upgrade]`."""
+    python = ROOT / ".venv" / "bin" / "python"
+    find_links = os.environ.get("PIP_FIND_LINKS")
+    compile_ = [
+        *(str(python), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
+        *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
+        *("--python-version", "3.11"),
+        *session.posargs,
+    ]
+    linux = ["--python-platform", "x86_64-manylinux_2_28"]
+    # The CPU build of torch lies on PyTorch's own index, which uv knows, or where pip is told to look.
+    cpu = ["--find-links", find_links] if find_links else ["--torch-backend", "cpu"]
+
+    def resolve(source: str, target: str, *options: str) -> None:
+        session.run(*compile_, *options, source, "--output-file", target, external=True)
+
+    resolve("runner/requirements.in", "runner/requirements.txt", "--universal")
+    resolve("models/requirements-cpu.in", "models/requirements-cpu.txt", *linux, *cpu)
+    same = ("--constraint", "runner/requirements.txt", "--constraint", "models/requirements-cpu.txt")
+    resolve("tests/requirements.in", "tests/requirements.txt", *linux, *cpu, *same)
+    resolve("models/requirements-cuda.in", "models/requirements-cuda.txt", *linux)

@@ -1,0 +1,196 @@
+"""The command line: one function per verb, and one place where errors are caught.
+
+What a verb needs is imported inside it, so that `--help` stays light.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from runner.errors import INTERRUPTED, RunnerError, VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+app = typer.Typer(
+    name="phasehub",
+    help="Controlled experiments: a phase manifest in, one sealed and verifiable hub out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class EngineName(StrEnum):
+    auto = "auto"
+    docker = "docker"
+    process = "process"
+
+
+class DeviceName(StrEnum):
+    auto = "auto"
+    cuda = "cuda"
+    cpu = "cpu"
+
+
+ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A phase's TOML file.")]
+HubPath = Annotated[Path, typer.Argument(metavar="HUB", help="Folder of a sealed hub.")]
+Profile = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Run this smaller variant of the phase.")
+]
+Only = Annotated[
+    list[str] | None, typer.Option(metavar="ARM", help="Run this arm only; may be repeated.")
+]
+Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")]
+
+
+@app.command()
+def check(manifest: ManifestPath) -> None:
+    """Check a manifest and name everything that is wrong with it."""
+    from runner.manifest import load
+
+    loaded = load(manifest)
+    arms = ", ".join(arm.name for arm in loaded.manifest.arms)
+    print(f"{manifest}: phase {loaded.manifest.phase.name}, arms {arms}")
+
+
+@app.command()
+def plan(
+    manifest: ManifestPath,
+    profile: Profile = None,
+    only: Only = None,
+    device: Device = DeviceName.auto,
+) -> None:
+    """Show what a manifest would run; run nothing."""
+    from runner.execute import choose_device
+    from runner.manifest import load
+    from runner.plan import make_plan
+    from runner.report.plan_text import render_plan
+
+    loaded = load(manifest)
+    chosen, _ = choose_device(device, loaded.manifest.resources)
+    print(render_plan(make_plan(loaded, profile=profile, only=only or [], device=chosen)))
+
+
+@app.command()
+def run(
+    manifest: ManifestPath,
+    engine: Annotated[
+        EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
+    ] = EngineName.auto,
+    device: Device = DeviceName.auto,
+    profile: Profile = None,
+    only: Only = None,
+    out: Out = Path("artifacts"),
+    python: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Interpreter of the process engine, in place of the locked environment.",
+        ),
+    ] = None,
+) -> None:
+    """Run a phase and seal its hub. The last line on stdout is the hub's path."""
+    from runner.execute import Request, run_phase
+
+    hub, exit_code = run_phase(
+        Request(
+            manifest=manifest,
+            engine=engine.value,
+            device=device.value,
+            profile=profile,
+            only=tuple(only or ()),
+            artifacts=out,
+            python=python,
+        )
+    )
+    print(hub)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def verify(hub: HubPath) -> None:
+    """Compare every file of a hub with its checksum; name what changed, is missing or new."""
+    from runner.hub import verify as verify_hub
+
+    found = verify_hub(hub)
+    if not found.intact:
+        raise VerificationError(found.describe())
+    print(f"{hub}: {found.num_files} files, all as sealed")
+
+
+@app.command(name="list")
+def list_hubs(out: Out = Path("artifacts")) -> None:
+    """List the sealed hubs."""
+    from runner.hub import find_hubs
+    from runner.report.hub_text import render_list
+
+    print(render_list(find_hubs(out)))
+
+
+@app.command()
+def show(hub: HubPath) -> None:
+    """Show what a hub holds: arms, verdict, environment."""
+    from runner.hub import read
+    from runner.report.hub_text import render_show
+
+    print(render_show(read(hub)))
+
+
+@app.command(name="base-image")
+def base_image() -> None:
+    """Make the base image phasehub-base:bookworm from Debian packages, without a registry."""
+    from runner.image import make_base_image
+
+    print(make_base_image(lambda line: print(line, file=sys.stderr)))
+
+
+def main() -> NoReturn:
+    """Entry point: expected errors get one message, a bug gets a log, an interrupt gets 130."""
+    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+
+
+def _guarded(command: Callable[[], object]) -> int:
+    try:
+        code = command()
+    except TyperException as error:
+        print(f"{error.format_message()}\nphasehub --help lists the commands.", file=sys.stderr)
+        return error.exit_code
+    except RunnerError as error:
+        print(f"phasehub: {error}", file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("phasehub: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # noqa: BLE001 - the one place where a bug is turned into a message
+        return _report_bug()
+    return code if isinstance(code, int) else 0
+
+
+def _report_bug() -> int:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="phasehub-bug-", suffix=".log", delete=False
+    ) as log:
+        traceback.print_exc(file=log)
+    error = sys.exc_info()[1]
+    print(
+        f"phasehub: a bug: {type(error).__name__}: {error}\n"
+        f"The traceback is in {log.name}; please report it with the command that you ran.",
+        file=sys.stderr,
+    )
+    return RunnerError.exit_code
