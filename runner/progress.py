@@ -1,0 +1,227 @@
+"""What the user sees while jobs run: live bars on a terminal, plain lines in a log file.
+
+Jobs tell how they get on through ``events.jsonl``; an engine plays no part in it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from rich.progress import TaskID
+
+Event = dict[str, Any]
+
+
+class EventReader:
+    """Reads the lines that were added to an ``events.jsonl`` since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def new(self) -> list[Event]:
+        """Events since the last call; an unfinished or malformed line is never an error."""
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._offset)
+                block = stream.read()
+        except OSError:
+            return []
+        complete = block.rfind(b"\n") + 1
+        self._offset += complete
+        return [event for line in block[:complete].splitlines() if (event := _parse(line))]
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+class JobProgress:
+    """How far one job has come, by its events."""
+
+    def __init__(self, name: str, total_steps: int | None) -> None:
+        self.name = name
+        self.total_steps = total_steps
+        self.epochs: int | None = None
+        self.steps_done = 0
+        self.steps_per_s: float | None = None
+        self.stage = "starting"
+        self._steps_per_epoch: int | None = None
+
+    def update(self, event: Event) -> str | None:
+        """Take an event in; returns the plain line that it is worth, if any."""
+        kind = event["event"]
+        if kind == "started":
+            self.epochs, self._steps_per_epoch = event.get("epochs"), event.get("steps_per_epoch")
+            return None
+        if kind == "stage":
+            self.stage = str(event.get("stage"))
+            return None if self.stage == "fit" else f"{self.name}: {self.stage}"
+        if kind == "step":
+            return self._take_step(event)
+        if kind == "epoch":
+            return self._take_epoch(event)
+        return None
+
+    def _take_step(self, event: Event) -> str | None:
+        first = self.steps_per_s is None
+        self.steps_done = int(event.get("step", 0)) + 1
+        self.steps_per_s = _positive(event.get("steps_per_s")) or self.steps_per_s
+        if not first or self.steps_per_s is None or not self.total_steps:
+            return None
+        whole = _clock(self.total_steps / self.steps_per_s)
+        return (
+            f"{self.name}: {self.total_steps} steps at {self.steps_per_s:.3g} steps/s, "
+            f"about {whole} in all"
+        )
+
+    def _take_epoch(self, event: Event) -> str:
+        epoch = int(event.get("epoch", 0)) + 1
+        self.steps_per_s = _positive(event.get("steps_per_s")) or self.steps_per_s
+        if self._steps_per_epoch:
+            self.steps_done = epoch * self._steps_per_epoch
+        losses = "  ".join(
+            f"{label} {_number(event.get(key))}"
+            for label, key in (
+                ("train loss", "train_loss"),
+                ("val loss", "val_loss"),
+                ("lr", "learning_rate"),
+            )
+        )
+        self.stage = losses
+        return f"{self.name}: epoch {epoch}/{self.epochs}  {losses}  {self.pace()}"
+
+    def pace(self) -> str:
+        """Steps per second and time left, as far as they are known."""
+        if self.steps_per_s is None:
+            return ""
+        text = f"{self.steps_per_s:.3g} steps/s"
+        if self.total_steps:
+            left = max(0, self.total_steps - self.steps_done) / self.steps_per_s
+            text += f"  {_clock(left)} left"
+        return text
+
+
+def _positive(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and value > 0 else None
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else "-"
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def say(self, text: str) -> None:
+        """Print one line that stays."""
+
+    def begin(self, job: JobProgress) -> None:
+        """Show a job from now on."""
+
+    def event(self, job: JobProgress, line: str | None) -> None:
+        """A job has got on; ``line`` is what a log file should say about it."""
+
+    def end(self, job: JobProgress, line: str) -> None:
+        """A job has ended."""
+
+
+class PlainDisplay:
+    """Lines on stderr, for log files."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        print(text, file=sys.stderr, flush=True)
+
+    def begin(self, job: JobProgress) -> None:
+        """Print that a job starts."""
+        self.say(f"{job.name}: started")
+
+    def event(self, job: JobProgress, line: str | None) -> None:  # noqa: ARG002 - see Display
+        """Print the line, if there is one."""
+        if line:
+            self.say(line)
+
+    def end(self, job: JobProgress, line: str) -> None:  # noqa: ARG002 - see Display
+        """Print how the job ended."""
+        self.say(line)
+
+
+class LiveDisplay:
+    """Bars on a terminal, one a job, on stderr."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[stage]}  {task.fields[pace]}", style="dim"),
+            console=Console(stderr=True, highlight=False, markup=False),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print one line above the bars."""
+        self._progress.console.print(text, soft_wrap=True)
+
+    def begin(self, job: JobProgress) -> None:
+        """Add a bar."""
+        self._tasks[job.name] = self._progress.add_task(
+            job.name, total=job.total_steps, stage=job.stage, pace=""
+        )
+
+    def event(self, job: JobProgress, line: str | None) -> None:  # noqa: ARG002 - see Display
+        """Move the bar."""
+        self._progress.update(
+            self._tasks[job.name], completed=job.steps_done, stage=job.stage, pace=job.pace()
+        )
+
+    def end(self, job: JobProgress, line: str) -> None:
+        """Take the bar away and print how the job ended."""
+        self._progress.remove_task(self._tasks.pop(job.name))
+        self.say(line)
+
+
+def display() -> Display:
+    """Bars when stderr is a terminal, plain lines otherwise."""
+    return LiveDisplay() if sys.stderr.isatty() else PlainDisplay()
