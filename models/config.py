@@ -12,9 +12,27 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _integer(value: object) -> object:
+    """Refuse what equals an integer without being one: ``Literal[1]`` takes ``True`` and 1.0."""
+    if isinstance(value, bool | float):
+        raise ValueError("expected an integer")  # noqa: TRY004  pydantic collects ValueErrors
+    return value
+
+
+Integer = BeforeValidator(_integer)
 
 
 class Table(BaseModel):
@@ -40,7 +58,9 @@ class Dataset(Table):
     kind: Literal["grid_lines"] = Field("grid_lines", description="Which simulation.")
     object_size: PositiveInt = Field(392, description="Side of the cropped object, px.")
     patch_size: Annotated[int, Field(ge=8)] = Field(64, description="Side N of a patch, px; even.")
-    gridsize: Literal[1] = Field(1, description="Side of the group of patches in one sample.")
+    gridsize: Annotated[Literal[1], Integer] = Field(
+        1, description="Side of the group of patches in one sample."
+    )
     train_stride: PositiveInt = Field(4, description="Scan step of the training objects, px.")
     test_stride: PositiveInt = Field(
         10, description="Scan step of the test objects, px; even, and the side of a stitched tile."
@@ -54,7 +74,9 @@ class Dataset(Table):
         2, description="Seed of the legacy generator that draws the test objects."
     )
     photons: PositiveFloat = Field(1e9, description="Mean number of photons per pattern.")
-    set_phi: bool = Field(True, description="Whether the object has a phase; false makes it 0.")
+    set_phi: bool = Field(
+        default=True, description="Whether the object has a phase; false makes it 0."
+    )
     probe: Literal["defocused_disk", "ideal_disk"] = Field(
         "defocused_disk", description="Illumination; the ideal disk leaves a twin ambiguity."
     )
@@ -95,7 +117,7 @@ def _stable(table: dict[str, Any]) -> bool:
     return table.get("architecture") == "stable_hybrid"
 
 
-def _default_block(table: dict[str, Any]) -> str | None:
+def _default_block(table: dict[str, Any]) -> Literal["layerscale"] | None:
     return "layerscale" if _stable(table) else None
 
 
@@ -114,10 +136,12 @@ class Model(Table):
         None, description="Cap on the width of any level; none by default."
     )
     modes: Annotated[int, Field(ge=2)] = Field(12, description="Fourier modes M kept per axis.")
-    corners: Literal[1, 2] = Field(
+    corners: Annotated[Literal[1, 2], Integer] = Field(
         1, description="1 keeps non-negative row frequencies only, 2 keeps both signs."
     )
-    fno_blocks: PositiveInt = Field(4, description="Number n of Fourier blocks, bottleneck included.")
+    fno_blocks: PositiveInt = Field(
+        4, description="Number n of Fourier blocks, bottleneck included."
+    )
     max_levels: PositiveInt | None = Field(
         None, description="Most halvings of the side; further blocks stay at the bottom resolution."
     )
@@ -177,53 +201,77 @@ def largest_fno_blocks(patch_size: int) -> int:
 # --- training ------------------------------------------------------------------------------------
 
 
+Betas = tuple[Fraction, Fraction]
+WeightDecay = Annotated[float, Field(ge=0.0)]
+
+_BETAS = "Decay rates of the running means of the gradient and of its square."
+
+
 class Adam(Table):
-    kind: Literal["adam"] = "adam"
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """Adam; the penalty is added to the gradient."""
+
+    kind: Literal["adam"] = Field("adam", description="Adam.")
+    betas: Betas = Field((0.9, 0.999), description=_BETAS)
+    weight_decay: WeightDecay = Field(0.0, description="L2 penalty, added to the gradient.")
 
 
 class AdamW(Table):
-    kind: Literal["adamw"] = "adamw"
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    """Adam with decoupled weight decay."""
+
+    kind: Literal["adamw"] = Field("adamw", description="Adam with decoupled weight decay.")
+    betas: Betas = Field((0.9, 0.999), description=_BETAS)
+    weight_decay: WeightDecay = Field(
+        0.01, description="Share of a weight, times the learning rate, taken off at each step."
+    )
 
 
 class Sgd(Table):
     """Stochastic gradient descent; Nesterov's form whenever there is momentum."""
 
-    kind: Literal["sgd"] = "sgd"
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    kind: Literal["sgd"] = Field(
+        "sgd", description="Stochastic gradient descent, Nesterov's form if there is momentum."
+    )
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.9, description="Share of the last update that is kept."
+    )
+    weight_decay: WeightDecay = Field(0.0, description="L2 penalty, added to the gradient.")
 
 
 Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="kind")]
 
 
 class Constant(Table):
-    kind: Literal["constant"] = "constant"
+    """The base learning rate throughout."""
+
+    kind: Literal["constant"] = Field("constant", description="The base learning rate throughout.")
 
 
 class WarmupCosine(Table):
     """Linear warm-up from a tenth of the rate, then a half cosine down to ``min_ratio`` of it."""
 
-    kind: Literal["warmup_cosine"] = "warmup_cosine"
-    warmup_epochs: Annotated[int, Field(ge=0)] = 5
-    min_ratio: Fraction = 0.05
+    kind: Literal["warmup_cosine"] = Field(
+        "warmup_cosine", description="Linear warm-up from a tenth of the rate, then a half cosine."
+    )
+    warmup_epochs: Annotated[int, Field(ge=0)] = Field(
+        5, description="Epochs of warm-up, fewer than `epochs`; 0 is a plain cosine."
+    )
+    min_ratio: Fraction = Field(0.05, description="Share of the base rate that the cosine ends at.")
 
 
 Scheduler = Annotated[Constant | WarmupCosine, Field(discriminator="kind")]
 
 
 class NoClip(Table):
-    kind: Literal["none"] = "none"
+    """Leave the gradient as it is."""
+
+    kind: Literal["none"] = Field("none", description="The gradient as it is.")
 
 
 class NormClip(Table):
     """Scale the whole gradient so that its global L2 norm is at most ``max_norm``."""
 
-    kind: Literal["norm"] = "norm"
-    max_norm: PositiveFloat = 1.0
+    kind: Literal["norm"] = Field("norm", description="Scale the whole gradient down.")
+    max_norm: PositiveFloat = Field(1.0, description="Largest global L2 norm of the gradient.")
 
 
 Clip = Annotated[NoClip | NormClip, Field(discriminator="kind")]
@@ -240,9 +288,7 @@ class Train(Table):
     scheduler: Scheduler = Field(default_factory=Constant, description="Learning rate by epoch.")
     clip: Clip = Field(default_factory=NoClip, description="Gradient clipping.")
     loss: Literal["mae", "poisson"] = Field("mae", description="Loss in the detector plane.")
-    physics_gain: PositiveFloat = Field(
-        17.4, description="Constant gain g of the forward model."
-    )
+    physics_gain: PositiveFloat = Field(17.4, description="Constant gain g of the forward model.")
     validation: Literal["held_out", "test"] = Field(
         "held_out",
         description="Validate on patches held out of the training scan, or on the test split.",
@@ -254,12 +300,12 @@ class Train(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if isinstance(self.scheduler, WarmupCosine):
-            if self.scheduler.warmup_epochs >= self.epochs:
-                raise ValueError(
-                    f"scheduler.warmup_epochs {self.scheduler.warmup_epochs} leaves nothing of "
-                    f"epochs {self.epochs} for the cosine; use at most {self.epochs - 1}"
-                )
+        warmup = getattr(self.scheduler, "warmup_epochs", 0)
+        if warmup >= self.epochs:
+            raise ValueError(
+                f"scheduler.warmup_epochs {warmup} leaves nothing of epochs {self.epochs} "
+                f"for the cosine; use at most {self.epochs - 1}"
+            )
         if (self.validation_fraction is None) == (self.validation == "held_out"):
             raise ValueError(
                 "validation_fraction belongs to validation 'held_out' and to no other; "
@@ -289,7 +335,7 @@ class Diagnostics(Table):
     grad_norm_every: PositiveInt = Field(
         1, description="Steps between two entries of the gradient-norm trace."
     )
-    activations: bool = Field(False, description="Whether to write an activation report.")
+    activations: bool = Field(default=False, description="Whether to write an activation report.")
     activation_report: (
         Annotated[str, Field(pattern=r"^activation_report[A-Za-z0-9_-]*\.json$")] | None
     ) = Field(
@@ -323,7 +369,7 @@ class Parameters(Table):
         largest = largest_fno_blocks(side)
         if halvings > largest - 1:
             raise ValueError(
-                f"model.fno_blocks {self.model.fno_blocks} cannot fit patch_size {side}: at most "
+                f"model.fno_blocks {self.model.fno_blocks} cannot fit dataset.patch_size {side}: at most "
                 f"{largest} blocks fit; lower it, or set model.max_levels to at most {largest - 1}"
             )
         bottom = side >> halvings
@@ -368,7 +414,9 @@ def num_training_patches(dataset: Dataset, train: Train) -> int:
 
 def num_held_out(total: int, train: Train) -> int:
     """Patches of a training scan of ``total`` that are held out for validation."""
-    return 0 if train.validation_fraction is None else max(1, round(total * train.validation_fraction))
+    return (
+        0 if train.validation_fraction is None else max(1, round(total * train.validation_fraction))
+    )
 
 
 def steps_per_epoch(dataset: Dataset, train: Train) -> int:
