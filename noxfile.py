@@ -38,21 +38,24 @@ def install_locked(session: nox.Session) -> None:
 
 
 def run_lint(session: nox.Session) -> None:
+    """Check style and formatting."""
     session.run("ruff", "check", *SOURCES)
     session.run("ruff", "format", "--check", *SOURCES)
 
 
 def run_types(session: nox.Session) -> None:
+    """Check the types of both packages."""
     session.run("mypy")
 
 
 def run_layers(session: nox.Session) -> None:
+    """Check the contracts between the rooms."""
     session.run("lint-imports")
 
 
 @nox.session(venv_backend="none")
 def run(session: nox.Session) -> None:
-    """Run a phase: `nox -s run -- manifests/quickstart.toml [--engine docker] [--profile quick]`."""
+    """Run a phase: `nox -s run -- manifests/quickstart.toml [--profile quick]`."""
     phasehub(session, "run", *session.posargs)
 
 
@@ -137,7 +140,7 @@ def lock(session: nox.Session) -> None:
         *session.posargs,
     ]
     linux = ["--python-platform", "x86_64-manylinux_2_28"]
-    # The CPU build of torch lies on PyTorch's own index, which uv knows, or where pip is told to look.
+    # The CPU build of torch lies on PyTorch's own index, which uv knows, or where pip looks.
     cpu = ["--find-links", find_links] if find_links else ["--torch-backend", "cpu"]
 
     def resolve(source: str, target: str, *options: str) -> None:
@@ -145,6 +148,7 @@ def lock(session: nox.Session) -> None:
 
     resolve("runner/requirements.in", "runner/requirements.txt", "--universal")
     resolve("models/requirements-cpu.in", "models/requirements-cpu.txt", *linux, *cpu)
-    same = ("--constraint", "runner/requirements.txt", "--constraint", "models/requirements-cpu.txt")
+    locks = ("runner/requirements.txt", "models/requirements-cpu.txt")
+    same = [f"--constraint={lock}" for lock in locks]
     resolve("tests/requirements.in", "tests/requirements.txt", *linux, *cpu, *same)
     resolve("models/requirements-cuda.in", "models/requirements-cuda.txt", *linux)

@@ -31,12 +31,16 @@ app = typer.Typer(
 
 
 class EngineName(StrEnum):
+    """Engines that can be asked for."""
+
     auto = "auto"
     docker = "docker"
     process = "process"
 
 
 class DeviceName(StrEnum):
+    """Devices that can be asked for."""
+
     auto = "auto"
     cuda = "cuda"
     cpu = "cpu"
@@ -175,7 +179,7 @@ def _guarded(command: Callable[[], object]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:  # noqa: BLE001 - the one place where a bug is turned into a message
+    except Exception:
         return _report_bug()
     return code if isinstance(code, int) else 0
 

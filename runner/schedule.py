@@ -1,0 +1,127 @@
+"""Runs jobs side by side in the places there are, follows them, and leaves none behind."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from runner.engines.base import Engine, Handle, Launch, Outcome
+from runner.errors import EngineError
+from runner.progress import Display, EventReader, JobProgress
+
+POLL_S = 0.2
+
+Place = tuple[str, ...]
+"""Where one job may run: the id of its GPU, or nothing for a share of the cores."""
+
+Journal = Callable[..., None]
+"""``journal(event, **facts)`` appends one line to the run's journal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try at one job."""
+
+    launch: Launch
+    total_steps: int | None = None
+
+
+@dataclass(kw_only=True)
+class _Running:
+    handle: Handle
+    place: Place
+    progress: JobProgress
+    events: EventReader
+
+
+def run_attempts(
+    engine: Engine,
+    attempts: Iterable[Attempt],
+    *,
+    places: Iterable[Place],
+    shown: Display,
+    journal: Journal,
+    ended: Callable[[Attempt, Outcome], None] = lambda _attempt, _outcome: None,
+) -> dict[str, Outcome]:
+    """Run every attempt, as many at a time as there are places.
+
+    One that fails takes nothing along: the others go on. ``ended`` is called as each one ends, so
+    that what is finished is kept whatever happens next. Whatever is raised out of here, an
+    interrupt above all, leaves no job behind.
+
+    Returns:
+        How each attempt ended, by the name of its launch.
+    """
+    waiting, free = deque(attempts), deque(places)
+    by_name = {attempt.launch.name: attempt for attempt in waiting}
+    running: dict[str, _Running] = {}
+    outcomes: dict[str, Outcome] = {}
+
+    def finish(name: str, outcome: Outcome, place: Place) -> None:
+        outcomes[name] = outcome
+        free.append(place)
+        journal("ended", name=name, status=outcome.status, exit_code=outcome.exit_code)
+        ended(by_name[name], outcome)
+
+    try:
+        while waiting or running:
+            while waiting and free:
+                attempt, place = waiting.popleft(), free.popleft()
+                begun = _begin(engine, attempt, place, shown)
+                if isinstance(begun, Outcome):
+                    shown.say(f"{attempt.launch.name}: {begun.message}")
+                    finish(attempt.launch.name, begun, place)
+                    continue
+                running[attempt.launch.name] = begun
+                journal("started", name=attempt.launch.name, handle=vars(begun.handle))
+            for name, job in list(running.items()):
+                outcome = engine.poll(job.handle)
+                _follow(job, shown)
+                if outcome is not None:
+                    del running[name]
+                    engine.stop(job.handle)
+                    shown.end(job.progress, _last_line(name, outcome))
+                    finish(name, outcome, job.place)
+            if running:
+                time.sleep(POLL_S)
+    finally:
+        for job in running.values():
+            engine.stop(job.handle)
+    return outcomes
+
+
+def _begin(engine: Engine, attempt: Attempt, place: Place, shown: Display) -> _Running | Outcome:
+    launch = replace(attempt.launch, gpu_ids=place)
+    now = time.time()
+    try:
+        handle = engine.start(launch)
+    except EngineError as error:
+        return Outcome(
+            status="could_not_start",
+            exit_code=None,
+            message=str(error),
+            started_at=now,
+            ended_at=time.time(),
+        )
+    progress = JobProgress(launch.name, attempt.total_steps)
+    shown.begin(progress)
+    return _Running(
+        handle=handle,
+        place=place,
+        progress=progress,
+        events=EventReader(launch.out_dir / "events.jsonl"),
+    )
+
+
+def _follow(job: _Running, shown: Display) -> None:
+    for event in job.events.new():
+        shown.event(job.progress, job.progress.update(event))
+
+
+def _last_line(name: str, outcome: Outcome) -> str:
+    seconds = round(outcome.ended_at - outcome.started_at)
+    if outcome.status == "succeeded":
+        return f"{name}: finished after {seconds} s"
+    return f"{name}: {outcome.status.replace('_', ' ')} after {seconds} s: {outcome.message}"

@@ -1,0 +1,94 @@
+"""Promises about the house itself: a light start, locks that agree, one test command."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Top-level modules that `python -m runner ARGUMENTS` imports."""
+    code = (
+        "import sys\n"
+        f"sys.argv = ['phasehub', *{list(arguments)!r}]\n"
+        "from runner.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_help_imports_nothing_heavy():
+    heavy = {"torch", "lightning", "numpy", "docker", "requests", "pydantic", "jinja2", "rich"}
+    assert imported_by("--help") & heavy == set()
+
+
+def test_check_imports_neither_torch_nor_docker_nor_numpy():
+    names = imported_by("check", "manifests/phase8.toml")
+    assert "pydantic" in names, "the check did not run"
+    assert names & {"torch", "lightning", "numpy", "docker", "requests"} == set()
+
+
+@pytest.mark.parametrize("verb", ["check", "plan", "run", "verify", "list", "show", "base-image"])
+def test_every_verb_has_help(verb):
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", verb, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+
+
+def test_exit_codes_are_unique():
+    from runner import errors
+
+    classes = [errors.RunnerError, *errors.RunnerError.__subclasses__()]
+    codes = [c.exit_code for c in classes]
+    codes += [errors.ARM_FAILED, errors.TIMED_OUT, errors.INTERRUPTED]
+    assert len(codes) == len(set(codes))
+    assert 0 not in codes
+
+
+def locked(path: str) -> dict[str, str]:
+    """Package → version of a hash-locked file."""
+    text = (ROOT / path).read_text()
+    return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\]+)", text, re.MULTILINE))
+
+
+def test_the_locks_agree_wherever_they_name_the_same_package():
+    cpu, cuda = locked("models/requirements-cpu.txt"), locked("models/requirements-cuda.txt")
+    host, tests = locked("runner/requirements.txt"), locked("tests/requirements.txt")
+    assert cpu.pop("torch") == cuda["torch"] + "+cpu"
+    assert tests.pop("torch") == cuda.pop("torch") + "+cpu"
+    for one, other in ((cpu, cuda), (cpu, tests), (host, tests), (cpu, host)):
+        shared = one.keys() & other.keys()
+        assert {name: one[name] for name in shared} == {name: other[name] for name in shared}
+    assert cpu.keys() <= tests.keys()
+
+
+def test_every_locked_package_has_a_hash():
+    for path in (
+        "models/requirements-cpu.txt",
+        "models/requirements-cuda.txt",
+        "runner/requirements.txt",
+        "tests/requirements.txt",
+    ):
+        for block in re.split(r"^(?=[a-z0-9])", (ROOT / path).read_text(), flags=re.MULTILINE):
+            if "==" in block:
+                assert "--hash=sha256:" in block, f"{path}: {block.splitlines()[0]}"
+
+
+def test_ci_runs_exactly_the_test_command_of_the_readme():
+    command = (ROOT / ".ci" / "run").read_text().rstrip().splitlines()[-1]
+    assert "nox -s tests" in command
+    assert command in (ROOT / "README.md").read_text()
