@@ -300,11 +300,10 @@ class Train(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        warmup = getattr(self.scheduler, "warmup_epochs", 0)
-        if warmup >= self.epochs:
+        if isinstance(self.scheduler, WarmupCosine) and self.scheduler.warmup_epochs >= self.epochs:
             raise ValueError(
-                f"scheduler.warmup_epochs {warmup} leaves nothing of epochs {self.epochs} "
-                f"for the cosine; use at most {self.epochs - 1}"
+                f"scheduler.warmup_epochs {self.scheduler.warmup_epochs} leaves nothing of epochs "
+                f"{self.epochs} for the cosine; use at most {self.epochs - 1}"
             )
         if (self.validation_fraction is None) == (self.validation == "held_out"):
             raise ValueError(
@@ -369,8 +368,9 @@ class Parameters(Table):
         largest = largest_fno_blocks(side)
         if halvings > largest - 1:
             raise ValueError(
-                f"model.fno_blocks {self.model.fno_blocks} cannot fit dataset.patch_size {side}: at most "
-                f"{largest} blocks fit; lower it, or set model.max_levels to at most {largest - 1}"
+                f"model.fno_blocks {self.model.fno_blocks} cannot fit dataset.patch_size {side}: "
+                f"at most {largest} blocks fit; lower it, or set model.max_levels to at most "
+                f"{largest - 1}"
             )
         bottom = side >> halvings
         if self.model.modes // 2 < 1 or bottom < 2:
