@@ -1,0 +1,1 @@
+"""What an arm says about itself: effective configuration, activations, statistics."""

@@ -1,0 +1,1 @@
+"""The generator networks: from measured amplitudes to complex object patches."""

@@ -1,0 +1,1 @@
+"""Fitting a network: Lightning around optimizers, schedules and clipping."""
