@@ -1,0 +1,237 @@
+"""The tables of ``hub.json``: what a phase asked, what ran, and what came out.
+
+Frozen values that mirror the file. They name every artifact by its path inside the hub, with its
+digest, so that a hub can be compared, archived and reproduced without knowledge of how it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from runner.engines.base import Status
+
+ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "not_run"]
+"""How an arm ended: as the engine saw it, or what was wrong with what it left."""
+
+
+class Record(BaseModel):
+    """A table of ``hub.json``: strict, frozen, unknown keys refused."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
+    )
+
+
+class FileRecord(Record):
+    """One file: its path inside the folder that the table speaks of, and what it must contain."""
+
+    path: str
+    sha256: str
+    bytes: int
+    deterministic: bool
+    """Whether the same job gives the same bytes again."""
+
+
+class Difference(Record):
+    """A knob that did not reach the live objects as it was planned."""
+
+    knob: str
+    """Dotted name, such as ``train.optimizer.kind``."""
+    kind: Literal["different", "missing", "unexpected"]
+    planned: JsonValue
+    effective: JsonValue
+
+
+class RuleRecord(Record):
+    """A success rule and what was measured. ``margin`` ≥ 0 where the rule holds."""
+
+    rule: str
+    measured: JsonValue
+    margin: float | None
+    holds: bool | None
+    """``None`` when the score that the rule names means nothing for this arm."""
+    required: bool = False
+    """Whether the phase fails when the rule does not hold."""
+
+
+class IdenticalArms(Record):
+    """Arms with different plans and bit-identical final weights."""
+
+    arms: tuple[str, ...]
+    knobs: tuple[str, ...]
+    """What differs between their plans, and therefore had no effect on the weights."""
+    final_weights_sha256: str
+
+
+class Execution(Record):
+    """Where the numbers were made."""
+
+    device: Literal["cpu", "cuda"]
+    threads: int
+    gpu_ids: tuple[str, ...] = ()
+
+
+class ArmRecord(Record):
+    """One arm: what was planned, how it ended, what it measured, which files it left."""
+
+    name: str
+    status: ArmStatus
+    message: str = ""
+    """Why it did not succeed and what to do about it; empty for one that did."""
+    attempts: int = 0
+    exit_code: int | None = None
+    started: str | None = None
+    ended: str | None = None
+    wall_s: float | None = None
+    seed: int
+    parameters: dict[str, JsonValue]
+    execution: Execution
+    command: tuple[str, ...]
+    environment: dict[str, str] = {}
+    """Variables that the plan set before the job's process started."""
+    job_sha256: str | None = None
+    differences: tuple[Difference, ...] = ()
+    collapsed: bool | None = None
+    collapse_epoch: int | None = None
+    collapse_reason: str | None = None
+    stats: dict[str, JsonValue] = {}
+    """The flat summary ``stats.json`` of the arm; empty when it left none."""
+    null_reasons: dict[str, str] = {}
+    """Name of a score that is ``null`` → why it means nothing."""
+    timing: dict[str, JsonValue] = {}
+    """The arm's ``timing.json``: ``wall_s``, ``steps_per_s``, ``peak_memory_bytes``."""
+    rules: tuple[RuleRecord, ...] = ()
+    final_weights_sha256: str | None = None
+    log: str | None = None
+    """Path of the console's record inside the hub."""
+    log_tail: tuple[str, ...] = ()
+    """Last lines of the console; kept for arms that did not succeed."""
+    files: tuple[FileRecord, ...] = ()
+    """Relative to ``arms/<name>``."""
+
+    @property
+    def architecture(self) -> str:
+        """Name of the network, ``"?"`` for an experiment that has none."""
+        model = self.parameters.get("model")
+        return str(model.get("architecture", "?")) if isinstance(model, dict) else "?"
+
+
+class DatasetRecord(Record):
+    """The dataset that all arms share."""
+
+    status: ArmStatus
+    message: str = ""
+    cached: bool = False
+    """Whether it was simulated by an earlier run and verified again by this one."""
+    seed: int
+    parameters: dict[str, JsonValue]
+    parameters_sha256: str
+    job_sha256: str | None = None
+    wall_s: float | None = None
+    metadata: dict[str, JsonValue] = {}
+    log: str | None = None
+    log_tail: tuple[str, ...] = ()
+    files: tuple[FileRecord, ...] = ()
+    """The dataset's files by name; where the hub keeps a copy, it is ``dataset/<path>``."""
+
+
+class EngineRecord(Record):
+    """Where jobs ran and what kept them apart."""
+
+    name: str
+    isolated: bool
+    facts: dict[str, JsonValue] = {}
+
+
+class CodeRecord(Record):
+    """Identity of the code that ran."""
+
+    commit: str | None
+    dirty: bool | None
+    """``None`` when there is no checkout that could tell."""
+    models_sha256: str
+    """Tree digest of ``models/``."""
+    diff: str | None = None
+    """Name of the file in the hub that holds what was not committed."""
+    withheld: tuple[str, ...] = ()
+    """Files that were not committed and whose content is not in the diff, each with the reason."""
+    note: str | None = None
+
+
+class HubRecord(Record):
+    """Everything that a hub says about itself."""
+
+    schema_version: Literal[1] = 1
+    phase: str
+    title: str
+    question: str
+    findings: tuple[str, ...] = ()
+    compare_with: tuple[str, ...] = ()
+    stage: str
+    profile: str | None = None
+    started: str
+    ended: str
+    interrupted: bool = False
+    """Whether the run was stopped before all arms had ended; what was finished is kept."""
+    seed: int
+    """The phase's seed; an arm can have one of its own."""
+    device: Literal["cpu", "cuda"]
+    engine: EngineRecord
+    image: dict[str, JsonValue] | None = None
+    """Identity of the image by content; ``None`` where no image was used."""
+    code: CodeRecord
+    dataset: DatasetRecord
+    arms: tuple[ArmRecord, ...]
+    identical_arms: tuple[IdenticalArms, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader must know before comparing: fallbacks, relaxed limits, other packages."""
+    artifacts: tuple[FileRecord, ...] = ()
+    """Every file of the hub, without this one and ``SHA256SUMS``."""
+
+    def arm(self, name: str) -> ArmRecord:
+        """The arm of that name. Raises ``KeyError``."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+
+def leaves(table: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of everything in a tree of tables that is not a table itself."""
+    if not isinstance(table, dict):
+        yield prefix, table
+        return
+    for key, value in table.items():
+        yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def differing_knobs(arms: Sequence[ArmRecord]) -> tuple[str, ...]:
+    """Knobs, the seed among them, that are not the same in all arms; sorted.
+
+    A knob that only some arms have (``train.optimizer.momentum``) differs.
+    """
+    plans = [{**dict(leaves(arm.parameters)), "seed": arm.seed} for arm in arms]
+    names = {name for plan in plans for name in plan}
+    absent = object()
+    return tuple(
+        sorted(
+            name
+            for name in names
+            if any(plan.get(name, absent) != plans[0].get(name, absent) for plan in plans)
+        )
+    )
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of ``hub.json``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "hub.schema.json",
+        **HubRecord.model_json_schema(mode="serialization"),
+    }
