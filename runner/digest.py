@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from runner.errors import VerificationError
 
@@ -74,38 +76,78 @@ def tree_digest(root: Path, *, include: Callable[[PurePosixPath], bool] | None =
     """
     if not root.is_dir():
         raise VerificationError(f"{root} is not a folder; give the folder that is to be digested")
-    chosen = sorted(
-        (path.as_posix().encode(errors="surrogateescape"), path)
-        for path in _entries(root, PurePosixPath())
-        if include is None or include(path)
-    )
+    chosen = [path for path in entries(root) if include is None or include(path)]
     whole = hashlib.sha256()
-    for _, path in chosen:
-        _refuse_odd_entry(root, path)
+    for path in chosen:
+        if problem := oddity(root, path):
+            raise VerificationError(f"{root}: {problem}")
         whole.update(f"{sha256_file(root / path)}  {path.as_posix()}\n".encode())
     return whole.hexdigest()
 
 
-def _entries(root: Path, folder: PurePosixPath) -> Iterator[PurePosixPath]:
-    """Everything below ``root`` that is not a real folder, relative to it, in no order."""
-    with os.scandir(root / folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _entries(root, folder / entry.name)
-            else:
-                yield folder / entry.name
+def entries(root: Path) -> list[PurePosixPath]:
+    """Everything below ``root`` that is not a real folder, relative to it, in byte order.
+
+    Symbolic links are listed and never followed. Raises ``OSError`` for what cannot be listed.
+    """
+    found: list[PurePosixPath] = []
+    folders = [PurePosixPath()]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(root / folder) as listing:
+            for entry in listing:
+                kind = folders if entry.is_dir(follow_symlinks=False) else found
+                kind.append(folder / entry.name)
+    return sorted(found, key=lambda path: os.fsencode(path.as_posix()))
 
 
-def _refuse_odd_entry(root: Path, path: PurePosixPath) -> None:
+def oddity(root: Path, path: PurePosixPath) -> str | None:
+    """Why an entry below ``root`` cannot be part of a record, with the remedy; ``None`` if it can.
+
+    Only regular files with plain names can: a link would let content change from outside.
+    """
     if not is_plain_name(path.as_posix()):
-        raise VerificationError(
-            f"{root}: the name {path.as_posix()!r} has a control character or a backslash; "
-            "rename the file"
+        return (
+            f"the name {path.as_posix()!r} has a control character or a backslash; rename the file"
         )
     mode = (root / path).lstat().st_mode
     if stat.S_ISLNK(mode):
-        raise VerificationError(
-            f"{root / path} is a symbolic link; replace it by the file that it points to"
-        )
+        return f"{path} is a symbolic link; replace it by the file that it points to"
     if not stat.S_ISREG(mode):
-        raise VerificationError(f"{root / path} is not a regular file; remove it")
+        return f"{path} is not a regular file; remove it"
+    return None
+
+
+def parse_json(content: bytes) -> object:
+    """The value of a JSON text, by the strict reading: UTF-8, no NaN, no key twice.
+
+    Raises ``ValueError``, saying what is wrong, for everything else.
+    """
+    try:
+        value: object = json.loads(
+            content.decode(),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_table,
+        )
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    return value
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"holds {word}, which JSON does not have; write null and say why")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"holds {text}, which is no finite number")
+    return number
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("holds a key twice")
+    return table

@@ -1,7 +1,6 @@
 """Identity is canonical: the same content has the same digest wherever and however it lies."""
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -13,7 +12,9 @@ from hypothesis import strategies as st
 from runner.digest import (
     canonical_json,
     digest_json,
+    entries,
     is_plain_name,
+    parse_json,
     pretty_json,
     sha256_bytes,
     sha256_file,
@@ -70,7 +71,26 @@ def test_a_number_that_json_does_not_have_is_refused(write, number):
 
 @given(json_values)
 def test_both_spellings_say_the_same_value(value):
-    assert json.loads(canonical_json(value)) == json.loads(pretty_json(value)) == value
+    assert parse_json(canonical_json(value)) == parse_json(pretty_json(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting property name"),
+        (b"\xff", "can't decode byte"),
+        (b'{"a": NaN}', "NaN, which JSON does not have"),
+        (b"-Infinity", "-Infinity, which JSON does not have"),
+        (b"[1e999]", "1e999, which is no finite number"),
+        (b'{"a": 1, "a": 2}', "a key twice"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"9" * 5000, "Exceeds the limit"),
+    ],
+)
+def test_what_is_not_strict_json_is_refused_and_named(content, told):
+    with pytest.raises(ValueError, match=told):
+        parse_json(content)
 
 
 @given(st.dictionaries(st.text(), st.integers(), min_size=2))
@@ -163,7 +183,7 @@ def test_include_chooses_by_relative_path(tree):
 @pytest.mark.parametrize("target", ["b.txt", "sub", "nowhere"])
 def test_a_symbolic_link_is_refused_by_name(tree, target):
     (tree / "link").symlink_to(target)
-    with pytest.raises(VerificationError, match=r"tree/link is a symbolic link"):
+    with pytest.raises(VerificationError, match=r"tree: link is a symbolic link"):
         tree_digest(tree)
     tree_digest(tree, include=lambda path: path.name != "link")
 
@@ -195,3 +215,17 @@ def test_a_root_that_is_no_folder_is_refused(tree):
 def test_names_of_ordinary_files_are_plain():
     assert is_plain_name("stage_a_arm_stable sgd (2).log")
     assert is_plain_name("größe.npz")
+
+
+def test_a_tree_deeper_than_the_stack_is_listed(tmp_path):
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=folder)
+        inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(os.open("file", os.O_CREAT, dir_fd=folder))
+    os.close(folder)
+    (path,) = entries(tmp_path)
+    assert len(path.parts) == 1201
+    subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)  # shutil.rmtree recurses
