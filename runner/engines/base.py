@@ -40,7 +40,8 @@ class Launch:
 
     ``command`` names the folders by the placeholders ``{job}`` and ``{out}``, which the engine
     replaces by the places where it shows them to the job (``/job`` and ``/out`` in a container).
-    ``data_dir`` is shown beside the job's folder as ``data``.
+    ``data_dir`` is shown beside the job's folder as ``data``. ``labels`` (``phase``, ``arm``,
+    ``attempt``, ``run``) mark the job for people and for ``remove_leftovers``.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Handle:
     id: str
     name: str
     log_path: str
+    out_dir: str
     started_at: float
     timeout_s: float
 
@@ -103,6 +105,12 @@ class Engine(Protocol):
 
     def adopt(self, handle: Handle) -> bool:
         """Whether the job that a former runner started is still known to the engine."""
+
+    def remove_leftovers(self, run_id: str) -> list[str]:
+        """Stop and remove every job whose label ``run`` is ``run_id``; the names of those found.
+
+        For what no handle tells of: a job whose start was cut short by an interrupt.
+        """
 
     def describe(self) -> dict[str, object]:
         """Facts about the engine for the hub: version, isolation, image or interpreter."""
