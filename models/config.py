@@ -10,7 +10,8 @@ This module imports neither torch nor numpy, because the runner validates manife
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from itertools import pairwise
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -103,6 +104,11 @@ class Dataset(Table):
                 "probe_defocus belongs to probe 'defocused_disk' and to no other; "
                 + ("give it" if self.probe == "defocused_disk" else "remove it")
             )
+        if self.probe_defocus is not None and not 0 < abs(self.probe_defocus) < math.pi / 2:
+            raise ValueError(
+                f"probe_defocus {self.probe_defocus} must lie between 0 and π/2 in size: 0 is "
+                "probe 'ideal_disk', and from π/2 on the phase is undersampled at the centre"
+            )
         return self
 
     def patches_per_object(self, stride: int) -> int:
@@ -140,7 +146,7 @@ class Model(Table):
         1, description="1 keeps non-negative row frequencies only, 2 keeps both signs."
     )
     fno_blocks: PositiveInt = Field(
-        4, description="Number n of Fourier blocks, bottleneck included."
+        4, description="Fourier blocks n of the encoder; the bottleneck is one more."
     )
     max_levels: PositiveInt | None = Field(
         None, description="Most halvings of the side; further blocks stay at the bottom resolution."
@@ -176,6 +182,12 @@ class Model(Table):
                 "layerscale_init belongs to stable_block 'layerscale' and to no other; "
                 + ("give it" if self.stable_block == "layerscale" else "remove it")
             )
+        cap = self.max_hidden_channels
+        if cap is not None and cap < self.hidden_channels:
+            raise ValueError(
+                f"max_hidden_channels {cap} is below hidden_channels {self.hidden_channels}, the "
+                "width of the top level; raise it or remove it"
+            )
         return self
 
     @property
@@ -201,7 +213,8 @@ def largest_fno_blocks(patch_size: int) -> int:
 # --- training ------------------------------------------------------------------------------------
 
 
-Betas = tuple[Fraction, Fraction]
+BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
+Betas = tuple[BelowOne, BelowOne]
 WeightDecay = Annotated[float, Field(ge=0.0)]
 
 _BETAS = "Decay rates of the running means of the gradient and of its square."
@@ -231,9 +244,7 @@ class Sgd(Table):
     kind: Literal["sgd"] = Field(
         "sgd", description="Stochastic gradient descent, Nesterov's form if there is momentum."
     )
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
-        0.9, description="Share of the last update that is kept."
-    )
+    momentum: BelowOne = Field(0.9, description="Share of the last update that is kept.")
     weight_decay: WeightDecay = Field(0.0, description="L2 penalty, added to the gradient.")
 
 
@@ -375,7 +386,99 @@ class Parameters(Table):
         bottom = side >> halvings
         if self.model.modes // 2 < 1 or bottom < 2:
             raise ValueError(f"the bottom of the network would have a side of {bottom} px")
+        readable = side if self.model.corners == 1 else side // 2 + 1
+        if self.model.modes > readable:
+            raise ValueError(
+                f"model.modes {self.model.modes} exceeds the {readable} that maps of "
+                f"dataset.patch_size {side} have with model.corners {self.model.corners}"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _batches_fit(self) -> Self:
+        training = num_training_patches(self.dataset, self.train)
+        if self.train.batch_size > training:
+            raise ValueError(
+                f"train.batch_size {self.train.batch_size} exceeds the {training} training patches"
+            )
+        test = self.dataset.patches_per_object(self.dataset.test_stride)
+        if self.train.inference_batch_size > test:
+            raise ValueError(
+                f"train.inference_batch_size {self.train.inference_batch_size} exceeds the {test} "
+                "test patches"
+            )
+        return self
+
+
+def kept_modes(side: int, modes: int, corners: int) -> tuple[int, int, int]:
+    """Modes of a real ``side``×``side`` map that a spectral convolution reads.
+
+    Returns:
+        Rows from frequency 0 upwards, rows from the last one downwards, and columns of the half
+        spectrum. No frequency is counted twice where the two corners would meet.
+    """
+    columns = min(modes, side // 2 + 1)
+    if corners == 1:
+        return min(modes, side), 0, columns
+    return min(modes, side - side // 2), min(modes, side // 2), columns
+
+
+def level_widths(model: Model) -> tuple[int, ...]:
+    """Channels at each level of the encoder, top first: doubled by each halving up to the cap."""
+    widths = [model.hidden_channels]
+    for _ in range(model.num_halvings):
+        doubled = 2 * widths[-1]
+        cap = model.max_hidden_channels
+        widths.append(doubled if cap is None else min(doubled, cap))
+    return tuple(widths)
+
+
+class ParameterCount(NamedTuple):
+    """Trainable numbers of a network, a complex one counted once.
+
+    ``live`` is what exists and is read; ``nominal`` counts M×M modes for each spectral
+    convolution, as published counts do, whether the side of the map has them or not.
+    """
+
+    live: int
+    nominal: int
+
+
+def count_parameters(parameters: Parameters) -> ParameterCount:
+    """Number of parameters that the network of ``parameters`` will have, without building it."""
+    model = parameters.model
+    widths = level_widths(model)
+    channels = parameters.dataset.gridsize**2
+    sides = [parameters.dataset.patch_size >> level for level in range(len(widths))]
+    levels = [min(block, len(widths) - 1) for block in range(model.fno_blocks)]
+    blocks = [(level, model.modes) for level in levels] + [(len(widths) - 1, model.modes // 2)]
+    live = nominal = _shared_parameters(widths, channels)
+    for level, modes in blocks:
+        positive, negative, columns = kept_modes(sides[level], modes, model.corners)
+        live += widths[level] ** 2 * (positive + negative) * columns
+        nominal += widths[level] ** 2 * modes**2 * model.corners
+    norm = {None: 0, "zero_gamma": 2, "layerscale": 3}[model.stable_block]
+    other = sum(
+        _conv(widths[level], widths[level], 3) + norm * widths[level] for level, _ in blocks
+    )
+    return ParameterCount(live=live + other, nominal=nominal + other)
+
+
+def _conv(inputs: int, outputs: int, kernel: int) -> int:
+    return inputs * outputs * kernel**2 + outputs
+
+
+def _shared_parameters(widths: tuple[int, ...], channels: int) -> int:
+    """Lifter, samplers, decoder and head; the decoder's instance norm has no weights."""
+    lifter = _conv(channels, widths[0], 3) + _conv(widths[0], widths[0], 3)
+    levels = sum(
+        _conv(wide, deep, 2)
+        + _conv(deep, wide, 2)
+        + _conv(2 * wide, wide, 3)
+        + _conv(wide, wide, 3)
+        for wide, deep in pairwise(widths)
+    )
+    return lifter + levels + _conv(widths[0], 2 * channels, 1)
 
 
 STATS: dict[str, Literal["number", "flag"]] = {
