@@ -1,0 +1,1 @@
+"""Datasets: simulation, probes, and the files that hold them."""

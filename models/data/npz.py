@@ -1,0 +1,136 @@
+"""The NPZ file of one split: what is in it, how it is written, and how it is read with care.
+
+Shapes: n patches of N×N pixels. Reading never executes what the file holds.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class DatasetError(ValueError):
+    """A dataset file that cannot be used; the message names the file, the key and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """The arrays of one split. Objects are normalised unless it is said otherwise."""
+
+    diffraction: NDArray[np.float32]
+    """Measured amplitude X = √I_obs / S, (n, N, N, 1)."""
+    y_i: NDArray[np.float32]
+    """|O·P_norm|, (n, N, N, 1)."""
+    y_phi: NDArray[np.float32]
+    """Phase of O in rad, (n, N, N, 1)."""
+    coords_nominal: NDArray[np.float32]
+    """Row and column of the patches' centres in px, (n, 1, 2, 1)."""
+    coords_true: NDArray[np.float32]
+    """The same: the simulated scan has no position error."""
+    yy_full: NDArray[np.complex64]
+    """Whole objects, not normalised, (objects, size, size, 1)."""
+    probe_guess: NDArray[np.complex64]
+    """The probe, un-normalised, (N, N)."""
+    yy_ground_truth: NDArray[np.complex64] | None = None
+    """The part of the first test object that stitching covers, (height, width, 1); test only."""
+    norm_y_i: float | None = None
+    """What the test objects were divided by; test only."""
+
+
+STORED_NAMES: Final = {
+    "diffraction": "diffraction",
+    "y_i": "Y_I",
+    "y_phi": "Y_phi",
+    "coords_nominal": "coords_nominal",
+    "coords_true": "coords_true",
+    "yy_full": "YY_full",
+    "probe_guess": "probeGuess",
+    "yy_ground_truth": "YY_ground_truth",
+    "norm_y_i": "norm_Y_I",
+}
+"""Field of ``Split`` → key of the file."""
+
+TEST_ONLY: Final = ("yy_ground_truth", "norm_y_i")
+COMPLEX: Final = ("yy_full", "probe_guess", "yy_ground_truth")
+
+
+def save_split(split: Split, path: Path) -> None:
+    """Write ``split`` as an uncompressed NPZ; equal arrays give equal bytes."""
+    present = {name: getattr(split, name) for name in STORED_NAMES}
+    np.savez(path, **{STORED_NAMES[n]: a for n, a in present.items() if a is not None})
+
+
+def load_split(path: Path) -> Split:
+    """Read one split. Keys that are not ours are ignored.
+
+    Raises ``DatasetError`` for a file that is no NPZ, a missing key, a wrong type or shape, and for
+    values that are not finite; ``FileNotFoundError`` when there is no file.
+    """
+    arrays = _read(path)
+    for name, array in arrays.items():
+        _check_values(array, name, path)
+    _check_shapes(arrays, path)
+    norm = arrays.pop("norm_y_i", None)
+    return Split(**arrays, norm_y_i=None if norm is None else float(norm))
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    keys = STORED_NAMES.values()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in keys if key in names}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error
+    present = {name: arrays[key] for name, key in STORED_NAMES.items() if key in arrays}
+    missing = [key for n, key in STORED_NAMES.items() if n not in (*present, *TEST_ONLY)]
+    if missing:
+        raise DatasetError(
+            f"{path} lacks {', '.join(missing)}; it has {', '.join(sorted(names)) or 'nothing'}"
+        )
+    return present
+
+
+def _check_values(array: NDArray[Any], name: str, path: Path) -> None:
+    key = STORED_NAMES[name]
+    if name == "norm_y_i":
+        if array.shape != () or array.dtype.kind != "f" or not 0 < array < np.inf:
+            raise DatasetError(f"{path}: {key} must be one positive number")
+        return
+    wanted = np.complex64 if name in COMPLEX else np.float32
+    if array.dtype != wanted:
+        raise DatasetError(f"{path}: {key} is {array.dtype}, but must be {np.dtype(wanted)}")
+    if not np.isfinite(array).all():
+        raise DatasetError(f"{path}: {key} holds values that are not finite (NaN or infinite)")
+
+
+def _check_shapes(arrays: dict[str, NDArray[Any]], path: Path) -> None:
+    """Every shape follows from that of the diffraction patterns and of the objects."""
+    patterns = arrays["diffraction"].shape
+    if len(patterns) != 4 or patterns[1] != patterns[2] or 0 in patterns or patterns[3] != 1:
+        raise DatasetError(f"{path}: diffraction has shape {patterns}, but must be (n, N, N, 1)")
+    count, side = patterns[:2]
+    wanted: dict[str, tuple[int | None, ...]] = {
+        "y_i": patterns,
+        "y_phi": patterns,
+        "coords_nominal": (count, 1, 2, 1),
+        "coords_true": (count, 1, 2, 1),
+        "yy_full": (None, None, None, 1),
+        "probe_guess": (side, side),
+        "yy_ground_truth": (None, None, 1),
+    }
+    for name in wanted.keys() & arrays.keys():
+        shape = arrays[name].shape
+        if len(shape) != len(wanted[name]) or any(
+            want not in (None, got) for want, got in zip(wanted[name], shape, strict=True)
+        ):
+            text = ", ".join("any" if w is None else str(w) for w in wanted[name])
+            raise DatasetError(
+                f"{path}: {STORED_NAMES[name]} has shape {shape}, but must be ({text})"
+            )

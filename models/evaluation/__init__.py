@@ -1,0 +1,1 @@
+"""From a network's patches to an image, its scores and its picture."""

@@ -1,0 +1,1 @@
+"""Pure functions: the forward model, its losses, and the geometry of stitching."""
