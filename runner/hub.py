@@ -1,0 +1,222 @@
+"""A hub: the sealed folder that a phase leaves. Its names, its staging, its seal.
+
+A hub is put together in ``<artifacts>/<phase>/.staging-<stamp>`` and renamed to
+``<artifacts>/<phase>/<stamp>`` once every file is on disk and listed in ``SHA256SUMS``, so a folder
+under its final name is complete. Sealed hubs are never written again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from runner.checksums import (
+    CHECKSUMS,
+    Verification,
+    compare_checksums,
+    digest_files,
+    write_checksums,
+)
+from runner.digest import entries, parse_json, pretty_json
+from runner.errors import EngineError, VerificationError
+from runner.record import FileRecord, HubRecord
+
+MANIFEST = "manifest.toml"
+PLAN = "plan.json"
+RECORD = "hub.json"
+ENVIRONMENT = "environment.json"
+README = "README.md"
+SUMMARY = "summary.md"
+REPORT = "report.html"
+DIFF = "uncommitted.diff"
+JOURNAL = "journal.jsonl"
+ARMS = "arms"
+DATASET = "dataset"
+DATASET_LOG = "dataset.log"
+JOB = "job.json"
+
+_STAMP = "%Y-%m-%dT%H%M%SZ"
+_STAMP_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
+_STAGING = ".staging-"
+_DETERMINISTIC = {MANIFEST, PLAN}
+
+
+def arm_dir(arm: str) -> str:
+    """Folder of an arm's files inside the hub."""
+    return f"{ARMS}/{arm}"
+
+
+def log_name(stage: str, arm: str) -> str:
+    """Name of an arm's console log; the study names those of stage B without ``arm``."""
+    return f"{stage}_{arm}.log" if stage == "stage_b" else f"{stage}_arm_{arm}.log"
+
+
+def metrics_name(stage: str, phase: str) -> str:
+    """Name of the table with one row per arm."""
+    return f"{stage}_metrics_{phase}.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staging:
+    """A hub that is being put together. ``path`` is where; ``final`` is where it will be."""
+
+    path: Path
+    final: Path
+
+    def seal(self) -> Path:
+        """Write ``SHA256SUMS``, make every file read-only and durable, rename; the hub's path.
+
+        Raises ``VerificationError`` naming every link, device or odd name; nothing is renamed then.
+        """
+        (self.path / CHECKSUMS).unlink(missing_ok=True)
+        write_checksums(self.path)
+        _make_durable(self.path)
+        if os.path.lexists(self.final):
+            raise VerificationError(
+                f"{self.final} exists already; move it away, the new hub waits in {self.path}"
+            )
+        self.path.rename(self.final)
+        _sync(self.final.parent)
+        return self.final
+
+    def discard(self) -> None:
+        """Remove what was staged."""
+        shutil.rmtree(self.path)
+
+
+def stage(artifacts: Path, phase: str, now: datetime) -> Staging:
+    """Claim a name for a hub of ``phase`` and create its staging folder.
+
+    The name is ``now`` in UTC, to the second. Where another run has that second, sealed or staged,
+    the next free second is taken: names stay sortable and of one form, and the record keeps the
+    true time. Raises ``EngineError`` where nothing can be written.
+    """
+    parent = artifacts / phase
+    second = now.astimezone(UTC)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        while (staging := _claim(parent, second.strftime(_STAMP))) is None:
+            second += timedelta(seconds=1)
+    except OSError as error:
+        raise EngineError(
+            f"no hub can be written below {artifacts}: {error.strerror}: {error.filename}; "
+            "give another folder with --out"
+        ) from error
+    return staging
+
+
+def _claim(parent: Path, stamp: str) -> Staging | None:
+    """The staging folder of a stamp, or None if the stamp is taken.
+
+    Creating the folder takes the stamp: only its owner renames to the final name, so a look for
+    that name *after* the creation cannot be overtaken.
+    """
+    staging = Staging(path=parent / f"{_STAGING}{stamp}", final=parent / stamp)
+    try:
+        staging.path.mkdir()
+    except FileExistsError:
+        return None
+    if os.path.lexists(staging.final):
+        staging.path.rmdir()
+        return None
+    return staging
+
+
+def write_record(folder: Path, record: HubRecord) -> HubRecord:
+    """List every file of ``folder`` under ``artifacts`` of the record and write ``hub.json``.
+
+    To be called last before the seal. Returns the record as written. Raises ``VerificationError``
+    for what cannot be sealed.
+    """
+    known = {f"{DATASET}/{file.path}": file.deterministic for file in record.dataset.files}
+    for arm in record.arms:
+        known |= {f"{arm_dir(arm.name)}/{file.path}": file.deterministic for file in arm.files}
+    artifacts = tuple(
+        FileRecord(
+            path=path.as_posix(),
+            sha256=digest,
+            bytes=(folder / path).stat().st_size,
+            deterministic=_is_deterministic(path, known),
+        )
+        for path, digest in digest_files(folder).items()
+        if path.as_posix() != RECORD
+    )
+    complete = record.model_copy(update={"artifacts": artifacts})
+    (folder / RECORD).write_bytes(pretty_json(complete.model_dump(mode="json")))
+    return complete
+
+
+def _is_deterministic(path: PurePosixPath, known: dict[str, bool]) -> bool:
+    name = path.as_posix()
+    return known.get(name, name in _DETERMINISTIC or path.name == JOB)
+
+
+def verify(hub: Path) -> Verification:
+    """Compare every file of a sealed hub with ``SHA256SUMS``; follows no link.
+
+    Raises ``VerificationError`` for a folder that is no hub or was never sealed.
+    """
+    return compare_checksums(hub)
+
+
+def read(hub: Path) -> HubRecord:
+    """The record of a hub. Raises ``VerificationError`` where there is none that can be read."""
+    path = hub / RECORD
+    try:
+        table = parse_json(path.read_bytes())
+        version = table.get("schema_version") if isinstance(table, dict) else None
+        if version != 1:
+            raise VerificationError(
+                f"{path} has schema_version {version!r}; this phasehub reads version 1"
+            )
+        return HubRecord.model_validate(table)
+    except OSError as error:
+        raise VerificationError(
+            f"{hub} is not a hub: {RECORD} cannot be read ({error.strerror}); "
+            "`phasehub list` names the sealed hubs"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise VerificationError(
+            f"{path} is not a hub's record: {place}: {first['msg']}; "
+            "`phasehub verify` tells whether it was changed"
+        ) from error
+    except ValueError as error:
+        raise VerificationError(
+            f"{path} {error}; `phasehub verify` tells whether it was changed"
+        ) from error
+
+
+def find_hubs(artifacts: Path, phase: str | None = None) -> list[Path]:
+    """Sealed hubs below ``artifacts``, by phase and then by time; those of one phase if given."""
+    return sorted(
+        path.parent
+        for path in artifacts.glob(f"*/*/{CHECKSUMS}")
+        if _STAMP_PATTERN.fullmatch(path.parent.name) and phase in (None, path.parent.parent.name)
+    )
+
+
+def _make_durable(folder: Path) -> None:
+    """Take the right to write from every file, and wait until files and folders are on disk."""
+    files = entries(folder)
+    for file in files:
+        path = folder / file
+        path.chmod(path.stat().st_mode & 0o555)
+        _sync(path)
+    for parent in {parent for file in files for parent in file.parents}:
+        _sync(folder / parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
