@@ -1,0 +1,38 @@
+"""What every generator offers beside its forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from models.config import ParameterCount
+from models.nets.spectral import SpectralConvolution
+
+
+class Generator(nn.Module):
+    """A network from measured amplitudes (B, C, N, N) to complex object patches (B, C, N, N)."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Map real (B, C, N, N) to complex (B, C, N, N)."""
+        raise NotImplementedError
+
+    def layers(self) -> Mapping[str, nn.Module]:
+        """The layers that an activation report describes, in the order of the data's way."""
+        raise NotImplementedError
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels at each level of the encoder, top first, as the weights have them."""
+        raise NotImplementedError
+
+
+def count_live(net: nn.Module) -> ParameterCount:
+    """Parameters of a built network, a complex one counted once; on the meta device too."""
+    live = sum(parameter.numel() for parameter in net.parameters())
+    unread = sum(
+        module.num_nominal - module.weight.numel()
+        for module in net.modules()
+        if isinstance(module, SpectralConvolution)
+    )
+    return ParameterCount(live=live, nominal=live + unread)
