@@ -1,0 +1,105 @@
+"""Which GPUs this machine has, and one lock for each, so that two runners never share one."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from runner.errors import EngineError
+
+QUERY = ("uuid", "name", "memory.total", "driver_version")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """One GPU. ``id`` is the driver's UUID, which containers and CUDA both understand."""
+
+    id: str
+    name: str
+    memory_bytes: int | None
+    """``None`` where the driver does not tell (shared memory)."""
+    driver: str
+
+
+def available() -> list[Gpu]:
+    """The GPUs of this machine in the driver's order; none where there is no NVIDIA driver.
+
+    Raises ``EngineError`` when ``nvidia-smi`` is there and fails: a broken driver is not the
+    absence of a GPU.
+    """
+    command = ["nvidia-smi", f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except FileNotFoundError:
+        return []
+    except subprocess.TimeoutExpired:
+        raise EngineError("nvidia-smi does not answer; check the driver, or run with --device cpu")
+    if done.returncode != 0:
+        told = (done.stdout + done.stderr).strip()
+        if "No devices were found" in told:
+            return []
+        raise EngineError(f"nvidia-smi failed: {told}. Check the driver, or run with --device cpu")
+    return parse(done.stdout)
+
+
+def parse(listing: str) -> list[Gpu]:
+    """GPUs from the lines that ``nvidia-smi --query-gpu=… --format=csv,noheader`` prints.
+
+    Raises ``EngineError`` for a line of another form.
+    """
+    rows = [row for row in csv.reader(listing.splitlines(), skipinitialspace=True) if row]
+    return [_gpu(row) for row in rows]
+
+
+def _gpu(row: list[str]) -> Gpu:
+    if len(row) != len(QUERY) or not row[0].startswith("GPU-"):
+        raise EngineError(f"nvidia-smi says {', '.join(row)!r}; expected {', '.join(QUERY)}")
+    identity, name, memory, driver = (value.strip() for value in row)
+    size = re.fullmatch(r"(\d+) MiB", memory)
+    memory_bytes = int(size[1]) << 20 if size else None
+    return Gpu(id=identity, name=name, memory_bytes=memory_bytes, driver=driver)
+
+
+def lock_folder() -> Path:
+    """Where the locks lie: one place for all users and checkouts of this machine."""
+    folder = Path(tempfile.gettempdir()) / "phasehub-gpus"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        # Every user's runner must be able to open every lock; a sticky folder would forbid it.
+        folder.chmod(0o777)
+    return folder
+
+
+@contextlib.contextmanager
+def reserve(ids: Sequence[str], folder: Path | None = None) -> Iterator[tuple[str, ...]]:
+    """Hold those of ``ids`` that no other runner holds, until the block ends.
+
+    A lock ends with the process that holds it, however that ends. Raises ``EngineError`` when
+    all are held by others, which is never taken for having none.
+    """
+    place = lock_folder() if folder is None else folder
+    with contextlib.ExitStack() as held:
+        free = tuple(gpu_id for gpu_id in ids if _lock(place, gpu_id, held))
+        if ids and not free:
+            raise EngineError(
+                f"every GPU of this machine ({len(ids)}) is held by another runner; wait until "
+                "it is done, or run with --device cpu"
+            )
+        yield free
+
+
+def _lock(folder: Path, gpu_id: str, held: contextlib.ExitStack) -> bool:
+    lock = FileLock(folder / f"{gpu_id}.lock", timeout=0, mode=0o666)
+    try:
+        held.enter_context(lock)
+    except Timeout:
+        return False
+    return True
