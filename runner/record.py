@@ -6,11 +6,12 @@ digest, so that a hub can be compared, archived and reproduced without knowledge
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from runner.digest import canonical_json
 from runner.engines.base import Status
 
 ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "not_run"]
@@ -49,15 +50,14 @@ class Difference(Record):
 
 
 class RuleRecord(Record):
-    """A success rule and what was measured. ``margin`` ≥ 0 where the rule holds."""
+    """A success rule and what was measured."""
 
     rule: str
     measured: JsonValue
     margin: float | None
+    """Distance from the bound, positive on the side where the rule holds; ``None`` for flags."""
     holds: bool | None
     """``None`` when the score that the rule names means nothing for this arm."""
-    required: bool = False
-    """Whether the phase fails when the rule does not hold."""
 
 
 class IdenticalArms(Record):
@@ -114,6 +114,11 @@ class ArmRecord(Record):
     """Last lines of the console; kept for arms that did not succeed."""
     files: tuple[FileRecord, ...] = ()
     """Relative to ``arms/<name>``."""
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Everything that decides what the arm computes: its parameters and its seed."""
+        return {**self.parameters, "seed": self.seed}
 
     @property
     def architecture(self) -> str:
@@ -188,6 +193,8 @@ class HubRecord(Record):
     code: CodeRecord
     dataset: DatasetRecord
     arms: tuple[ArmRecord, ...]
+    rules_required: bool = False
+    """Whether the phase fails when a success rule does not hold."""
     identical_arms: tuple[IdenticalArms, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader must know before comparing: fallbacks, relaxed limits, other packages."""
@@ -204,28 +211,27 @@ class HubRecord(Record):
 
 def leaves(table: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted name and value of everything in a tree of tables that is not a table itself."""
-    if not isinstance(table, dict):
+    if not isinstance(table, Mapping):
         yield prefix, table
         return
     for key, value in table.items():
         yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
 
 
-def differing_knobs(arms: Sequence[ArmRecord]) -> tuple[str, ...]:
-    """Knobs, the seed among them, that are not the same in all arms; sorted.
+def differing_knobs(plans: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Dotted names of the leaves that are not the same in all trees of tables; sorted.
 
-    A knob that only some arms have (``train.optimizer.momentum``) differs.
+    A knob that only some have (``train.optimizer.momentum``) differs.
     """
-    plans = [{**dict(leaves(arm.parameters)), "seed": arm.seed} for arm in arms]
-    names = {name for plan in plans for name in plan}
-    absent = object()
+    flat = [dict(leaves(plan)) for plan in plans]
+    names = {name for plan in flat for name in plan}
     return tuple(
-        sorted(
-            name
-            for name in names
-            if any(plan.get(name, absent) != plans[0].get(name, absent) for plan in plans)
-        )
+        sorted(name for name in names if len({_spelling(plan, name) for plan in flat}) > 1)
     )
+
+
+def _spelling(plan: Mapping[str, Any], name: str) -> bytes:
+    return canonical_json(plan[name]) if name in plan else b""
 
 
 def schema() -> dict[str, Any]:
