@@ -1,0 +1,75 @@
+"""The picture of a reconstruction: amplitude and phase, the truth, and what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from models.evaluation.reconstruct import Reconstruction
+
+Image = NDArray[np.float64]
+
+DOTS_PER_INCH: Final = 100
+
+SHOWN_PERCENTILE: Final = 99.5
+"""Share of the differences, in percent, inside the colour range; a few outliers lie outside."""
+
+
+def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
+    """Write a PNG of two rows, amplitude and phase: reconstruction, ground truth, difference.
+
+    Reconstruction and truth share the truth's colour range; the difference has a symmetric one of
+    its own that leaves out the largest 0.5 %. Pixels that are not finite stay blank. The bytes
+    depend on the images and on the installed matplotlib only: no date, no version, no user's style.
+    """
+    r = reconstruction
+    with mpl.rc_context(mpl.rcParamsDefault):
+        figure = Figure(figsize=(13, 7.6), dpi=DOTS_PER_INCH, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(2, 3)
+        _row(axes[0], "amplitude", "object units", "gray", r.amplitude, r.target_amplitude)
+        _row(axes[1], "phase", "rad", "viridis", r.phase, r.target_phase)
+        figure.savefig(path_png, format="png", metadata={"Software": None})
+
+
+def _row(
+    axes: NDArray[Any], name: str, unit: str, colours: str, prediction: Image, target: Image
+) -> None:
+    limits = float(target.min()), float(target.max())
+    error = prediction - target
+    sizes = np.abs(error[np.isfinite(error)])
+    bound = float(np.percentile(sizes, SHOWN_PERCENTILE)) if sizes.size else 0.0
+    symmetric = (-bound, bound) if bound > 0 else (-1.0, 1.0)
+    _show(axes[0], prediction, f"{name}, reconstructed", unit, colours, limits)
+    _show(axes[1], target, f"{name}, ground truth", unit, colours, limits)
+    _show(axes[2], error, f"{name}, error", f"reconstructed − true, {unit}", "RdBu_r", symmetric)
+
+
+def _show(
+    axes: Axes, image: Image, title: str, unit: str, colours: str, limits: tuple[float, float]
+) -> None:
+    shown = axes.imshow(
+        image, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest"
+    )
+    axes.set_title(title)
+    axes.set_xlabel("column (px)")
+    axes.set_ylabel("row (px)")
+    if not np.isfinite(image).any():
+        axes.text(0.5, 0.5, "no finite value", ha="center", va="center", transform=axes.transAxes)
+    bar = axes.figure.colorbar(shown, ax=axes, shrink=0.85, extend=_beyond(image, limits))
+    bar.set_label(unit)
+
+
+def _beyond(image: Image, limits: tuple[float, float]) -> Literal["neither", "min", "max", "both"]:
+    """On which sides the image leaves its colour range."""
+    below, above = bool((image < limits[0]).any()), bool((image > limits[1]).any())
+    if below:
+        return "both" if above else "min"
+    return "max" if above else "neither"

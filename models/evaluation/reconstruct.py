@@ -1,0 +1,132 @@
+"""From the network's patches of the test object to amplitude and phase beside the truth.
+
+Shapes: n patches of H = W = N pixels; images are (height, width) in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.config import Dataset
+from models.data.npz import Split
+from models.physics.stitching import stitch
+
+TRIM: Final = 2
+"""Pixels that are dropped on every side of the stitched image."""
+
+Image = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reconstruction:
+    """The first test object as reconstructed, aligned with the truth; what the metrics compare."""
+
+    amplitude: Image
+    """Object units; scaled to the mean of the target unless ``amplitude_scale`` is ``None``."""
+    phase: Image
+    """Radians, not unwrapped, its least-squares plane removed."""
+    target_amplitude: Image
+    target_phase: Image
+    amplitude_scale: float | None
+    """mean(target)/mean(prediction), applied to the amplitude; ``None`` where it does not exist,
+    because the predicted amplitude is zero or not finite."""
+
+
+def reconstruct(
+    patches_nHW: NDArray[np.complex64], test: Split, dataset: Dataset
+) -> Reconstruction:
+    """Stitch the network's complex output on the test patches and align it with the truth.
+
+    ``patches_nHW`` are in scan order: those of the first test object, or of all of them, of which
+    the first object's are used. They are multiplied by the test ``norm_Y_I``, stitched, trimmed,
+    split into amplitude (scaled to the target's mean) and angle (minus its plane).
+
+    Raises ``ValueError`` when the number or size of the patches is not that of the test scan, when
+    ``test`` has no ground truth, or when the stitched image is too small to be trimmed. Values that
+    are not finite pass through: the metrics name them.
+    """
+    if test.yy_ground_truth is None or test.norm_y_i is None:
+        raise ValueError("the split has no ground truth; reconstruct from the test split")
+    predicted = _trim(_stitched(patches_nHW, dataset).astype(np.complex128) * test.norm_y_i)
+    target = _trim(test.yy_ground_truth[..., 0].astype(np.complex128))
+    if predicted.shape != target.shape:
+        raise ValueError(
+            f"the stitched image has {predicted.shape} pixels but the ground truth {target.shape}; "
+            f"the test split belongs to other dataset parameters"
+        )
+    amplitude, target_amplitude = np.abs(predicted), np.abs(target)
+    scale = _scale(amplitude, target_amplitude)
+    return Reconstruction(
+        amplitude=amplitude if scale is None else amplitude * scale,
+        phase=remove_plane(np.angle(predicted)),
+        target_amplitude=target_amplitude,
+        target_phase=remove_plane(np.angle(target)),
+        amplitude_scale=scale,
+    )
+
+
+def _stitched(patches_nHW: NDArray[np.complex64], dataset: Dataset) -> NDArray[np.complex64]:
+    per_object = dataset.patches_per_object(dataset.test_stride)
+    if len(patches_nHW) not in (per_object, per_object * dataset.num_test_objects):
+        raise ValueError(
+            f"{len(patches_nHW)} patches, but a test object has {per_object} "
+            f"and there are {dataset.num_test_objects}"
+        )
+    steps = (dataset.object_size - dataset.patch_size) // dataset.test_stride + 1
+    return stitch(patches_nHW[:per_object], dataset.test_stride, steps, steps)
+
+
+def _trim(image: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    if min(image.shape) <= 2 * TRIM:
+        raise ValueError(f"an image of {image.shape} pixels cannot lose {TRIM} on every side")
+    return image[TRIM:-TRIM, TRIM:-TRIM]
+
+
+def _scale(amplitude: Image, target: Image) -> float | None:
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        scale = float(target.mean() / amplitude.mean())
+    return scale if np.isfinite(scale) and scale > 0 else None
+
+
+def remove_plane(image: Image) -> Image:
+    """``image`` minus its least-squares plane a + b·row + c·column.
+
+    On a full grid centred coordinates are orthogonal to each other and to the constant, so the
+    three coefficients are three projections.
+    """
+    rows = np.arange(image.shape[0]) - (image.shape[0] - 1) / 2
+    columns = np.arange(image.shape[1]) - (image.shape[1] - 1) / 2
+    centred = image - image.mean()
+    for axis in (rows[:, None], columns[None, :]):
+        weights = np.broadcast_to(axis, image.shape)
+        power = np.sum(weights**2)
+        if power > 0:
+            centred = centred - weights * (np.sum(weights * centred) / power)
+    return np.asarray(centred, np.float64)
+
+
+def save(reconstruction: Reconstruction, path: Path) -> None:
+    """Write an uncompressed NPZ of the four images, their differences and the scale.
+
+    Images are float32; ``amplitude_scale`` is NaN where there is none. Equal reconstructions give
+    equal bytes.
+    """
+    r = reconstruction
+    images = {
+        "amplitude": r.amplitude,
+        "phase": r.phase,
+        "target_amplitude": r.target_amplitude,
+        "target_phase": r.target_phase,
+        "amplitude_error": r.amplitude - r.target_amplitude,
+        "phase_error": r.phase - r.target_phase,
+    }
+    arrays: dict[str, Any] = {name: image.astype(np.float32) for name, image in images.items()}
+    arrays["amplitude_scale"] = np.float64(
+        np.nan if r.amplitude_scale is None else r.amplitude_scale
+    )
+    np.savez(path, **arrays)
