@@ -1,0 +1,236 @@
+"""The manifest of a phase: a TOML file as frozen values, checked as a whole.
+
+``dataset``, ``model``, ``train`` and ``diagnostics`` are kept as the partial tables that the file
+holds, because only a phase, a profile and an arm together make up parameters that can be checked.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    Field,
+    GetJsonSchemaHandler,
+    PositiveFloat,
+    PositiveInt,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from models.config import Dataset, Diagnostics, Integer, Model, Parameters, Table, Train
+from runner.complaints import render
+from runner.digest import sha256_bytes
+from runner.errors import ManifestError
+from runner.manifest_checks import check
+from runner.manifest_names import ArmName, FindingId, RuleText, SafeName, Seed, Text
+from runner.overrides import merged_sections
+from runner.rules import Rule, parse
+from runner.toml_source import read
+
+MIB = 2**20
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """Marks a table that holds some keys of ``whole`` and is checked once it is merged."""
+
+    whole: type[BaseModel]
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(self.whole.__pydantic_core_schema__)
+
+
+class Phase(Table):
+    """What the phase is and asks."""
+
+    name: SafeName = Field(description="Name of the phase, and of the file without `.toml`.")
+    title: Text = Field(description="One line for headings.")
+    question: Text = Field(description="What the phase is to answer.")
+    findings: tuple[FindingId, ...] = Field(
+        (), description="Ids of the findings that the phase bears on, like `STABLE-LS-001`."
+    )
+    stage: Literal["stage_a", "stage_b"] = Field(
+        "stage_a", description="Stage of the study; the names of logs and metrics begin with it."
+    )
+    seed: Seed = Field(
+        description="Governs weights, data order and noise of each arm without a seed of its own."
+    )
+    compare_with: tuple[SafeName, ...] = Field(
+        (), description="Earlier phases whose arms the summary puts beside this phase's."
+    )
+
+
+class Image(Table):
+    """The container image that the arms run in."""
+
+    base: Text | None = Field(
+        None, description="Base image to build on; by default the one of the Dockerfile."
+    )
+    variant: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Which torch is inside; `auto` takes the one for the device."
+    )
+
+
+class Resources(Table):
+    """Bounds of one arm. Each can be relaxed here, and the hub says so."""
+
+    gpus: Annotated[Literal[0, 1], Integer] = Field(
+        0,
+        description="GPUs of an arm. An arm that asks for one runs on the CPU where there is none.",
+    )
+    threads: PositiveInt = Field(
+        2, description="Threads of an arm's computations; the bits of the result depend on it."
+    )
+    timeout_s: PositiveFloat = Field(7200.0, description="Time after which an arm is stopped, s.")
+    memory_gib: PositiveFloat = Field(8.0, description="Memory limit, GiB.")
+    shm_mib: PositiveInt = Field(64, description="Size of /dev/shm, MiB.")
+    pids: PositiveInt = Field(512, description="Most processes and threads at a time.")
+    tmp_mib: PositiveInt = Field(256, description="Size of /tmp, MiB.")
+    network: bool = Field(default=False, description="Whether the arm reaches the network.")
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory limit in bytes."""
+        return round(self.memory_gib * GIB)
+
+    @property
+    def shm_bytes(self) -> int:
+        """Size of /dev/shm in bytes."""
+        return self.shm_mib * MIB
+
+    @property
+    def tmp_bytes(self) -> int:
+        """Size of /tmp in bytes."""
+        return self.tmp_mib * MIB
+
+
+class Verdict(Table):
+    """What counts as success."""
+
+    success: tuple[RuleText, ...] = Field(
+        (),
+        description="Rules that each arm is held against: `<statistic> <operator> <number>`, "
+        "`<flag>` or `not <flag>`.",
+    )
+    required: bool = Field(
+        default=False, description="Whether a rule that does not hold makes the run fail."
+    )
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of ``success``, parsed."""
+        return tuple(parse(text) for text in self.success)
+
+
+_DATASET = "The simulated data; see `dataset`."
+_MODEL = "The network; see `model`."
+_TRAIN = "How it is fitted; see `train`."
+_DIAGNOSTICS = "What an arm records beside its results; see `diagnostics`."
+_RESOURCES = "Bounds of one arm; see `resources`."
+
+DatasetPart = Annotated[dict[str, Any], PartOf(Dataset)]
+ModelPart = Annotated[dict[str, Any], PartOf(Model)]
+TrainPart = Annotated[dict[str, Any], PartOf(Train)]
+DiagnosticsPart = Annotated[dict[str, Any], PartOf(Diagnostics)]
+ResourcesPart = Annotated[dict[str, Any], PartOf(Resources)]
+
+
+class Arm(Table):
+    """One arm: what it is called and in what it differs from the phase."""
+
+    name: ArmName = Field(description="Name of the arm, and of its files.")
+    title: str = Field("", description="One line for tables and figures.")
+    description: str = Field("", description="Why the arm is there.")
+    seed: Seed | None = Field(None, description="Seed of this arm in place of the phase's.")
+    model: ModelPart = Field(default_factory=dict, description=_MODEL)
+    train: TrainPart = Field(default_factory=dict, description=_TRAIN)
+    diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
+    resources: ResourcesPart = Field(default_factory=dict, description=_RESOURCES)
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="Command in place of the standard one; `{job}` and `{out}` stand for the "
+        "folders of the file contract.",
+    )
+
+
+class Profile(Table):
+    """A variant of the phase: what it changes for all arms."""
+
+    dataset: DatasetPart = Field(default_factory=dict, description=_DATASET)
+    model: ModelPart = Field(default_factory=dict, description=_MODEL)
+    train: TrainPart = Field(default_factory=dict, description=_TRAIN)
+    diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
+    resources: ResourcesPart = Field(default_factory=dict, description=_RESOURCES)
+
+
+class Manifest(Table):
+    """One phase of a study."""
+
+    schema_version: Annotated[Literal[1], Integer] = Field(description="Version of this format: 1.")
+    phase: Phase = Field(description="What the phase is and asks.")
+    image: Image = Field(default_factory=Image, description="The container image.")
+    resources: Resources = Field(default_factory=Resources, description="Bounds of one arm.")
+    dataset: DatasetPart = Field(
+        default_factory=dict, description="The simulated data, one set for all arms."
+    )
+    model: ModelPart = Field(default_factory=dict, description="The network.")
+    train: TrainPart = Field(default_factory=dict, description="How the network is fitted.")
+    diagnostics: DiagnosticsPart = Field(
+        default_factory=dict, description="What an arm records beside its results."
+    )
+    verdict: Verdict = Field(default_factory=Verdict, description="What counts as success.")
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)] = Field(
+        description="The arms, each under `[[arms]]`."
+    )
+    profiles: dict[SafeName, Profile] = Field(
+        default_factory=dict, description="Named variants, each under `[profiles.<name>]`."
+    )
+
+
+class Resolved(Parameters):
+    """What an arm comes to once phase, profile and arm are merged."""
+
+    resources: Resources = Field(default_factory=Resources, description="Bounds of the arm.")
+
+
+def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Resolved:
+    """The parameters and resources of one arm, defaults spelled out.
+
+    Raises ``pydantic.ValidationError`` when they cannot be; ``load`` has seen to it that they can.
+    """
+    layers = [vars(layer) for layer in (manifest, profile, arm) if layer is not None]
+    layers[0] = {**layers[0], "resources": manifest.resources.model_dump(exclude_unset=True)}
+    return Resolved.model_validate_json(json.dumps(merged_sections(layers)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedManifest:
+    """A manifest with the bytes that it was read from."""
+
+    manifest: Manifest
+    source: bytes
+    path: Path
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes of the file."""
+        return sha256_bytes(self.source)
+
+
+def load(path: Path) -> LoadedManifest:
+    """Read and check a manifest.
+
+    Raises ``ManifestError`` that names everything that is wrong with it, line by line.
+    """
+    source = read(path)
+    if wrong := check(source, Manifest, Resolved):
+        raise ManifestError(render(wrong, file=str(path), text=source.text))
+    manifest = Manifest.model_validate_json(source.json)
+    return LoadedManifest(manifest=manifest, source=source.content, path=path)

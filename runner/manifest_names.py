@@ -1,0 +1,49 @@
+"""The kinds of text and of numbers that a manifest's keys take."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from runner.rules import parse
+
+SAFE_NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
+FINDING = r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)+$"
+
+
+def _safe_name(name: str) -> str:
+    if not re.fullmatch(SAFE_NAME[1:-1], name):
+        raise ValueError(
+            "expected a safe file name: lower-case letters, digits and underscores, "
+            "not an underscore first, at most 64 characters"
+        )
+    return name
+
+
+def _arm_name(name: str) -> str:
+    if _safe_name(name) == "dataset":
+        raise ValueError("the name is taken by the simulation; choose another one")
+    return name
+
+
+def _finding(name: str) -> str:
+    if not re.fullmatch(FINDING[1:-1], name):
+        raise ValueError("expected the id of a finding, like 'STABLE-LS-001'")
+    return name
+
+
+def _rule(text: str) -> str:
+    parse(text)
+    return text
+
+
+SafeName = Annotated[
+    str, AfterValidator(_safe_name), Field(json_schema_extra={"pattern": SAFE_NAME})
+]
+ArmName = Annotated[str, AfterValidator(_arm_name), Field(json_schema_extra={"pattern": SAFE_NAME})]
+FindingId = Annotated[str, AfterValidator(_finding), Field(json_schema_extra={"pattern": FINDING})]
+RuleText = Annotated[str, AfterValidator(_rule)]
+Text = Annotated[str, Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
