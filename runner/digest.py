@@ -18,6 +18,12 @@ from typing import Any
 
 from runner.errors import VerificationError
 
+DEEPEST = 64
+"""Levels of tables and lists in a JSON text that is read."""
+MOST_DIGITS = 20
+"""Of an integer in a JSON text that is read; enough for 64 bits."""
+_TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
+
 
 def sha256_bytes(content: bytes) -> str:
     """Digest of ``content``."""
@@ -121,17 +127,20 @@ def oddity(root: Path, path: PurePosixPath) -> str | None:
 def parse_json(content: bytes) -> object:
     """The value of a JSON text, by the strict reading: UTF-8, no NaN, no key twice.
 
-    Raises ``ValueError``, saying what is wrong, for everything else.
+    Raises ``ValueError``, saying what is wrong, for everything else, and for depths and integers
+    that no honest record has and that would only trip whoever works with the value.
     """
     try:
         value: object = json.loads(
             content.decode(),
             parse_constant=_refuse_constant,
             parse_float=_finite,
+            parse_int=_bounded,
             object_pairs_hook=_table,
         )
     except RecursionError:
-        raise ValueError("is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
+    _refuse_depth(value)
     return value
 
 
@@ -144,6 +153,25 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"holds {text}, which is no finite number")
     return number
+
+
+def _bounded(text: str) -> int:
+    if len(text.lstrip("-")) > MOST_DIGITS:
+        raise ValueError(f"holds an integer of more than {MOST_DIGITS} digits")
+    return int(text)
+
+
+def _refuse_depth(value: object) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise ValueError(_TOO_DEEP)
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from runner.digest import (
 )
 from runner.errors import VerificationError
 
+texts = st.text(st.characters(codec="utf-8"))
+numbers = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8")),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
     max_leaves=10,
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -84,8 +85,10 @@ def test_both_spellings_say_the_same_value(value):
         (b"-Infinity", "-Infinity, which JSON does not have"),
         (b"[1e999]", "1e999, which is no finite number"),
         (b'{"a": 1, "a": 2}', "a key twice"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b"9" * 5000, "Exceeds the limit"),
+        (b"[" * 100_000, "nested more than 64 levels deep"),
+        (b"[" * 65 + b"]" * 65, "nested more than 64 levels deep"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "nested more than 64 levels deep"),
+        (b"9" * 5000, "an integer of more than 20 digits"),
     ],
 )
 def test_what_is_not_strict_json_is_refused_and_named(content, told):
@@ -229,3 +232,8 @@ def test_a_tree_deeper_than_the_stack_is_listed(tmp_path):
     (path,) = entries(tmp_path)
     assert len(path.parts) == 1201
     subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)  # shutil.rmtree recurses
+
+
+def test_depth_and_digits_leave_room_for_honest_values():
+    assert parse_json(b"[" * 63 + b"1" + b"]" * 63)
+    assert parse_json(str(-(2**63)).encode()) == -(2**63)
