@@ -27,7 +27,7 @@ from runner.digest import sha256_bytes
 from runner.errors import ManifestError
 from runner.manifest_checks import check
 from runner.manifest_names import ArmName, FindingId, RuleText, SafeName, Seed, Text
-from runner.overrides import merged_sections
+from runner.overrides import merged, merged_sections
 from runner.rules import Rule, parse
 from runner.toml_source import read
 
@@ -139,7 +139,6 @@ DatasetPart = Annotated[dict[str, Any], PartOf(Dataset)]
 ModelPart = Annotated[dict[str, Any], PartOf(Model)]
 TrainPart = Annotated[dict[str, Any], PartOf(Train)]
 DiagnosticsPart = Annotated[dict[str, Any], PartOf(Diagnostics)]
-ResourcesPart = Annotated[dict[str, Any], PartOf(Resources)]
 
 
 class Arm(Table):
@@ -152,7 +151,7 @@ class Arm(Table):
     model: ModelPart = Field(default_factory=dict, description=_MODEL)
     train: TrainPart = Field(default_factory=dict, description=_TRAIN)
     diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
-    resources: ResourcesPart = Field(default_factory=dict, description=_RESOURCES)
+    resources: Resources = Field(default_factory=Resources, description=_RESOURCES)
     command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
         None,
         description="Command in place of the standard one; `{job}` and `{out}` stand for the "
@@ -167,7 +166,7 @@ class Profile(Table):
     model: ModelPart = Field(default_factory=dict, description=_MODEL)
     train: TrainPart = Field(default_factory=dict, description=_TRAIN)
     diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
-    resources: ResourcesPart = Field(default_factory=dict, description=_RESOURCES)
+    resources: Resources = Field(default_factory=Resources, description=_RESOURCES)
 
 
 class Manifest(Table):
@@ -194,20 +193,19 @@ class Manifest(Table):
     )
 
 
-class Resolved(Parameters):
-    """What an arm comes to once phase, profile and arm are merged."""
-
-    resources: Resources = Field(default_factory=Resources, description="Bounds of the arm.")
-
-
-def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Resolved:
-    """The parameters and resources of one arm, defaults spelled out.
+def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Parameters:
+    """The parameters of one arm, defaults spelled out: the phase's, then profile, then arm.
 
     Raises ``pydantic.ValidationError`` when they cannot be; ``load`` has seen to it that they can.
     """
     layers = [vars(layer) for layer in (manifest, profile, arm) if layer is not None]
-    layers[0] = {**layers[0], "resources": manifest.resources.model_dump(exclude_unset=True)}
-    return Resolved.model_validate_json(json.dumps(merged_sections(layers)))
+    return Parameters.model_validate_json(json.dumps(merged_sections(layers)))
+
+
+def resolve_resources(*layers: Manifest | Profile | Arm | None) -> Resources:
+    """The bounds that come of several layers; the later ones win key by key."""
+    given = [layer.resources.model_dump(exclude_unset=True) for layer in layers if layer]
+    return Resources.model_validate(merged(*given))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +228,7 @@ def load(path: Path) -> LoadedManifest:
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
     source = read(path)
-    if wrong := check(source, Manifest, Resolved):
+    if wrong := check(source, Manifest):
         raise ManifestError(render(wrong, file=str(path), text=source.text))
     manifest = Manifest.model_validate_json(source.json)
     return LoadedManifest(manifest=manifest, source=source.content, path=path)

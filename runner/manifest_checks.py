@@ -13,18 +13,19 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from models.config import Parameters
 from runner.complaints import Complaint, findings
 from runner.overrides import SECTIONS, merged_sections, table
 from runner.toml_keys import KeyPath
 from runner.toml_source import Source
 
 
-def check(source: Source, manifest: type[BaseModel], resolved: type[BaseModel]) -> list[Complaint]:
-    """All that is wrong: with the file as a ``manifest`` and with its arms as ``resolved``."""
+def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
+    """All that is wrong: with the file as a ``manifest``, and with the parameters of its arms."""
     wrong = [
         *check_structure(source, manifest),
         *check_names(source),
-        *check_arms(source, resolved),
+        *check_arms(source),
     ]
     return [
         *(source.at(path, problem) for path, problem in source.refused.items()),
@@ -60,8 +61,8 @@ def check_names(source: Source) -> Iterator[Complaint]:
             yield source.at(("arms", index, "name"), problem)
 
 
-def check_arms(source: Source, model: type[BaseModel]) -> list[Complaint]:
-    """Every arm, as it is and with each profile, merged and held against ``model``.
+def check_arms(source: Source) -> list[Complaint]:
+    """The parameters of every arm, as it is and with each profile.
 
     What is wrong in several arms or profiles for the same reason is said once.
     """
@@ -70,7 +71,7 @@ def check_arms(source: Source, model: type[BaseModel]) -> list[Complaint]:
     for index, arm in arms:
         for profile in (None, *table(source.document, "profiles")):
             case = _Case(index=index, arm=arm, profile=profile)
-            for complaint in _check_case(source, case, model):
+            for complaint in _check_case(source, case):
                 cases.setdefault(complaint, []).append(case)
     return [_in_context(complaint, hit, len(arms)) for complaint, hit in cases.items()]
 
@@ -95,12 +96,12 @@ class _Case:
         return layers
 
 
-def _check_case(source: Source, case: _Case, model: type[BaseModel]) -> Iterator[Complaint]:
+def _check_case(source: Source, case: _Case) -> Iterator[Complaint]:
     layers = case.layers(source.document)
     merged = json.dumps(merged_sections([layer for _, layer in layers]))
     places = [place for place, _ in reversed(layers)]
-    for error in _errors(model, merged):
-        for finding in findings(error, model):
+    for error in _errors(Parameters, merged):
+        for finding in findings(error, Parameters):
             located = (_locate(source, places, path) for path in finding.paths)
             path = next((path for path in located if path), (*places[0], *finding.paths[0]))
             yield source.at(path, finding.problem)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SECTIONS = ("dataset", "model", "train", "diagnostics", "resources")
-"""The tables that a phase, a profile and an arm may each hold a part of."""
+SECTIONS = ("dataset", "model", "train", "diagnostics")
+"""The tables of parameters, of which a phase, a profile and an arm may each hold a part."""
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:

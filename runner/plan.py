@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from runner.manifest import Resources
+from models.config import Dataset, Parameters, count_parameters, steps_per_epoch
+from runner.complaints import did_you_mean
+from runner.digest import digest_json, pretty_json
+from runner.errors import ManifestError
+from runner.manifest import Arm, LoadedManifest, Profile, Resources, resolve, resolve_resources
+
+Device = Literal["cpu", "cuda"]
 
 
 class Execution(BaseModel):
@@ -14,7 +22,7 @@ class Execution(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    device: Literal["cpu", "cuda"]
+    device: Device
     threads: int
 
 
@@ -48,3 +56,160 @@ class Plan(BaseModel):
     profile: str | None
     dataset: Job
     arms: tuple[Job, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputRef:
+    """A file that a job reads: where, relative to ``job.json``, and its digest."""
+
+    path: str
+    sha256: str
+
+
+def make_plan(
+    loaded: LoadedManifest,
+    *,
+    profile: str | None = None,
+    only: Sequence[str] = (),
+    device: Device = "cpu",
+) -> Plan:
+    """What a run of the manifest will do.
+
+    Args:
+        loaded: The manifest.
+        profile: Name of the variant; none for the phase as it is written.
+        only: Names of the arms to run, all of them when empty.
+        device: ``"cuda"`` runs the arms that ask for a GPU on one, and all of them when none asks;
+            ``"cpu"`` runs everything on the CPU.
+
+    Raises:
+        ManifestError: When there is no such profile or arm.
+    """
+    chosen = _profile(loaded, profile)
+    arms = _arms(loaded, only)
+    manifest = loaded.manifest
+    bounds = {arm.name: resolve_resources(manifest, chosen, arm) for arm in manifest.arms}
+    insisted = not asks_for_gpu(loaded, profile)
+    return Plan(
+        phase=manifest.phase.name,
+        profile=profile,
+        dataset=_dataset_job(
+            resolve(manifest, arms[0], chosen).dataset,
+            seed=manifest.phase.seed,
+            resources=resolve_resources(manifest, chosen),
+        ),
+        arms=tuple(
+            _arm_job(
+                arm,
+                resolve(manifest, arm, chosen),
+                seed=manifest.phase.seed if arm.seed is None else arm.seed,
+                device=device if bounds[arm.name].gpus or insisted else "cpu",
+                resources=bounds[arm.name],
+            )
+            for arm in arms
+        ),
+    )
+
+
+def asks_for_gpu(loaded: LoadedManifest, profile: str | None = None) -> bool:
+    """Whether any arm asks for a GPU. Raises ``ManifestError`` when there is no such profile."""
+    chosen = _profile(loaded, profile)
+    manifest = loaded.manifest
+    return any(resolve_resources(manifest, chosen, arm).gpus for arm in manifest.arms)
+
+
+def digest(plan: Plan) -> str:
+    """Digest of everything that the plan says."""
+    return digest_json(plan.model_dump(mode="json"))
+
+
+def job_document(job: Job, inputs: Mapping[str, InputRef]) -> bytes:
+    """The bytes of ``job.json``, the same whichever engine runs the job; see docs/contract.md."""
+    return pretty_json(
+        {
+            "schema_version": 1,
+            "experiment": job.experiment,
+            "name": job.name,
+            "parameters": job.parameters,
+            "seed": job.seed,
+            "execution": job.execution.model_dump(),
+            "inputs": {
+                name: {"path": ref.path, "sha256": ref.sha256} for name, ref in inputs.items()
+            },
+        }
+    )
+
+
+def _profile(loaded: LoadedManifest, name: str | None) -> Profile | None:
+    profiles = loaded.manifest.profiles
+    if name is None:
+        return None
+    if name not in profiles:
+        known = f"profiles are {', '.join(profiles)}" if profiles else "the manifest has none"
+        raise ManifestError(
+            f"{loaded.path}: no profile {name!r}; {known}{did_you_mean(name, profiles)}"
+        )
+    return profiles[name]
+
+
+def _arms(loaded: LoadedManifest, only: Sequence[str]) -> list[Arm]:
+    names = [arm.name for arm in loaded.manifest.arms]
+    for name in only:
+        if name not in names:
+            raise ManifestError(
+                f"{loaded.path}: no arm {name!r}; arms are {', '.join(names)}"
+                f"{did_you_mean(name, names)}"
+            )
+    return [arm for arm in loaded.manifest.arms if arm.name in only or not only]
+
+
+def _dataset_job(dataset: Dataset, *, seed: int, resources: Resources) -> Job:
+    """The simulation: on the CPU, within the phase's bounds. No arm can change the dataset."""
+    return Job(
+        name="dataset",
+        experiment="simulate",
+        parameters={"dataset": dataset.model_dump(mode="json")},
+        seed=seed,
+        execution=Execution(device="cpu", threads=resources.threads),
+        resources=resources.model_copy(update={"gpus": 0}),
+        command=_command("simulate"),
+        environment=_environment(resources.threads),
+        num_parameters=None,
+        steps=None,
+    )
+
+
+def _arm_job(
+    arm: Arm, parameters: Parameters, *, seed: int, device: Device, resources: Resources
+) -> Job:
+    return Job(
+        name=arm.name,
+        experiment="train",
+        parameters=parameters.model_dump(mode="json"),
+        seed=seed,
+        execution=Execution(device=device, threads=resources.threads),
+        resources=resources.model_copy(update={"gpus": int(device == "cuda")}),
+        command=arm.command or _command("train"),
+        environment=_environment(resources.threads),
+        num_parameters=count_parameters(parameters).live,
+        steps=parameters.train.epochs * steps_per_epoch(parameters.dataset, parameters.train),
+    )
+
+
+def _command(experiment: str) -> tuple[str, ...]:
+    return ("python", "-m", "models", experiment, "--job", "{job}/job.json", "--out", "{out}")
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """What has to be set before a process starts for its numbers to be repeatable."""
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+    }
