@@ -1,0 +1,114 @@
+"""A plan as text for the console: what would run, before it does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from models.config import Parameters, count_parameters
+from runner.plan import Job, Plan, digest
+from runner.record import differing_knobs, leaves
+
+MOUNTS = (
+    ("/job", "read-only", "job.json: what to compute"),
+    ("/data", "read-only", "the dataset, once for all arms"),
+    ("/out", "written", "everything that is kept"),
+)
+
+
+def render_plan(plan: Plan) -> str:
+    """Arms, parameters (those that differ between arms first), mounts, commands, environment."""
+    blocks = [
+        _heading(plan),
+        _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
+        *_parameters(plan.arms),
+        "Folders of a job\n" + _table(MOUNTS),
+        *_commands([plan.dataset, *plan.arms]),
+        *_environments([plan.dataset, *plan.arms]),
+        *_bounds([plan.dataset, *plan.arms]),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _heading(plan: Plan) -> str:
+    profile = f", profile {plan.profile}" if plan.profile else ""
+    arms = f"{len(plan.arms)} arm{'s' if len(plan.arms) != 1 else ''}"
+    return f"Phase {plan.phase}{profile}: one dataset, {arms}. Plan {digest(plan)[:12]}."
+
+
+_ARM_COLUMNS = ("arm", "device", "threads", "seed", "parameters", "nominal", "steps")
+
+
+def _arm_row(job: Job) -> tuple[str, ...]:
+    counts = count_parameters(Parameters.model_validate_json(json.dumps(job.parameters)))
+    return (
+        job.name,
+        job.execution.device,
+        str(job.execution.threads),
+        str(job.seed),
+        f"{counts.live:,}",
+        f"{counts.nominal:,}",
+        f"{job.steps or 0:,}",
+    )
+
+
+def _parameters(arms: tuple[Job, ...]) -> Iterator[str]:
+    """The knobs that tell the arms apart, a column for each arm, then the ones that they share."""
+    flat = {job.name: dict(leaves(job.parameters)) for job in arms}
+    differing = differing_knobs([job.parameters for job in arms])
+    if differing:
+        rows = [(knob, *(_spelled(flat[job.name], knob) for job in arms)) for knob in differing]
+        yield "Differing parameters\n" + _table([("", *flat), *rows])
+    first = flat[arms[0].name]
+    rows = [(knob, _spelled(first, knob)) for knob in first if knob not in differing]
+    yield "Shared parameters\n" + _table(rows)
+
+
+def _commands(jobs: list[Job]) -> Iterator[str]:
+    """Command lines; ``{job}`` and ``{out}`` stand for the folders, as the engine shows them."""
+    yield "Commands\n" + _table(
+        [(job.name, " ".join(_quoted(word) for word in job.command)) for job in jobs]
+    )
+
+
+def _quoted(word: str) -> str:
+    """A word of a command line, with the braces of placeholders left bare."""
+    return word if re.fullmatch(r"[\w{}./:=,@%+-]+", word, re.ASCII) else shlex.quote(word)
+
+
+def _environments(jobs: list[Job]) -> Iterator[str]:
+    yield from _grouped("Environment", jobs, [job.environment for job in jobs])
+
+
+def _bounds(jobs: list[Job]) -> Iterator[str]:
+    yield from _grouped("Bounds", jobs, [job.resources.model_dump() for job in jobs])
+
+
+def _grouped(title: str, jobs: list[Job], tables: list[Mapping[str, Any]]) -> Iterator[str]:
+    """A table for each set of jobs that share it."""
+    groups: dict[str, list[int]] = {}
+    for index, table in enumerate(tables):
+        groups.setdefault(json.dumps(table, sort_keys=True), []).append(index)
+    for indices in groups.values():
+        names = ", ".join(jobs[index].name for index in indices)
+        table = tables[indices[0]]
+        yield f"{title} of {names}\n" + _table([(key, _spelled(table, key)) for key in table])
+
+
+def _spelled(table: Mapping[str, Any], key: str) -> str:
+    """A value as the manifest spells it; a dash for a knob that does not apply."""
+    value = table.get(key)
+    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    rows = list(rows)
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    lines = (
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
