@@ -1,0 +1,62 @@
+"""The picture shows what it should, repeats byte for byte, and tells nothing of its maker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from models.evaluation.plots import plot_reconstruction
+from models.evaluation.reconstruct import Reconstruction, reconstruct
+
+
+@pytest.fixture(scope="module")
+def exact(small) -> Reconstruction:
+    return reconstruct(small.exact, small.test, small.dataset)
+
+
+def picture(reconstruction, path) -> bytes:
+    plot_reconstruction(reconstruction, path)
+    return path.read_bytes()
+
+
+def test_the_picture_repeats_whatever_the_style_of_the_session(exact, tmp_path):
+    first = picture(exact, tmp_path / "a.png")
+    with mpl.rc_context({"font.size": 30, "image.cmap": "jet", "savefig.dpi": 30}):
+        assert picture(exact, tmp_path / "b.png") == first
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_the_picture_names_neither_software_nor_date(exact, tmp_path):
+    content = picture(exact, tmp_path / "a.png")
+    assert content.startswith(b"\x89PNG")
+    for chunk in (b"tEXt", b"iTXt", b"zTXt", b"tIME", b"atplotlib"):
+        assert chunk not in content
+
+
+def test_another_reconstruction_gives_another_picture(exact, tmp_path):
+    spoiled = replace(exact, amplitude=exact.amplitude + np.eye(98))
+    assert picture(spoiled, tmp_path / "a.png") != picture(exact, tmp_path / "b.png")
+
+
+def test_the_picture_can_be_read_and_is_not_blank(exact, tmp_path):
+    picture(exact, tmp_path / "a.png")
+    pixels = imread(tmp_path / "a.png")
+    assert pixels.shape == (760, 1300, 4)
+    assert len(np.unique(pixels.reshape(-1, 4), axis=0)) > 200
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_a_broken_prediction_is_drawn_beside_the_truth(exact, tmp_path, value):
+    broken = replace(exact, amplitude=np.full((98, 98), value), phase=np.full((98, 98), value))
+    assert picture(broken, tmp_path / "a.png") != picture(exact, tmp_path / "b.png")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_truth_without_phase_is_drawn(exact, tmp_path):
+    silent = replace(exact, phase=np.zeros((98, 98)), target_phase=np.zeros((98, 98)))
+    picture(silent, tmp_path / "a.png")
