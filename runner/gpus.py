@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 import re
 import subprocess
 import tempfile
@@ -30,10 +31,10 @@ class Gpu:
 
 
 def available() -> list[Gpu]:
-    """The GPUs of this machine in the driver's order; none where there is no NVIDIA driver.
+    """The GPUs that this process may use, in the driver's order; none without NVIDIA driver.
 
-    Raises ``EngineError`` when ``nvidia-smi`` is there and fails: a broken driver is not the
-    absence of a GPU.
+    ``CUDA_VISIBLE_DEVICES`` restricts them, as a cluster's scheduler does. Raises ``EngineError``
+    when ``nvidia-smi`` is there and fails: a broken driver is not the absence of a GPU.
     """
     command = ["nvidia-smi", f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader"]
     try:
@@ -41,13 +42,36 @@ def available() -> list[Gpu]:
     except FileNotFoundError:
         return []
     except subprocess.TimeoutExpired:
-        raise EngineError("nvidia-smi does not answer; check the driver, or run with --device cpu")
+        raise EngineError(
+            "nvidia-smi does not answer; check the driver, or run with --device cpu"
+        ) from None
     if done.returncode != 0:
         told = (done.stdout + done.stderr).strip()
         if "No devices were found" in told:
             return []
         raise EngineError(f"nvidia-smi failed: {told}. Check the driver, or run with --device cpu")
-    return parse(done.stdout)
+    return visible(parse(done.stdout), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def visible(gpus: Sequence[Gpu], setting: str | None) -> list[Gpu]:
+    """Those of ``gpus`` that ``CUDA_VISIBLE_DEVICES`` names by position or (start of) UUID.
+
+    As in CUDA, ``None`` means all, and the first entry that names no GPU ends the list.
+    """
+    if setting is None:
+        return list(gpus)
+    chosen: list[Gpu] = []
+    for entry in setting.split(","):
+        named = [
+            gpu
+            for position, gpu in enumerate(gpus)
+            if entry.strip() == str(position)
+            or (entry.strip().startswith("GPU-") and gpu.id.startswith(entry.strip()))
+        ]
+        if len(named) != 1:
+            break
+        chosen += named
+    return chosen
 
 
 def parse(listing: str) -> list[Gpu]:
