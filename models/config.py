@@ -46,11 +46,14 @@ class Table(BaseModel):
 
 
 def _default_defocus(table: dict[str, Any]) -> float | None:
-    """Curvature of the defocused probe that keeps its phase at the rim about the same at any N."""
+    """Curvature of the defocused probe that keeps its phase at the rim about the same at any N.
+
+    Below N = 21 it stays at 1 rad/px², which neighbouring pixels still resolve at the centre.
+    """
     if table.get("probe") != "defocused_disk":
         return None
     side = table.get("patch_size", 64)
-    return 0.3 if side == 32 else 0.1 * (64 / side) ** 2
+    return 0.3 if side == 32 else min(0.1 * (64 / side) ** 2, 1.0)
 
 
 class Dataset(Table):
@@ -83,7 +86,8 @@ class Dataset(Table):
     )
     probe_defocus: float | None = Field(
         default_factory=_default_defocus,
-        description="Quadratic phase q of the defocused disk, rad/px²; depends on patch_size.",
+        description="Quadratic phase q of the defocused disk, rad/px²; by default 0.1·(64/N)² "
+        "but at most 1, and 0.3 at N = 32. Other probes have none.",
     )
 
     @model_validator(mode="after")
@@ -149,14 +153,18 @@ class Model(Table):
         4, description="Fourier blocks n of the encoder; the bottleneck is one more."
     )
     max_levels: PositiveInt | None = Field(
-        None, description="Most halvings of the side; further blocks stay at the bottom resolution."
+        None,
+        description="Most halvings of the side; further blocks stay at the bottom resolution. No "
+        "such bound by default.",
     )
     stable_block: Literal["layerscale", "zero_gamma"] | None = Field(
         default_factory=_default_block,
-        description="How the block of stable_hybrid starts as (nearly) the identity: v2 or v1.",
+        description="How the block of `stable_hybrid` starts as (nearly) the identity: by default "
+        "`layerscale` (v2). Other architectures have none.",
     )
     layerscale_init: PositiveFloat | None = Field(
-        default_factory=_default_layerscale, description="Initial λ of the LayerScale block."
+        default_factory=_default_layerscale,
+        description="Initial λ of the `layerscale` block, by default 1e-3. Other blocks have none.",
     )
     decoder_norm: Literal["none", "instance"] = Field(
         "none", description="Normalisation before each decoder activation."
@@ -306,7 +314,8 @@ class Train(Table):
     )
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         default_factory=lambda table: 0.05 if table.get("validation") == "held_out" else None,
-        description="Share of the training scan that is held out.",
+        description="Share of the training scan that is held out, by default 0.05. There is none "
+        "when the test split validates.",
     )
 
     @model_validator(mode="after")
@@ -352,7 +361,8 @@ class Diagnostics(Table):
         default_factory=lambda table: (
             "activation_report.json" if table.get("activations") else None
         ),
-        description="File name of the activation report.",
+        description="File name of the activation report, by default "
+        "`activation_report.json`. There is none without `activations`.",
     )
 
     @model_validator(mode="after")
