@@ -42,9 +42,9 @@ class PartOf:
     whole: type[BaseModel]
 
     def __get_pydantic_json_schema__(
-        self, _schema: CoreSchema, handler: GetJsonSchemaHandler
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return handler(self.whole.__pydantic_core_schema__)
+        return {"type": "object", "part_of": self.whole.__name__}
 
 
 class Phase(Table):
@@ -142,7 +142,7 @@ DiagnosticsPart = Annotated[dict[str, Any], PartOf(Diagnostics)]
 
 
 class Arm(Table):
-    """One arm: what it is called and in what it differs from the phase."""
+    """One arm: what it is called and in what it differs from the phase. All share the dataset."""
 
     name: ArmName = Field(description="Name of the arm, and of its files.")
     title: str = Field("", description="One line for tables and figures.")

@@ -1,0 +1,90 @@
+"""The manifest's JSON Schema and reference, generated from the tables that check it.
+
+``python -m runner.schema`` rewrites ``docs/schema/manifest.schema.json`` and ``docs/manifest.md``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from models.config import Parameters
+from runner.digest import pretty_json
+from runner.manifest import Manifest
+from runner.report.manifest_reference import render_reference
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+class _TomlSchema(GenerateJsonSchema):
+    """TOML has no null, and a table without a ``kind`` may change single keys of another."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        described = super().default_schema(schema)
+        if "default_factory" in schema and not schema.get("default_factory_takes_data"):
+            kind = getattr(schema["default_factory"](), "kind", None)  # type: ignore[call-arg]
+            described |= {"default": {"kind": kind}} if kind else {}
+        return {key: value for key, value in described.items() if (key, value) != ("default", None)}
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        described = super().tagged_union_schema(schema)
+        return {"anyOf": described["oneOf"]}
+
+    def field_title_should_be_set(self, _schema: object) -> bool:
+        return False
+
+    def handle_ref_overrides(self, json_schema: JsonSchemaValue) -> JsonSchemaValue:
+        return json_schema  # pydantic would drop a description that the table has, too
+
+
+def manifest_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a manifest, for editors; ``load`` checks more than it can say."""
+    parameters = Parameters.model_json_schema(schema_generator=_TomlSchema)
+    manifest = Manifest.model_json_schema(schema_generator=_TomlSchema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "manifest.schema.json",
+        **_linked(manifest),
+        "$defs": {
+            name: _linked(table)
+            for name, table in sorted((parameters["$defs"] | manifest["$defs"]).items())
+        },
+    }
+
+
+def _linked(table: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a table in which parts of other tables refer to the whole ones."""
+    properties = {
+        key: {"$ref": f"#/$defs/{field['part_of']}", "description": field["description"]}
+        if "part_of" in field
+        else field
+        for key, field in table.get("properties", {}).items()
+    }
+    return table | {"properties": properties}
+
+
+def generated_files() -> dict[Path, bytes]:
+    """The generated files by their path below ``docs/``."""
+    schema = manifest_schema()
+    return {
+        Path("schema/manifest.schema.json"): pretty_json(schema),
+        Path("manifest.md"): render_reference(schema).encode(),
+    }
+
+
+def main() -> None:
+    """Rewrite the generated files."""
+    for name, content in generated_files().items():
+        path = DOCS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
