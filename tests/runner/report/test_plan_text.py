@@ -1,0 +1,104 @@
+"""The plan as it is shown."""
+
+import pytest
+
+from runner.manifest import load
+from runner.plan import make_plan
+from runner.report.plan_text import render_plan
+
+MANIFEST = """\
+schema_version = 1
+[phase]
+name = "shown"
+title = "Two arms"
+question = "Does it show?"
+seed = 7
+[resources]
+threads = 3
+[model]
+max_hidden_channels = 64
+[train]
+epochs = 2
+[[arms]]
+name = "one"
+[[arms]]
+name = "two"
+model.architecture = "stable_hybrid"
+train.optimizer = { kind = "sgd" }
+resources.threads = 1
+command = ["run me", "{out}"]
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    path = tmp_path / "shown.toml"
+    path.write_text(MANIFEST)
+    return load(path)
+
+
+@pytest.fixture
+def blocks(loaded):
+    return render_plan(make_plan(loaded)).split("\n\n")
+
+
+def block(blocks, heading):
+    return next(block for block in blocks if block.startswith(heading)).split("\n")
+
+
+def test_each_arm_is_shown_with_its_sizes(blocks):
+    rows = [row.split() for row in blocks[1].split("\n")]
+    assert rows[0] == ["arm", "device", "threads", "seed", "parameters", "nominal", "steps"]
+    assert [row[0] for row in rows[1:]] == ["one", "two"]
+    assert rows[1][1:4] == ["cpu", "3", "7"]
+    assert rows[1][-1] == "820"
+    assert rows[2][2] == "1"
+
+
+def test_what_differs_is_shown_apart_from_what_is_shared(blocks):
+    differing = {row.split()[0]: row.split()[1:] for row in block(blocks, "Differing")[2:]}
+    assert differing["model.architecture"] == ["hybrid", "stable_hybrid"]
+    assert differing["model.stable_block"] == ["-", "layerscale"]
+    assert differing["train.optimizer.momentum"] == ["-", "0.9"]
+    shared = {row.split()[0]: row.split()[1] for row in block(blocks, "Shared")[1:]}
+    assert shared["train.epochs"] == "2"
+    assert shared["model.max_hidden_channels"] == "64"
+    assert not set(shared) & set(differing)
+
+
+def test_every_parameter_of_every_arm_is_shown_once(loaded, blocks):
+    def names(table, prefix=""):
+        for key, value in table.items():
+            yield from (
+                names(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+            )
+
+    shown = [row.split()[0] for row in block(blocks, "Differing")[2:] + block(blocks, "Shared")[1:]]
+    one, two = make_plan(loaded).arms
+    assert sorted(shown) == sorted({*names(one.parameters), *names(two.parameters)})
+
+
+def test_commands_can_be_pasted(blocks):
+    rows = block(blocks, "Commands")
+    assert rows[2].split(None, 1) == [
+        "one",
+        "python -m models train --job {job}/job.json --out {out}",
+    ]
+    assert rows[3].split(None, 1) == ["two", "'run me' {out}"]
+
+
+def test_jobs_with_the_same_environment_share_its_table(blocks):
+    assert "  OMP_NUM_THREADS          3" in block(blocks, "Environment of dataset, one")
+    assert "  OMP_NUM_THREADS          1" in block(blocks, "Environment of two")
+    assert "  threads     3" in block(blocks, "Bounds of dataset, one")
+
+
+def test_folders_are_shown_with_what_may_be_done_to_them(blocks):
+    rows = [row.split()[:2] for row in block(blocks, "Folders")[1:]]
+    assert rows == [["/job", "read-only"], ["/data", "read-only"], ["/out", "written"]]
+
+
+def test_a_single_arm_has_nothing_that_differs(loaded):
+    text = render_plan(make_plan(loaded, only=["one"]))
+    assert "1 arm." in text
+    assert "Differing" not in text
