@@ -138,7 +138,11 @@ def record():
         seed=SEED,
         device="cpu",
         engine=EngineRecord(name="docker", isolated=True, facts={"server_version": "20.10.24"}),
-        image={"tag": "phasehub:cpu-0123456789ab", "id": "sha256:" + "6" * 64},
+        image={
+            "reference": "phasehub:cpu-0123456789ab",
+            "id": "sha256:" + "6" * 64,
+            "packages_sha256": "e" * 64,
+        },
         code=CodeRecord(
             commit="7" * 40, dirty=True, models_sha256="8" * 64, diff="uncommitted.diff"
         ),

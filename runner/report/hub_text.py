@@ -1,0 +1,130 @@
+"""Hubs as text for the console: the list of them, and what one says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner import hub
+from runner.errors import VerificationError
+from runner.record import HubRecord
+from runner.report.pages import COLUMNS, facts
+from runner.report.statements import met_all_rules, statements
+from runner.report.view import View, make_view
+from runner.report.wording import NOTHING, STATUS_WORDS, moment, plain
+
+MARKS = {"good": "+", "neutral": " ", "bad": "!"}
+
+
+def render_list(hubs: Sequence[Path]) -> str:
+    """One line per hub: path, profile, how many arms succeeded, met the rules, collapsed.
+
+    A hub whose record cannot be read is listed with the reason.
+    """
+    if not hubs:
+        return "no sealed hubs here; `phasehub run MANIFEST` makes one"
+    rows = [("hub", "profile", "succeeded", "rules hold", "collapsed")]
+    return _aligned([*rows, *(_hub_row(path) for path in hubs)])
+
+
+def _hub_row(path: Path) -> tuple[str, ...]:
+    try:
+        record = hub.read(path)
+    except VerificationError as error:
+        return (str(path), f"unreadable: {error}")
+    judged = [arm for arm in record.arms if arm.rules]
+    total = len(record.arms)
+    return (
+        str(path),
+        record.profile or NOTHING,
+        f"{sum(arm.status == 'succeeded' for arm in record.arms)} of {total}",
+        f"{sum(map(met_all_rules, judged))} of {len(judged)}" if judged else NOTHING,
+        ", ".join(arm.name for arm in record.arms if arm.collapsed) or NOTHING,
+    )
+
+
+def render_show(record: HubRecord) -> str:
+    """What a hub says: question, outcome, tables, verdict, failures, origin."""
+    view = make_view(record)
+    profile = f", profile {record.profile}" if record.profile else ""
+    blocks = [
+        f"{record.phase}{profile}: {plain(record.title)}\n{plain(record.question)}\n"
+        f"{moment(record.started)} to {moment(record.ended)}",
+        _outcome(record),
+        _differing(view),
+        _measurements(view),
+        _verdict(view),
+        *_failures(record),
+        _aligned(facts(record)),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _outcome(record: HubRecord) -> str:
+    told = [f"{MARKS[one.kind]} {plain(one.text)}" for one in statements(record)]
+    return "\n".join([*told, *(f"  {plain(note)}" for note in record.notes)])
+
+
+def _differing(view: View) -> str:
+    """Knobs that differ by line, arms by column: consoles are narrow, and arms are few."""
+    if not view.knob_names:
+        return ""
+    rows = zip(view.knob_names, *(row.knobs for row in view.rows), strict=True)
+    return _aligned([("what differs", *(row.label for row in view.rows)), *rows])
+
+
+def _measurements(view: View) -> str:
+    columns = [
+        (
+            row.label,
+            row.outcome,
+            row.collapsed,
+            *(f"{c.text} ({c.footnote})" if c.footnote else c.text for c in row.cells),
+        )
+        for row in view.rows
+    ]
+    names = ("what was measured", "outcome", "collapse", *COLUMNS)
+    notes = [
+        f"({number}) {', '.join(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
+        for number, note in enumerate(view.footnotes, start=1)
+    ]
+    return "\n".join([_aligned(list(zip(names, *columns, strict=True))), *notes])
+
+
+def _verdict(view: View) -> str:
+    if not view.rules:
+        return ""
+    words = {True: "holds", False: "fails", None: "not measured"}
+    rows = [
+        (rule.rule, *(f"{words[c.holds]}: {c.measured}" if c else NOTHING for c in rule.cells))
+        for rule in view.rules
+    ]
+    return _aligned([("rule", *view.judged), *rows])
+
+
+def _failures(record: HubRecord) -> list[str]:
+    return [
+        "\n".join(
+            [
+                f"{arm.name}: {STATUS_WORDS[arm.status]}; the end of its log:",
+                *(f"    {plain(line)}" for line in arm.log_tail[-10:]),
+            ]
+        )
+        for arm in record.arms
+        if arm.log_tail
+    ]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, two blanks apart; rows may be short."""
+    widths: dict[int, int] = {}
+    for row in rows:
+        for column, cell in enumerate(row[:-1]):
+            widths[column] = max(widths.get(column, 0), len(cell))
+    return "\n".join(
+        "  ".join(
+            cell.ljust(widths[column]) if column < len(row) - 1 else cell
+            for column, cell in enumerate(row)
+        ).rstrip()
+        for row in rows
+    )

@@ -1,0 +1,128 @@
+"""The pages of a hub, rendered from its record, and the metrics table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from runner import hub
+from runner.digest import pretty_json
+from runner.record import Difference, HubRecord
+from runner.report import wording
+from runner.report.repeat import how_to_repeat
+from runner.report.tables import metrics_rows
+from runner.report.view import RESULTS, Row, View, make_view
+
+COLUMNS = (*(heading for heading, _ in RESULTS), "steps/s", "time")
+MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
+KINDS = {"good": "good:", "neutral": "note:", "bad": "problem:"}
+HOLDS = {True: "✓", False: "✗", None: "not measured"}
+
+
+def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] = ()) -> None:
+    """Write the pages of ``record`` into ``folder``, where the arms' files lie already.
+
+    ``earlier`` are the hubs of the phases that the manifest wants this one to be compared with;
+    their arms stand beside this phase's in the tables.
+    """
+    view = make_view(record, earlier)
+    for name in (hub.README, hub.SUMMARY, hub.REPORT):
+        (folder / name).write_text(render(name, view, folder), encoding="utf-8")
+    rows = metrics_rows(record)
+    metrics = folder / hub.metrics_name(record.stage, record.phase)
+    metrics.write_bytes(pretty_json(rows))
+
+
+def render(name: str, view: View, folder: Path) -> str:
+    """The text of one page; ``folder`` tells which files of the dataset the hub has."""
+    record = view.record
+    page = _environment().get_template(f"{name}.j2")
+    return page.render(
+        view=view,
+        record=record,
+        status=wording.STATUS_WORDS,
+        columns=COLUMNS,
+        marks=MARKS,
+        kinds=KINDS,
+        holds=HOLDS,
+        facts=facts(record),
+        metrics=hub.metrics_name(record.stage, record.phase),
+        arm_dirs={arm.name: hub.arm_dir(arm.name) for arm in record.arms},
+        repeat=how_to_repeat(record, folder),
+    )
+
+
+def facts(record: HubRecord) -> list[tuple[str, str]]:
+    """Where a phase ran and from what, as names and values."""
+    engine = record.engine
+    isolation = "each arm isolated" if engine.isolated else "not isolated"
+    code = record.code
+    dirty = {True: ", with uncommitted changes", False: ", clean", None: ""}[code.dirty]
+    image = record.image or {}
+    told = [
+        ("engine", f"{engine.name}, {isolation}"),
+        ("device", record.device),
+        ("image", str(image.get("reference") or image.get("id") or "")),
+        ("image id", str(image.get("id") or "")),
+        ("digest of packages", str(image.get("packages_sha256") or "")),
+        ("code", f"{code.commit}{dirty}" if code.commit else code.note or "unknown"),
+        ("uncommitted changes", code.diff or ""),
+        ("digest of models/", code.models_sha256),
+        ("dataset", _dataset(record)),
+        ("seed", str(record.seed)),
+        ("arms' time", wording.duration(sum(arm.wall_s or 0.0 for arm in record.arms))),
+        ("run", f"{wording.moment(record.started)} to {wording.moment(record.ended)}"),
+    ]
+    return [(name, value) for name, value in told if value]
+
+
+def _dataset(record: HubRecord) -> str:
+    dataset = record.dataset
+    origin = "from the cache, verified" if dataset.cached else "simulated by this run"
+    return f"{dataset.parameters_sha256}, {origin}"
+
+
+def _label(row: Row) -> str:
+    return f"{row.phase} · {row.label}" if row.phase else row.label
+
+
+def _planned(difference: Difference) -> str:
+    if difference.kind == "unexpected":
+        return "not in the plan"
+    return wording.declared(difference.planned)
+
+
+def _effective(difference: Difference) -> str:
+    return "not shown" if difference.kind == "missing" else wording.declared(difference.effective)
+
+
+def _breakable(name: str) -> Markup:
+    """A dotted name that a narrow column may break behind its dots and underscores."""
+    return Markup(str(escape(name)).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("runner.report", package_path=""),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "md": wording.markdown,
+        "fence": wording.fence,
+        "plain": wording.plain,
+        "duration": wording.duration,
+        "moment": wording.moment,
+        "listing": wording.listing,
+        "label": _label,
+        "planned": _planned,
+        "effective": _effective,
+        "breakable": _breakable,
+    }
+    return environment

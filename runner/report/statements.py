@@ -1,0 +1,98 @@
+"""The sentences that say what came out of a phase, most important first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.record import ArmRecord, HubRecord
+from runner.report.wording import STATUS_WORDS, listing
+
+Kind = Literal["good", "neutral", "bad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One sentence, and whether it is what one hopes for."""
+
+    kind: Kind
+    text: str
+
+
+def statements(record: HubRecord) -> tuple[Statement, ...]:
+    """What came out: how many ran, which rules hold, what collapsed, what failed, what is odd."""
+    return (
+        *_interruption(record),
+        *_dataset(record),
+        _completion(record),
+        *_rules(record),
+        *_collapses(record),
+        *_failures(record),
+        *_identical(record),
+    )
+
+
+def met_all_rules(arm: ArmRecord) -> bool:
+    """Whether an arm ran as planned and every success rule holds for it."""
+    return arm.status == "succeeded" and all(rule.holds for rule in arm.rules)
+
+
+def _interruption(record: HubRecord) -> Iterator[Statement]:
+    if record.interrupted:
+        yield Statement(kind="bad", text="The run was interrupted; what was finished is here.")
+
+
+def _dataset(record: HubRecord) -> Iterator[Statement]:
+    if record.dataset.status != "succeeded":
+        word = STATUS_WORDS[record.dataset.status]
+        yield Statement(kind="bad", text=f"The dataset: {word}: {record.dataset.message}")
+
+
+def _completion(record: HubRecord) -> Statement:
+    total = len(record.arms)
+    done = sum(arm.status == "succeeded" for arm in record.arms)
+    arms = "arm" if total == 1 else "arms"
+    if done == total:
+        text = "The arm ran as planned." if total == 1 else f"All {total} arms ran as planned."
+        return Statement(kind="good", text=text)
+    return Statement(kind="bad", text=f"{done} of {total} {arms} ran as planned.")
+
+
+def _rules(record: HubRecord) -> Iterator[Statement]:
+    judged = [arm for arm in record.arms if arm.rules]
+    if not judged:
+        return
+    met = [arm.name for arm in judged if met_all_rules(arm)]
+    if met:
+        yield Statement(kind="good", text=f"All success rules hold for {listing(met)}.")
+    else:
+        yield Statement(kind="bad", text="The success rules hold for no arm.")
+
+
+def _collapses(record: HubRecord) -> Iterator[Statement]:
+    known = [arm for arm in record.arms if arm.collapsed is not None]
+    for arm in known:
+        if arm.collapsed:
+            when = "" if arm.collapse_epoch is None else f" at epoch {arm.collapse_epoch}"
+            why = f": {arm.collapse_reason}" if arm.collapse_reason else ""
+            yield Statement(kind="bad", text=f"{arm.name} collapsed{when}{why}.")
+    spared = [arm.name for arm in known if not arm.collapsed]
+    if spared:
+        yield Statement(kind="good", text=f"No collapse: {listing(spared)}.")
+
+
+def _failures(record: HubRecord) -> Iterator[Statement]:
+    for arm in record.arms:
+        if arm.status != "succeeded":
+            told = f": {arm.message}" if arm.message else ""
+            yield Statement(kind="bad", text=f"{arm.name}: {STATUS_WORDS[arm.status]}{told}")
+
+
+def _identical(record: HubRecord) -> Iterator[Statement]:
+    for group in record.identical_arms:
+        yield Statement(
+            kind="bad",
+            text=f"{listing(group.arms)} have bit-identical final weights although their plans "
+            f"differ: {listing(group.knobs)} had no effect on them.",
+        )

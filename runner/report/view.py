@@ -1,0 +1,230 @@
+"""A record as its pages show it: tables of text, sentences, footnotes. No layout, no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.hub import arm_dir
+from runner.record import ArmRecord, HubRecord, differing_knobs, leaves
+from runner.report.statements import Statement, statements
+from runner.report.wording import (
+    NOTHING,
+    STATUS_WORDS,
+    collapse,
+    declared,
+    duration,
+    measured,
+)
+
+RESULTS = (
+    ("val loss, best", "val_loss_best"),
+    ("val loss, final", "val_loss_final"),
+    ("amp SSIM", "amp_ssim"),
+    ("amp MAE", "amp_mae"),
+    ("phase SSIM", "phase_ssim"),
+    ("phase MAE", "phase_mae"),
+)
+"""Heading and statistic of the columns that every page shows; the metrics table has them all."""
+
+PICTURES = (
+    ("recon.png", "reconstruction, ground truth and error"),
+    ("loss.png", "losses and learning rate by epoch"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A value as text, and the number of the footnote that says why there is none."""
+
+    text: str
+    footnote: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footnote:
+    """Why scores are missing: which ones, and of which arms."""
+
+    reason: str
+    stats: tuple[str, ...]
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An arm in the tables. ``fate`` tells at a glance what became of it."""
+
+    label: str
+    phase: str | None
+    """The earlier phase that the arm is from; ``None`` for this phase."""
+    fate: Literal["fine", "collapsed", "failed"]
+    outcome: str
+    collapsed: str
+    cells: tuple[Cell, ...]
+    knobs: tuple[str, ...]
+    as_planned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleCell:
+    """A rule and one arm: what was measured, how far from the bound, whether it holds."""
+
+    measured: str
+    margin: str
+    holds: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleRow:
+    """A success rule against every arm that was judged."""
+
+    rule: str
+    cells: tuple[RuleCell | None, ...]
+    """In the order of ``View.judged``; ``None`` for an arm that was not held against it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image of an arm, by its path inside the hub."""
+
+    arm: str
+    name: str
+    path: str
+    caption: str
+    as_planned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Everything that the pages of one hub show."""
+
+    record: HubRecord
+    statements: tuple[Statement, ...]
+    knob_names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    footnotes: tuple[Footnote, ...]
+    """The first one has number 1."""
+    judged: tuple[str, ...]
+    rules: tuple[RuleRow, ...]
+    shared: tuple[tuple[str, str], ...]
+    """Name and value of every knob that is the same in all arms."""
+    pictures: tuple[Picture, ...]
+    absent_phases: tuple[str, ...]
+    """Phases to compare with of which no hub was found."""
+
+    @property
+    def failed(self) -> tuple[ArmRecord, ...]:
+        """The arms that did not succeed."""
+        return tuple(arm for arm in self.record.arms if arm.status != "succeeded")
+
+    @property
+    def duration(self) -> str:
+        """Sum of the arms' running times."""
+        return duration(sum(arm.wall_s or 0.0 for arm in self.record.arms))
+
+
+def make_view(record: HubRecord, earlier: Sequence[HubRecord] = ()) -> View:
+    """The view of a record, with the arms of ``earlier`` hubs beside its own."""
+    own: list[tuple[str | None, ArmRecord]] = [(None, arm) for arm in record.arms]
+    shown = own + [(hub.phase, arm) for hub in earlier for arm in hub.arms]
+    names = differing_knobs([arm.plan for _, arm in shown])
+    footnotes = _footnotes([arm for _, arm in shown])
+    numbers = {note.reason: number for number, note in enumerate(footnotes, start=1)}
+    rows = tuple(_row(phase, arm, names, numbers) for phase, arm in shown)
+    judged = tuple(arm for arm in record.arms if arm.rules)
+    return View(
+        record=record,
+        statements=statements(record),
+        knob_names=names,
+        rows=rows,
+        footnotes=footnotes,
+        judged=tuple(arm.name for arm in judged),
+        rules=_rules(judged),
+        shared=_shared(record.arms),
+        pictures=_pictures(record.arms),
+        absent_phases=tuple(
+            phase for phase in record.compare_with if phase not in {hub.phase for hub in earlier}
+        ),
+    )
+
+
+def _row(
+    phase: str | None, arm: ArmRecord, knobs: Sequence[str], numbers: Mapping[str, int]
+) -> Row:
+    plan = dict(leaves(arm.plan))
+    return Row(
+        label=arm.name,
+        phase=phase,
+        fate="failed" if arm.status != "succeeded" else "collapsed" if arm.collapsed else "fine",
+        outcome=STATUS_WORDS[arm.status],
+        collapsed=collapse(arm),
+        cells=(
+            *(_cell(arm, stat, numbers) for _, stat in RESULTS),
+            Cell(text=measured(arm.timing.get("steps_per_s"))),
+            Cell(text=duration(arm.wall_s)),
+        ),
+        knobs=tuple(declared(plan[name]) if name in plan else NOTHING for name in knobs),
+        as_planned=not arm.differences,
+    )
+
+
+def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
+    """A statistic; one that means nothing has a footnote."""
+    value = arm.stats.get(stat)
+    reason = arm.null_reasons.get(stat) if value is None else None
+    return Cell(text=measured(value), footnote=numbers[reason] if reason else None)
+
+
+def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:
+    """One footnote for each reason, whichever scores and arms it is given for."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for arm in arms:
+        for stat, reason in arm.null_reasons.items():
+            stats, names = found.setdefault(reason, ({}, {}))
+            stats[stat] = names[arm.name] = None
+    return tuple(
+        Footnote(reason=reason, stats=tuple(stats), arms=tuple(names))
+        for reason, (stats, names) in found.items()
+    )
+
+
+def _rules(judged: Sequence[ArmRecord]) -> tuple[RuleRow, ...]:
+    texts = dict.fromkeys(rule.rule for arm in judged for rule in arm.rules)
+    return tuple(
+        RuleRow(rule=text, cells=tuple(_rule_cell(arm, text) for arm in judged)) for text in texts
+    )
+
+
+def _rule_cell(arm: ArmRecord, text: str) -> RuleCell | None:
+    for rule in arm.rules:
+        if rule.rule == text:
+            margin = "" if rule.margin is None else f"{rule.margin:+#.3g}"
+            return RuleCell(measured=measured(rule.measured), margin=margin, holds=rule.holds)
+    return None
+
+
+def _shared(arms: Sequence[ArmRecord]) -> tuple[tuple[str, str], ...]:
+    if not arms:
+        return ()
+    differing = differing_knobs([arm.plan for arm in arms])
+    return tuple(
+        (name, declared(value))
+        for name, value in leaves(arms[0].parameters)
+        if name not in differing
+    )
+
+
+def _pictures(arms: Sequence[ArmRecord]) -> tuple[Picture, ...]:
+    return tuple(
+        Picture(
+            arm=arm.name,
+            name=name,
+            path=f"{arm_dir(arm.name)}/{name}",
+            caption=caption,
+            as_planned=not arm.differences,
+        )
+        for arm in arms
+        for name, caption in PICTURES
+        if any(file.path == name for file in arm.files)
+    )

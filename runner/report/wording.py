@@ -1,0 +1,103 @@
+"""How values of a record are spelled for people: the same everywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from runner.record import ArmRecord, ArmStatus
+
+NOTHING = "—"
+
+STATUS_WORDS: dict[ArmStatus, str] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "timed_out": "timed out",
+    "out_of_memory": "out of memory",
+    "could_not_start": "could not start",
+    "interrupted": "interrupted",
+    "invalid_output": "invalid output",
+    "configuration_differs": "not as planned",
+    "not_run": "not run",
+}
+
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+def measured(value: object) -> str:
+    """A measurement: floats with four significant digits, counts in full, flags as yes or no."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:#.4g}"
+    return str(value)
+
+
+def declared(value: object) -> str:
+    """A knob as a manifest would have it, without loss of digits."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(declared(inner) for inner in value) + "]"
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)
+
+
+def moment(timestamp: str) -> str:
+    """A time of a record, to the second: ``2026-01-30 05:00:00 UTC``."""
+    return f"{datetime.fromisoformat(timestamp).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in at most two units: ``1 h 4 min``, ``31 min 14 s``, ``8.4 s``."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def listing(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
+def collapse(arm: ArmRecord) -> str:
+    """Whether an arm collapsed, and when: ``no``, ``epoch 7``; a dash where nothing is known."""
+    if arm.collapsed is None:
+        return NOTHING
+    if not arm.collapsed:
+        return "no"
+    return "yes" if arm.collapse_epoch is None else f"epoch {arm.collapse_epoch}"
+
+
+def plain(line: str) -> str:
+    """A line of a console log without terminal codes; what does not print becomes ``�``."""
+    bare = _ESCAPE_SEQUENCE.sub("", line).expandtabs()
+    return "".join(sign if sign.isprintable() else "�" for sign in bare)
+
+
+def markdown(text: object) -> str:
+    """Text that Markdown shows as it is, also inside the cell of a table."""
+    line = " ".join(plain(line) for line in str(text).splitlines())
+    escaped = re.sub(r"([\\`*\[\]|#])", r"\\\1", line)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def fence(lines: Sequence[str]) -> str:
+    """Lines as a fenced block of Markdown that nothing in them can close."""
+    text = "\n".join(plain(line) for line in lines)
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}text\n{text}\n{ticks}"
