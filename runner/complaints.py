@@ -62,10 +62,10 @@ class Complaint:
 
 
 def render(complaints: Iterable[Complaint], *, file: str, text: str) -> str:
-    """All complaints by line, without repetitions, each with the line that it is about."""
+    """All complaints by line, each with the line that it is about."""
     rows = text.split("\n")
     blocks = []
-    for complaint in sorted(set(complaints), key=lambda c: (c.line, c.column or 0, str(c.path))):
+    for complaint in sorted(complaints, key=lambda c: (c.line, c.column or 0, str(c.path))):
         column = f":{complaint.column}" if complaint.column else ""
         key = f"{dotted(complaint.path)}: " if complaint.path else ""
         row = rows[complaint.line - 1].strip()[:FRAME_WIDTH]

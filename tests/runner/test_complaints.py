@@ -179,6 +179,12 @@ CASES = {
         "phase1.toml:26: arms[1].train.optimizer.betas: got [0.9]; expected 2 items\n"
         '    26 | train.optimizer = { kind = "adamw", betas = [0.9] }',
     ),
+    "betas of length 0": (
+        '{ kind = "sgd" }',
+        '{ kind = "adam", betas = [] }',
+        "phase1.toml:26: arms[1].train.optimizer.betas: got []; expected 2 items\n"
+        '    26 | train.optimizer = { kind = "adam", betas = [] }',
+    ),
     "betas of length 3": (
         '{ kind = "sgd" }',
         '{ kind = "adam", betas = [0.9, 0.99, 0.999] }',
@@ -269,9 +275,15 @@ CASES = {
     ),
     "dataset of one arm": (
         'name = "two"',
-        'name = "two"\ndataset.patch_size = 32',
+        'name = "two"\ndataset.patch_size = 31',
         "phase1.toml:26: arms[1].dataset: unknown key; known are name, title, description, seed, "
-        "model, train, diagnostics, resources, command\n    26 | dataset.patch_size = 32",
+        "model, train, diagnostics, resources, command\n    26 | dataset.patch_size = 31",
+    ),
+    "empty command": (
+        'name = "two"',
+        'name = "two"\ncommand = []',
+        "phase1.toml:26: arms[1].command: got []; expected at least 1 of them\n"
+        "    26 | command = []",
     ),
     "name of a profile": (
         "[profiles.quick.train]",
@@ -369,6 +381,19 @@ def test_a_default_that_a_new_kind_brings_is_not_looked_for_below_it(told):
 
 def test_what_is_wrong_in_all_arms_is_said_once(told):
     assert told("epochs = 6", "epochs = 0").count("train.epochs") == 1
+
+
+def test_an_arm_that_is_wrong_is_not_counted_as_missing(tmp_path):
+    text = PHASE.replace('[[arms]]\nname = "one"\n', "").replace('"two"', '"T"')
+    message = complain(tmp_path, text)
+    assert [line.split(": ")[1] for line in message.split("\n")[::2]] == ["arms[0].name"]
+
+
+def test_no_arms_are_too_few(tmp_path):
+    text = "arms = []\n" + PHASE.split("[[arms]]")[0]
+    assert complain(tmp_path, text) == (
+        "phase1.toml:1: arms: got []; expected at least 1 of them\n    1 | arms = []"
+    )
 
 
 def test_a_document_of_other_shapes_is_refused_part_by_part(tmp_path):

@@ -92,6 +92,11 @@ def test_an_arm_s_own_seed_threads_and_command_reach_its_job(loaded):
     assert two.command == ("other", "{job}/job.json", "{out}")
 
 
+def test_zero_is_a_seed(tmp_path):
+    plan = make_plan(load_text(tmp_path, TINY.replace("seed = 8", "seed = 0")))
+    assert [job.seed for job in plan.arms] == [7, 0]
+
+
 def test_sizes_are_counted(loaded):
     job = make_plan(loaded).arms[0]
     # 9×9 windows of 32 px at stride 4, of which round(0.05·81) are held out; batches of 16.
