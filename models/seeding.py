@@ -11,6 +11,7 @@ This module imports torch only where it acts on torch: the simulation's noise do
 from __future__ import annotations
 
 import hashlib
+import os
 
 import numpy as np
 
@@ -42,3 +43,36 @@ def seed_of(generator: np.random.Generator) -> int:
     if not isinstance(entropy, list) or len(entropy) != 1 + WORDS:
         raise ValueError("this generator is no stream of models.seeding")
     return int(entropy[0])
+
+
+def make_deterministic(threads: int) -> None:
+    """Make torch repeat itself bit by bit: ``threads`` CPU threads, no nondeterministic kernels.
+
+    Operations that have no deterministic implementation raise from now on. float32 stays float32:
+    TF32 is off. To be called before any CUDA work, because cuBLAS reads its variable once.
+    """
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)  # noqa: FBT003  torch's own signature
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def determinism() -> dict[str, bool | int | str]:
+    """The switches as torch has them now."""
+    import torch
+
+    return {
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "threads": torch.get_num_threads(),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "cuda_matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+    }

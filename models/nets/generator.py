@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 
 from models.config import ParameterCount
@@ -17,7 +15,7 @@ class Generator(nn.Module):
         """Map real (B, C, N, N) to complex (B, C, N, N)."""
         raise NotImplementedError
 
-    def layers(self) -> Mapping[str, nn.Module]:
+    def layers(self) -> dict[str, nn.Module]:
         """The layers that an activation report describes, in the order of the data's way."""
         raise NotImplementedError
 

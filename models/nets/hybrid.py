@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise, zip_longest
 
@@ -71,7 +71,7 @@ class Hybrid(Generator):
         makers = [self.lifter.convolution_2, *self.downsamplers]
         return tuple(len(convolution.get_parameter("weight")) for convolution in makers)
 
-    def layers(self) -> Mapping[str, nn.Module]:
+    def layers(self) -> dict[str, nn.Module]:
         """Lifter; each block with its branches and its downsampler; decoder, part by part; head."""
         found: dict[str, nn.Module] = {"lifter": self.lifter}
         for index, block in enumerate(self.encoder):

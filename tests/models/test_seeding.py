@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -57,3 +58,22 @@ def test_drawing_noise_does_not_load_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_switches_are_set_and_read_back():
+    code = (
+        "import json; from models.seeding import determinism, make_deterministic;"
+        "before = determinism(); make_deterministic(2); print(json.dumps([before, determinism()]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = json.loads(done.stdout)
+    assert before["deterministic_algorithms"] is False
+    assert after == {
+        "deterministic_algorithms": True,
+        "threads": 2,
+        "float32_matmul_precision": "highest",
+        "cudnn_deterministic": True,
+        "cudnn_benchmark": False,
+        "cudnn_allow_tf32": False,
+        "cuda_matmul_allow_tf32": False,
+    }

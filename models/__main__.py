@@ -1,0 +1,169 @@
+"""Command line of a job: ``python -m models simulate | train | activations``.
+
+Exit codes: 0 success, and for a job ``result.json`` is there; 1 the job failed, the cause is the
+last line on stderr; 2 the job or the command line is wrong, and nothing was computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from models.job import EVENTS, Events, Job, JobError, read_job, verify_inputs, write_result
+
+if TYPE_CHECKING:
+    from models.config import Table
+
+FAILED, BAD_JOB = 1, 2
+
+Parsed = TypeVar("Parsed", bound="Table")
+
+REPORT_NAME = re.compile(r"activation_report[A-Za-z0-9_-]*\.json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code."""
+    options = parser().parse_args(arguments)
+    verb: Callable[[argparse.Namespace], None] = options.run
+    try:
+        give_libraries_a_home()
+        verb(options)
+    except JobError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_JOB
+    except Exception as error:
+        traceback.print_exc()
+        cause = " ".join(str(error).split())
+        print(f"error: {type(error).__name__}: {cause}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m models", description="Run one job.")
+    verbs = top.add_subparsers(required=True, metavar="VERB")
+    for verb, run, text in (
+        ("simulate", simulate, "simulate a dataset"),
+        ("train", train, "train and evaluate one arm"),
+    ):
+        command = verbs.add_parser(verb, help=text, description=text)
+        command.add_argument("--job", type=Path, required=True, help="job.json")
+        command.add_argument("--out", type=Path, required=True, help="empty folder for results")
+        command.set_defaults(run=run)
+    text = "describe the layers of a checkpoint"
+    command = verbs.add_parser("activations", help=text, description=text)
+    command.add_argument("--checkpoint", type=Path, required=True, help="model.pt")
+    command.add_argument("--job", type=Path, required=True, help="the job that trained it")
+    command.add_argument("--npz", type=Path, required=True, help="split whose patches are shown")
+    command.add_argument("--out", type=Path, required=True, help="folder for the report")
+    command.add_argument("--name", default="activation_report.json", help="file name")
+    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    command.set_defaults(run=activations)
+    return top
+
+
+def simulate(options: argparse.Namespace) -> None:
+    """``simulate``: the dataset's three files."""
+    job = read_job(options.job, "simulate")
+    from models.config import Dataset
+
+    if set(job.parameters) != {"dataset"}:
+        raise JobError(f"parameters of a simulation are 'dataset' alone, not {[*job.parameters]}")
+    dataset = validated(Dataset, job.parameters["dataset"])
+
+    def run(events: Events) -> None:
+        events.write("started", experiment=job.experiment)
+        from models.data import grid_lines
+        from models.seeding import make_deterministic
+
+        make_deterministic(job.threads)
+        grid_lines.simulate(dataset, job.seed, options.out, events.stage)
+
+    perform(job, options.out, run)
+
+
+def train(options: argparse.Namespace) -> None:
+    """``train``: one arm."""
+    job = read_job(options.job, "train")
+    from models.config import Parameters, steps_per_epoch
+
+    parameters = validated(Parameters, job.parameters)
+    verify_inputs(job)
+
+    def run(events: Events) -> None:
+        events.write(
+            "started",
+            experiment=job.experiment,
+            epochs=parameters.train.epochs,
+            steps_per_epoch=steps_per_epoch(parameters.dataset, parameters.train),
+        )
+        from models.arm import train_arm
+
+        train_arm(job, parameters, options.out, events)
+
+    perform(job, options.out, run)
+
+
+def activations(options: argparse.Namespace) -> None:
+    """``activations``: a report on a stored checkpoint."""
+    job = read_job(options.job, "train")
+    from models.config import Parameters
+
+    parameters = validated(Parameters, job.parameters)
+    if not REPORT_NAME.fullmatch(options.name):
+        raise JobError(f"--name is {options.name!r}, not activation_report….json")
+    from models.arm import report_on_checkpoint
+    from models.job import write_json
+
+    report = report_on_checkpoint(
+        options.checkpoint, parameters, options.npz, device=options.device, threads=job.threads
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(options.out / options.name, report)
+
+
+def validated(kind: type[Parsed], content: object) -> Parsed:
+    """``content`` as frozen parameters; raises ``JobError`` that names every wrong key."""
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(['parameters', *map(str, problem['loc'])])}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise JobError("; ".join(problems)) from error
+
+
+def perform(job: Job, out: Path, run: Callable[[Events], None]) -> None:
+    """Run a job into an empty folder; ``result.json`` is written when all else is complete."""
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()):
+        raise JobError(f"{out} is not empty; give every attempt a fresh folder")
+    with Events(out / EVENTS) as events:
+        run(events)
+        events.write("finished")
+    write_result(job, out)
+
+
+def give_libraries_a_home() -> None:
+    """Point matplotlib's cache to a temporary folder, as the home may not be writable."""
+    if "MPLCONFIGDIR" not in os.environ:
+        os.environ["MPLCONFIGDIR"] = folder = tempfile.mkdtemp(prefix="matplotlib-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

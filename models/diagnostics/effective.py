@@ -1,0 +1,101 @@
+"""``effective_config.json``: the configuration as the live objects show it after the fit.
+
+Nothing here is given the job or its parameters, so nothing can be copied from them. What is read
+from where is told by the modules ``effective_dataset``, ``effective_model`` and
+``effective_train``; the diagnostics are read from the trace and from the files that were written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from models.data.npz import Split
+from models.diagnostics.effective_dataset import dataset_leaves
+from models.diagnostics.effective_model import model_leaves
+from models.diagnostics.effective_train import scheduler_of, train_leaves
+from models.diagnostics.readings import agreed
+from models.nets.generator import count_live
+from models.seeding import determinism, seed_of
+from models.training.fit import Fit
+from models.training.observers import GradientNorms
+from models.training.weights import digest
+
+REPORTS = "activation_report*.json"
+"""Pattern of the names of activation reports."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoadedData:
+    """The dataset as it was loaded, with the digests of the bytes that were read."""
+
+    train: Split
+    test: Split
+    metadata: Mapping[str, Any]
+    sha256: Mapping[str, str]
+
+
+def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
+    """The content of ``effective_config.json`` after ``fit`` has left its files in ``out``."""
+    return {
+        "schema_version": 1,
+        "parameters": {
+            "dataset": dataset_leaves(data.train, data.test, data.metadata),
+            "model": model_leaves(fit.net, fit.initial),
+            "train": train_leaves(fit, data.train, data.test),
+            "diagnostics": diagnostics_leaves(fit.module.gradients, out),
+        },
+        "seed": agreed(
+            seed_of(stream) for stream in (fit.weights_stream, fit.batches.order.generator)
+        ),
+        "execution": {
+            "device": agreed(sorted(fit.inputs.devices)),
+            **{key: determinism()[key] for key in ("threads", "deterministic_algorithms")},
+        },
+        "observed": observed(fit, data),
+    }
+
+
+def diagnostics_leaves(gradients: GradientNorms, out: Path) -> dict[str, Any]:
+    """Every knob of ``Diagnostics``.
+
+    Of ``grad_norm_every`` the trace tells as soon as it has two entries; with one, any number from
+    the number of steps on has the same effect, and the recorder's own is reported.
+    """
+    steps = [norm.step for norm in gradients.trace]
+    reports = sorted(path.name for path in out.glob(REPORTS))
+    return {
+        "grad_norm_every": agreed(b - a for a, b in pairwise(steps)) or gradients.every,
+        "activations": bool(reports),
+        "activation_report": agreed(reports),
+    }
+
+
+def observed(fit: Fit, data: LoadedData) -> dict[str, Any]:
+    """What has no knob of its own and follows from several."""
+    (optimizer,) = fit.trainer.optimizers
+    count = count_live(fit.net)
+    post_clip = [norm.post_clip for norm in fit.module.gradients.trace]
+    return {
+        "learning_rate_by_epoch": [agreed(e.learning_rates) for e in fit.history.epochs],
+        "optimizer_class": _class_name(optimizer),
+        "scheduler_class": _class_name(scheduler_of(fit)),
+        "nesterov": agreed(group.get("nesterov", False) for group in optimizer.param_groups),
+        "layer_widths": list(fit.net.widths),
+        "num_parameters": count.live,
+        "num_parameters_nominal": count.nominal,
+        "steps_by_epoch": [epoch.steps for epoch in fit.history.epochs],
+        "stopped_by_nan": fit.history.stopped_by_nan,
+        "max_post_clip_norm": max(filter(math.isfinite, post_clip), default=None),
+        "initial_weights_sha256": fit.initial.sha256,
+        "final_weights_sha256": digest(fit.net.state_dict()),
+        "dataset_sha256": dict(data.sha256),
+    }
+
+
+def _class_name(thing: object) -> str:
+    return f"{type(thing).__module__}.{type(thing).__qualname__}"

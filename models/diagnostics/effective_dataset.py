@@ -1,0 +1,91 @@
+"""The ``dataset`` knobs as the loaded arrays show them.
+
+Read from the arrays alone: ``object_size``, ``patch_size``, ``gridsize``, both strides, both
+numbers of objects, ``set_phi``, ``probe`` and ``probe_defocus``. ``photons`` is measured on the
+arrays with the intensity scale S of ``metadata.json``. The seeds of the objects stand in the
+metadata and are believed only if objects drawn from them are those of the arrays. ``kind`` is the
+metadata's word, and so is a stride in which an object has room for one patch only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.npz import Split
+from models.data.objects import draw_amplitudes
+from models.diagnostics.readings import agreed
+
+DRAWN_ALIKE = 1e-6
+"""Relative difference up to which a drawn object is the stored one, which is float32."""
+
+
+def dataset_leaves(train: Split, test: Split, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Every knob of ``Dataset``, read from the two splits; see the module's docstring."""
+    splits, stated = (train, test), metadata["dataset"]
+    probe, defocus = agreed(_probe(split.probe_guess) for split in splits), None
+    if isinstance(probe, tuple):
+        probe, defocus = probe
+    return {
+        "kind": stated["kind"],
+        "object_size": agreed(split.yy_full.shape[1] for split in splits),
+        "patch_size": agreed(split.diffraction.shape[1] for split in splits),
+        "gridsize": agreed(math.isqrt(split.diffraction.shape[3]) for split in splits),
+        "train_stride": _stride(train, stated["train_stride"]),
+        "test_stride": _stride(test, stated["test_stride"]),
+        "num_train_objects": len(train.yy_full),
+        "num_test_objects": len(test.yy_full),
+        "train_object_seed": _object_seed(train, stated["train_object_seed"]),
+        "test_object_seed": _object_seed(test, stated["test_object_seed"]),
+        "photons": _photons(train, metadata["intensity_scale"]),
+        "set_phi": agreed(bool(np.angle(split.yy_full).any()) for split in splits),
+        "probe": probe,
+        "probe_defocus": defocus,
+    }
+
+
+def _stride(split: Split, stated: int) -> int:
+    """Smallest step between the rows and columns of patches."""
+    positions = np.unique(split.coords_nominal)
+    return stated if len(positions) == 1 else round(float(np.diff(positions).min()))
+
+
+def _object_seed(split: Split, stated: int) -> int | None:
+    count, size = split.yy_full.shape[:2]
+    drawn = draw_amplitudes(stated, count, size)
+    stored = np.abs(split.yy_full[..., 0])
+    return stated if np.allclose(drawn, stored, rtol=DRAWN_ALIKE, atol=0) else None
+
+
+def _photons(train: Split, scale: float) -> float:
+    """Mean over patches of S²·Σ|O·P_norm|²: the photons that a pattern expects."""
+    light = sum(float(np.sum(np.square(y, dtype=np.float64))) for y in train.y_i)
+    return scale**2 * light / len(train.y_i)
+
+
+def _probe(probe_HW: NDArray[np.complex64]) -> tuple[str, float | None]:
+    """Kind and curvature. Without an imaginary part there is no defocus."""
+    if not probe_HW.imag.any():
+        return "ideal_disk", None
+    return "defocused_disk", _curvature(probe_HW.astype(np.complex128))
+
+
+def _curvature(probe_HW: NDArray[np.complex128]) -> float:
+    """Q of a phase q·r², r from the half-pixel centre.
+
+    Two neighbours at the centre, with r² = 1/2 and 5/2, give q without ambiguity for |q| < π/2;
+    with it the phase of all pixels is unwrapped, and fitted with their intensities as weights.
+    """
+    side = len(probe_HW)
+    axis = np.arange(side) - (side - 1) / 2
+    radius_squared = axis[:, None] ** 2 + axis[None, :] ** 2
+    centre = side // 2
+    inner, outer = probe_HW[centre, centre], probe_HW[centre, centre + 1]
+    rough = float(np.angle(outer * inner.conj())) / 2
+    rest = np.angle(probe_HW * np.exp(-1j * rough * radius_squared))
+    weights = np.abs(probe_HW) ** 2 * radius_squared
+    return rough + float(np.sum(weights * rest) / np.sum(weights * radius_squared))

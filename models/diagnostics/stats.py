@@ -1,0 +1,140 @@
+"""``stats.json``: one arm in a flat table. Whatever is undefined is null."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.evaluation.collapse import collapse, relative_std
+from models.evaluation.metrics import Scores
+from models.evaluation.reconstruct import Reconstruction
+from models.nets.blocks import LayerScale
+from models.nets.generator import count_live
+from models.training.fit import Fit
+from models.training.history import History
+from models.training.observers import GradientNorm
+from models.training.watch import flat_since
+
+NEAR_ZERO = 0.1
+"""|mean| of a norm layer's weights below which its branch is nearly switched off."""
+
+
+def arm_stats(fit: Fit, reconstruction: Reconstruction, scores: Scores) -> dict[str, Any]:
+    """The flat summary of a fit and of the reconstruction with its last weights.
+
+    The scalars are those of ``models.config.STATS``; ``collapse_reason``, ``norm_weights`` and
+    ``layerscale`` stand beside them.
+    """
+    count = count_live(fit.net)
+    return {
+        **loss_stats(fit.history),
+        **gradient_stats(fit.module.gradients.trace),
+        **score_stats(scores),
+        **norm_stats(fit.net),
+        **collapse_stats(fit.history, reconstruction, scores),
+        "recon_amp_std": finite(float(reconstruction.amplitude.std())),
+        "recon_phase_std": finite(float(reconstruction.phase.std())),
+        "num_parameters": count.live,
+        "num_parameters_nominal": count.nominal,
+    }
+
+
+def loss_stats(history: History) -> dict[str, Any]:
+    """Losses; the best validation epoch is counted from 0."""
+    last, best = history.epochs[-1], history.best_epoch
+    return {
+        "val_loss_best": None if best is None else history.epochs[best].val_loss,
+        "val_loss_best_epoch": best,
+        "val_loss_final": finite(last.val_loss),
+        "train_loss_final": finite(last.train_loss),
+        "n_epochs": len(history.epochs),
+        "has_nan": history.has_nan,
+    }
+
+
+def gradient_stats(trace: Sequence[GradientNorm]) -> dict[str, float | None]:
+    """The norms of the trace before clipping, those that are finite."""
+    norms = np.array([norm.pre_clip for norm in trace if math.isfinite(norm.pre_clip)])
+    if not norms.size:
+        return dict.fromkeys(f"grad_norm_{n}" for n in ("mean", "median", "p99", "max", "min"))
+    return {
+        "grad_norm_mean": float(norms.mean()),
+        "grad_norm_median": float(np.median(norms)),
+        "grad_norm_p99": float(np.percentile(norms, 99)),
+        "grad_norm_max": float(norms.max()),
+        "grad_norm_min": float(norms.min()),
+    }
+
+
+def score_stats(scores: Scores) -> dict[str, float | None]:
+    """``amp_<metric>`` and ``phase_<metric>`` for every metric."""
+    return {
+        f"{part}_{metric}": value
+        for metric, values in scores.metrics.items()
+        for part, value in zip(("amp", "phase"), values, strict=True)
+    }
+
+
+def norm_stats(net: nn.Module) -> dict[str, Any]:
+    """Weights of all affine norm layers and of all LayerScales, by the names of the modules."""
+    norms = dict(_weights(net, nn.InstanceNorm2d))
+    scales = dict(_weights(net, LayerScale))
+    return {
+        "norm_weights": {
+            name: {
+                "mean": finite(float(weight.mean())),
+                "std": finite(float(weight.std())),
+                "abs_max": finite(float(np.abs(weight).max())),
+            }
+            for name, weight in norms.items()
+        },
+        "norm_weight_near_zero": (
+            all(abs(float(weight.mean())) < NEAR_ZERO for weight in norms.values())
+            if norms
+            else None
+        ),
+        "layerscale": {
+            name: {
+                "mean": finite(float(weight.mean())),
+                "min": finite(float(weight.min())),
+                "max": finite(float(weight.max())),
+            }
+            for name, weight in scales.items()
+        },
+    }
+
+
+def _weights(net: nn.Module, kind: type[nn.Module]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    for name, module in net.named_modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(module, kind) and isinstance(weight, Tensor):
+            yield name, weight.detach().cpu().double().numpy()
+
+
+def collapse_stats(
+    history: History, reconstruction: Reconstruction, scores: Scores
+) -> dict[str, Any]:
+    """Whether the arm collapsed, why, and since which epoch its watched patches were flat.
+
+    The verdict is that of the reconstruction. An arm that is unlike the object without being flat
+    has collapsed at no particular epoch: ``collapse_epoch`` is null.
+    """
+    reason = collapse(
+        relative_std(reconstruction.amplitude), scores.metrics["ssim"][0], history.has_nan
+    )
+    since = flat_since([epoch.recon_amp_rel_std for epoch in history.epochs])
+    return {
+        "collapsed": reason is not None,
+        "collapse_epoch": None if reason is None else since,
+        "collapse_reason": reason,
+    }
+
+
+def finite(value: float) -> float | None:
+    """The value, or ``None`` for what JSON has no word for."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,121 @@
+"""Patches as batches: the split into training and validation, and the order of the training.
+
+Shapes: n patches of C channels and H = W = N pixels; B patches in a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
+
+from models.config import Train, num_held_out
+from models.data.npz import Split
+
+
+class Patches(Dataset[Tensor]):
+    """Measured amplitudes, handed out a whole batch at a time."""
+
+    def __init__(self, diffraction_nCHW: Tensor) -> None:
+        self.diffraction_nCHW = diffraction_nCHW
+
+    def __len__(self) -> int:
+        return len(self.diffraction_nCHW)
+
+    def __getitem__(self, batch: Sequence[int]) -> Tensor:
+        """Patches with the given indices, (B, C, H, W)."""
+        return self.diffraction_nCHW[torch.as_tensor(batch)]
+
+
+class FreshOrder(Sampler[int]):
+    """A new permutation each time it is gone through, from a stream of its own."""
+
+    def __init__(self, count: int, generator: np.random.Generator) -> None:
+        self.count, self.generator = count, generator
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.generator.permutation(self.count).tolist())
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """The last patches of the training scan are kept for validation.
+
+    The dataset's seed has shuffled that scan, so they lie anywhere on the objects.
+    """
+
+    fraction: float
+    count: int
+
+    def apply(self, train_nCHW: Tensor, _test_nCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Patches to train on and patches to validate on."""
+        cut = len(train_nCHW) - self.count
+        return train_nCHW[:cut], train_nCHW[cut:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateOnTest:
+    """Validation on the test patches, as the reference did."""
+
+    def apply(self, train_nCHW: Tensor, test_nCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Patches to train on and patches to validate on."""
+        return train_nCHW, test_nCHW
+
+
+def make_division(train: Train, num_patches: int) -> HeldOut | ValidateOnTest:
+    """How ``num_patches`` of the training scan are divided."""
+    if train.validation_fraction is None:
+        return ValidateOnTest()
+    return HeldOut(fraction=train.validation_fraction, count=num_held_out(num_patches, train))
+
+
+def as_tensor(split: Split) -> Tensor:
+    """Measured amplitudes of a split as a network takes them, (n, C, N, N)."""
+    return torch.from_numpy(np.ascontiguousarray(split.diffraction.transpose(0, 3, 1, 2)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batches:
+    """The batches of a fit."""
+
+    division: HeldOut | ValidateOnTest
+    training: DataLoader[Tensor]
+    validation: DataLoader[Tensor]
+    order: FreshOrder
+
+    @property
+    def validation_patches(self) -> Patches:
+        """The patches that are validated on."""
+        assert isinstance(self.validation.dataset, Patches)
+        return self.validation.dataset
+
+
+def make_batches(settings: Train, train: Split, test: Split, order: np.random.Generator) -> Batches:
+    """Divide the patches and batch them."""
+    division = make_division(settings, len(train.diffraction))
+    train_nCHW, validation_nCHW = division.apply(as_tensor(train), as_tensor(test))
+    fresh = FreshOrder(len(train_nCHW), order)
+    return Batches(
+        division=division,
+        training=_loader(train_nCHW, fresh, settings.batch_size),
+        validation=inference_batches(validation_nCHW, settings.inference_batch_size),
+        order=fresh,
+    )
+
+
+def inference_batches(patches_nCHW: Tensor, batch_size: int) -> DataLoader[Tensor]:
+    """All patches as they stand; the last batch may be smaller."""
+    return _loader(patches_nCHW, SequentialSampler(range(len(patches_nCHW))), batch_size)
+
+
+def _loader(patches_nCHW: Tensor, order: Sampler[int], batch_size: int) -> DataLoader[Tensor]:
+    """``batch_size=None`` leaves batching to the sampler, whose batches are indexed at once."""
+    batches = BatchSampler(order, batch_size, drop_last=False)
+    return DataLoader(Patches(patches_nCHW), sampler=batches, batch_size=None, num_workers=0)

@@ -1,0 +1,141 @@
+"""One fit from first to last: network, batches, Lightning's loop, and all that was observed."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+
+from models.config import Parameters
+from models.data.npz import Split
+from models.job import Events
+from models.nets.blocks import LayerScale
+from models.nets.generator import Generator
+from models.nets.registry import build
+from models.physics.diffraction import normalise_probe
+from models.seeding import numpy_generator
+from models.training.batches import Batches, make_batches
+from models.training.history import History
+from models.training.module import PatchFit
+from models.training.observers import GradientNorms, Inputs
+from models.training.watch import AmplitudeWatch
+from models.training.weights import BestWeights, digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitialState:
+    """What the weights were when the fit began."""
+
+    sha256: str
+    layerscales: dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """The live objects of a fit."""
+
+    module: PatchFit
+    trainer: Trainer
+    batches: Batches
+    history: History
+    best_weights: BestWeights
+    initial: InitialState
+    inputs: Inputs
+    weights_stream: np.random.Generator
+
+    @property
+    def net(self) -> Generator:
+        """The network; after ``run`` with the weights of the last epoch, on the CPU."""
+        assert isinstance(self.module.net, Generator)
+        return self.module.net
+
+    def run(self) -> None:
+        """Train for all epochs, or until a loss is not finite. Writes nothing but events.
+
+        Raises:
+            RuntimeError: an operation has no deterministic implementation on the device.
+        """
+        with _quiet_lightning():
+            self.trainer.fit(self.module, self.batches.training, self.batches.validation)
+
+
+def prepare(
+    parameters: Parameters, seed: int, train: Split, test: Split, *, device: str, events: Events
+) -> Fit:
+    """Build everything that a fit on ``device`` needs; ``seed`` governs weights and order."""
+    settings, (_, side, _, channels) = parameters.train, train.diffraction.shape
+    weights_stream = numpy_generator(seed, "weights")
+    net = build(parameters.model, side=side, channels=channels, generator=weights_stream)
+    batches = make_batches(settings, train, test, numpy_generator(seed, "order"))
+    module = PatchFit(
+        net,
+        normalise_probe(torch.from_numpy(train.probe_guess)),
+        settings,
+        GradientNorms(parameters.diagnostics.grad_norm_every),
+    )
+    validated_nCHW = batches.validation_patches.diffraction_nCHW
+    history = History(events, AmplitudeWatch(net, validated_nCHW, settings.inference_batch_size))
+    best_weights = BestWeights(history, net)
+    return Fit(
+        module=module,
+        trainer=make_trainer(settings.epochs, device, [history, best_weights]),
+        batches=batches,
+        history=history,
+        best_weights=best_weights,
+        initial=_initial_state(net),
+        inputs=Inputs(net),
+        weights_stream=weights_stream,
+    )
+
+
+def make_trainer(epochs: int, device: str, callbacks: list[Callback]) -> Trainer:
+    """Lightning's loop and nothing around it: no files, no bars, no samplers of its own."""
+    with _quiet_lightning():
+        return Trainer(
+            accelerator="gpu" if device == "cuda" else "cpu",
+            devices=1,
+            precision="32-true",
+            max_epochs=epochs,
+            callbacks=callbacks,
+            plugins=[LightningEnvironment()],
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+
+
+def _initial_state(net: Generator) -> InitialState:
+    return InitialState(
+        sha256=digest(net.state_dict()),
+        layerscales={
+            name: module.weight.detach().clone()
+            for name, module in net.named_modules()
+            if isinstance(module, LayerScale)
+        },
+    )
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep from the console what Lightning advises: services, worker processes, its own code."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have many workers")
+            warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec")
+            yield
+    finally:
+        logger.setLevel(level)

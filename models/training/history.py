@@ -1,0 +1,159 @@
+"""One record an epoch: losses, the learning rate that was used, and the look of the amplitude."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from models.job import Events
+from models.training.observers import MeanLoss
+from models.training.watch import AmplitudeWatch
+
+SECONDS_BETWEEN_EVENTS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch was. Losses are NaN when they were not finite."""
+
+    train_loss: float
+    val_loss: float
+    learning_rates: tuple[float, ...]
+    """The distinct rates of its steps, in the order of their first use; one, if all is well."""
+    recon_amp_rel_std: float
+    steps: int
+
+
+@dataclass
+class _Running:
+    """The epoch under way."""
+
+    train_loss: MeanLoss = field(default_factory=MeanLoss)
+    val_loss: MeanLoss = field(default_factory=MeanLoss)
+    rates: dict[float, None] = field(default_factory=dict)
+    steps: int = 0
+    started_at: float = field(default_factory=time.perf_counter)
+
+    @property
+    def steps_per_s(self) -> float:
+        return self.steps / (time.perf_counter() - self.started_at)
+
+
+class History(Callback):
+    """Records every epoch, reports progress, and stops the fit at a loss that is not finite."""
+
+    def __init__(self, events: Events, watch: AmplitudeWatch) -> None:
+        self.epochs: list[Epoch] = []
+        self.stopped_by_nan = False
+        self.training_s = 0.0
+        self._events, self._watch = events, watch
+        self._running = _Running()
+        self._reported_at = -math.inf
+
+    @override
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a new record."""
+        self._running = _Running()
+
+    @override
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Note the rates that the step to come is taken with."""
+        for group in optimizer.param_groups:
+            self._running.rates[float(group["lr"])] = None
+
+    @override
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Tensor,
+        batch_idx: int,
+    ) -> None:
+        """Add the loss of the batch; stop when it is not finite."""
+        loss = _loss(outputs)
+        self._running.train_loss.add(loss, len(batch))
+        self._running.steps += 1
+        if not math.isfinite(loss):
+            self.stopped_by_nan = trainer.should_stop = True
+        self._report_step(trainer)
+
+    def _report_step(self, trainer: Trainer) -> None:
+        now = time.perf_counter()
+        if now - self._reported_at >= SECONDS_BETWEEN_EVENTS:
+            self._reported_at = now
+            self._events.write(
+                "step",
+                epoch=trainer.current_epoch,
+                step=trainer.global_step - 1,
+                steps_per_s=self._running.steps_per_s,
+            )
+
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock of the training steps."""
+        self.training_s += time.perf_counter() - self._running.started_at
+
+    @override
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Tensor,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the loss of the batch."""
+        self._running.val_loss.add(_loss(outputs), len(batch))
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the record; Lightning has validated by now, and not yet stepped the schedule."""
+        running = self._running
+        epoch = Epoch(
+            train_loss=running.train_loss.value,
+            val_loss=running.val_loss.value,
+            learning_rates=tuple(running.rates),
+            recon_amp_rel_std=self._watch.relative_std(),
+            steps=running.steps,
+        )
+        self.epochs.append(epoch)
+        self._events.write(
+            "epoch",
+            epoch=trainer.current_epoch,
+            train_loss=epoch.train_loss,
+            val_loss=epoch.val_loss,
+            learning_rate=epoch.learning_rates[0],
+            steps_per_s=running.steps_per_s,
+        )
+
+    @property
+    def has_nan(self) -> bool:
+        """Whether any loss was not finite."""
+        losses = [loss for epoch in self.epochs for loss in (epoch.train_loss, epoch.val_loss)]
+        return self.stopped_by_nan or not all(math.isfinite(loss) for loss in losses)
+
+    @property
+    def best_epoch(self) -> int | None:
+        """First epoch with the smallest finite validation loss, or ``None`` without any."""
+        finite = [
+            (epoch.val_loss, index)
+            for index, epoch in enumerate(self.epochs)
+            if math.isfinite(epoch.val_loss)
+        ]
+        return min(finite)[1] if finite else None
+
+
+def _loss(outputs: Tensor | Mapping[str, Tensor]) -> float:
+    return float(outputs["loss"] if isinstance(outputs, Mapping) else outputs)

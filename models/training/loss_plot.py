@@ -1,0 +1,43 @@
+"""The picture of a fit: losses and learning rate by epoch."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from models.training.history import History
+
+DOTS_PER_INCH = 100
+
+
+def plot_losses(history: History, collapse_epoch: int | None, path_png: Path) -> None:
+    """Write a PNG: training and validation loss above, learning rate below, collapse marked.
+
+    The bytes depend on the numbers and on the installed matplotlib only.
+    """
+    epochs = range(len(history.epochs))
+    with mpl.rc_context(mpl.rcParamsDefault):
+        figure = Figure(figsize=(8, 6), dpi=DOTS_PER_INCH, layout="constrained")
+        FigureCanvasAgg(figure)
+        losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        losses.plot(epochs, [e.train_loss for e in history.epochs], ".-", label="training")
+        losses.plot(epochs, [e.val_loss for e in history.epochs], ".-", label="validation")
+        shown = [loss for e in history.epochs for loss in (e.train_loss, e.val_loss)]
+        positive = all(loss > 0 for loss in shown if math.isfinite(loss))
+        losses.set(ylabel="loss", yscale="log" if positive else "linear")
+        rates.plot(epochs, [e.learning_rates[0] for e in history.epochs], ".-", color="0.4")
+        rates.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
+        rates.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if history.best_epoch is not None:
+            best = history.epochs[history.best_epoch].val_loss
+            losses.plot(history.best_epoch, best, "o", mfc="none", ms=10, c="C1", label="best")
+        if collapse_epoch is not None:
+            for axes in (losses, rates):
+                axes.axvline(collapse_epoch, color="C3", linestyle="--", label="collapse")
+        losses.legend()
+        figure.savefig(path_png, format="png", metadata={"Software": None})

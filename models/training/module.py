@@ -1,0 +1,82 @@
+"""The Lightning module: it binds network, forward model, loss, optimizer, schedule and clipping.
+
+Shapes: B patches in a batch, C channels, H = W = N pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from models.config import Train
+from models.physics.diffraction import predict_amplitude
+from models.physics.losses import LOSSES
+from models.training.clipping import CLIPPERS
+from models.training.observers import GradientNorms
+from models.training.optimizers import OPTIMIZERS
+from models.training.schedulers import SCHEDULERS
+
+
+class PatchFit(LightningModule):
+    """Fits a generator so that the forward model of its patches explains the measurement.
+
+    Arguments:
+        net: maps measured amplitudes to complex patches, both (B, C, H, W).
+        probe_HW: the normalised probe.
+        train: optimizer, schedule, clipping, loss and gain.
+        gradients: measures every gradient before and after it is clipped.
+    """
+
+    def __init__(
+        self, net: nn.Module, probe_HW: Tensor, train: Train, gradients: GradientNorms
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("probe_HW", probe_HW, persistent=False)
+        self.settings = train
+        self.gain = train.physics_gain
+        self.loss = LOSSES[train.loss]
+        self.clipper = CLIPPERS[train.clip.kind](train.clip)
+        self.gradients = gradients
+
+    def predict_amplitude(self, patches_BCHW: Tensor) -> Tensor:
+        """Amplitude that the detector would measure of complex patches, of their shape."""
+        return predict_amplitude(patches_BCHW, self.get_buffer("probe_HW"), self.gain)
+
+    @override
+    def training_step(self, measured_BCHW: Tensor, _index: int) -> Tensor:
+        """Loss of one batch."""
+        return self.loss(self.predict_amplitude(self.net(measured_BCHW)), measured_BCHW)
+
+    @override
+    def validation_step(self, measured_BCHW: Tensor, _index: int) -> Tensor:
+        """Loss of one batch; Lightning has switched gradients off."""
+        return self.loss(self.predict_amplitude(self.net(measured_BCHW)), measured_BCHW)
+
+    @override
+    def configure_optimizers(self) -> Any:
+        """Optimizer and schedule, which Lightning steps at the end of each epoch."""
+        train = self.settings
+        build = OPTIMIZERS[train.optimizer.kind]
+        optimizer = build(train.optimizer, self.net.parameters(), train.learning_rate)
+        schedule = SCHEDULERS[train.scheduler.kind](train.scheduler, optimizer, train.epochs)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "epoch", "frequency": 1},
+        }
+
+    @override
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip, and measure on both sides; the last thing before the optimizer steps."""
+        parameters = list(self.net.parameters())
+        with self.gradients.measuring(parameters, self.global_step, self.current_epoch):
+            self.clipper(parameters)
