@@ -1,1 +1,63 @@
 """Where jobs run. Each engine is a module behind the protocol of :mod:`runner.engines.base`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.errors import EngineError
+
+if TYPE_CHECKING:
+    from runner.engines.base import Engine
+    from runner.wheels import Say, Variant
+
+MODULES = {
+    "docker": "runner.engines.docker",
+    "process": "runner.engines.process",
+}
+"""An engine's name → its module, which has ``open_engine(needs) -> Engine``; imported on use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What an engine is opened with."""
+
+    variant: Variant
+    cache: Path
+    say: Say
+    base: str | None = None
+    """Base image that the manifest names."""
+    python: Path | None = None
+    """Interpreter to use in place of the locked environment; process engine only."""
+
+
+def open_engine(name: str, needs: Needs) -> Engine:
+    """The engine of that name, ready to run jobs; it prepares what it needs on first use.
+
+    ``auto`` is docker where a usable daemon answers and process otherwise, or where ``--python``
+    asks for it; which of the two, and why, is said once. Raises ``EngineError`` with the remedy.
+    """
+    if name == "auto":
+        name = _choose(needs)
+    if name not in MODULES:
+        raise EngineError(f"there is no engine {name!r}; choose auto, {', '.join(MODULES)}")
+    engine: Engine = import_module(MODULES[name]).open_engine(needs)
+    engine.check()
+    return engine
+
+
+def _choose(needs: Needs) -> str:
+    if needs.python is not None:
+        needs.say("Engine: process, not isolated, as --python asks for")
+        return "process"
+    from runner.engines.daemon import usable
+
+    try:
+        usable()
+    except EngineError as error:
+        needs.say(f"Engine: process; arms are NOT isolated from this machine ({error})")
+        return "process"
+    needs.say("Engine: docker; arms run in containers without network")
+    return "docker"

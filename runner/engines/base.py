@@ -21,6 +21,10 @@ Status = Literal[
 ]
 
 
+PROMISES = frozenset({"capabilities", "files", "memory", "network", "pids", "swap", "time"})
+"""What an engine may keep from a job or bound for it; ``describe`` says which ones it does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Bounds of one job."""
@@ -113,4 +117,8 @@ class Engine(Protocol):
         """
 
     def describe(self) -> dict[str, object]:
-        """Facts about the engine for the hub: version, isolation, image or interpreter."""
+        """Facts about the engine for the hub, as a JSON value.
+
+        ``enforced`` and ``not_enforced`` share out ``PROMISES``; ``packages_sha256`` is the
+        fingerprint of the installed packages; the rest is the engine's own.
+        """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException
 
+from runner.engines.base import PROMISES, Launch
 from runner.errors import EngineError
 
 Client = docker.DockerClient
@@ -46,11 +48,17 @@ def reason(error: Exception) -> str:
     return str(innermost).strip() or type(innermost).__name__
 
 
-def refuse_mapped_users(info: dict[str, Any]) -> None:
-    """Raise ``EngineError`` for a daemon under which a container's user is not the host's.
+def usable() -> Client:
+    """``connect``, and ``EngineError`` too for a daemon that maps users to other ones.
 
-    There an arm that runs as our uid would write files that belong to somebody else.
+    Under such a daemon an arm that runs as our uid would write files that belong to another.
     """
+    client = connect()
+    _refuse_mapped_users(client.info())
+    return client
+
+
+def _refuse_mapped_users(info: Mapping[str, Any]) -> None:
     options = info.get("SecurityOptions") or []
     for option in options:
         for mark, word in MAPPED.items():
@@ -59,3 +67,19 @@ def refuse_mapped_users(info: dict[str, Any]) -> None:
                     f"the Docker daemon is {word}, so outputs would not belong to you; "
                     "use a daemon without user mapping, or --engine process"
                 )
+
+
+def enforced(info: Mapping[str, Any]) -> frozenset[str]:
+    """The promises that this daemon's kernel keeps."""
+    able = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit"}
+    return PROMISES - {promise for promise, key in able.items() if not info.get(key)}
+
+
+def refusal(launch: Launch, error: DockerException) -> str:
+    """The daemon's words and what to do about them."""
+    said = reason(error)
+    if launch.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):
+        remedy = "install nvidia-container-toolkit and restart Docker, or run with --device cpu"
+    else:
+        remedy = "see `docker info`; --engine process runs without containers"
+    return f"{launch.name} could not be started: {said}. Remedy: {remedy}"

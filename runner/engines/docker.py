@@ -1,0 +1,276 @@
+"""Jobs as containers: hardened, with three folders of the host and nothing else of it.
+
+A container runs as the caller's uid and gid, so that what it writes belongs to the caller. A
+caller who is root gets an unprivileged uid in the container; the output folder is given to that
+uid for the time of the job and everything in it is given back when the job has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+from docker.types import DeviceRequest, LogConfig, Mount
+from requests.exceptions import RequestException
+
+from runner.engines import Needs
+from runner.engines.base import PROMISES, Handle, Launch, Outcome
+from runner.engines.containers import ending, remove, write_log
+from runner.engines.daemon import (
+    Client,
+    connect,
+    enforced,
+    reason,
+    refusal,
+    usable,
+)
+from runner.engines.ending import conclude
+from runner.errors import EngineError
+from runner.image import Image, build
+
+UNPRIVILEGED = (10001, 10001)
+"""uid and gid of a container whose caller is root."""
+STOP_S = 3
+"""Time between asking a job to stop and killing it, s."""
+LABEL = "phasehub."
+LARGEST_LOG = "1g"
+"""Where the daemon starts a console over, so that no job can fill its disk."""
+
+
+class DockerEngine:
+    """Runs jobs in containers of one image. ``caller`` is the uid and gid that own the outputs."""
+
+    name = "docker"
+    isolated = True
+
+    def __init__(self, image: Image, caller: tuple[int, int] | None = None) -> None:
+        self._image = image
+        self._caller = caller or (os.getuid(), os.getgid())
+        self._user = self._caller if self._caller[0] != 0 else UNPRIVILEGED
+        self._client: Client = connect()
+        self._followers: dict[str, threading.Thread] = {}
+
+    def check(self) -> None:
+        """Raise ``EngineError`` when no daemon answers, it maps users, or the image is gone."""
+        self._client = usable()
+        try:
+            self._client.images.get(self._image.reference)
+        except NotFound:
+            raise EngineError(
+                f"the image {self._image.reference} was removed; run again to build it"
+            ) from None
+
+    def start(self, launch: Launch) -> Handle:
+        """Create and start the container. Raises ``EngineError`` with what the daemon refuses."""
+        container = None
+        try:
+            self._lend(launch)
+            container = self._create(launch)
+            container.start()
+        except BaseException as error:
+            if container is not None:
+                container.remove(force=True)
+            self._take_back(launch.out_dir)
+            if isinstance(error, DockerException):
+                raise EngineError(refusal(launch, error)) from None
+            raise
+        handle = Handle(
+            engine=self.name,
+            id=str(container.id),
+            name=launch.name,
+            log_path=str(launch.log_path),
+            out_dir=str(launch.out_dir),
+            started_at=time.time(),
+            timeout_s=launch.limits.timeout_s,
+        )
+        self._follow(container, handle)
+        return handle
+
+    def _create(self, launch: Launch) -> Container:
+        limits = launch.limits
+        mounts = [
+            Mount("/job", str(launch.job_dir.resolve()), type="bind", read_only=True),
+            Mount("/out", str(launch.out_dir.resolve()), type="bind"),
+        ]
+        if launch.data_dir is not None:
+            mounts.append(
+                Mount("/data", str(launch.data_dir.resolve()), type="bind", read_only=True)
+            )
+        gpus = DeviceRequest(device_ids=list(launch.gpu_ids), capabilities=[["gpu"]])
+        return self._client.containers.create(
+            self._image.reference,
+            command=[_placed(word) for word in launch.command],
+            name=f"phasehub-{launch.name}-{secrets.token_hex(4)}",
+            user=f"{self._user[0]}:{self._user[1]}",
+            environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1", **launch.environment},  # noqa: S108
+            labels={f"{LABEL}{key}": value for key, value in launch.labels.items()},
+            mounts=mounts,
+            read_only=True,
+            tmpfs={"/tmp": f"size={limits.tmp_bytes},mode=1777,nosuid,nodev,noexec"},  # noqa: S108
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            network_mode="bridge" if limits.network else "none",
+            ipc_mode="private",
+            pids_limit=limits.pids,
+            mem_limit=limits.memory_bytes,
+            memswap_limit=limits.memory_bytes,
+            shm_size=limits.shm_bytes,
+            device_requests=[gpus] if launch.gpu_ids else None,
+            init=True,
+            log_config=LogConfig(type="json-file", config={"max-size": LARGEST_LOG}),
+        )
+
+    def poll(self, handle: Handle) -> Outcome | None:
+        """``None`` while the container runs; afterwards how it ended, again and again.
+
+        The container stays until ``stop``, so that an outcome is never lost with the runner.
+        """
+        container = self._find(handle)
+        if container is None:
+            now = time.time()
+            return Outcome(
+                status="interrupted",
+                exit_code=None,
+                message="its container was removed by someone else; run the phase again",
+                started_at=handle.started_at,
+                ended_at=now,
+            )
+        if container.attrs["State"]["Running"]:
+            if time.time() - handle.started_at < handle.timeout_s:
+                return None
+            self._end(container)
+        self._settle(container, handle)
+        return conclude(handle, ending(container.attrs, handle))
+
+    def stop(self, handle: Handle) -> None:
+        """Stop the container if it runs, keep its log and outputs, remove it; safe to repeat."""
+        container = self._find(handle)
+        if container is None:
+            return
+        if container.attrs["State"]["Running"]:
+            container.stop(timeout=STOP_S)
+        self._settle(container, handle)
+        remove(container)
+
+    def adopt(self, handle: Handle) -> bool:
+        """Whether the container is still there; its log is followed again if it runs."""
+        container = self._find(handle)
+        if container is None:
+            return False
+        if container.attrs["State"]["Running"]:
+            self._follow(container, handle)
+        return True
+
+    def remove_leftovers(self, run_id: str) -> list[str]:
+        """Remove every container of a run, running or not; their names."""
+        label: dict[str, str | list[str] | bool] = {"label": f"{LABEL}run={run_id}"}
+        found = self._client.containers.list(all=True, filters=label, ignore_removed=True)
+        for container in found:
+            remove(container)
+            for mount in container.attrs.get("Mounts", []):
+                if mount.get("Destination") == "/out":
+                    self._take_back(Path(mount["Source"]))
+        return sorted(str(container.name) for container in found)
+
+    def describe(self) -> dict[str, object]:
+        """Version and kernel features of the daemon, isolation, and the image's identity."""
+        info = self._client.info()
+        return {
+            "version": info["ServerVersion"],
+            "storage_driver": info["Driver"],
+            "cgroup_version": str(info.get("CgroupVersion", "1")),
+            "enforced": sorted(enforced(info)),
+            "not_enforced": sorted(PROMISES - enforced(info)),
+            "user": f"{self._user[0]}:{self._user[1]}",
+            "image": self._image.identity(),
+            "packages_sha256": self._image.packages_sha256,
+        }
+
+    def _find(self, handle: Handle) -> Container | None:
+        try:
+            return self._client.containers.get(handle.id)
+        except NotFound:
+            return None
+        except DockerException as error:
+            raise EngineError(
+                f"the Docker daemon no longer answers: {reason(error)}. Its containers go on "
+                "without us; start it again and repeat the command"
+            ) from None
+
+    def _end(self, container: Container) -> None:
+        """Kill a container that runs, and wait until it is dead."""
+        with contextlib.suppress(APIError):  # it may have ended just now
+            container.kill()
+        container.wait()
+        container.reload()
+
+    def _settle(self, container: Container, handle: Handle) -> None:
+        """Once a container has ended: its whole log in place, its outputs the caller's."""
+        follower = self._followers.pop(handle.id, None)
+        if follower is not None:
+            follower.join(timeout=STOP_S)
+        write_log(container, Path(handle.log_path))
+        self._take_back(Path(handle.out_dir))
+
+    def _follow(self, container: Container, handle: Handle) -> None:
+        """Copy the console to the log as it comes, for people; ``_settle`` writes it whole."""
+
+        def copy() -> None:
+            with (
+                contextlib.suppress(DockerException, OSError, RequestException),
+                Path(handle.log_path).open("wb") as log,
+            ):
+                for chunk in container.logs(stream=True, follow=True):
+                    log.write(chunk)
+                    log.flush()
+
+        self._followers[handle.id] = threading.Thread(target=copy, daemon=True)
+        self._followers[handle.id].start()
+
+    def _lend(self, launch: Launch) -> None:
+        """Let the container's user, if it is not the caller, write outputs and read inputs."""
+        if self._user == self._caller:
+            return
+        for folder in (launch.job_dir, launch.data_dir):
+            if folder is not None:
+                refuse_unreadable(folder)
+        os.chown(launch.out_dir, *self._user)
+
+    def _take_back(self, out_dir: Path) -> None:
+        """Make the caller the owner of all outputs; links are not followed."""
+        if self._user == self._caller or not out_dir.is_dir():
+            return
+        owner = f"{self._caller[0]}:{self._caller[1]}"
+        # chown(1) copes with trees that are deeper than a path can be long.
+        subprocess.run(["chown", "-R", "-h", owner, "--", str(out_dir)], check=True)
+
+
+def _placed(word: str) -> str:
+    return word.replace("{job}", "/job").replace("{out}", "/out")
+
+
+def refuse_unreadable(folder: Path) -> None:
+    """Raise ``EngineError`` when other users may not read a job's input."""
+    for path in (folder, *sorted(folder.rglob("*"))):
+        needed = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
+        if path.stat().st_mode & needed != needed:
+            raise EngineError(
+                f"{path} cannot be read by other users; root's containers run as uid "
+                f"{UNPRIVILEGED[0]}. Use `umask 022` and `chmod -R a+rX {folder}`"
+            )
+
+
+def open_engine(needs: Needs) -> DockerEngine:
+    """Build the image if need be. Raises ``EngineError`` as ``build`` does."""
+    if needs.python is not None:
+        raise EngineError("--python is for --engine process; a container has its own Python")
+    image = build(needs.variant, base=needs.base, cache=needs.cache, say=needs.say)
+    return DockerEngine(image)

@@ -1,0 +1,267 @@
+"""Jobs as processes of this machine: limits on time and memory, and no isolation.
+
+What a job sees is laid out in a folder of its own beside its output folder: ``job`` (a copy),
+``data`` (a link) and ``tmp``, which is its home and working folder. The supervisor's files lie
+there too, so another runner can take over with nothing but the handle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from runner.engines import Needs, procfs, supervisor
+from runner.engines.base import PROMISES, Handle, Launch, Outcome
+from runner.engines.ending import Ending, conclude
+from runner.environment import describe_python, differences, locked_python, models_source
+from runner.errors import EngineError
+from runner.wheels import lock_path
+
+SUFFIX = ".process"
+STOP_S = 10.0
+"""The longest wait for a supervisor to end its job, s."""
+ENFORCED = frozenset({"memory", "time"})
+NOTES = (
+    "files: a job reads and writes whatever the caller may; data is not write-protected",
+    "network: a job reaches whatever this machine reaches",
+    "pids: processes and threads are not counted",
+    "capabilities: a job has those of the caller",
+    f"memory: resident memory of all processes, looked at every {supervisor.TICK_S} s; no swap "
+    "limit; /dev/shm and the job's tmp folder have no size limit",
+)
+
+
+class ProcessEngine:
+    """Runs jobs under one interpreter. ``source`` is the folder that ``models`` is imported from.
+
+    ``given`` says that the user named the interpreter: it is then compared with ``lock``.
+    """
+
+    name = "process"
+    isolated = False
+
+    def __init__(self, python: Path, *, source: Path, lock: Path, given: bool) -> None:
+        self._python = python.absolute()
+        self._source = source.resolve()
+        self._lock = lock
+        self._given = given
+        self._supervisors: dict[str, subprocess.Popen[bytes]] = {}
+
+    def check(self) -> None:
+        """Raise ``EngineError`` when this is not Linux or the interpreter does not run."""
+        if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
+            raise EngineError(
+                "the process engine needs Linux with /proc/<pid>/task/<tid>/children; "
+                "use --engine docker"
+            )
+        _ = self._installed
+
+    @cached_property
+    def _installed(self) -> Mapping[str, Any]:
+        libraries = _library_path() if self._given else {}
+        return describe_python(self._python, with_fingerprint=True, environment=libraries)
+
+    @property
+    def differences(self) -> list[str]:
+        """How the interpreter's packages differ from the lock, a sentence each."""
+        return differences(self._python, self._lock, self._installed)
+
+    def start(self, launch: Launch) -> Handle:
+        """Start a supervisor that starts the job. Raises ``EngineError`` when it cannot."""
+        view = _view(launch.out_dir)
+        if view.exists():
+            raise EngineError(
+                f"{launch.name}: {launch.out_dir} was used before; name a fresh folder"
+            )
+        try:
+            self._lay_out(view, launch)
+            process = self._supervise(view, launch)
+        except OSError as error:
+            shutil.rmtree(view, ignore_errors=True)
+            raise EngineError(
+                f"{launch.name} could not be started: {error}. Look at the rights and the "
+                "room where its folders lie"
+            ) from None
+        identity = procfs.identity(process.pid)
+        self._supervisors[identity] = process
+        return Handle(
+            engine=self.name,
+            id=identity,
+            name=launch.name,
+            log_path=str(launch.log_path),
+            out_dir=str(launch.out_dir),
+            started_at=time.time(),
+            timeout_s=launch.limits.timeout_s,
+        )
+
+    def _lay_out(self, view: Path, launch: Launch) -> None:
+        view.mkdir()
+        (view / "tmp").mkdir()
+        shutil.copytree(launch.job_dir, view / "job")
+        if launch.data_dir is not None:
+            (view / "data").symlink_to(launch.data_dir.resolve())
+        spec = {
+            "command": self._command(view, launch),
+            "environment": self._environment(view, launch),
+            "cwd": str(view / "tmp"),
+            "timeout_s": launch.limits.timeout_s,
+            "memory_bytes": launch.limits.memory_bytes,
+        }
+        (view / supervisor.SPEC).write_text(json.dumps(spec), "utf-8")
+
+    def _command(self, view: Path, launch: Launch) -> list[str]:
+        """The launch's command with its places; ``python`` is the engine's interpreter."""
+        job, out = str(view / "job"), str(launch.out_dir.resolve())
+        words = [word.replace("{job}", job).replace("{out}", out) for word in launch.command]
+        return [str(self._python), *words[1:]] if words[0] == "python" else words
+
+    def _environment(self, view: Path, launch: Launch) -> dict[str, str]:
+        """The job's whole environment: nothing of the caller's, where secrets may be."""
+        return {
+            "HOME": str(view / "tmp"),
+            "TMPDIR": str(view / "tmp"),
+            "LANG": "C.UTF-8",
+            "PATH": f"{self._python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(self._source),
+            "PYTHONUNBUFFERED": "1",
+            "CUDA_VISIBLE_DEVICES": ",".join(launch.gpu_ids),
+            **(_library_path() if self._given else {}),
+            **launch.environment,
+        }
+
+    def _supervise(self, view: Path, launch: Launch) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-I", supervisor.__file__, str(view), _label(launch.labels)]
+        with launch.log_path.open("wb") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=view,
+                env=_library_path(),
+                start_new_session=True,
+            )
+
+    def poll(self, handle: Handle) -> Outcome | None:
+        """``None`` while the supervisor runs; afterwards how the job ended, until ``stop``."""
+        view = _view(Path(handle.out_dir))
+        if _ended(view) is None and self._runs(handle):
+            return None
+        record = _ended(view)
+        if record is None:
+            return Outcome(
+                status="interrupted",
+                exit_code=None,
+                message="its supervisor was killed or stopped; run the phase again",
+                started_at=handle.started_at,
+                ended_at=time.time(),
+            )
+        spec = json.loads((view / supervisor.SPEC).read_text("utf-8"))
+        return conclude(handle, Ending(**record, memory_bytes=spec["memory_bytes"]))
+
+    def stop(self, handle: Handle) -> None:
+        """Have the supervisor kill the job and all its descendants; remove its folder."""
+        if self._runs(handle):
+            _stop_supervisor(handle.id)
+        self._supervisors.pop(handle.id, None)
+        shutil.rmtree(_view(Path(handle.out_dir)), ignore_errors=True)
+
+    def adopt(self, handle: Handle) -> bool:
+        """Whether the supervisor runs or has left word of how the job ended."""
+        return self._runs(handle) or _ended(_view(Path(handle.out_dir))) is not None
+
+    def _runs(self, handle: Handle) -> bool:
+        child = self._supervisors.get(handle.id)
+        if child is not None:
+            return child.poll() is None
+        return procfs.runs(handle.id)
+
+    def remove_leftovers(self, run_id: str) -> list[str]:
+        """Stop every supervisor of a run with its job; the names of their output folders."""
+        found = []
+        for pid in procfs.all_pids():
+            words = procfs.command_line(pid)
+            if words[2:3] == [supervisor.__file__] and words[4:] == [_label({"run": run_id})]:
+                _stop_supervisor(procfs.identity(pid))
+                shutil.rmtree(words[3], ignore_errors=True)
+                found.append(Path(words[3]).name.removesuffix(SUFFIX))
+        return sorted(found)
+
+    def describe(self) -> dict[str, object]:
+        """The interpreter, how it differs from the lock, and what is not kept from a job."""
+        return {
+            "python": self._installed["python"],
+            "interpreter": str(self._python) if self._given else "locked environment",
+            "environment_is_locked": not self.differences,
+            "differences": self.differences,
+            "packages_sha256": self._installed["packages_sha256"],
+            "enforced": sorted(ENFORCED),
+            "not_enforced": sorted(PROMISES - ENFORCED),
+            "notes": list(NOTES),
+        }
+
+
+def _view(out_dir: Path) -> Path:
+    """The folder beside an output folder that holds what its job sees."""
+    return out_dir.resolve().with_name(out_dir.name + SUFFIX)
+
+
+def _label(labels: Mapping[str, str]) -> str:
+    return f"phasehub.run={labels.get('run', '')}"
+
+
+def _library_path() -> dict[str, str]:
+    """A cluster's interpreters may not start without the libraries that their modules name."""
+    named = os.environ.get("LD_LIBRARY_PATH")
+    return {"LD_LIBRARY_PATH": named} if named else {}
+
+
+def _ended(view: Path) -> dict[str, Any] | None:
+    """What the supervisor wrote about the end of its job, if it has."""
+    try:
+        record: dict[str, Any] = json.loads((view / supervisor.RECORD).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return record
+
+
+def _stop_supervisor(identity: str) -> None:
+    """Ask a supervisor to end its job; kill both when it does not in time."""
+    pid = procfs.pid_of(identity)
+    job = supervisor.descendants(pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S
+    while procfs.runs(identity) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    for one in [pid, *job] if procfs.runs(identity) else []:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+
+
+def open_engine(needs: Needs) -> ProcessEngine:
+    """The engine on the interpreter that was given, or on the locked environment, made if need be.
+
+    Raises ``EngineError`` as ``locked_python`` does.
+    """
+    given = needs.python is not None
+    python = needs.python or locked_python(needs.variant, cache=needs.cache, say=needs.say)
+    engine = ProcessEngine(
+        python,
+        source=models_source(needs.cache),
+        lock=lock_path(needs.variant),
+        given=given,
+    )
+    for difference in engine.differences:
+        needs.say(f"Not as locked: {difference}")
+    return engine

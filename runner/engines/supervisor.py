@@ -1,0 +1,149 @@
+"""Runs one command of the process engine and bounds it: ``python supervisor.py FOLDER LABEL``.
+
+A process of its own, so that the limits hold and the job's end is known when the runner has died.
+Orphans of its descendants become its children, so nothing that the job starts escapes by leaving
+its session. Standard library only: it starts in 20 ms. Linux only: it reads ``/proc``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+TICK_S = 0.1
+SPEC = "launch.json"
+"""In: ``command``, ``environment``, ``cwd``, ``timeout_s``, ``memory_bytes``."""
+RECORD = "ended.json"
+"""Out, in one piece, when nothing of the job runs any more."""
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+"""See prctl(2)."""
+NOT_FOUND = 127
+"""Exit status of a command that cannot be run, as shells have it."""
+
+_libc = ctypes.CDLL(None)
+
+
+def main(folder: Path) -> None:
+    """Run the command that ``launch.json`` in ``folder`` describes; write ``ended.json``."""
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    spec = json.loads((folder / SPEC).read_text("utf-8"))
+    started = time.time()
+    killed_for = None
+    try:
+        job = subprocess.Popen(
+            spec["command"],
+            cwd=spec["cwd"],
+            env=spec["environment"],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_die_with_the_supervisor,
+        )
+    except OSError as error:
+        print(f"{spec['command'][0]}: {error.strerror}", file=sys.stderr)
+        code = NOT_FOUND
+    else:
+        killed_for = watch(job, spec["timeout_s"], spec["memory_bytes"], asked)
+        code = end(job)
+    record = {
+        "exit_code": code,
+        "killed_for": killed_for,
+        "started_at": started,
+        "ended_at": time.time(),
+    }
+    part = folder / f".{RECORD}.part"
+    part.write_text(json.dumps(record), "utf-8")
+    part.replace(folder / RECORD)
+
+
+def _die_with_the_supervisor() -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def watch(
+    job: subprocess.Popen[Any], timeout_s: float, memory_bytes: int, asked: list[int]
+) -> str | None:
+    """Wait for the job. The limit that it went past, or ``stop`` if ``asked`` got a signal."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            job.wait(timeout=TICK_S)
+            return None
+        if asked:
+            return "stop"
+        if time.monotonic() >= deadline:
+            return "time"
+        if used_memory(descendants(os.getpid()), memory_bytes) > memory_bytes:
+            return "memory"
+
+
+def end(job: subprocess.Popen[Any]) -> int:
+    """Kill what still runs of the job; its exit status as shells count it."""
+    while alive := descendants(os.getpid()):
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        job.wait()
+        _reap()
+        time.sleep(0.001)
+    code = job.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _reap() -> None:
+    """Take note of every child that has died, so that it vanishes from ``/proc``."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def descendants(pid: int) -> list[int]:
+    """Children of a process, their children and so on, the dead ones that wait included."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        with contextlib.suppress(OSError):  # it may have ended just now
+            for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
+                children = [int(word) for word in (task / "children").read_text().split()]
+                found += children
+                waiting += children
+    return found
+
+
+def used_memory(pids: list[int], enough: int) -> int:
+    """Memory that the processes hold, bytes.
+
+    The sum of resident sets counts shared pages once for each process that has them; where that
+    sum is above ``enough``, the sum of proportional sets, which is slower to get, is returned.
+    """
+    resident = sum(_resident(pid) for pid in pids)
+    return resident if resident <= enough else sum(_proportional(pid) for pid in pids)
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def _proportional(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
