@@ -100,15 +100,13 @@ def test_few_photons_are_whole_numbers_and_dark_pixels_as_frequent_as_poisson_sa
 
 
 def test_the_noise_of_the_splits_is_not_the_same(tmp_path):
-    dataset = Dataset(
-        object_size=20, patch_size=16, train_stride=4, test_stride=4, probe_defocus=0.3,
-        train_object_seed=1, test_object_seed=1,
-    )  # fmt: skip
-    simulate(dataset, 5, tmp_path)
+    one_patch = Dataset(
+        object_size=16, patch_size=16, test_stride=8, probe_defocus=0.3, test_object_seed=1
+    )
+    simulate(one_patch, 5, tmp_path)
     train, test = load_split(tmp_path / "train.npz"), load_split(tmp_path / "test.npz")
-    order = np.lexsort((train.coords_true[:, 0, 1, 0], train.coords_true[:, 0, 0, 0]))
-    np.testing.assert_array_equal(train.y_i[order], test.y_i)
-    assert not np.array_equal(train.diffraction[order], test.diffraction)
+    np.testing.assert_array_equal(train.y_i, test.y_i)
+    assert not np.array_equal(train.diffraction, test.diffraction)
 
 
 # --- what is stored ------------------------------------------------------------------------------

@@ -80,6 +80,13 @@ def test_a_symmetric_probe_counts_as_ambiguous_until_its_defocus_is_visible():
     assert twin_symmetry(defocused_disk(64, 1e-3)) < AMBIGUOUS_SYMMETRY
 
 
+def test_the_mirror_is_that_of_both_axes():
+    probe = np.random.default_rng(0).normal(size=(16, 16)) + 3j
+    symmetric = probe + probe[::-1, ::-1].conj()
+    assert twin_symmetry(symmetric) == pytest.approx(1)
+    assert twin_symmetry(symmetric[:, :8]) < 0.9
+
+
 def test_an_odd_probe_is_symmetric_and_a_displaced_one_is_not():
     axis = np.arange(16) - 7.5
     odd = np.broadcast_to(axis[:, None], (16, 16)).astype(np.complex128)

@@ -11,6 +11,7 @@ from models.data.probe import defocused_disk, ideal_disk, make_probe
 from models.data.scan import make_scan
 from models.physics.diffraction import aperture, normalise_probe, predict_amplitude
 from models.physics.fourier import fft2c
+from models.physics.losses import mae
 
 
 def random_objects(*shape: int, dtype: torch.dtype = torch.complex128) -> torch.Tensor:
@@ -38,13 +39,13 @@ def test_the_ideal_disk_has_the_published_normalisation():
     assert normalise_probe(probe).abs().max().item() == pytest.approx(2.7234, abs=5e-5)
 
 
-def test_the_aperture_is_the_disk_of_a_quarter_of_the_side_about_the_half_pixel_centre():
-    side = 12
+@pytest.mark.parametrize("side", [10, 64])
+def test_the_aperture_is_the_disk_of_a_quarter_of_the_side_about_the_half_pixel_centre(side):
     inside = aperture(side)
     for row in range(side):
         for column in range(side):
-            distance = np.hypot(row - 5.5, column - 5.5)
-            assert inside[row, column].item() == float(distance < 3)
+            distance = np.hypot(row - (side - 1) / 2, column - (side - 1) / 2)
+            assert inside[row, column].item() == float(distance < side / 4)
 
 
 def test_normalisation_does_not_depend_on_the_brightness_of_the_probe():
@@ -143,6 +144,19 @@ def test_a_prediction_does_not_depend_on_its_batch(side):
     assert torch.equal(together, alone)
     assert torch.equal(together[:5], rest)
     assert torch.equal(together, reversed_)
+
+
+# --- the flat solution ---------------------------------------------------------------------------
+
+
+def test_the_best_constant_object_has_the_loss_of_the_known_plateau():
+    dataset = Dataset()
+    patches = torch.from_numpy(make_scan(dataset, "test").patches(0, 1089))[:, None]
+    probe = normalise_probe(torch.from_numpy(make_probe(dataset)))
+    measured = predict_amplitude(patches, probe, 1.0)
+    flat = predict_amplitude(torch.ones_like(patches[:1]), probe, 1.0)
+    best = min(mae(level * flat, measured).item() for level in np.linspace(0.5, 0.9, 21))
+    assert best == pytest.approx(0.195, abs=0.005)
 
 
 # --- the twin ------------------------------------------------------------------------------------
