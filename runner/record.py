@@ -25,6 +25,7 @@ class Record(BaseModel):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
+        use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
     )
 
@@ -55,9 +56,9 @@ class RuleRecord(Record):
     rule: str
     measured: JsonValue
     margin: float | None
-    """Distance from the bound, positive on the side where the rule holds; ``None`` for flags."""
+    """Distance from the bound, positive on the side where the rule holds; ``null`` for flags."""
     holds: bool | None
-    """``None`` when the score that the rule names means nothing for this arm."""
+    """``null`` when the score that the rule names means nothing for this arm."""
 
 
 class IdenticalArms(Record):
@@ -159,7 +160,7 @@ class CodeRecord(Record):
 
     commit: str | None
     dirty: bool | None
-    """``None`` when there is no checkout that could tell."""
+    """``null`` when there is no checkout that could tell."""
     models_sha256: str
     """Tree digest of ``models/``."""
     diff: str | None = None
@@ -189,7 +190,7 @@ class HubRecord(Record):
     device: Literal["cpu", "cuda"]
     engine: EngineRecord
     image: dict[str, JsonValue] | None = None
-    """Identity of the image by content; ``None`` where no image was used."""
+    """Identity of the image by content; ``null`` where no image was used."""
     code: CodeRecord
     dataset: DatasetRecord
     arms: tuple[ArmRecord, ...]

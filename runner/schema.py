@@ -1,6 +1,6 @@
-"""The manifest's JSON Schema and reference, generated from the tables that check it.
+"""What is generated under docs/: the JSON Schemas and the manifest's reference.
 
-``python -m runner.schema`` rewrites ``docs/schema/manifest.schema.json`` and ``docs/manifest.md``.
+Made from the very tables that check these files. ``python -m runner.schema`` rewrites them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic_core import core_schema
 from models.config import Parameters
 from runner.digest import pretty_json
 from runner.manifest import Manifest
+from runner.record import schema as hub_schema
 from runner.report.manifest_reference import render_reference
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -74,6 +75,7 @@ def generated_files() -> dict[Path, bytes]:
     schema = manifest_schema()
     return {
         Path("schema/manifest.schema.json"): pretty_json(schema),
+        Path("schema/hub.schema.json"): pretty_json(hub_schema()),
         Path("manifest.md"): render_reference(schema).encode(),
     }
 

@@ -16,6 +16,7 @@ from runner.report.wording import (
     declared,
     duration,
     measured,
+    plain,
 )
 
 RESULTS = (
@@ -182,7 +183,7 @@ def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:
     for arm in arms:
         for stat, reason in arm.null_reasons.items():
             stats, names = found.setdefault(reason, ({}, {}))
-            stats[stat] = names[arm.name] = None
+            stats[plain(stat)] = names[arm.name] = None
     return tuple(
         Footnote(reason=reason, stats=tuple(stats), arms=tuple(names))
         for reason, (stats, names) in found.items()

@@ -35,7 +35,7 @@ def measured(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:#.4g}"
-    return str(value)
+    return plain(str(value))
 
 
 def declared(value: object) -> str:
@@ -48,7 +48,7 @@ def declared(value: object) -> str:
         return "[" + ", ".join(declared(inner) for inner in value) + "]"
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
-    return str(value)
+    return plain(str(value))
 
 
 def moment(timestamp: str) -> str:
