@@ -75,7 +75,7 @@ def enforced(info: Mapping[str, Any]) -> frozenset[str]:
     return PROMISES - {promise for promise, key in able.items() if not info.get(key)}
 
 
-def refusal(launch: Launch, error: DockerException) -> str:
+def refusal(launch: Launch, error: Exception) -> str:
     """The daemon's words and what to do about them."""
     said = reason(error)
     if launch.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):

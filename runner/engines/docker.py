@@ -42,7 +42,7 @@ STOP_S = 3
 """Time between asking a job to stop and killing it, s."""
 LABEL = "phasehub."
 LARGEST_LOG = "1g"
-"""Where the daemon starts a console over, so that no job can fill its disk."""
+"""Twice this much of a console is kept, so that no job can fill the daemon's disk."""
 
 
 class DockerEngine:
@@ -79,7 +79,7 @@ class DockerEngine:
             if container is not None:
                 container.remove(force=True)
             self._take_back(launch.out_dir)
-            if isinstance(error, DockerException):
+            if isinstance(error, (DockerException, OSError)):
                 raise EngineError(refusal(launch, error)) from None
             raise
         handle = Handle(
@@ -125,7 +125,7 @@ class DockerEngine:
             shm_size=limits.shm_bytes,
             device_requests=[gpus] if launch.gpu_ids else None,
             init=True,
-            log_config=LogConfig(type="json-file", config={"max-size": LARGEST_LOG}),
+            log_config=LogConfig(type="local", config={"max-size": LARGEST_LOG, "max-file": "2"}),
         )
 
     def poll(self, handle: Handle) -> Outcome | None:

@@ -1,0 +1,100 @@
+"""Real containers: the image of the current sources, and jobs made of a few lines of Python."""
+
+import os
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from runner.engines.base import Launch, Limits
+from runner.environment import state_dir
+from runner.errors import EngineError
+
+MIB = 1 << 20
+COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
+"""The last line of a job that says it is complete."""
+
+
+@pytest.fixture(scope="session")
+def client():
+    from runner.engines.daemon import connect
+
+    try:
+        return connect()
+    except EngineError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def image(client):
+    """The CPU image, built once; what it is made of is kept under .phasehub for the next time."""
+    from runner.image import build
+
+    return build("cpu", base=None, cache=state_dir(), say=print)
+
+
+@pytest.fixture
+def engine(image):
+    from runner.engines.docker import DockerEngine
+
+    return DockerEngine(image)
+
+
+@pytest.fixture
+def run_id():
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def make_launch(tmp_path, run_id, client):
+    """A launch that runs Python code in fresh folders; nothing of its run is there afterwards."""
+
+    def make(code: str, *, name: str = "arm", gpu_ids=(), data: Path | None = None, **bounds):
+        folder = tmp_path / name
+        for part in ("job", "out"):
+            (folder / part).mkdir(parents=True)
+        (folder / "job" / "job.json").write_text('{"schema_version": 1}')
+        limits = {
+            "timeout_s": 60.0,
+            "memory_bytes": 256 * MIB,
+            "pids": 64,
+            "shm_bytes": 16 * MIB,
+            "tmp_bytes": 16 * MIB,
+            "threads": 1,
+        }
+        return Launch(
+            name=name,
+            command=("python", "-c", code, "{job}", "{out}"),
+            job_dir=folder / "job",
+            data_dir=data,
+            out_dir=folder / "out",
+            log_path=folder / "console.log",
+            environment={"PHASEHUB_TEST": "1"},
+            limits=Limits(**(limits | bounds)),
+            gpu_ids=gpu_ids,
+            labels={"phase": "hostile", "arm": name, "attempt": "1", "run": run_id},
+        )
+
+    yield make
+    left = client.containers.list(all=True, filters={"label": f"phasehub.run={run_id}"})
+    for container in left:
+        container.remove(force=True)
+    assert not left, f"containers left behind: {left}"
+
+
+@pytest.fixture
+def finish():
+    """Poll a job to its end and remove it, as the runner does."""
+
+    def poll_to_the_end(engine, handle):
+        try:
+            while (outcome := engine.poll(handle)) is None:
+                time.sleep(0.02)
+        finally:
+            engine.stop(handle)
+        return outcome
+
+    return poll_to_the_end
