@@ -76,13 +76,13 @@ def plan(
     device: Device = DeviceName.auto,
 ) -> None:
     """Show what a manifest would run; run nothing."""
-    from runner.execute import choose_device
+    from runner.devices import choose_device
     from runner.manifest import load
-    from runner.plan import make_plan
+    from runner.plan import asks_for_gpu, make_plan
     from runner.report.plan_text import render_plan
 
     loaded = load(manifest)
-    chosen, _ = choose_device(device, loaded.manifest.resources)
+    chosen, _ = choose_device(device, wants_gpu=asks_for_gpu(loaded, profile))
     print(render_plan(make_plan(loaded, profile=profile, only=only or [], device=chosen)))
 
 

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from runner.engines.base import Engine, Handle, Launch, Outcome
+from runner.attempts import Attempt
+from runner.engines.base import Engine, Handle, Outcome
 from runner.errors import EngineError
 from runner.progress import Display, EventReader, JobProgress
 
@@ -18,14 +19,6 @@ Place = tuple[str, ...]
 
 Journal = Callable[..., None]
 """``journal(event, **facts)`` appends one line to the run's journal."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """One try at one job."""
-
-    launch: Launch
-    total_steps: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -86,14 +79,27 @@ def run_attempts(
                     finish(name, outcome, job.place)
             if running:
                 time.sleep(POLL_S)
-    finally:
-        for job in running.values():
+    except BaseException:
+        for name, job in running.items():
             engine.stop(job.handle)
+            ended(by_name[name], _interrupted(job.handle))
+        raise
     return outcomes
 
 
+def _interrupted(handle: Handle) -> Outcome:
+    return Outcome(
+        status="interrupted",
+        exit_code=None,
+        message="the run was stopped; run the phase again",
+        started_at=handle.started_at,
+        ended_at=time.time(),
+    )
+
+
 def _begin(engine: Engine, attempt: Attempt, place: Place, shown: Display) -> _Running | Outcome:
-    launch = replace(attempt.launch, gpu_ids=place)
+    on_gpu = attempt.job.execution.device == "cuda"
+    launch = replace(attempt.launch, gpu_ids=place if on_gpu else ())
     now = time.time()
     try:
         handle = engine.start(launch)
@@ -105,7 +111,7 @@ def _begin(engine: Engine, attempt: Attempt, place: Place, shown: Display) -> _R
             started_at=now,
             ended_at=time.time(),
         )
-    progress = JobProgress(launch.name, attempt.total_steps)
+    progress = JobProgress(launch.name, attempt.job.steps)
     shown.begin(progress)
     return _Running(
         handle=handle,

@@ -1,0 +1,157 @@
+"""From an ended attempt to an arm's record: collect, compare with the plan, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner import hub
+from runner.attempts import Attempt
+from runner.collect import collect, read_table
+from runner.engines.base import Outcome
+from runner.errors import RunnerError
+from runner.plan import Job
+from runner.record import ArmRecord, Execution
+from runner.rules import Rule
+from runner.verdict import compare_effective, judge
+
+LOG_TAIL_LINES = 40
+
+
+def not_run(job: Job, why: RunnerError | None) -> ArmRecord:
+    """The record of an arm whose turn never came, for ``why`` if the engine is at fault."""
+    if why is not None:
+        return ArmRecord(status="could_not_start", message=str(why), **planned(job))
+    return ArmRecord(status="not_run", message="the run ended before its turn", **planned(job))
+
+
+def describe(record: ArmRecord) -> str:
+    """One line for the console: how the arm did."""
+    if record.status != "succeeded":
+        return f"{record.name}: {record.status.replace('_', ' ')}: {record.message}"
+    scores = ", ".join(
+        f"{name} {value:.4g}"
+        for name in ("amp_ssim", "amp_mae", "phase_ssim")
+        if isinstance(value := record.stats.get(name), int | float)
+    )
+    collapse = f"; collapsed: {record.collapse_reason}" if record.collapsed else ""
+    return f"{record.name}: ran as planned; {scores}{collapse}"
+
+
+def planned(job: Job) -> dict[str, Any]:
+    """What the record of an arm has from its plan alone."""
+    return {
+        "name": job.name,
+        "seed": job.seed,
+        "parameters": job.parameters,
+        "execution": Execution(**job.execution.model_dump()),
+        "command": job.command,
+        "environment": job.environment,
+    }
+
+
+def conclude(
+    attempt: Attempt, outcome: Outcome, *, folder: Path, stage: str, rules: Sequence[Rule]
+) -> ArmRecord:
+    """Copy what an ended attempt left into the hub's ``folder`` and say how the arm did."""
+    name = attempt.job.name
+    log = hub.log_name(stage, name)
+    destination = folder / hub.arm_dir(name)
+    destination.mkdir(parents=True)
+    (destination / hub.JOB).write_bytes(attempt.job_file.read_bytes())
+    facts = planned(attempt.job) | {
+        "attempts": attempt.number,
+        "exit_code": outcome.exit_code,
+        "started": timestamp(outcome.started_at),
+        "ended": timestamp(outcome.ended_at),
+        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
+        "job_sha256": attempt.job_sha256,
+        "log": log if keep_log(attempt.launch.log_path, folder / log) else None,
+        "status": outcome.status,
+        "message": outcome.message,
+    }
+    if outcome.status == "succeeded":
+        facts |= _results(attempt, destination, rules)
+    if facts["status"] != "succeeded":
+        facts["log_tail"] = tail(attempt.launch.log_path)
+    try:
+        return ArmRecord(**facts)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        message = (
+            f"the arm's summaries hold what they must not: {place}: {error.errors()[0]['msg']}"
+        )
+        unusable = {"stats", "timing", "null_reasons", *(key for key in facts if "collapse" in key)}
+        kept = {key: value for key, value in facts.items() if key not in unusable}
+        return ArmRecord(**kept | {"status": "invalid_output", "message": message})
+
+
+def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict[str, Any]:
+    """What the arm measured, whether it ran as planned, and whether its rules hold."""
+    job = attempt.job
+    collected = collect(
+        attempt.launch.out_dir,
+        destination,
+        experiment=job.experiment,
+        job_sha256=attempt.job_sha256,
+    )
+    if collected.problems:
+        return {
+            "status": "invalid_output",
+            "message": collected.describe(),
+            "files": collected.files,
+        }
+    try:
+        effective = read_table(destination / "effective_config.json")
+        stats = read_table(destination / "stats.json")
+        metrics = read_table(destination / "metrics.json")
+        timing = read_table(destination / "timing.json")
+    except ValueError as error:
+        return {"status": "invalid_output", "message": str(error), "files": collected.files}
+    differences = compare_effective(job.parameters, job.seed, job.execution, effective)
+    observed = effective.get("observed")
+    facts: dict[str, Any] = {
+        "files": collected.files,
+        "differences": differences,
+        "stats": stats,
+        "timing": timing,
+        "null_reasons": metrics.get("null_reasons", {}),
+        "collapsed": stats.get("collapsed"),
+        "collapse_epoch": stats.get("collapse_epoch"),
+        "collapse_reason": stats.get("collapse_reason"),
+        "rules": judge(rules, stats),
+        "final_weights_sha256": (
+            observed.get("final_weights_sha256") if isinstance(observed, dict) else None
+        ),
+    }
+    if differences:
+        facts["status"] = "configuration_differs"
+        facts["message"] = "; ".join(
+            f"{d.knob}: planned {d.planned!r}, effective {d.effective!r}" for d in differences
+        )
+    return facts
+
+
+def keep_log(source: Path, destination: Path) -> bool:
+    """Copy a console log as it came; whether there was one."""
+    if not source.is_file():
+        return False
+    destination.write_bytes(source.read_bytes())
+    return True
+
+
+def tail(log: Path) -> tuple[str, ...]:
+    """The last lines of a console log, progress bars reduced to what they last showed."""
+    if not log.is_file():
+        return ()
+    lines = log.read_text(errors="replace").splitlines()
+    return tuple(lines[-LOG_TAIL_LINES:])
+
+
+def timestamp(seconds: float) -> str:
+    """A time since the epoch, s, as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

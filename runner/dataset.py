@@ -1,0 +1,197 @@
+"""One dataset for all arms: addressed by what it is made from, verified by its bytes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import FileLock
+
+from runner.attempts import Attempt, lay_out
+from runner.collect import RESULT, collect, read_table
+from runner.digest import digest_json, sha256_file, tree_digest
+from runner.engines.base import Outcome
+from runner.errors import RunnerError, VerificationError
+from runner.plan import InputRef, Job
+from runner.record import ArmStatus, DatasetRecord, FileRecord
+
+SIMULATOR = ("data", "physics", "config.py", "seeding.py")
+"""What of ``models/`` decides the bytes of a dataset."""
+METADATA = "metadata.json"
+LOG = "console.log"
+JOB = "job.json"
+
+RunAttempt = Callable[[Attempt], Outcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset that every arm is shown: its folder, and the record for the hub."""
+
+    folder: Path
+    record: DatasetRecord
+
+    @property
+    def inputs(self) -> dict[str, InputRef]:
+        """The inputs of ``job.json``; paths are relative to the folder that holds it."""
+        return {
+            file.path: InputRef(path=f"../data/{file.path}", sha256=file.sha256)
+            for file in self.record.files
+        }
+
+    def describe_in(self, folder: Path) -> None:
+        """Copy what tells of the dataset, without the arrays, into the hub's ``folder``."""
+        folder.mkdir(parents=True)
+        for name in (METADATA, RESULT, JOB, LOG):
+            if (self.folder / name).is_file():
+                shutil.copyfile(self.folder / name, folder / name)
+
+
+def address(job: Job, models: Path, environment: str) -> str:
+    """Digest of everything that the bytes of a dataset follow from.
+
+    The parameters and the seed; the simulator's source; and ``environment``, the identity of the
+    installed packages. No parameter can change and leave the old dataset in use.
+    """
+    return digest_json(
+        {
+            "parameters": job.parameters,
+            "seed": job.seed,
+            "threads": job.execution.threads,
+            "simulator": tree_digest(models, include=_is_simulator),
+            "environment": environment,
+        }
+    )
+
+
+def _is_simulator(path: PurePosixPath) -> bool:
+    return path.parts[0] in SIMULATOR and "__pycache__" not in path.parts
+
+
+def prepare(
+    job: Job,
+    *,
+    models: Path,
+    environment: str,
+    cache: Path,
+    labels: dict[str, str],
+    run: RunAttempt,
+    say: Callable[[str], None],
+) -> Dataset | DatasetRecord:
+    """The dataset from the cache, verified, or simulated now; a bare record where that failed.
+
+    A cached dataset whose bytes are not those that were sealed with it is put aside, said, and
+    simulated anew. Raises ``VerificationError`` if the new one then differs from the old digests.
+    """
+    key = address(job, models, environment)
+    folder = cache / key
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{key}.lock"):
+        expected = None
+        if folder.is_dir():
+            cached, problem = _load(folder, job, key)
+            if problem is None and cached is not None:
+                say(f"dataset: {key[:12]} from the cache, verified")
+                return Dataset(folder=folder, record=cached)
+            say(f"dataset: the cached {key[:12]} is damaged ({problem}); simulating it anew")
+            expected = cached
+            shutil.rmtree(folder)
+        record = _simulate(job, key, cache=cache, folder=folder, labels=labels, run=run)
+        if record.status != "succeeded":
+            return record
+        _refuse_other_bytes(expected, record)
+        return Dataset(folder=folder, record=record)
+
+
+def _simulate(
+    job: Job, key: str, *, cache: Path, folder: Path, labels: dict[str, str], run: RunAttempt
+) -> DatasetRecord:
+    work = cache / f"{key}.work"
+    shutil.rmtree(work, ignore_errors=True)
+    attempt = lay_out(job, folder=work, labels=labels)
+    outcome = run(attempt)
+    facts = _planned(job, key) | {
+        "status": outcome.status,
+        "message": outcome.message,
+        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
+        "job_sha256": attempt.job_sha256,
+    }
+    if outcome.status != "succeeded":
+        log = attempt.launch.log_path
+        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+        return DatasetRecord(**facts, log_tail=tuple(lines[-40:]))
+    sealed = work / "sealed"
+    collected = collect(
+        attempt.launch.out_dir, sealed, experiment="simulate", job_sha256=attempt.job_sha256
+    )
+    if collected.problems:
+        facts |= {"status": "invalid_output", "message": collected.describe()}
+        return DatasetRecord(**facts)
+    if attempt.launch.log_path.is_file():
+        shutil.copyfile(attempt.launch.log_path, sealed / LOG)
+    shutil.copyfile(attempt.job_file, sealed / JOB)
+    sealed.rename(folder)
+    shutil.rmtree(work)
+    metadata: Any = read_table(folder / METADATA)
+    return DatasetRecord(**facts, files=data_files(collected.files), metadata=metadata)
+
+
+def not_made(job: Job, why: RunnerError | None) -> DatasetRecord:
+    """The record of a dataset that a run never came to."""
+    status: ArmStatus = "could_not_start" if why else "not_run"
+    return DatasetRecord(
+        status=status,
+        message=str(why or "the run ended before its turn"),
+        **_planned(job, digest_json({"parameters": job.parameters, "seed": job.seed})),
+    )
+
+
+def data_files(files: tuple[FileRecord, ...]) -> tuple[FileRecord, ...]:
+    """The files that arms read: those that are deterministic."""
+    return tuple(file for file in files if file.deterministic)
+
+
+def _planned(job: Job, key: str) -> dict[str, Any]:
+    return {"seed": job.seed, "parameters": job.parameters, "parameters_sha256": key}
+
+
+def _load(folder: Path, job: Job, key: str) -> tuple[DatasetRecord | None, str | None]:
+    """The record of a cached dataset, and what is wrong with its bytes, if anything is."""
+    try:
+        result: Any = read_table(folder / RESULT)
+        metadata: Any = read_table(folder / METADATA)
+        files = data_files(tuple(FileRecord(**file) for file in result["files"]))
+        record = DatasetRecord(
+            status="succeeded",
+            cached=True,
+            job_sha256=result["job_sha256"],
+            files=files,
+            metadata=metadata,
+            **_planned(job, key),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        return None, f"{RESULT} or {METADATA} cannot be used: {error}"
+    for file in files:
+        path = folder / file.path
+        if not path.is_file():
+            return record, f"{file.path} is missing"
+        if sha256_file(path) != file.sha256:
+            return record, f"{file.path} was changed"
+    return record, None
+
+
+def _refuse_other_bytes(expected: DatasetRecord | None, record: DatasetRecord) -> None:
+    if expected is None:
+        return
+    old = {file.path: file.sha256 for file in expected.files}
+    new = {file.path: file.sha256 for file in record.files}
+    if old != new:
+        names = ", ".join(sorted(name for name in old | new if old.get(name) != new.get(name)))
+        raise VerificationError(
+            f"dataset {record.parameters_sha256[:12]}: simulated anew, {names} did not come out as "
+            "before; the simulation is not repeatable on this machine, or the cache was forged: "
+            "remove the cached datasets and run again"
+        )

@@ -1,0 +1,59 @@
+"""Where a run computes: the CPU or GPUs, and how many arms fit side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psutil
+
+from runner import gpus
+from runner.errors import EngineError
+from runner.plan import Device, Job
+from runner.schedule import Place
+
+
+def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
+    """The device, and what the user must know about the choice, if anything.
+
+    Args:
+        asked: ``auto`` (a GPU when the manifest wants one and there is one), ``cpu``, or ``cuda``,
+            which insists.
+        wants_gpu: Whether any arm of the manifest asks for a GPU.
+
+    Raises:
+        EngineError: ``cuda`` was asked for and there is no GPU.
+    """
+    if asked == "cpu" or (asked == "auto" and not wants_gpu):
+        chosen_against = "running on the CPU as asked, although the manifest asks for a GPU"
+        return "cpu", chosen_against if wants_gpu else None
+    if gpus.available():
+        return "cuda", None
+    if asked == "cuda":
+        raise EngineError(
+            "--device cuda: this machine has no NVIDIA GPU that nvidia-smi lists; "
+            "install its driver, or run with --device cpu"
+        )
+    return "cpu", "the manifest asks for a GPU and there is none: running on the CPU"
+
+
+@contextmanager
+def reserve_places(jobs: Sequence[Job]) -> Iterator[list[Place]]:
+    """Places for the arms: one a GPU, or one for every share of the cores and the memory.
+
+    GPUs are held against other runners until the block ends. Raises ``EngineError`` when others
+    hold them all.
+    """
+    if any(job.execution.device == "cuda" for job in jobs):
+        with gpus.reserve([gpu.id for gpu in gpus.available()]) as held:
+            yield [(gpu,) for gpu in held]
+        return
+    yield [()] * _num_side_by_side(jobs)
+
+
+def _num_side_by_side(jobs: Sequence[Job]) -> int:
+    cores = len(psutil.Process().cpu_affinity() or [0])
+    by_cores = cores // max(job.execution.threads for job in jobs)
+    memory = max(job.resources.memory_bytes for job in jobs)
+    by_memory = psutil.virtual_memory().total // memory
+    return max(1, min(by_cores, by_memory, len(jobs)))

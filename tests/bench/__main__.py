@@ -1,0 +1,24 @@
+"""Speed as ratios, both sides measured in turn within one run: `nox -s bench`.
+
+Absolute times belong to the machine and the hour; the ratio is what to compare between versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.bench import engines, sealing, steps
+
+PARTS = {"steps": steps.measure, "engines": engines.measure, "sealing": sealing.measure}
+
+
+def main() -> None:
+    """Run the parts that are named, all by default, and print one table each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    for name in parser.parse_args().parts or PARTS:
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()
