@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -47,7 +48,7 @@ def main(folder: Path) -> None:
             env=spec["environment"],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_the_supervisor,
+            preexec_fn=functools.partial(_die_with, os.getpid()),
         )
     except OSError as error:
         print(f"{spec['command'][0]}: {error.strerror}", file=sys.stderr)
@@ -66,8 +67,11 @@ def main(folder: Path) -> None:
     part.replace(folder / RECORD)
 
 
-def _die_with_the_supervisor() -> None:
+def _die_with(supervisor: int) -> None:
+    """In the job before it runs: be killed when the supervisor dies, also if it just has."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:
+        os._exit(NOT_FOUND)
 
 
 def watch(
