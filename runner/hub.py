@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -84,10 +83,6 @@ class Staging:
         self.path.rename(self.final)
         _sync(self.final.parent)
         return self.final
-
-    def discard(self) -> None:
-        """Remove what was staged."""
-        shutil.rmtree(self.path)
 
 
 def stage(artifacts: Path, phase: str, now: datetime) -> Staging:

@@ -67,7 +67,11 @@ def facts(record: HubRecord) -> list[tuple[str, str]]:
         ("device", record.device),
         ("image", str(image.get("reference") or image.get("id") or "")),
         ("image id", str(image.get("id") or "")),
-        ("digest of packages", str(image.get("packages_sha256") or "")),
+        ("Python", str(image.get("python") or engine.facts.get("python") or "")),
+        (
+            "digest of packages",
+            str(image.get("packages_sha256") or engine.facts.get("packages_sha256") or ""),
+        ),
         ("code", f"{code.commit}{dirty}" if code.commit else code.note or "unknown"),
         ("uncommitted changes", code.diff or ""),
         ("digest of models/", code.models_sha256),

@@ -54,8 +54,8 @@ def _completion(record: HubRecord) -> Statement:
     done = sum(arm.status == "succeeded" for arm in record.arms)
     arms = "arm" if total == 1 else "arms"
     if done == total:
-        text = "The arm ran as planned." if total == 1 else f"All {total} arms ran as planned."
-        return Statement(kind="good", text=text)
+        who = {1: "The arm", 2: "Both arms"}.get(total, f"All {total} arms")
+        return Statement(kind="good", text=f"{who} ran as planned.")
     return Statement(kind="bad", text=f"{done} of {total} {arms} ran as planned.")
 
 

@@ -111,18 +111,11 @@ class View:
     shared: tuple[tuple[str, str], ...]
     """Name and value of every knob that is the same in all arms."""
     pictures: tuple[Picture, ...]
-    absent_phases: tuple[str, ...]
-    """Phases to compare with of which no hub was found."""
 
     @property
     def failed(self) -> tuple[ArmRecord, ...]:
         """The arms that did not succeed."""
         return tuple(arm for arm in self.record.arms if arm.status != "succeeded")
-
-    @property
-    def duration(self) -> str:
-        """Sum of the arms' running times."""
-        return duration(sum(arm.wall_s or 0.0 for arm in self.record.arms))
 
 
 def make_view(record: HubRecord, earlier: Sequence[HubRecord] = ()) -> View:
@@ -144,9 +137,6 @@ def make_view(record: HubRecord, earlier: Sequence[HubRecord] = ()) -> View:
         rules=_rules(judged),
         shared=_shared(record.arms),
         pictures=_pictures(record.arms),
-        absent_phases=tuple(
-            phase for phase in record.compare_with if phase not in {hub.phase for hub in earlier}
-        ),
     )
 
 
@@ -178,10 +168,15 @@ def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
 
 
 def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:
-    """One footnote for each reason, whichever scores and arms it is given for."""
+    """One footnote for each reason, whichever scores and arms it is given for.
+
+    Reasons for scores of the best epoch, which the pages do not show, are left to ``metrics.json``.
+    """
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for arm in arms:
         for stat, reason in arm.null_reasons.items():
+            if "." in stat:
+                continue
             stats, names = found.setdefault(reason, ({}, {}))
             stats[plain(stat)] = names[arm.name] = None
     return tuple(

@@ -197,13 +197,6 @@ def test_a_final_name_that_is_taken_is_never_overwritten(tmp_path):
     assert list(staging.final.iterdir()) == []
 
 
-def test_discarding_leaves_nothing(tmp_path):
-    staging = stage(tmp_path, "p", NOW)
-    fill(staging.path)
-    staging.discard()
-    assert list((tmp_path / "p").iterdir()) == []
-
-
 # --- verification --------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from runner.digest import sha256_bytes
 from runner.record import ArmRecord, Difference, FileRecord, RuleRecord
 from runner.report import write_reports
 from runner.report.hub_text import render_list, render_show
-from runner.report.pages import render
+from runner.report.pages import facts, render
 from runner.report.statements import statements
 from runner.report.tables import metrics_rows
 from runner.report.view import make_view
@@ -219,6 +219,11 @@ def test_a_score_without_meaning_has_its_reason(pages, name):
     )
 
 
+def test_reasons_that_belong_to_other_epochs_are_left_out(record):
+    alone = one(record, "stable_sgd", null_reasons={"best_epoch.phase_ssim": "no variance"})
+    assert make_view(alone).footnotes == ()
+
+
 def test_a_shown_score_without_meaning_has_a_footnote(record, hub_folder):
     reason = "the target phase has no variance"
     stats = record.arm("stable_sgd").stats | {"phase_ssim": None, "phase_mae": None}
@@ -259,13 +264,10 @@ def test_a_smaller_profile_is_said_to_answer_nothing(record, hub_folder):
 
 def test_earlier_phases_stand_beside_this_one(record, hub_folder):
     earlier = one(record, "stable_adamw").model_copy(update={"phase": "phase7"})
-    wanted = record.model_copy(update={"compare_with": ("phase6", "phase7")})
-    write_reports(wanted, hub_folder, [earlier])
+    write_reports(record, hub_folder, [earlier])
     text = (hub_folder / "summary.md").read_text()
     differing, measured_table, *_ = tables(text)
     assert differing[-1][0] == measured_table[-1][0] == "phase7 · stable_adamw"
-    assert "Note: phase6 is to be compared with, and no sealed hub of it was found." in text
-    assert "phase7 is to be" not in text
     rows = json.loads((hub_folder / "stage_a_metrics_phase8.json").read_text())
     assert len(rows) == len(record.arms)
 
@@ -299,6 +301,14 @@ def test_an_engine_that_does_not_isolate_is_said_to_not(record, hub_folder):
     process = record.engine.model_copy(update={"name": "process", "isolated": False})
     view = make_view(record.model_copy(update={"engine": process}))
     assert "| engine | process, not isolated |" in render("README.md", view, hub_folder)
+
+
+def test_the_packages_are_identified_with_and_without_an_image(record):
+    found = {"python": "3.11.7", "packages_sha256": "f" * 64}
+    engine = record.engine.model_copy(update={"facts": found})
+    told = dict(facts(record.model_copy(update={"engine": engine, "image": None})))
+    assert (told["Python"], told["digest of packages"]) == ("3.11.7", "f" * 64)
+    assert dict(facts(record))["digest of packages"] == "e" * 64
 
 
 def test_a_file_that_is_not_in_the_diff_is_named(record, hub_folder):
