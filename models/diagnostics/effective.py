@@ -69,7 +69,9 @@ def diagnostics_leaves(gradients: GradientNorms, out: Path) -> dict[str, Any]:
     steps = [norm.step for norm in gradients.trace]
     reports = sorted(path.name for path in out.glob(REPORTS))
     return {
-        "grad_norm_every": agreed(b - a for a, b in pairwise(steps)) or gradients.every,
+        "grad_norm_every": (
+            gradients.every if len(steps) == 1 else agreed(b - a for a, b in pairwise(steps))
+        ),
         "activations": bool(reports),
         "activation_report": agreed(reports),
     }

@@ -107,7 +107,7 @@ def read_clip(clipper: object, trace: Sequence[GradientNorm]) -> dict[str, Any]:
     finite = [n for n in trace if math.isfinite(n.pre_clip) and math.isfinite(n.post_clip)]
     if isinstance(clipper, ClipNorm):
         bound = clipper.max_norm * (1 + CLIP_TOLERANCE)
-        if all(norm.post_clip <= bound for norm in finite):
+        if trace and all(norm.post_clip <= bound for norm in finite):
             return {"kind": "norm", "max_norm": clipper.max_norm}
         return {"kind": "none"}
     untouched = all(norm.post_clip == norm.pre_clip for norm in finite)
