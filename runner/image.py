@@ -139,31 +139,40 @@ def _is_made(client: DockerClient, reference: str, made_from: Mapping[str, str])
 
 def _installed(client: DockerClient, environment: str, shelf: Path) -> dict[str, Any]:
     """What ``packages.describe`` says inside a container, asked once for each image id."""
-    from docker.errors import DockerException
-
-    from runner.engines.daemon import reason
-
     identity = str(client.images.get(environment).id)
     kept = shelf / f"{sha256_bytes(identity.encode())[:12]}.json"
     if kept.exists():
         found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
         return found
     script = Path(packages.__file__).read_text("utf-8")
-    try:
-        answer = client.containers.run(
-            environment,
-            ["python", "-I", "-c", script, "--fingerprint"],
-            user="10001:10001",
-            network_mode="none",
-            read_only=True,
-            cap_drop=["ALL"],
-            remove=True,
-        )
-    except DockerException as error:
+    code, told = _output_of(client, environment, ["python", "-I", "-c", script, "--fingerprint"])
+    if code != 0:
         raise EngineError(
-            f"{environment} cannot say what is installed in it: {reason(error)}. Remove it with "
+            f"{environment} cannot say what is installed in it:\n{told[-500:]}\nRemove it with "
             f"`docker rmi {environment}`; the next run builds it again"
-        ) from None
-    found = json.loads(answer)
+        )
+    found = json.loads(told)
     kept.write_bytes(pretty_json(found))
     return found
+
+
+def _output_of(client: DockerClient, image: str, command: list[str]) -> tuple[int, str]:
+    """Exit status and console of a command in a container that can change nothing."""
+    from docker.types import LogConfig
+
+    container = client.containers.create(
+        image,
+        command,
+        user="10001:10001",
+        network_mode="none",
+        read_only=True,
+        cap_drop=["ALL"],
+        log_config=LogConfig(type="local"),
+    )
+    try:
+        container.start()
+        # Not containers.run(remove=True): it removes before it has read the whole console.
+        code = int(container.wait()["StatusCode"])
+        return code, container.logs().decode(errors="replace")
+    finally:
+        container.remove(force=True)

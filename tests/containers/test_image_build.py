@@ -15,16 +15,16 @@ pytestmark = pytest.mark.docker
 
 
 def in_image(client, image, script):
-    """What a shell script prints in a container that is hardened as an arm's is."""
-    told = client.containers.run(
-        image.reference,
-        ["sh", "-c", script],
-        network_mode="none",
-        read_only=True,
-        cap_drop=["ALL"],
-        remove=True,
+    """What a shell script prints in a container that has neither network nor rights."""
+    container = client.containers.create(
+        image.reference, ["sh", "-c", script], network_mode="none", read_only=True, cap_drop=["ALL"]
     )
-    return told.decode()
+    try:
+        container.start()
+        assert container.wait()["StatusCode"] == 0, container.logs()
+        return container.logs().decode()
+    finally:
+        container.remove(force=True)
 
 
 def test_the_sources_in_the_image_are_the_checkout_s(client, image):
@@ -117,9 +117,17 @@ def test_an_image_that_only_bears_the_tag_is_built_again(client, image):
         client.images.remove("phasehub-trial:kept")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_layers_of_trials_left(client):
+    yield
+    client.images.prune(filters={"dangling": True, "label": "phasehub.trial"})
+
+
 def trial_build(client, tmp_path, dockerfile, content=None, say=print):
     path = tmp_path / "Dockerfile"
-    path.write_text(f"ARG BASE_IMAGE=none\nFROM ${{BASE_IMAGE}} AS trial\n{dockerfile}")
+    path.write_text(
+        f"ARG BASE_IMAGE=none\nFROM ${{BASE_IMAGE}} AS trial\nLABEL phasehub.trial=1\n{dockerfile}"
+    )
     base = choose_base(client, None, print)
     build_stage(
         client,
@@ -140,7 +148,7 @@ def test_a_step_that_fails_is_named_with_the_end_of_its_output(client, tmp_path)
             client, tmp_path, "RUN true\nRUN echo about to fail && echo aloud >&2 && exit 3\n"
         )
     message = str(failed.value)
-    assert message.startswith("phasehub-trial:steps cannot be built: Step 4/4 : RUN echo about")
+    assert message.startswith("phasehub-trial:steps cannot be built: Step 5/5 : RUN echo about")
     assert "returned a non-zero code: 3" in message
     assert "  about to fail" in message
     assert "aloud" in message
@@ -165,7 +173,7 @@ def test_steps_that_take_time_are_told(client, tmp_path):
         told.append,
     )
     client.images.remove("phasehub-trial:steps")
-    assert told == ["  Step 3/5 : COPY greeting /", "  Step 5/5 : RUN cat /greeting"]
+    assert told == ["  Step 4/6 : COPY greeting /", "  Step 6/6 : RUN cat /greeting"]
 
 
 @pytest.fixture
