@@ -67,7 +67,7 @@ class Dataset(Table):
     )
     train_stride: PositiveInt = Field(4, description="Scan step of the training objects, px.")
     test_stride: PositiveInt = Field(
-        10, description="Scan step of the test objects, px; even, and the side of a stitched tile."
+        10, description="Scan step of the test objects, px; also the side of a stitched tile."
     )
     num_train_objects: PositiveInt = Field(1, description="Objects in the training split.")
     num_test_objects: PositiveInt = Field(1, description="Objects in the test split.")
@@ -94,10 +94,10 @@ class Dataset(Table):
     def _possible(self) -> Self:
         if self.patch_size % 2:
             raise ValueError(f"patch_size {self.patch_size} is odd; give an even number of pixels")
-        if self.test_stride % 2 or self.test_stride > self.patch_size:
+        if self.test_stride > self.patch_size:
             raise ValueError(
-                f"test_stride {self.test_stride} must be even and at most patch_size "
-                f"{self.patch_size}: it is the side of a stitched tile"
+                f"test_stride {self.test_stride} exceeds patch_size {self.patch_size}: "
+                "it is the side of a stitched tile, which is the centre of a patch"
             )
         if self.patch_size > self.object_size:
             raise ValueError(

@@ -25,6 +25,7 @@ from runner.environment import state_dir
 from runner.errors import EngineError, VerificationError
 from runner.manifest import LoadedManifest, load
 from runner.plan import Device, Plan, asks_for_gpu, make_plan
+from runner.preflight import preflight, this_machine
 from runner.progress import Display, display
 from runner.record import ArmRecord, DatasetRecord, EngineRecord, HubRecord
 from runner.report import write_reports
@@ -104,6 +105,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
     loaded = load(request.manifest)
     device, remark = choose_device(request.device, wants_gpu=asks_for_gpu(loaded, request.profile))
     plan = make_plan(loaded, profile=request.profile, only=request.only, device=device)
+    remarks = preflight(plan, this_machine(request.artifacts))
     staging = hub.stage(request.artifacts, plan.phase, datetime.now(UTC))
     with sigterm_as_interrupt(), display() as shown:
         run = Run(
@@ -116,6 +118,8 @@ def run_phase(request: Request) -> tuple[Path, int]:
         write_declaration(run)
         if remark:
             run.note(remark)
+        for text in remarks:
+            shown.say(text)
         try:
             carry_out(run, request)
         except EngineError as error:

@@ -7,6 +7,7 @@ loop of forward, backward, step. N = 64, h = 32, M = 12, n = 4, batch 16, Adam, 
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,10 @@ class TwinBlock(nn.Module):
 
     def __init__(self, width: int, modes: int) -> None:
         super().__init__()
-        self.spectral, self.local = TwinSpectral(width, modes), nn.Conv2d(width, width, 3, padding=1)
+        self.spectral, self.local = (
+            TwinSpectral(width, modes),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + nn.functional.gelu(self.spectral(x) + self.local(x))
@@ -64,13 +68,9 @@ class Twin(nn.Module):
             nn.Conv2d(1, 32, 3, padding=1), nn.GELU(), nn.Conv2d(32, 32, 3, padding=1)
         )
         self.blocks = nn.ModuleList(TwinBlock(width, 12) for width in widths)
-        self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.bottleneck = TwinBlock(widths[-1], 6)
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in pairwise(widths))
         self.merge = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(2 * a, a, 3, padding=1), nn.GELU(), nn.Conv2d(a, a, 3, padding=1)
@@ -96,9 +96,7 @@ def plain_loop(measured: Tensor, probe: Tensor) -> None:
     net = Twin()
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     for batch in measured.split(BATCH):
-        pattern = torch.fft.fftshift(
-            torch.fft.fft2(net(batch) * probe, norm="ortho"), dim=(-2, -1)
-        )
+        pattern = torch.fft.fftshift(torch.fft.fft2(net(batch) * probe, norm="ortho"), dim=(-2, -1))
         loss = (17.4 * pattern.abs() - batch).abs().mean() / (batch.mean() + 1e-8)
         optimizer.zero_grad()
         loss.backward()
@@ -134,7 +132,10 @@ def measure() -> None:
     measured = torch.from_numpy(train.diffraction.transpose(0, 3, 1, 2).copy())
 
     def ours() -> None:
-        with tempfile.TemporaryDirectory() as folder, Events(Path(folder) / "events.jsonl") as events:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Events(Path(folder) / "events.jsonl") as events,
+        ):
             prepare(parameters, 1, train, test, device="cpu", events=events).run()
 
     compare(
