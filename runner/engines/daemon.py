@@ -34,7 +34,9 @@ def connect() -> Client:
 
 def _remedy(error: DockerException) -> str:
     if "PermissionError" in str(error) or "Permission denied" in str(error):
-        return "You may not use it: join the group `docker` and log in again, or --engine process"
+        return (
+            "You may not use it: join the group `docker` and log in again, or use --engine process"
+        )
     return "Start it (`systemctl start docker`), set DOCKER_HOST, or use --engine process"
 
 

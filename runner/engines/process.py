@@ -30,6 +30,8 @@ from runner.wheels import lock_path
 SUFFIX = ".process"
 STOP_S = 10.0
 """The longest wait for a supervisor to end its job, s."""
+NUM_SHOWN = 3
+"""Differences from the lock that are told; the hub lists all."""
 ENFORCED = frozenset({"memory", "time"})
 NOTES = (
     "files: a job reads and writes whatever the caller may; data is not write-protected",
@@ -262,6 +264,9 @@ def open_engine(needs: Needs) -> ProcessEngine:
         lock=lock_path(needs.variant),
         given=given,
     )
-    for difference in engine.differences:
-        needs.say(f"Not as locked: {difference}")
+    if found := engine.differences:
+        needs.say(
+            f"The environment is not the lock's, {len(found)} differences: "
+            f"{'; '.join(found[:NUM_SHOWN])}{'; …' if len(found) > NUM_SHOWN else ''}"
+        )
     return engine

@@ -35,6 +35,7 @@ def test_an_interpreter_that_is_named_is_used_by_processes_and_said(needs, told)
     engine = open_engine("auto", needs)
     assert engine.name == "process"
     assert told[0] == "Engine: process, not isolated, as --python asks for"
+    assert engine.describe()["environment_is_locked"] == (len(told) == 1)
 
 
 def test_an_interpreter_cannot_be_named_for_containers(needs):
