@@ -116,6 +116,15 @@ def inference_batches(patches_nCHW: Tensor, batch_size: int) -> DataLoader[Tenso
 
 
 def _loader(patches_nCHW: Tensor, order: Sampler[int], batch_size: int) -> DataLoader[Tensor]:
-    """``batch_size=None`` leaves batching to the sampler, whose batches are indexed at once."""
-    batches = BatchSampler(order, batch_size, drop_last=False)
-    return DataLoader(Patches(patches_nCHW), sampler=batches, batch_size=None, num_workers=0)
+    """``batch_size=None`` leaves batching to the sampler, whose batches are indexed at once.
+
+    A loader draws a seed for worker processes even if it has none; the generator of its own keeps
+    it from drawing that from torch's global one.
+    """
+    return DataLoader(
+        Patches(patches_nCHW),
+        sampler=BatchSampler(order, batch_size, drop_last=False),
+        batch_size=None,
+        num_workers=0,
+        generator=torch.Generator(),
+    )

@@ -103,19 +103,32 @@ class Workshop:
         path.write_text(json.dumps(table, sort_keys=True, indent=2) + "\n")
         return path
 
-    def fit(self, parameters: Any, seed: int = SEED) -> Fitted:
-        """Fit and evaluate in this process as ``train`` does, with its activation report."""
-        from models.arm import evaluate, load_data, report_on
-        from models.job import Events, read_job, write_json
+    def data(self, parameters: Any, seed: int = SEED) -> Any:
+        """The loaded dataset."""
+        from models.arm import load_data
+        from models.job import read_job
+
+        return load_data(read_job(self.job(parameters, seed=seed), "train"))
+
+    def prepared(self, parameters: Any, seed: int = SEED) -> Any:
+        """A fit that has not been run; its events go to a folder of their own."""
+        from models.job import Events
         from models.seeding import make_deterministic
         from models.training.fit import prepare
-        from models.training.weights import save_state, state_of
 
         make_deterministic(1)
-        out, data = self.fresh(), load_data(read_job(self.job(parameters, seed=seed), "train"))
-        with Events(out / "events.jsonl") as events:
-            fit = prepare(parameters, seed, data.train, data.test, device="cpu", events=events)
-            fit.run()
+        data = self.data(parameters)
+        events = Events(self.fresh() / "events.jsonl")
+        return prepare(parameters, seed, data.train, data.test, device="cpu", events=events)
+
+    def fit(self, parameters: Any, seed: int = SEED) -> Fitted:
+        """Fit and evaluate in this process as ``train`` does, with its activation report."""
+        from models.arm import evaluate, report_on
+        from models.job import write_json
+        from models.training.weights import save_state, state_of
+
+        fit, data, out = self.prepared(parameters, seed), self.data(parameters), self.fresh()
+        fit.run()
         evaluate(fit.net, state_of(fit.net), data, parameters, "cpu")
         name = parameters.diagnostics.activation_report
         if name is not None:
