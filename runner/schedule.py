@@ -62,12 +62,13 @@ def run_attempts(
         while waiting or running:
             while waiting and free:
                 attempt, place = waiting.popleft(), free.popleft()
-                begun = _begin(engine, attempt, place, shown)
+                begun = _begin(engine, attempt, place)
                 if isinstance(begun, Outcome):
                     shown.say(f"{attempt.launch.name}: {begun.message}")
                     finish(attempt.launch.name, begun, place)
                     continue
                 running[attempt.launch.name] = begun
+                shown.begin(begun.progress)
                 journal("started", name=attempt.launch.name, handle=vars(begun.handle))
             for name, job in list(running.items()):
                 outcome = engine.poll(job.handle)
@@ -97,7 +98,7 @@ def _interrupted(handle: Handle) -> Outcome:
     )
 
 
-def _begin(engine: Engine, attempt: Attempt, place: Place, shown: Display) -> _Running | Outcome:
+def _begin(engine: Engine, attempt: Attempt, place: Place) -> _Running | Outcome:
     on_gpu = attempt.job.execution.device == "cuda"
     launch = replace(attempt.launch, gpu_ids=place if on_gpu else ())
     now = time.time()
@@ -111,12 +112,10 @@ def _begin(engine: Engine, attempt: Attempt, place: Place, shown: Display) -> _R
             started_at=now,
             ended_at=time.time(),
         )
-    progress = JobProgress(launch.name, attempt.job.steps)
-    shown.begin(progress)
     return _Running(
         handle=handle,
         place=place,
-        progress=progress,
+        progress=JobProgress(launch.name, attempt.job.steps),
         events=EventReader(launch.out_dir / "events.jsonl"),
     )
 
