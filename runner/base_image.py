@@ -64,7 +64,7 @@ def _present(client: DockerClient, reference: str) -> DockerImage | None:
 def _pull(client: DockerClient, reference: str, say: Say) -> DockerImage:
     from docker.errors import DockerException
 
-    from runner.engines.daemon import reason
+    from runner.daemon import reason
 
     say(f"Pulling the base image {reference}")
     try:
@@ -87,7 +87,7 @@ def make_base_image(say: Say) -> str:
 
     Raises ``EngineError`` when mmdebstrap is missing or fails, or no daemon answers.
     """
-    from runner.engines.daemon import connect
+    from runner.daemon import connect
 
     client = connect()
     if shutil.which("mmdebstrap") is None:

@@ -61,7 +61,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say) -> Image
     Raises ``EngineError`` with the remedy when no daemon answers, the base or a wheel cannot be
     had, or a step fails; then with the step and the end of its output.
     """
-    from runner.engines.daemon import connect
+    from runner.daemon import connect
 
     client = connect()
     shelf = cache / "images"

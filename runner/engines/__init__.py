@@ -52,7 +52,7 @@ def _choose(needs: Needs) -> str:
     if needs.python is not None:
         needs.say("Engine: process, not isolated, as --python asks for")
         return "process"
-    from runner.engines.daemon import usable
+    from runner.daemon import usable
 
     try:
         usable()

@@ -1,4 +1,4 @@
-"""What is read from, and done to, a container that has ended."""
+"""What is read from, and done to, containers: what bounds them, what refuses them, how they end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any, Literal
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from runner.engines.base import Handle
+from runner.daemon import reason
+from runner.engines.base import PROMISES, Handle, Launch
 from runner.engines.ending import Ending
 
 KILLED = (137, 143)
@@ -59,3 +60,19 @@ def remove(container: Container) -> None:
         except APIError as error:
             if "already in progress" not in str(error):
                 raise
+
+
+def enforced(info: Mapping[str, Any]) -> frozenset[str]:
+    """The promises that this daemon's kernel keeps."""
+    able = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit"}
+    return PROMISES - {promise for promise, key in able.items() if not info.get(key)}
+
+
+def refusal(launch: Launch, error: Exception) -> str:
+    """The daemon's words and what to do about them."""
+    said = reason(error)
+    if launch.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):
+        remedy = "install nvidia-container-toolkit and restart Docker, or run with --device cpu"
+    else:
+        remedy = "see `docker info`; --engine process runs without containers"
+    return f"{launch.name} could not be started: {said}. Remedy: {remedy}"

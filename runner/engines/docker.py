@@ -21,17 +21,10 @@ from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig, Mount
 from requests.exceptions import RequestException
 
+from runner.daemon import Client, connect, reason, usable
 from runner.engines import Needs
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
-from runner.engines.containers import ending, remove, write_log
-from runner.engines.daemon import (
-    Client,
-    connect,
-    enforced,
-    reason,
-    refusal,
-    usable,
-)
+from runner.engines.containers import ending, enforced, refusal, remove, write_log
 from runner.engines.ending import conclude
 from runner.errors import EngineError
 from runner.image import Image, build

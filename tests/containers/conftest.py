@@ -18,7 +18,7 @@ COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
 
 @pytest.fixture(scope="session")
 def client():
-    from runner.engines.daemon import connect
+    from runner.daemon import connect
 
     try:
         return connect()

@@ -8,7 +8,6 @@ from typing import Any
 import docker
 from docker.errors import APIError, DockerException
 
-from runner.engines.base import PROMISES, Launch
 from runner.errors import EngineError
 
 Client = docker.DockerClient
@@ -69,19 +68,3 @@ def _refuse_mapped_users(info: Mapping[str, Any]) -> None:
                     f"the Docker daemon is {word}, so outputs would not belong to you; "
                     "use a daemon without user mapping, or --engine process"
                 )
-
-
-def enforced(info: Mapping[str, Any]) -> frozenset[str]:
-    """The promises that this daemon's kernel keeps."""
-    able = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit"}
-    return PROMISES - {promise for promise, key in able.items() if not info.get(key)}
-
-
-def refusal(launch: Launch, error: Exception) -> str:
-    """The daemon's words and what to do about them."""
-    said = reason(error)
-    if launch.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):
-        remedy = "install nvidia-container-toolkit and restart Docker, or run with --device cpu"
-    else:
-        remedy = "see `docker info`; --engine process runs without containers"
-    return f"{launch.name} could not be started: {said}. Remedy: {remedy}"
