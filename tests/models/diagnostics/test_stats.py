@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from models.arm import evaluate
+from models.config import STATS
+from models.diagnostics.stats import (
+    arm_stats,
+    collapse_stats,
+    gradient_stats,
+    loss_stats,
+    norm_stats,
+)
+from models.evaluation.metrics import score
+from models.evaluation.reconstruct import reconstruct
+from models.nets.registry import build
+from models.seeding import numpy_generator
+from models.training.history import Epoch
+from models.training.observers import GradientNorm
+from models.training.watch import AmplitudeWatch, flat_since
+from models.training.weights import state_of
+
+
+@pytest.fixture(scope="module")
+def fitted(workshop):
+    return workshop.fit(workshop.parameters(model={"architecture": "stable_hybrid"}))
+
+
+def stats_of(fitted):
+    weights = state_of(fitted.fit.net)
+    found = evaluate(fitted.fit.net, weights, fitted.data, fitted.parameters, "cpu")
+    return arm_stats(fitted.fit, found.reconstruction, found.scores)
+
+
+def test_the_scalars_are_those_that_a_rule_may_name(fitted):
+    stats = stats_of(fitted)
+    scalars = {key for key, value in stats.items() if not isinstance(value, dict)}
+    assert scalars - {"collapse_reason"} == set(STATS)
+    for key, kind in STATS.items():
+        wanted = bool if kind == "flag" else (int, float)
+        assert stats[key] is None or isinstance(stats[key], wanted), key
+        assert kind == "flag" or not isinstance(stats[key], bool), key
+    json.dumps(stats, allow_nan=False)
+
+
+def epoch(val_loss, rel_std=0.2):
+    return Epoch(
+        train_loss=1.0,
+        val_loss=val_loss,
+        learning_rates=(1e-3,),
+        recon_amp_rel_std=rel_std,
+        steps=5,
+    )
+
+
+def history(*epochs, has_nan=False):
+    finite = [(e.val_loss, i) for i, e in enumerate(epochs) if math.isfinite(e.val_loss)]
+    return SimpleNamespace(
+        epochs=list(epochs), best_epoch=min(finite)[1] if finite else None, has_nan=has_nan
+    )
+
+
+def test_losses_name_the_first_best_epoch():
+    stats = loss_stats(history(epoch(0.5), epoch(0.2), epoch(0.2), epoch(0.3)))
+    assert (stats["val_loss_best"], stats["val_loss_best_epoch"]) == (0.2, 1)
+    assert (stats["val_loss_final"], stats["n_epochs"], stats["has_nan"]) == (0.3, 4, False)
+
+
+def test_a_fit_that_was_never_finite_has_no_best_epoch():
+    stats = loss_stats(history(epoch(math.nan), has_nan=True))
+    assert stats["val_loss_best"] is stats["val_loss_best_epoch"] is stats["val_loss_final"] is None
+    assert stats["has_nan"] is True
+
+
+def trace(*norms):
+    return [GradientNorm(step=i, epoch=0, pre_clip=n, post_clip=1.0) for i, n in enumerate(norms)]
+
+
+def test_gradient_norms_are_summed_up_before_clipping():
+    assert gradient_stats(trace(1.0, 2.0, 6.0)) == {
+        "grad_norm_mean": 3.0,
+        "grad_norm_median": 2.0,
+        "grad_norm_p99": pytest.approx(5.92),
+        "grad_norm_max": 6.0,
+        "grad_norm_min": 1.0,
+    }
+
+
+def test_gradient_norms_that_are_not_finite_are_left_out():
+    assert gradient_stats(trace(1.0, math.nan, math.inf))["grad_norm_max"] == 1.0
+    assert set(gradient_stats(trace(math.nan)).values()) == {None}
+
+
+def net_of(workshop, **model):
+    return build(
+        workshop.parameters(model=model).model, side=16, generator=numpy_generator(1, "weights")
+    )
+
+
+def test_norm_weights_and_layerscales_are_told_by_layer(workshop):
+    stats = norm_stats(net_of(workshop, architecture="stable_hybrid"))
+    assert set(stats["norm_weights"]) == {f"encoder.{i}.norm" for i in range(3)} | {
+        "bottleneck.norm"
+    }
+    assert stats["norm_weights"]["encoder.0.norm"] == {"mean": 1.0, "std": 0.0, "abs_max": 1.0}
+    assert stats["norm_weight_near_zero"] is False
+    assert stats["layerscale"]["bottleneck.scale"]["max"] == pytest.approx(1e-3)
+
+
+def test_norm_weights_near_zero_are_seen(workshop):
+    net = net_of(workshop, architecture="stable_hybrid", stable_block="zero_gamma")
+    assert norm_stats(net)["norm_weight_near_zero"] is True
+    torch.nn.init.constant_(net.bottleneck.norm.weight, 0.2)
+    assert norm_stats(net)["norm_weight_near_zero"] is False
+
+
+def test_without_weighted_norms_nothing_is_near_zero_or_not(workshop):
+    stats = norm_stats(net_of(workshop, decoder_norm="instance"))
+    assert stats == {"norm_weights": {}, "norm_weight_near_zero": None, "layerscale": {}}
+
+
+def reconstructed(fitted, patches):
+    found = reconstruct(patches.astype(np.complex64), fitted.data.test, fitted.parameters.dataset)
+    return found, score(found)
+
+
+def test_a_constant_reconstruction_has_collapsed_since_its_watch_went_flat(fitted):
+    found, scores = reconstructed(fitted, np.ones((169, 16, 16)))
+    past = history(
+        epoch(0.1), epoch(0.1, rel_std=1e-4), epoch(0.1), epoch(0.1, 1e-4), epoch(0.1, 1e-5)
+    )
+    stats = collapse_stats(past, found, scores)
+    assert (stats["collapsed"], stats["collapse_epoch"]) == (True, 3)
+    assert stats["collapse_reason"].startswith("flat")
+
+
+def test_a_good_reconstruction_has_not_collapsed(fitted):
+    measured, truth = fitted.data.test, fitted.data.test.yy_full[0, :, :, 0]
+    rows, columns = (measured.coords_nominal[:, 0, axis, 0] - 7.5 for axis in (0, 1))
+    patches = [
+        truth[int(r) : int(r) + 16, int(c) : int(c) + 16]
+        for r, c in zip(rows, columns, strict=True)
+    ]
+    found, scores = reconstructed(fitted, np.stack(patches))
+    assert scores.metrics["ssim"][0] == pytest.approx(1.0, abs=1e-5)
+    stats = collapse_stats(history(epoch(0.1), epoch(0.1)), found, scores)
+    assert stats == {"collapsed": False, "collapse_epoch": None, "collapse_reason": None}
+
+
+@pytest.mark.parametrize(
+    ("values", "since"),
+    [
+        ([0.2, 0.1], None),
+        ([1e-4, 0.1], None),
+        ([0.2, 1e-4, 1e-4], 1),
+        ([1e-4, 1e-4], 0),
+        ([0.2, math.nan], 1),
+        ([], None),
+    ],
+)
+def test_flatness_counts_from_where_it_lasts_to_the_end(values, since):
+    assert flat_since(values) == since
+
+
+def test_the_watch_sees_the_middle_of_the_patches_and_tells_flat_from_structured():
+    class Net(torch.nn.Module):
+        def __init__(self, rim, middle):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+            self.rim, self.middle = rim, middle
+
+        def forward(self, x):
+            out = torch.full_like(x, self.rim)
+            out[..., 4:12, 4:12] = self.middle * x[..., 4:12, 4:12] + (1 - self.middle)
+            return torch.complex(out, torch.zeros_like(out))
+
+    patches = torch.rand(40, 1, 16, 16)
+    assert AmplitudeWatch(Net(5.0, 0.0), patches, 8).relative_std() == 0.0
+    assert AmplitudeWatch(Net(1.0, 0.5), patches, 8).relative_std() > 0.1
+    assert math.isnan(AmplitudeWatch(Net(1.0, math.nan), patches, 8).relative_std())
