@@ -121,6 +121,14 @@ def test_a_listed_link_is_refused_although_its_target_has_the_digest(out, tmp_pa
     assert "metrics.json" not in kept(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a\nb", "back\\slash"])
+def test_a_listed_name_that_does_not_print_is_refused(out, tmp_path, name):
+    (out / name).write_bytes(b"x")
+    tell(out, listing(GOOD | {name: b"x"}))
+    assert "has a control character or a backslash" in taken(out, tmp_path).describe()
+    assert kept(tmp_path) == {*GOOD, "result.json"}
+
+
 def test_a_file_behind_a_linked_folder_is_refused(out, tmp_path):
     (out / "plots").rename(tmp_path / "plots")
     (out / "plots").symlink_to(tmp_path / "plots")

@@ -146,6 +146,15 @@ def test_the_order_of_creation_does_not_change_a_digest(tmp_path):
     assert tree_digest(tmp_path / "one") == tree_digest(tmp_path / "two")
 
 
+def test_entries_are_listed_in_byte_order_of_their_paths(tmp_path):
+    names = [*"zyxwvutsrqponmlkjihgfedcba", "Z", "é", "a.b", "A/b", "A b", "A/a", "A.c"]
+    for name in names:
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "x" / name).touch()
+    listed = [path.as_posix().encode() for path in entries(tmp_path)]
+    assert listed == sorted(f"x/{name}".encode() for name in names)
+
+
 def test_an_empty_folder_does_not_count(tree):
     before = tree_digest(tree)
     (tree / "hollow" / "deeper").mkdir(parents=True)

@@ -188,6 +188,15 @@ def test_a_seal_that_failed_can_be_repeated(tmp_path):
     assert verify(staging.seal()).intact
 
 
+def test_sealing_does_not_write_through_a_link(tmp_path):
+    staging = stage(tmp_path, "p", NOW)
+    fill(staging.path)
+    (tmp_path / "precious").write_text("mine")
+    (staging.path / "SHA256SUMS").symlink_to(tmp_path / "precious")
+    assert verify(staging.seal()).intact
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 def test_a_final_name_that_is_taken_is_never_overwritten(tmp_path):
     staging = stage(tmp_path, "p", NOW)
     fill(staging.path)
@@ -331,6 +340,14 @@ def test_truncated_checksums_never_pass(pristine, keep):
         sums.write_bytes(before)
     assert not found.intact
     assert found.unexpected
+
+
+def test_a_line_that_was_cut_off_is_malformed(hub):
+    sums = writable(hub / "SHA256SUMS")
+    sums.write_bytes(sums.read_bytes()[:-1])
+    found = verify(hub)
+    assert found.malformed == ("line 5: cut off, the newline at the end is missing",)
+    assert found.unexpected == ("stage_a_arm_one.log",)
 
 
 @pytest.mark.parametrize(

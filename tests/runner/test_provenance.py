@@ -120,6 +120,15 @@ def test_a_file_that_looks_like_a_secret_is_named_and_not_kept(checkout, name):
     assert code.record.withheld == (f"{name}: its name looks like a secret's",)
 
 
+@pytest.mark.parametrize("name", ["*", ":(top)x", ":!a"])
+def test_a_name_that_is_a_pattern_is_taken_literally(checkout, name):
+    (checkout / name).write_text("harmless")
+    (checkout / ".env").write_text("hunter2")
+    code = identify_code(checkout)
+    assert b"harmless" in code.diff
+    assert b"hunter2" not in code.diff
+
+
 @pytest.mark.parametrize("name", ["tokenizer.py", "keys.py", "environment.py", "secretary.txt"])
 def test_a_name_that_only_resembles_a_secret_is_kept(checkout, name):
     (checkout / name).write_text("harmless")
