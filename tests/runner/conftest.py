@@ -1,6 +1,7 @@
 """A small hub with one arm of each fate, as a record and as a folder."""
 
 import pytest
+from hypothesis import settings
 
 from models.config import Parameters
 from runner.record import (
@@ -15,6 +16,9 @@ from runner.record import (
     IdenticalArms,
     RuleRecord,
 )
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010800000000"

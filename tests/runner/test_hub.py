@@ -222,9 +222,7 @@ def pristine(tmp_path_factory):
 
 
 @given(data=st.data())
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_flipped_bit_of_any_file_is_named_as_changed(pristine, data):
     name = data.draw(st.sampled_from([name for name, content in FILES.items() if content]))
     position = data.draw(st.integers(0, len(FILES[name]) - 1))
@@ -310,9 +308,7 @@ def test_what_is_wrong_is_told_apart_and_by_name(hub):
 
 
 @given(data=st.data())
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_flipped_bit_of_the_checksums_themselves_never_passes(pristine, data):
     sums = pristine / "SHA256SUMS"
     before = sums.read_bytes()
@@ -327,9 +323,7 @@ def test_a_flipped_bit_of_the_checksums_themselves_never_passes(pristine, data):
 
 
 @given(keep=st.integers(1, 10_000))
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_truncated_checksums_never_pass(pristine, keep):
     sums = pristine / "SHA256SUMS"
     before = sums.read_bytes()

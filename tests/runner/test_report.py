@@ -288,6 +288,38 @@ def test_an_interrupted_run_and_a_failed_dataset_come_first(record):
     assert texts[1] == "The dataset: failed: no space left"
 
 
+def test_a_run_in_which_nothing_ran_has_its_pages_too(record, hub_folder):
+    unknown = record.code.model_copy(
+        update={"commit": None, "dirty": None, "diff": None, "note": "there is no git"}
+    )
+    dataset = record.dataset.model_copy(
+        update={"status": "could_not_start", "message": "no daemon answers", "files": ()}
+    )
+    plain_arm = {"parameters": record.arms[0].parameters, "seed": 1, "command": ("x",)}
+    arms = tuple(
+        ArmRecord(name=name, status="not_run", execution=record.arms[0].execution, **plain_arm)
+        for name in ("a", "b")
+    )
+    nothing = record.model_copy(
+        update={
+            "arms": arms,
+            "dataset": dataset,
+            "code": unknown,
+            "image": None,
+            "identical_arms": (),
+        }
+    )
+    write_reports(nothing, hub_folder)
+    readme = (hub_folder / "README.md").read_text()
+    assert "0 of 2 arms ran as planned." in readme
+    assert "| code | there is no git |" in readme
+    summary = (hub_folder / "summary.md").read_text()
+    assert "Nothing: the arms have one and the same plan." in summary
+    assert "No arm left statistics that could be judged." in summary
+    Page((hub_folder / "report.html").read_text())
+    assert "could not start: no daemon answers" in render_show(nothing)
+
+
 # --- README --------------------------------------------------------------------------------------
 
 
