@@ -28,6 +28,9 @@ FAILED, BAD_JOB = 1, 2
 
 Parsed = TypeVar("Parsed", bound="Table")
 
+CACHES = ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")
+"""Variables by which libraries are told where to keep what they compute at their start."""
+
 REPORT_NAME = re.compile(r"activation_report[A-Za-z0-9_-]*\.json")
 
 
@@ -159,9 +162,11 @@ def perform(job: Job, out: Path, run: Callable[[Events], None]) -> None:
 
 
 def give_libraries_a_home() -> None:
-    """Point matplotlib's cache to a temporary folder, as the home may not be writable."""
-    if "MPLCONFIGDIR" not in os.environ:
-        os.environ["MPLCONFIGDIR"] = folder = tempfile.mkdtemp(prefix="matplotlib-")
+    """Point the libraries' caches to a temporary folder, as the home may not be writable."""
+    missing = [name for name in CACHES if name not in os.environ]
+    if missing:
+        folder = tempfile.mkdtemp(prefix="models-")
+        os.environ.update(dict.fromkeys(missing, folder))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
