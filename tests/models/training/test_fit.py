@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.physics.diffraction import predict_amplitude
 from models.physics.losses import LOSSES
 from models.training.batches import as_tensor
 from models.training.weights import digest, state_of
@@ -98,6 +99,24 @@ def test_every_training_patch_is_seen_once_an_epoch_and_the_last_batch_is_partia
         )
     assert not torch.equal(epochs[0], epochs[1])
     assert [epoch.steps for epoch in fit.history.epochs] == [5, 5, 5]
+
+
+def test_the_fit_is_bit_for_bit_a_plain_loop_of_torch(workshop):
+    """The same training written without Lightning: what it adds around the steps adds nothing."""
+    train = {"clip": {"kind": "norm", "max_norm": 0.05}, "optimizer": {"kind": "sgd"}}
+    parameters = workshop.parameters(train=train)
+    fit = workshop.prepared(parameters)
+    net, probe = fit.net, fit.module.probe_HW
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+    for _ in range(3):
+        for measured in fit.batches.training:
+            predicted = predict_amplitude(net(measured), probe, 17.4)
+            loss = (predicted - measured).abs().mean() / (measured.mean() + 1e-8)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 0.05)
+            optimizer.step()
+    assert digest(net.state_dict()) == digest(workshop.fit(parameters).fit.net.state_dict())
 
 
 def test_losses_are_means_over_patches_with_the_weights_of_the_moment(plain):
