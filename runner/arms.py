@@ -15,7 +15,7 @@ from runner.collect import collect, read_table
 from runner.engines.base import Outcome
 from runner.errors import RunnerError
 from runner.plan import Job
-from runner.record import ArmRecord, Execution
+from runner.record import ArmRecord, Difference, Execution
 from runner.rules import Rule
 from runner.verdict import compare_effective, judge
 
@@ -130,10 +130,18 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
     }
     if differences:
         facts["status"] = "configuration_differs"
-        facts["message"] = "; ".join(
-            f"{d.knob}: planned {d.planned!r}, effective {d.effective!r}" for d in differences
-        )
+        facts["message"] = "; ".join(map(_told, differences))
     return facts
+
+
+def _told(difference: Difference) -> str:
+    """A knob, what was planned, and what was live."""
+    knob, planned, effective = difference.knob, difference.planned, difference.effective
+    if difference.kind == "missing":
+        return f"{knob}: planned {planned!r}, not read back"
+    if difference.kind == "unexpected":
+        return f"{knob}: not planned, effective {effective!r}"
+    return f"{knob}: planned {planned!r}, effective {effective!r}"
 
 
 def keep_log(source: Path, destination: Path) -> bool:

@@ -17,6 +17,7 @@ from runner.engines.base import Outcome
 from runner.errors import RunnerError, VerificationError
 from runner.plan import InputRef, Job
 from runner.record import ArmStatus, DatasetRecord, FileRecord
+from runner.removal import remove_tree
 
 SIMULATOR = ("data", "physics", "config.py", "seeding.py")
 """What of ``models/`` decides the bytes of a dataset."""
@@ -98,7 +99,7 @@ def prepare(
                 return Dataset(folder=folder, record=cached)
             say(f"dataset: the cached {key[:12]} is damaged ({problem}); simulating it anew")
             expected = cached
-            shutil.rmtree(folder)
+            remove_tree(folder)
         record = _simulate(job, key, cache=cache, folder=folder, labels=labels, run=run)
         if record.status != "succeeded":
             return record
@@ -110,7 +111,7 @@ def _simulate(
     job: Job, key: str, *, cache: Path, folder: Path, labels: dict[str, str], run: RunAttempt
 ) -> DatasetRecord:
     work = cache / f"{key}.work"
-    shutil.rmtree(work, ignore_errors=True)
+    remove_tree(work)
     attempt = lay_out(job, folder=work, labels=labels)
     outcome = run(attempt)
     facts = _planned(job, key) | {
@@ -134,7 +135,7 @@ def _simulate(
         shutil.copyfile(attempt.launch.log_path, sealed / LOG)
     shutil.copyfile(attempt.job_file, sealed / JOB)
     sealed.rename(folder)
-    shutil.rmtree(work)
+    remove_tree(work)
     metadata: Any = read_table(folder / METADATA)
     return DatasetRecord(**facts, files=data_files(collected.files), metadata=metadata)
 

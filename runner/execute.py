@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sys
 import time
@@ -28,6 +27,7 @@ from runner.plan import Device, Plan, asks_for_gpu, make_plan
 from runner.preflight import preflight, this_machine
 from runner.progress import Display, display
 from runner.record import ArmRecord, DatasetRecord, EngineRecord, HubRecord
+from runner.removal import remove_tree
 from runner.report import write_reports
 from runner.schedule import run_attempts
 from runner.wheels import ROOT, Variant
@@ -217,7 +217,7 @@ def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
         )
         run.arms[record.name] = record
         run.shown.say(arms.describe(record))
-        shutil.rmtree(attempt.launch.out_dir, ignore_errors=True)
+        remove_tree(attempt.launch.out_dir)
 
     with reserve_places(run.plan.arms) as places:
         run_attempts(
@@ -262,7 +262,7 @@ def conclude(run: Run) -> HubRecord:
 def seal(run: Run, record: HubRecord) -> Path:
     """Write the reports and the record, and seal the hub; its final path."""
     folder = run.staging.path
-    shutil.rmtree(folder / WORK, ignore_errors=True)
+    remove_tree(folder / WORK)
     earlier = earlier_hubs(run, record)
     described = provenance.describe_run(
         sys.argv, started=timestamp(run.started), ended=timestamp(time.time())

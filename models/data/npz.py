@@ -5,7 +5,9 @@ Shapes: n patches of N×N pixels. Reading never executes what the file holds.
 
 from __future__ import annotations
 
+import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +57,8 @@ STORED_NAMES: Final = {
 }
 """Field of ``Split`` → key of the file."""
 
+EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+"""The time stamp of every member: the earliest that the format has."""
 TEST_ONLY: Final = ("yy_ground_truth", "norm_y_i")
 COMPLEX: Final = ("yy_full", "probe_guess", "yy_ground_truth")
 
@@ -62,7 +66,19 @@ COMPLEX: Final = ("yy_full", "probe_guess", "yy_ground_truth")
 def save_split(split: Split, path: Path) -> None:
     """Write ``split`` as an uncompressed NPZ; equal arrays give equal bytes."""
     present = {name: getattr(split, name) for name in STORED_NAMES}
-    np.savez(path, **{STORED_NAMES[n]: a for n, a in present.items() if a is not None})
+    write_npz(path, {STORED_NAMES[n]: a for n, a in present.items() if a is not None})
+
+
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an uncompressed NPZ whose bytes follow from the arrays alone.
+
+    ``numpy.savez`` leaves headers to the ``zipfile`` of the running Python, whose releases differ.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), content.getbuffer())
 
 
 def load_split(path: Path) -> Split:

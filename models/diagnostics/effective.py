@@ -91,7 +91,6 @@ def observed(fit: Fit, data: LoadedData) -> dict[str, Any]:
         "num_parameters": count.live,
         "num_parameters_nominal": count.nominal,
         "steps_by_epoch": [epoch.steps for epoch in fit.history.epochs],
-        "stopped_by_nan": fit.history.stopped_by_nan,
         "max_post_clip_norm": max(filter(math.isfinite, post_clip), default=None),
         "initial_weights_sha256": fit.initial.sha256,
         "final_weights_sha256": digest(fit.net.state_dict()),

@@ -37,11 +37,11 @@ CLIP_TOLERANCE = 1e-5
 
 def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
     """Every knob of ``Train``, read after the fit."""
-    history, module = fit.history, fit.module
+    module = fit.module
     (optimizer,) = fit.trainer.optimizers
     validation, fraction = read_validation(fit.batches, as_tensor(train), as_tensor(test))
     return {
-        "epochs": fit.trainer.max_epochs if history.stopped_by_nan else len(history.epochs),
+        "epochs": len(history.epochs),
         "batch_size": max(fit.inputs.training),
         "inference_batch_size": max(fit.inputs.inference),
         "learning_rate": agreed(group["initial_lr"] for group in optimizer.param_groups),

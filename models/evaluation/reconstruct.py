@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import Dataset
-from models.data.npz import Split
+from models.data.npz import Split, write_npz
 from models.physics.stitching import stitch
 
 TRIM: Final = 2
@@ -129,4 +129,4 @@ def save(reconstruction: Reconstruction, path: Path) -> None:
     arrays["amplitude_scale"] = np.float64(
         np.nan if r.amplitude_scale is None else r.amplitude_scale
     )
-    np.savez(path, **arrays)
+    write_npz(path, arrays)

@@ -58,7 +58,7 @@ class Fit:
         return self.module.net
 
     def run(self) -> None:
-        """Train for all epochs, or until a loss is not finite. Writes nothing but events.
+        """Train for all epochs. Writes nothing but events.
 
         Raises:
             RuntimeError: an operation has no deterministic implementation on the device.

@@ -48,11 +48,14 @@ class _Running:
 
 
 class History(Callback):
-    """Records every epoch, reports progress, and stops the fit at a loss that is not finite."""
+    """Records every epoch and reports progress.
+
+    A loss that is not finite is recorded and ends nothing: the run that was declared is the run
+    that is made, and a shorter one would look like a knob that was dropped.
+    """
 
     def __init__(self, events: Events, watch: AmplitudeWatch) -> None:
         self.epochs: list[Epoch] = []
-        self.stopped_by_nan = False
         self.training_s = 0.0
         self._events, self._watch = events, watch
         self._running = _Running()
@@ -80,12 +83,10 @@ class History(Callback):
         batch: Tensor,
         batch_idx: int,
     ) -> None:
-        """Add the loss of the batch; stop when it is not finite."""
+        """Add the loss of the batch."""
         loss = _loss(outputs)
         self._running.train_loss.add(loss, len(batch))
         self._running.steps += 1
-        if not math.isfinite(loss):
-            self.stopped_by_nan = trainer.should_stop = True
         self._report_step(trainer)
 
     def _report_step(self, trainer: Trainer) -> None:
@@ -142,7 +143,7 @@ class History(Callback):
     def has_nan(self) -> bool:
         """Whether any loss was not finite."""
         losses = [loss for epoch in self.epochs for loss in (epoch.train_loss, epoch.val_loss)]
-        return self.stopped_by_nan or not all(math.isfinite(loss) for loss in losses)
+        return not all(math.isfinite(loss) for loss in losses)
 
     @property
     def best_epoch(self) -> int | None:

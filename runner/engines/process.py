@@ -25,6 +25,7 @@ from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.ending import Ending, conclude
 from runner.environment import describe_python, differences, locked_python, models_source
 from runner.errors import EngineError
+from runner.removal import remove_tree
 from runner.wheels import lock_path
 
 SUFFIX = ".process"
@@ -89,7 +90,7 @@ class ProcessEngine:
             self._lay_out(view, launch)
             process = self._supervise(view, launch)
         except OSError as error:
-            shutil.rmtree(view, ignore_errors=True)
+            remove_tree(view)
             raise EngineError(
                 f"{launch.name} could not be started: {error}. Look at the rights and the "
                 "room where its folders lie"
@@ -176,7 +177,7 @@ class ProcessEngine:
         if self._runs(handle):
             _stop_supervisor(handle.id)
         self._supervisors.pop(handle.id, None)
-        shutil.rmtree(_view(Path(handle.out_dir)), ignore_errors=True)
+        remove_tree(_view(Path(handle.out_dir)))
 
     def adopt(self, handle: Handle) -> bool:
         """Whether the supervisor runs or has left word of how the job ended."""
@@ -195,7 +196,7 @@ class ProcessEngine:
             words = procfs.command_line(pid)
             if words[2:3] == [supervisor.__file__] and words[4:] == [_label({"run": run_id})]:
                 _stop_supervisor(procfs.identity(pid))
-                shutil.rmtree(words[3], ignore_errors=True)
+                remove_tree(Path(words[3]))
                 found.append(Path(words[3]).name.removesuffix(SUFFIX))
         return sorted(found)
 
