@@ -59,5 +59,5 @@ def _choose(needs: Needs) -> str:
     except EngineError as error:
         needs.say(f"Engine: process; arms are NOT isolated from this machine ({error})")
         return "process"
-    needs.say("Engine: docker; arms run in containers without network")
+    needs.say("Engine: docker; arms run in containers")
     return "docker"
