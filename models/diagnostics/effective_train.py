@@ -41,7 +41,7 @@ def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
     (optimizer,) = fit.trainer.optimizers
     validation, fraction = read_validation(fit.batches, as_tensor(train), as_tensor(test))
     return {
-        "epochs": len(history.epochs),
+        "epochs": len(fit.history.epochs),
         "batch_size": max(fit.inputs.training),
         "inference_batch_size": max(fit.inputs.inference),
         "learning_rate": agreed(group["initial_lr"] for group in optimizer.param_groups),
