@@ -508,6 +508,11 @@ STATS: dict[str, Literal["number", "flag"]] = {
         for part in ("amp", "phase")
         for metric in ("mae", "mse", "psnr", "psnr_255", "ssim", "ms_ssim", "frc50")
     },
+    **{
+        f"constant_{part}_{metric}": "number"
+        for part in ("amp", "phase")
+        for metric in ("mae", "ssim")
+    },
     "norm_weight_near_zero": "flag",
     "recon_amp_std": "number",
     "recon_phase_std": "number",

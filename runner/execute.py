@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import sys
 import time
@@ -20,7 +21,7 @@ from runner.devices import choose_device, reserve_places
 from runner.digest import canonical_json, pretty_json
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import state_dir
+from runner.environment import models_source, state_dir
 from runner.errors import EngineError, VerificationError
 from runner.manifest import LoadedManifest, load
 from runner.plan import Device, Plan, asks_for_gpu, make_plan
@@ -30,7 +31,7 @@ from runner.record import ArmRecord, DatasetRecord, EngineRecord, HubRecord
 from runner.removal import remove_tree
 from runner.report import write_reports
 from runner.schedule import run_attempts
-from runner.wheels import ROOT, Variant
+from runner.wheels import Variant
 
 WORK = ".attempts"
 """Folder of the attempts inside the staged hub; gone before the seal."""
@@ -63,6 +64,8 @@ class Run:
     code: provenance.Code
     shown: Display
     started: float = field(default_factory=time.time)
+    run_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Tells this run's jobs from those of any other on the same daemon."""
     notes: list[str] = field(default_factory=list)
     engine: EngineRecord = NO_ENGINE
     dataset: DatasetRecord | None = None
@@ -79,7 +82,7 @@ class Run:
     @property
     def labels(self) -> dict[str, str]:
         """What marks this run's jobs at the engine."""
-        return {"phase": self.plan.phase, "run": self.staging.final.name}
+        return {"phase": self.plan.phase, "run": self.run_id}
 
     def note(self, text: str) -> None:
         """Say something once that a reader of the hub must know too."""
@@ -140,7 +143,7 @@ def write_declaration(run: Run) -> None:
     (folder / hub.PLAN).write_bytes(pretty_json(run.plan.model_dump(mode="json")))
     if run.code.diff:
         (folder / hub.DIFF).write_bytes(run.code.diff)
-    run.journal("planned", manifest_sha256=run.loaded.sha256)
+    run.journal("planned", manifest_sha256=run.loaded.sha256, run=run.run_id)
 
 
 def carry_out(run: Run, request: Request) -> None:
@@ -163,7 +166,7 @@ def carry_out(run: Run, request: Request) -> None:
         if dataset is not None:
             run_arms(run, engine, dataset)
     finally:
-        engine.remove_leftovers(run.labels["run"])
+        engine.remove_leftovers(run.run_id)
 
 
 def make_dataset(run: Run, engine: Engine) -> Dataset | None:
@@ -177,7 +180,7 @@ def make_dataset(run: Run, engine: Engine) -> Dataset | None:
 
     made = prepare(
         run.plan.dataset,
-        models=ROOT / "models",
+        models=models_source(state_dir()) / "models",
         environment=str(run.engine.facts["packages_sha256"]),
         cache=state_dir() / "datasets",
         labels=run.labels,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
+STEPS_TO_TIME = 10
+"""Steps after which the time of the whole is told; the first ones are slower than the rest."""
+
 
 class EventReader:
     """Reads the lines that were added to an ``events.jsonl`` since the last look."""
@@ -58,6 +61,7 @@ class JobProgress:
         self.steps_per_s: float | None = None
         self.stage = "starting"
         self._steps_per_epoch: int | None = None
+        self._estimated = False
 
     def update(self, event: Event) -> str | None:
         """Take an event in; returns the plain line that it is worth, if any."""
@@ -75,11 +79,13 @@ class JobProgress:
         return None
 
     def _take_step(self, event: Event) -> str | None:
-        first = self.steps_per_s is None
         self.steps_done = int(event.get("step", 0)) + 1
         self.steps_per_s = _positive(event.get("steps_per_s")) or self.steps_per_s
-        if not first or self.steps_per_s is None or not self.total_steps:
+        if self._estimated or self.steps_done < STEPS_TO_TIME:
             return None
+        if self.steps_per_s is None or self.total_steps is None:
+            return None
+        self._estimated = True
         whole = _clock(self.total_steps / self.steps_per_s)
         return (
             f"{self.name}: {self.total_steps} steps at {self.steps_per_s:.3g} steps/s, "

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.evaluation.collapse import collapse, relative_std
-from models.evaluation.metrics import Scores
-from models.evaluation.reconstruct import Reconstruction
+from models.evaluation.metrics import Scores, score
+from models.evaluation.reconstruct import Reconstruction, constant
 from models.nets.blocks import LayerScale
 from models.nets.generator import count_live
 from models.training.fit import Fit
@@ -35,6 +35,7 @@ def arm_stats(fit: Fit, reconstruction: Reconstruction, scores: Scores) -> dict[
         **loss_stats(fit.history),
         **gradient_stats(fit.module.gradients.trace),
         **score_stats(scores),
+        **constant_stats(reconstruction),
         **norm_stats(fit.net),
         **collapse_stats(fit.history, reconstruction, scores),
         "recon_amp_std": finite(float(reconstruction.amplitude.std())),
@@ -68,6 +69,16 @@ def gradient_stats(trace: Sequence[GradientNorm]) -> dict[str, float | None]:
         "grad_norm_p99": float(np.percentile(norms, 99)),
         "grad_norm_max": float(norms.max()),
         "grad_norm_min": float(norms.min()),
+    }
+
+
+def constant_stats(reconstruction: Reconstruction) -> dict[str, float | None]:
+    """What a constant image would score on the same object, so that a reader can weigh a score."""
+    metrics = score(constant(reconstruction)).metrics
+    return {
+        f"constant_{part}_{metric}": value
+        for metric in ("ssim", "mae")
+        for part, value in zip(("amp", "phase"), metrics[metric], strict=True)
     }
 
 

@@ -5,7 +5,7 @@ Shapes: n patches of H = W = N pixels; images are (height, width) in float64.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,21 @@ class Reconstruction:
     amplitude_scale: float | None
     """mean(target)/mean(prediction), applied to the amplitude; ``None`` where it does not exist,
     because the predicted amplitude is zero or not finite."""
+
+
+def constant(reconstruction: Reconstruction) -> Reconstruction:
+    """What a network that knows nothing but the mean would have reconstructed of the same object.
+
+    Its scores say how much a score is worth: the amplitude is the target's mean, the phase is 0.
+    """
+    return replace(
+        reconstruction,
+        amplitude=np.full_like(
+            reconstruction.target_amplitude, reconstruction.target_amplitude.mean()
+        ),
+        phase=np.zeros_like(reconstruction.target_phase),
+        amplitude_scale=1.0,
+    )
 
 
 def reconstruct(

@@ -111,6 +111,8 @@ class View:
     shared: tuple[tuple[str, str], ...]
     """Name and value of every knob that is the same in all arms."""
     pictures: tuple[Picture, ...]
+    constant: str | None
+    """What a constant image would score on the same object; ``None`` where nothing was scored."""
 
     @property
     def failed(self) -> tuple[ArmRecord, ...]:
@@ -137,7 +139,21 @@ def make_view(record: HubRecord, earlier: Sequence[HubRecord] = ()) -> View:
         rules=_rules(judged),
         shared=_shared(record.arms),
         pictures=_pictures(record.arms),
+        constant=_constant(record.arms),
     )
+
+
+def _constant(arms: Sequence[ArmRecord]) -> str | None:
+    """The scores that every phase gets for nothing, in the words of the columns."""
+    for arm in arms:
+        scores = [
+            f"{heading} {measured(value)}"
+            for heading, stat in RESULTS
+            if (value := arm.stats.get(f"constant_{stat}")) is not None
+        ]
+        if scores:
+            return ", ".join(scores)
+    return None
 
 
 def _row(

@@ -84,9 +84,9 @@ def deterministic(path: Path) -> dict[str, str]:
     return {file.path: file.sha256 for file in hub.read(path).artifacts if file.deterministic}
 
 
-def containers_of(path_or_run) -> str:
+def containers_of(phase: str) -> str:
     return subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", f"label=phasehub.run={path_or_run}"],
+        ["docker", "ps", "--all", "--quiet", "--filter", f"label=phasehub.phase={phase}"],
         capture_output=True,
         text=True,
         check=True,
@@ -173,7 +173,7 @@ def test_hostile_arms_end_as_they_should_and_the_others_go_on(image, write, tmp_
         assert fates[name].status in ("invalid_output", "failed")
         assert "result.json" in fates[name].message
     assert hub.verify(path).intact
-    assert containers_of(path.name) == ""
+    assert containers_of("trial") == ""
 
 
 @pytest.mark.docker
@@ -212,7 +212,7 @@ name = "later"
         "long": "interrupted",
         "later": "not_run",
     }
-    assert containers_of(path.name) == ""
+    assert containers_of("trial") == ""
     assert hub.verify(path).intact
 
 

@@ -13,12 +13,13 @@ from models.config import STATS
 from models.diagnostics.stats import (
     arm_stats,
     collapse_stats,
+    constant_stats,
     gradient_stats,
     loss_stats,
     norm_stats,
 )
 from models.evaluation.metrics import score
-from models.evaluation.reconstruct import reconstruct
+from models.evaluation.reconstruct import Reconstruction, reconstruct
 from models.nets.registry import build
 from models.seeding import numpy_generator
 from models.training.history import Epoch
@@ -184,3 +185,31 @@ def test_the_watch_sees_the_middle_of_the_patches_and_tells_flat_from_structured
     assert AmplitudeWatch(Net(5.0, 0.0), patches, 8).relative_std() == 0.0
     assert AmplitudeWatch(Net(1.0, 0.5), patches, 8).relative_std() > 0.1
     assert math.isnan(AmplitudeWatch(Net(1.0, math.nan), patches, 8).relative_std())
+
+
+def test_a_constant_image_scores_what_the_mean_alone_is_worth():
+    rng = np.random.default_rng(4)
+    target, phase = rng.random((40, 40)) + 1, rng.random((40, 40)) - 0.5
+    made = Reconstruction(
+        amplitude=target,
+        phase=phase,
+        target_amplitude=target,
+        target_phase=phase,
+        amplitude_scale=1.0,
+    )
+    scores = constant_stats(made)
+    assert scores["constant_amp_mae"] == pytest.approx(np.abs(target - target.mean()).mean())
+    assert scores["constant_phase_mae"] == pytest.approx(np.abs(phase).mean())
+    assert scores["constant_amp_ssim"] < 0.5
+
+
+def test_a_flat_target_has_no_constant_score_either():
+    flat = np.ones((40, 40))
+    made = Reconstruction(
+        amplitude=flat,
+        phase=0 * flat,
+        target_amplitude=flat,
+        target_phase=0 * flat,
+        amplitude_scale=1.0,
+    )
+    assert set(constant_stats(made).values()) == {None}
