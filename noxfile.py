@@ -15,42 +15,51 @@ TEST_LOCK = "tests/requirements.txt"
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
-nox.options.reuse_venv = "yes"
 
 
 def phasehub(session: nox.Session, *arguments: str) -> None:
     """Run the command line of phasehub in the environment that setup.sh made."""
+    session.run(host_python(), "-m", "runner", *arguments, external=True)
+
+
+def host_python() -> str:
+    """The interpreter of the environment that setup.sh made, or the one that runs nox."""
     python = ROOT / ".venv" / "bin" / "python"
-    interpreter = str(python) if python.exists() else sys.executable
-    session.run(interpreter, "-m", "runner", *arguments, external=True)
+    return str(python) if python.exists() else sys.executable
 
 
-def install_locked(session: nox.Session) -> None:
-    """Install the tests' lock, unless this very lock is installed already."""
-    lock = (ROOT / TEST_LOCK).read_bytes()
-    stamp = Path(session.virtualenv.location) / "lock.sha256"
-    digest = hashlib.sha256(lock).hexdigest()
-    if stamp.exists() and stamp.read_text() == digest:
-        return
-    session.install("--require-hashes", "-r", TEST_LOCK)
-    session.install("--no-deps", "--no-build-isolation", "--no-index", "--editable", ".")
-    stamp.write_text(digest)
+def tool(session: nox.Session, name: str, *arguments: str) -> None:
+    """Run a program of the tests' environment, which is made when its lock changes."""
+    folder = ROOT / ".venv-tests"
+    python = str(folder / "bin" / "python")
+    stamp = folder / "lock.sha256"
+    digest = hashlib.sha256((ROOT / TEST_LOCK).read_bytes()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != digest:
+        session.run(host_python(), "-m", "venv", "--clear", str(folder), external=True)
+        pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        session.run(*pip, "--require-hashes", "-r", TEST_LOCK, external=True)
+        session.run(
+            *pip, "--no-deps", "--no-build-isolation", "--no-index", "--editable", ".",
+            external=True,
+        )  # fmt: skip
+        stamp.write_text(digest)
+    session.run(str(folder / "bin" / name), *arguments, external=True)
 
 
 def run_lint(session: nox.Session) -> None:
     """Check style and formatting."""
-    session.run("ruff", "check", *SOURCES)
-    session.run("ruff", "format", "--check", *SOURCES)
+    tool(session, "ruff", "check", *SOURCES)
+    tool(session, "ruff", "format", "--check", *SOURCES)
 
 
 def run_types(session: nox.Session) -> None:
     """Check the types of both packages."""
-    session.run("mypy")
+    tool(session, "mypy")
 
 
 def run_layers(session: nox.Session) -> None:
     """Check the contracts between the rooms."""
-    session.run("lint-imports")
+    tool(session, "lint-imports")
 
 
 @nox.session(venv_backend="none")
@@ -83,58 +92,51 @@ def base_image(session: nox.Session) -> None:
     phasehub(session, "base-image", *session.posargs)
 
 
-@nox.session(venv_location=".nox/tests")
+@nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Lint, types, layers and all tests: `nox -s tests [-- PYTEST ARGUMENTS]`."""
-    install_locked(session)
     run_lint(session)
     run_types(session)
     run_layers(session)
-    session.run("pytest", *session.posargs)
+    tool(session, "pytest", *session.posargs)
 
 
-@nox.session(venv_location=".nox/tests")
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """Style and likely bugs (ruff)."""
-    install_locked(session)
     run_lint(session)
 
 
-@nox.session(venv_location=".nox/tests")
+@nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Static types (mypy, strict)."""
-    install_locked(session)
     run_types(session)
 
 
-@nox.session(venv_location=".nox/tests")
+@nox.session(venv_backend="none")
 def layers(session: nox.Session) -> None:
     """Which room may import which (import-linter)."""
-    install_locked(session)
     run_layers(session)
 
 
-@nox.session(venv_location=".nox/tests")
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Speed, as ratios measured side by side in one run."""
-    install_locked(session)
-    session.run("python", "-m", "tests.bench", *session.posargs)
+    tool(session, "python", "-m", "tests.bench", *session.posargs)
 
 
-@nox.session(venv_location=".nox/tests")
+@nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
     """Regenerate the manifest reference and the JSON Schemas under docs/."""
-    install_locked(session)
-    session.run("python", "-m", "runner.schema")
+    tool(session, "python", "-m", "runner.schema")
 
 
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
     """Rewrite the four hash-locked files: `nox -s lock [-- --upgrade]`."""
-    python = ROOT / ".venv" / "bin" / "python"
     find_links = os.environ.get("PIP_FIND_LINKS")
     compile_ = [
-        *(str(python), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
+        *(host_python(), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
         *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
         *("--python-version", "3.11"),
         *session.posargs,
