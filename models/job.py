@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -276,6 +275,4 @@ def write_result(job: Job, out: Path) -> None:
     }
     temporary = out / f".{RESULT}"
     write_json(temporary, result)
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
     temporary.replace(out / RESULT)

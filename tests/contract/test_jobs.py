@@ -17,6 +17,13 @@ import torch
 
 from models.__main__ import main
 from models.config import Parameters
+from models.data.npz import load_split
+from models.evaluation.metrics import score
+from models.evaluation.reconstruct import reconstruct
+from models.nets.registry import outline
+from models.training.batches import as_tensor
+from models.training.inference import infer
+from models.training.weights import digest
 
 ROOT = Path(__file__).parents[2]
 
@@ -234,6 +241,26 @@ def test_weights_are_loaded_without_executing_anything(trained):
     for name in ("model.pt", "model_best.pt"):
         state = torch.load(trained[0] / name, weights_only=True)
         assert all(isinstance(tensor, torch.Tensor) for tensor in state.values())
+
+
+def test_both_checkpoints_are_scored_where_the_best_epoch_is_not_the_last(failing):
+    """At a rate that is too large the validation loss rises again."""
+    settings = {"learning_rate": 0.3, "epochs": 4, "validation": "test"}
+    table = parameters(**settings, validation_fraction=None)
+    code, _, out = failing(parameters=table)
+    assert code == 0
+    losses = read(out / "history.json")["val_loss"]
+    assert losses.index(min(losses)) == read(out / "stats.json")["val_loss_best_epoch"] < 3
+    planned = Parameters.model_validate_json(json.dumps(table))
+    test = load_split(out.parent / "data" / "test.npz")
+    for name, epoch in (("model", "last_epoch"), ("model_best", "best_epoch")):
+        net = outline(planned.model, side=16)
+        net.load_state_dict(torch.load(out / f"{name}.pt", weights_only=True), assign=True)
+        reconstruction = reconstruct(infer(net, as_tensor(test), 4)[:, 0], test, planned.dataset)
+        assert read(out / "metrics.json")[epoch] == score(reconstruction).metrics
+    observed = read(out / "effective_config.json")["observed"]
+    last = torch.load(out / "model.pt", weights_only=True)
+    assert digest(last) == observed["final_weights_sha256"]
 
 
 def test_timing_and_environment_are_plain_facts(trained):

@@ -117,6 +117,13 @@ def test_a_file_that_is_no_job_is_refused(tmp_path, content):
         read_job(path, "train")
 
 
+def test_a_key_that_appears_twice_is_refused(job_file):
+    path = job_file()
+    path.write_text(path.read_text().replace('"seed": 7', '"seed": 7, "seed": 8'))
+    with pytest.raises(JobError, match="a key appears twice"):
+        read_job(path, "train")
+
+
 def test_a_missing_job_is_refused(tmp_path):
     with pytest.raises(JobError, match=r"cannot be read: No such file"):
         read_job(tmp_path / "job.json", "train")
