@@ -19,7 +19,7 @@ from runner.plan import InputRef, Job
 from runner.record import ArmStatus, DatasetRecord, FileRecord
 from runner.removal import remove_tree
 
-SIMULATOR = ("data", "physics", "config.py", "seeding.py")
+SIMULATOR = ("data", "physics", "config", "seeding.py")
 """What of ``models/`` decides the bytes of a dataset."""
 METADATA = "metadata.json"
 LOG = "console.log"

@@ -1,0 +1,85 @@
+"""The knobs of the simulated dataset."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from models.config.tables import Integer, Table
+
+
+def _default_defocus(table: dict[str, Any]) -> float | None:
+    """Curvature of the defocused probe that keeps its phase at the rim about the same at any N.
+
+    Below N = 21 it stays at 1 rad/px², which neighbouring pixels still resolve at the centre.
+    """
+    if table.get("probe") != "defocused_disk":
+        return None
+    side = table.get("patch_size", 64)
+    return 0.3 if side == 32 else min(0.1 * (64 / side) ** 2, 1.0)
+
+
+class Dataset(Table):
+    """The simulated ``grid_lines`` dataset: objects, scan, probe and photon noise."""
+
+    kind: Literal["grid_lines"] = Field("grid_lines", description="Which simulation.")
+    object_size: PositiveInt = Field(392, description="Side of the cropped object, px.")
+    patch_size: Annotated[int, Field(ge=8)] = Field(64, description="Side N of a patch, px; even.")
+    gridsize: Annotated[Literal[1], Integer] = Field(
+        1, description="Side of the group of patches in one sample."
+    )
+    train_stride: PositiveInt = Field(4, description="Scan step of the training objects, px.")
+    test_stride: PositiveInt = Field(
+        10, description="Scan step of the test objects, px; also the side of a stitched tile."
+    )
+    num_train_objects: PositiveInt = Field(1, description="Objects in the training split.")
+    num_test_objects: PositiveInt = Field(1, description="Objects in the test split.")
+    train_object_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        1, description="Seed of the legacy generator that draws the training objects."
+    )
+    test_object_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        2, description="Seed of the legacy generator that draws the test objects."
+    )
+    photons: PositiveFloat = Field(1e9, description="Mean number of photons per pattern.")
+    set_phi: bool = Field(
+        default=True, description="Whether the object has a phase; false makes it 0."
+    )
+    probe: Literal["defocused_disk", "ideal_disk"] = Field(
+        "defocused_disk", description="Illumination; the ideal disk leaves a twin ambiguity."
+    )
+    probe_defocus: float | None = Field(
+        default_factory=_default_defocus,
+        description="Quadratic phase q of the defocused disk, rad/px²; by default 0.1·(64/N)² "
+        "but at most 1, and 0.3 at N = 32. Other probes have none.",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.patch_size % 2:
+            raise ValueError(f"patch_size {self.patch_size} is odd; give an even number of pixels")
+        if self.test_stride > self.patch_size:
+            raise ValueError(
+                f"test_stride {self.test_stride} exceeds patch_size {self.patch_size}: "
+                "it is the side of a stitched tile, which is the centre of a patch"
+            )
+        if self.patch_size > self.object_size:
+            raise ValueError(
+                f"patch_size {self.patch_size} does not fit object_size {self.object_size}"
+            )
+        if (self.probe_defocus is None) == (self.probe == "defocused_disk"):
+            raise ValueError(
+                "probe_defocus belongs to probe 'defocused_disk' and to no other; "
+                + ("give it" if self.probe == "defocused_disk" else "remove it")
+            )
+        if self.probe_defocus is not None and not 0 < abs(self.probe_defocus) < math.pi / 2:
+            raise ValueError(
+                f"probe_defocus {self.probe_defocus} must lie between 0 and π/2 in size: 0 is "
+                "probe 'ideal_disk', and from π/2 on the phase is undersampled at the centre"
+            )
+        return self
+
+    def patches_per_object(self, stride: int) -> int:
+        """Number of N×N windows of one object at a scan step of ``stride`` px."""
+        return ((self.object_size - self.patch_size) // stride + 1) ** 2

@@ -1,0 +1,84 @@
+"""All knobs of one experiment together, and what they demand of each other."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from models.config.dataset import Dataset
+from models.config.model import Model, largest_fno_blocks
+from models.config.tables import Table
+from models.config.train import Train, num_training_patches
+
+
+class Diagnostics(Table):
+    """What an arm records about itself beside its results."""
+
+    grad_norm_every: PositiveInt = Field(
+        1, description="Steps between two entries of the gradient-norm trace."
+    )
+    activations: bool = Field(default=False, description="Whether to write an activation report.")
+    activation_report: (
+        Annotated[str, Field(pattern=r"^activation_report[A-Za-z0-9_-]*\.json$")] | None
+    ) = Field(
+        default_factory=lambda table: (
+            "activation_report.json" if table.get("activations") else None
+        ),
+        description="File name of the activation report, by default "
+        "`activation_report.json`. There is none without `activations`.",
+    )
+
+    @model_validator(mode="after")
+    def _applicable(self) -> Self:
+        if (self.activation_report is None) == self.activations:
+            raise ValueError(
+                "activation_report names the file of 'activations = true'; "
+                + ("give it" if self.activations else "remove it")
+            )
+        return self
+
+
+class Parameters(Table):
+    """Everything that decides what one arm computes, apart from its seed."""
+
+    dataset: Dataset = Field(default_factory=Dataset)
+    model: Model = Field(default_factory=Model)
+    train: Train = Field(default_factory=Train)
+    diagnostics: Diagnostics = Field(default_factory=Diagnostics)
+
+    @model_validator(mode="after")
+    def _shape_exists(self) -> Self:
+        side, halvings = self.dataset.patch_size, self.model.num_halvings
+        largest = largest_fno_blocks(side)
+        if halvings > largest - 1:
+            raise ValueError(
+                f"model.fno_blocks {self.model.fno_blocks} cannot fit dataset.patch_size {side}: "
+                f"at most {largest} blocks fit; lower it, or set model.max_levels to at most "
+                f"{largest - 1}"
+            )
+        bottom = side >> halvings
+        if self.model.modes // 2 < 1 or bottom < 2:
+            raise ValueError(f"the bottom of the network would have a side of {bottom} px")
+        readable = side if self.model.corners == 1 else side // 2 + 1
+        if self.model.modes > readable:
+            raise ValueError(
+                f"model.modes {self.model.modes} exceeds the {readable} that maps of "
+                f"dataset.patch_size {side} have with model.corners {self.model.corners}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_fit(self) -> Self:
+        training = num_training_patches(self.dataset, self.train)
+        if self.train.batch_size > training:
+            raise ValueError(
+                f"train.batch_size {self.train.batch_size} exceeds the {training} training patches"
+            )
+        test = self.dataset.patches_per_object(self.dataset.test_stride)
+        if self.train.inference_batch_size > test:
+            raise ValueError(
+                f"train.inference_batch_size {self.train.inference_batch_size} exceeds the {test} "
+                "test patches"
+            )
+        return self
