@@ -105,7 +105,8 @@ def run(
     ] = None,
 ) -> None:
     """Run a phase and seal its hub. The last line on stdout is the hub's path."""
-    from runner.execute import Request, run_phase
+    from runner.execute import run_phase
+    from runner.run import Request
 
     hub, exit_code = run_phase(
         Request(

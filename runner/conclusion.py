@@ -1,0 +1,86 @@
+"""The end of a run: the record of everything, the pages for people, the seal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from runner import arms, hub, provenance, verdict
+from runner.arms import timestamp
+from runner.dataset import not_made
+from runner.digest import pretty_json
+from runner.errors import VerificationError
+from runner.record import HubRecord
+from runner.removal import remove_tree
+from runner.report import write_reports
+from runner.run import WORK, Run
+
+
+def conclude(run: Run) -> HubRecord:
+    """Everything that the hub says about itself."""
+    phase = run.loaded.manifest.phase
+    image = run.engine.facts.get("image")
+    records = tuple(
+        run.arms.get(job.name) or arms.not_run(job, run.failure) for job in run.plan.arms
+    )
+    return HubRecord(
+        phase=phase.name,
+        title=phase.title,
+        question=phase.question,
+        findings=phase.findings,
+        compare_with=phase.compare_with,
+        stage=phase.stage,
+        profile=run.plan.profile,
+        started=timestamp(run.started),
+        ended=timestamp(time.time()),
+        interrupted=run.interrupted,
+        seed=phase.seed,
+        device=run.device,
+        engine=run.engine,
+        image=image if isinstance(image, dict) else None,
+        code=run.code.record,
+        dataset=run.dataset or not_made(run.plan.dataset, run.failure),
+        arms=records,
+        identical_arms=verdict.identical_arms(
+            {arm.name: {**arm.parameters, "seed": arm.seed} for arm in records},
+            {arm.name: arm.final_weights_sha256 for arm in records},
+        ),
+        rules_required=run.loaded.manifest.verdict.required,
+        notes=tuple(run.notes),
+    )
+
+
+def seal(run: Run, record: HubRecord) -> Path:
+    """Write the reports and the record, and seal the hub; its final path."""
+    folder = run.staging.path
+    remove_tree(folder / WORK)
+    earlier = earlier_hubs(run, record)
+    described = provenance.describe_run(
+        sys.argv, started=timestamp(run.started), ended=timestamp(time.time())
+    )
+    (folder / hub.ENVIRONMENT).write_bytes(pretty_json(described))
+    record = record.model_copy(update={"notes": tuple(run.notes)})
+    write_reports(record, folder, earlier)
+    hub.write_record(folder, record)
+    return run.staging.seal()
+
+
+def earlier_hubs(run: Run, record: HubRecord) -> list[HubRecord]:
+    """The newest sealed hub of each phase that this one is to be compared with."""
+    found = []
+    artifacts = run.staging.final.parents[1]
+    for phase in record.compare_with:
+        hubs = hub.find_hubs(artifacts, phase)
+        if not hubs:
+            run.note(f"no sealed hub of {phase} to compare with")
+            continue
+        try:
+            intact = hub.verify(hubs[-1]).intact
+            found += [hub.read(hubs[-1])] if intact else []
+        except VerificationError as error:
+            run.note(f"not compared with {phase}: {error}")
+            continue
+        if not intact:
+            run.note(f"not compared with {phase}: {hubs[-1].name} is not as it was sealed")
+    return found

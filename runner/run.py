@@ -1,0 +1,88 @@
+"""A run on its way: what was asked for, what was decided, what has come out so far."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner import hub, provenance
+from runner.digest import canonical_json, pretty_json
+from runner.errors import RunnerError
+from runner.manifest import LoadedManifest
+from runner.plan import Device, Plan
+from runner.progress import Display
+from runner.record import ArmRecord, DatasetRecord, EngineRecord
+
+WORK = ".attempts"
+"""Folder of the attempts inside the staged hub; gone before the seal."""
+
+
+NO_ENGINE = EngineRecord(name="none", isolated=False)
+"""What a hub says when no engine could be opened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for on the command line."""
+
+    manifest: Path
+    engine: str = "auto"
+    device: str = "auto"
+    profile: str | None = None
+    only: tuple[str, ...] = ()
+    artifacts: Path = Path("artifacts")
+    python: Path | None = None
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run on its way: what was decided, and what has come out so far."""
+
+    loaded: LoadedManifest
+    plan: Plan
+    staging: hub.Staging
+    code: provenance.Code
+    shown: Display
+    started: float = field(default_factory=time.time)
+    run_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Tells this run's jobs from those of any other on the same daemon."""
+    notes: list[str] = field(default_factory=list)
+    engine: EngineRecord = NO_ENGINE
+    dataset: DatasetRecord | None = None
+    arms: dict[str, ArmRecord] = field(default_factory=dict)
+    failure: RunnerError | None = None
+    interrupted: bool = False
+
+    @property
+    def device(self) -> Device:
+        """``cuda`` when any arm computes on a GPU."""
+        on_gpu = any(job.execution.device == "cuda" for job in self.plan.arms)
+        return "cuda" if on_gpu else "cpu"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What marks this run's jobs at the engine."""
+        return {"phase": self.plan.phase, "run": self.run_id}
+
+    def note(self, text: str) -> None:
+        """Say something once that a reader of the hub must know too."""
+        self.notes.append(text)
+        self.shown.say(text)
+
+    def journal(self, event: str, **facts: object) -> None:
+        """Append to the journal, which tells what was under way if the runner dies."""
+        line = canonical_json({"time": round(time.time(), 3), "event": event, **facts})
+        with (self.staging.path / hub.JOURNAL).open("ab") as stream:
+            stream.write(line + b"\n")
+
+
+def write_declaration(run: Run) -> None:
+    """Put what was declared and what follows from it into the hub."""
+    folder = run.staging.path
+    (folder / hub.MANIFEST).write_bytes(run.loaded.source)
+    (folder / hub.PLAN).write_bytes(pretty_json(run.plan.model_dump(mode="json")))
+    if run.code.diff:
+        (folder / hub.DIFF).write_bytes(run.code.diff)
+    run.journal("planned", manifest_sha256=run.loaded.sha256, run=run.run_id)
