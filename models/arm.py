@@ -59,10 +59,11 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
     events.stage("fit")
     fit.run()
     events.stage("evaluate")
+    fit.net.to(job.device)
     last = state_of(fit.net)
     best = fit.best_weights.state or last
     evaluations = {
-        name: evaluate(fit.net, state, data, parameters, job.device)
+        name: evaluate(fit.net, state, data, parameters)
         for name, state in (("best_epoch", best), ("last_epoch", last))
     }
     events.stage("write")
@@ -89,16 +90,12 @@ def load_data(job: Job) -> LoadedData:
     )
 
 
-def evaluate(
-    net: Generator, state: State, data: LoadedData, parameters: Parameters, device: str
-) -> Evaluation:
+def evaluate(net: Generator, state: State, data: LoadedData, parameters: Parameters) -> Evaluation:
     """Reconstruct the first test object with the weights ``state``, which the network keeps."""
     net.load_state_dict(state)
-    net.to(device)
     first = parameters.dataset.patches_per_object(parameters.dataset.test_stride)
     measured_nCHW = as_tensor(data.test)[:first]
     patches_nCHW = infer(net, measured_nCHW, parameters.train.inference_batch_size)
-    net.to("cpu")
     reconstruction = reconstruct(patches_nCHW[:, 0], data.test, parameters.dataset)
     return Evaluation(reconstruction=reconstruction, scores=score(reconstruction))
 

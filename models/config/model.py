@@ -76,6 +76,11 @@ class Model(Table):
                 "layerscale_init belongs to stable_block 'layerscale' and to no other; "
                 + ("give it" if self.stable_block == "layerscale" else "remove it")
             )
+        if self.decoder_norm != "none" and not self.num_halvings:
+            raise ValueError(
+                f"decoder_norm '{self.decoder_norm}' needs a decoder, and fno_blocks 1 has none; "
+                "remove it or give at least 2 blocks"
+            )
         cap = self.max_hidden_channels
         if cap is not None and cap < self.hidden_channels:
             raise ValueError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from models.training.history import History
 
@@ -30,6 +30,10 @@ def plot_losses(history: History, collapse_epoch: int | None, path_png: Path) ->
         shown = [loss for e in history.epochs for loss in (e.train_loss, e.val_loss)]
         positive = all(loss > 0 for loss in shown if math.isfinite(loss))
         losses.set(ylabel="loss", yscale="log" if positive else "linear")
+        if positive:
+            losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            losses.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            losses.yaxis.set_minor_formatter(NullFormatter())
         rates.plot(epochs, [e.learning_rates[0] for e in history.epochs], ".-", color="0.4")
         rates.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
         rates.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -129,7 +129,7 @@ class Workshop:
 
         fit, data, out = self.prepared(parameters, seed), self.data(parameters), self.fresh()
         fit.run()
-        evaluate(fit.net, state_of(fit.net), data, parameters, "cpu")
+        evaluate(fit.net, state_of(fit.net), data, parameters)
         name = parameters.diagnostics.activation_report
         if name is not None:
             save_state(state_of(fit.net), out / "model.pt")

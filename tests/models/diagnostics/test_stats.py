@@ -35,7 +35,7 @@ def fitted(workshop):
 
 def stats_of(fitted):
     weights = state_of(fitted.fit.net)
-    found = evaluate(fitted.fit.net, weights, fitted.data, fitted.parameters, "cpu")
+    found = evaluate(fitted.fit.net, weights, fitted.data, fitted.parameters)
     return arm_stats(fitted.fit, found.reconstruction, found.scores)
 
 
