@@ -18,8 +18,18 @@ nox.options.sessions = ["tests"]
 
 
 def phasehub(session: nox.Session, *arguments: str) -> None:
-    """Run the command line of phasehub in the environment that setup.sh made."""
-    session.run(host_python(), "-m", "runner", *arguments, external=True)
+    """Run the command line of phasehub in the environment that setup.sh made.
+
+    On Ctrl-C nox waits as long as phasehub takes to stop its jobs and to seal what is finished.
+    Progress stays on stderr, so that the last line on stdout is the result.
+    """
+    session.run(
+        *(host_python(), "-m", "runner", *arguments),
+        external=True,
+        stderr=None,
+        interrupt_timeout=None,
+        terminate_timeout=None,
+    )
 
 
 def host_python() -> str:

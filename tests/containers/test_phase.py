@@ -176,10 +176,18 @@ def test_hostile_arms_end_as_they_should_and_the_others_go_on(image, write, tmp_
     assert containers_of("trial") == ""
 
 
+def through_nox(manifest, artifacts):
+    options = ["--out", str(artifacts), "--engine", "docker"]
+    return [sys.executable, "-m", "nox", "-s", "run", "--", str(manifest), *options]
+
+
 @pytest.mark.docker
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "make_command"),
+    [(signal.SIGINT, command), (signal.SIGTERM, command), (signal.SIGINT, through_nox)],
+)
 def test_an_interrupt_leaves_no_container_and_keeps_what_was_finished(
-    image, write, tmp_path, number
+    image, write, tmp_path, number, make_command
 ):
     arms = """
 [[arms]]
@@ -195,13 +203,15 @@ name = "later"
     text = manifest.read_text().replace("threads = 1", f"threads = {os.cpu_count()}")
     manifest.write_text(text)
     process = subprocess.Popen(
-        command(manifest, tmp_path), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, env=os.environ | {"PHASEHUB_STATE": str(state_dir())},
+        make_command(manifest, tmp_path), cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, env=os.environ | {"PHASEHUB_STATE": str(state_dir())},
+        start_new_session=True,
     )  # fmt: skip
     for line in process.stderr:
         if line.startswith("long: started"):
             break
-    process.send_signal(number)
+    # As a terminal does it: the signal reaches every process of the group.
+    os.killpg(process.pid, number)
     out, _ = process.communicate(timeout=120)
     path = Path(out.splitlines()[-1])
     record = hub.read(path)
