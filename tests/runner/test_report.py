@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -65,6 +66,28 @@ class Page(HTMLParser):
 def pages(record, hub_folder):
     write_reports(record, hub_folder)
     return {path.name: path.read_text() for path in hub_folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["README.md", "summary.md"])
+def test_every_heading_and_table_stands_behind_a_blank_line(pages, name):
+    lines = pages[name].splitlines()
+    for before, line in pairwise(lines):
+        begins_table = line.startswith("|") and not before.startswith("|")
+        if line.startswith("#") or begins_table:
+            assert before == "", line
+
+
+def test_a_constant_image_is_told_beside_the_scores(record, hub_folder):
+    arm = record.arms[0]
+    scored = {"constant_amp_ssim": 0.2771, "constant_phase_ssim": 0.843}
+    told = arm.model_copy(update={"stats": {**arm.stats, **scored}})
+    changed = record.model_copy(update={"arms": (told, *record.arms[1:])})
+    write_reports(changed, hub_folder)
+    for name in ("summary.md", "report.html"):
+        text = (hub_folder / name).read_text()
+        assert "A constant image would score amp SSIM 0.2771, phase SSIM 0.8430" in text
+    write_reports(record, hub_folder)
+    assert "A constant image" not in (hub_folder / "summary.md").read_text()
 
 
 def one(record, name, **changed):
