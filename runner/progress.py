@@ -225,6 +225,7 @@ class LiveDisplay:
     def end(self, job: JobProgress, line: str) -> None:
         """Take the bar away and print how the job ended."""
         self._progress.remove_task(self._tasks.pop(job.name))
+        self._progress.refresh()
         self.say(line)
 
 
