@@ -1,0 +1,36 @@
+"""The choice of the device, on a machine without a GPU as on one that has some."""
+
+import pytest
+
+from runner import gpus
+from runner.devices import choose_device
+from runner.errors import EngineError
+from runner.gpus import Gpu
+
+ONE = [Gpu(id="GPU-1", name="a GPU", memory_bytes=1, driver="1")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "wants_gpu", "there", "device", "told"),
+    [
+        ("auto", False, ONE, "cpu", False),
+        ("auto", True, ONE, "cuda", False),
+        ("auto", True, [], "cpu", True),
+        ("cpu", True, ONE, "cpu", True),
+        ("cpu", False, [], "cpu", False),
+        ("cuda", False, ONE, "cuda", False),
+    ],
+)
+def test_the_device_follows_the_wish_and_the_machine(
+    monkeypatch, asked, wants_gpu, there, device, told
+):
+    monkeypatch.setattr(gpus, "available", lambda: there)
+    chosen, remark = choose_device(asked, wants_gpu=wants_gpu)
+    assert chosen == device
+    assert bool(remark) is told
+
+
+def test_a_gpu_that_is_insisted_on_and_not_there_is_an_error_with_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineError, match="run with --device cpu"):
+        choose_device("cuda", wants_gpu=True)
