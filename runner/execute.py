@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -17,7 +17,7 @@ from runner.devices import choose_device, reserve_places
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.environment import models_source, state_dir
-from runner.errors import RunnerError
+from runner.errors import EngineError, RunnerError
 from runner.manifest import load
 from runner.plan import asks_for_gpu, make_plan
 from runner.preflight import preflight, this_machine
@@ -89,7 +89,8 @@ def carry_out(run: Run, request: Request) -> None:
         if dataset is not None:
             run_arms(run, engine, dataset)
     finally:
-        engine.remove_leftovers(run.run_id)
+        with suppress(EngineError):  # where the engine no longer answers, that is the error to tell
+            engine.remove_leftovers(run.run_id)
 
 
 def make_dataset(run: Run, engine: Engine) -> Dataset | None:

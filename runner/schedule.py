@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from runner.attempts import Attempt
@@ -80,19 +81,22 @@ def run_attempts(
                     finish(name, outcome, job.place)
             if running:
                 time.sleep(POLL_S)
-    except BaseException:
+    except BaseException as cause:
         for name, job in running.items():
-            engine.stop(job.handle)
-            ended(by_name[name], _interrupted(job.handle))
+            # An engine that no longer answers cannot stop its jobs; what is known is kept still.
+            with suppress(EngineError):
+                engine.stop(job.handle)
+            ended(by_name[name], _interrupted(job.handle, cause))
         raise
     return outcomes
 
 
-def _interrupted(handle: Handle) -> Outcome:
+def _interrupted(handle: Handle, cause: BaseException) -> Outcome:
+    why = str(cause) if isinstance(cause, EngineError) else "the run was stopped"
     return Outcome(
         status="interrupted",
         exit_code=None,
-        message="the run was stopped; run the phase again",
+        message=f"{why}; run the phase again",
         started_at=handle.started_at,
         ended_at=time.time(),
     )
