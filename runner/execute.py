@@ -28,6 +28,9 @@ from runner.run import WORK, Request, Run, write_declaration
 from runner.schedule import run_attempts
 from runner.wheels import Variant
 
+MOST_DIFFERENCES = 10
+"""Packages that a note names; an interpreter without any would fill a page."""
+
 
 def run_phase(request: Request) -> tuple[Path, int]:
     """Run a phase and seal its hub.
@@ -84,6 +87,7 @@ def carry_out(run: Run, request: Request) -> None:
         ),
     )
     run.engine = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
+    run.notes += departures(run)
     try:
         dataset = make_dataset(run, engine)
         if dataset is not None:
@@ -91,6 +95,20 @@ def carry_out(run: Run, request: Request) -> None:
     finally:
         with suppress(EngineError):  # where the engine no longer answers, that is the error to tell
             engine.remove_leftovers(run.run_id)
+
+
+def departures(run: Run) -> list[str]:
+    """What a reader of the hub must know about where it ran: other packages, relaxed limits."""
+    found = run.engine.facts.get("differences")
+    differences = [str(told) for told in found] if isinstance(found, list) else []
+    notes = [f"{job.name} may reach the network" for job in run.plan.arms if job.resources.network]
+    if differences:
+        shown = "; ".join(differences[:MOST_DIFFERENCES])
+        rest = ", all of them in hub.json" if len(differences) > MOST_DIFFERENCES else ""
+        notes.append(
+            f"the environment is not the lock's, {len(differences)} differences{rest}: {shown}"
+        )
+    return notes
 
 
 def make_dataset(run: Run, engine: Engine) -> Dataset | None:

@@ -291,6 +291,22 @@ def test_another_interpreter_is_told_apart_from_the_lock(write, tmp_path):
     assert record.engine.facts["differences"] == []
 
 
+def test_what_an_interpreter_lacks_of_the_lock_is_listed_in_the_hub(write, tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True
+    )
+    bare = str(tmp_path / "bare" / "bin" / "python")
+    manifest = write('[[arms]]\nname = "only"\nresources.network = true\n')
+    path, code, _ = run(manifest, tmp_path, "--python", bare, engine="process")
+    record = hub.read(path)
+    assert code == 1
+    assert "torch: locked 2.13.0+cpu, not installed" in record.engine.facts["differences"]
+    network, packages = record.notes
+    assert network == "only may reach the network"
+    assert packages.startswith("the environment is not the lock's, ")
+    assert "all of them in hub.json" in (path / "summary.md").read_text()
+
+
 @pytest.mark.docker
 def test_a_daemon_that_is_not_there_is_told_in_the_hub_and_by_the_exit_code(
     write, tmp_path, monkeypatch
