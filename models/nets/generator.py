@@ -19,6 +19,14 @@ class Generator(nn.Module):
         """The layers that an activation report describes, in the order of the data's way."""
         raise NotImplementedError
 
+    def decoder_activations(self) -> dict[str, nn.Module]:
+        """The activations behind the bottleneck, named and ordered as in ``layers``.
+
+        What goes into them are the decoder's pre-activations: where a channel has none above zero,
+        GELU passes (nearly) no gradient.
+        """
+        raise NotImplementedError
+
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels at each level of the encoder, top first, as the weights have them."""

@@ -83,6 +83,13 @@ class Hybrid(Generator):
             found |= {f"decoder.{index}.{name}": part for name, part in level.named_children()}
         return found | {f"head.{name}": part for name, part in self.head.named_children()}
 
+    def decoder_activations(self) -> dict[str, nn.Module]:
+        """One for each level of the decoder, deepest first; none without halvings."""
+        return {
+            f"decoder.{index}.activation": level.get_submodule("activation")
+            for index, level in enumerate(self.decoder)
+        }
+
 
 def _block_layers(name: str, block: nn.Module) -> dict[str, nn.Module]:
     return {name: block} | {f"{name}.{part}": module for part, module in block.named_children()}

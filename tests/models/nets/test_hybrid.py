@@ -148,6 +148,28 @@ def test_the_layers_of_a_report_cover_every_weight_but_the_lifters_parts(make_ne
     assert inside == {id(p) for p in net.parameters()}
 
 
+@pytest.mark.parametrize("decoder_norm", ["none", "instance"])
+def test_decoder_activations_take_the_normed_output_of_the_first_convolution(
+    make_net, decoder_norm
+):
+    net = make_net(decoder_norm=decoder_norm)
+    activations = net.decoder_activations()
+    assert list(activations) == ["decoder.0.activation", "decoder.1.activation"]
+    assert activations.items() <= net.layers().items()
+    normed, inputs = [], []
+    for level in net.decoder:
+        level.norm.register_forward_hook(lambda _m, _i, out: normed.append(out))
+    for activation in activations.values():
+        activation.register_forward_pre_hook(lambda _m, given: inputs.extend(given))
+    net(torch.rand(1, 1, 16, 16))
+    assert [maps.shape for maps in inputs] == [(1, 8, 8, 8), (1, 4, 16, 16)]
+    assert all(torch.equal(a, b) for a, b in zip(normed, inputs, strict=True))
+
+
+def test_a_network_without_halvings_has_no_decoder_activations(make_net):
+    assert make_net(fno_blocks=1).decoder_activations() == {}
+
+
 def test_an_unknown_architecture_lists_the_known_ones():
     model = Model.model_construct(**{**dict(Model()), "architecture": "transformer"})
     with pytest.raises(ValueError, match="'transformer'; known are: hybrid, stable_hybrid"):
