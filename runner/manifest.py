@@ -27,6 +27,7 @@ from runner.digest import sha256_bytes
 from runner.errors import ManifestError
 from runner.manifest_checks import check
 from runner.manifest_names import ArmName, FindingId, RuleText, SafeName, Seed, Text
+from runner.manifest_steps import Step
 from runner.overrides import merged, merged_sections
 from runner.rules import Rule, parse
 from runner.toml_source import read
@@ -187,6 +188,9 @@ class Manifest(Table):
     verdict: Verdict = Field(default_factory=Verdict, description="What counts as success.")
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)] = Field(
         description="The arms, each under `[[arms]]`."
+    )
+    steps: tuple[Step, ...] = Field(
+        (), description="What is captured after the arms on a condition, each under `[[steps]]`."
     )
     profiles: dict[SafeName, Profile] = Field(
         default_factory=dict, description="Named variants, each under `[profiles.<name>]`."

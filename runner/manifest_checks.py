@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.config import Parameters
 from runner.complaints import Complaint, findings
+from runner.manifest_steps import check_steps
 from runner.overrides import SECTIONS, merged_sections, table
 from runner.toml_keys import KeyPath
 from runner.toml_source import Source
@@ -26,6 +27,7 @@ def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
         *check_structure(source, manifest),
         *check_names(source),
         *check_arms(source),
+        *check_steps(source),
     ]
     return [
         *(source.at(path, problem) for path, problem in source.refused.items()),

@@ -13,6 +13,7 @@ from runner.complaints import did_you_mean
 from runner.digest import digest_json, pretty_json
 from runner.errors import ManifestError
 from runner.manifest import Arm, LoadedManifest, Profile, Resources, resolve, resolve_resources
+from runner.manifest_steps import Step
 
 Device = Literal["cpu", "cuda"]
 
@@ -56,6 +57,8 @@ class Plan(BaseModel):
     profile: str | None
     dataset: Job
     arms: tuple[Job, ...]
+    steps: tuple[Step, ...] = ()
+    """What follows the arms if its condition holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ def make_plan(
             )
             for arm in arms
         ),
+        steps=manifest.steps,
     )
 
 

@@ -35,6 +35,7 @@ _NAMES = {
     "Diagnostics": "`[diagnostics]`",
     "Verdict": "`[verdict]`",
     "Arm": "`[[arms]]`",
+    "Step": "`[[steps]]`",
     "Profile": "`[profiles.<name>]`",
 }
 """Tables in the order of the file, by the title that the schema gives them."""
@@ -125,7 +126,8 @@ def _type(field: Schema) -> str:
 def _array(field: Schema) -> str:
     if "prefixItems" in field:
         return f"array of {len(field['prefixItems'])}: {_type(field['prefixItems'][0])}"
-    return f"array of {_type(field['items'])}s"
+    plural = "" if "enum" in field["items"] else "s"
+    return f"array of {_type(field['items'])}{plural}"
 
 
 def _number(bound: float) -> str:

@@ -24,6 +24,7 @@ def render_plan(plan: Plan) -> str:
     blocks = [
         _heading(plan),
         _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
+        *_steps(plan),
         *_parameters(plan.arms),
         "Folders of a job\n" + _table(MOUNTS),
         *_commands([plan.dataset, *plan.arms]),
@@ -53,6 +54,15 @@ def _arm_row(job: Job) -> tuple[str, ...]:
         f"{counts.nominal:,}",
         f"{job.steps or 0:,}",
     )
+
+
+def _steps(plan: Plan) -> Iterator[str]:
+    """What follows the arms, and on which condition."""
+    if plan.steps:
+        rows = [
+            (step.name, step.when, ", ".join(step.capture), step.checkpoint) for step in plan.steps
+        ]
+        yield "Steps after the arms\n" + _table([("step", "when", "capture", "checkpoint"), *rows])
 
 
 def _parameters(arms: tuple[Job, ...]) -> Iterator[str]:
