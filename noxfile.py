@@ -97,6 +97,18 @@ def verify(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def archive(session: nox.Session) -> None:
+    """Make one file out of a hub: `nox -s archive -- HUB [--with-image] [--with-dataset]`."""
+    phasehub(session, "archive", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def restore(session: nox.Session) -> None:
+    """Give back the hub of an archive: `nox -s restore -- FILE`."""
+    phasehub(session, "restore", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def base_image(session: nox.Session) -> None:
     """Make the base image phasehub-base:bookworm from Debian packages, without a registry."""
     phasehub(session, "base-image", *session.posargs)

@@ -134,6 +134,59 @@ def verify(hub: HubPath) -> None:
     print(f"{hub}: {found.num_files} files, all as sealed")
 
 
+@app.command()
+def archive(
+    hub: HubPath,
+    with_image: Annotated[
+        bool, typer.Option("--with-image", help="Put the container image in.")
+    ] = False,
+    with_dataset: Annotated[
+        bool, typer.Option("--with-dataset", help="Put the simulated data in.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
+    ] = None,
+) -> None:
+    """Make one file out of a hub. The last line on stdout is its path."""
+    from runner.archive import archive_hub
+    from runner.digest import sha256_file
+    from runner.environment import state_dir
+
+    path, index = archive_hub(
+        hub,
+        target=output,
+        with_image=with_image,
+        with_dataset=with_dataset,
+        state=state_dir(),
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    print(f"{len(index.members)} files, {index.total_bytes} bytes", file=sys.stderr)
+    print(f"sha256 {sha256_file(path)}", file=sys.stderr)
+    print(path)
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(metavar="FILE", help="What `archive` has written.")],
+    out: Out = Path("artifacts"),
+    limit_gib: Annotated[
+        float, typer.Option(metavar="GIB", min=0, help="Most that it may unpack to.")
+    ] = 64.0,
+) -> None:
+    """Give back the hub of an archive, verified. The last line on stdout is its path."""
+    from runner.archive import restore as restore_archive
+    from runner.environment import state_dir
+
+    found = restore_archive(
+        archive, artifacts=out, state=state_dir(), limit_bytes=round(limit_gib * 2**30)
+    )
+    if found.image:
+        print(f"image: {found.image}", file=sys.stderr)
+    if found.dataset:
+        print("dataset: in the cache", file=sys.stderr)
+    print(found.hub)
+
+
 @app.command(name="list")
 def list_hubs(out: Out = Path("artifacts")) -> None:
     """List the sealed hubs."""

@@ -118,6 +118,22 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say) -> Image
     )
 
 
+def save(client: DockerClient, identity: str, target: Path) -> None:
+    """Write the image with that id as ``docker save`` does. Raises ``EngineError`` without it."""
+    from docker.errors import ImageNotFound
+
+    try:
+        image = client.images.get(identity)
+    except ImageNotFound:
+        raise EngineError(
+            f"the image {identity} is not here any more; archive the hub without it, as it can be "
+            "built again from the hub's locks"
+        ) from None
+    with target.open("wb") as file:
+        for chunk in image.save(named=True):
+            file.write(chunk)
+
+
 def _tag(repository: str, variant: Variant, made_from: Mapping[str, str]) -> str:
     return f"{repository}:{variant}-{digest_json(made_from)[:12]}"
 

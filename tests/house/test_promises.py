@@ -36,7 +36,10 @@ def test_check_imports_neither_torch_nor_docker_nor_numpy():
     assert names & {"torch", "lightning", "numpy", "docker", "requests"} == set()
 
 
-@pytest.mark.parametrize("verb", ["check", "plan", "run", "verify", "list", "show", "base-image"])
+VERBS = ["check", "plan", "run", "verify", "archive", "restore", "list", "show", "base-image"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb):
     done = subprocess.run(
         [sys.executable, "-m", "runner", verb, "--help"],

@@ -1,0 +1,22 @@
+"""One file out of a hub, perhaps with its image and dataset, and back.
+
+The file is a tar in Zstandard. Its first member, ``index.json``, names every other one with its
+size and digest, so the uncompressed bytes follow from the contents alone, and whoever unpacks knows
+what must come before it comes. ``tar --zstd -xf`` unpacks it too.
+"""
+
+from runner.archive.contents import archive_hub
+from runner.archive.pack import Source, pack
+from runner.archive.restoration import Restored, image_file, restore
+from runner.archive.unpack import DEFAULT_LIMIT_BYTES, unpack
+
+__all__ = [
+    "DEFAULT_LIMIT_BYTES",
+    "Restored",
+    "Source",
+    "archive_hub",
+    "image_file",
+    "pack",
+    "restore",
+    "unpack",
+]

@@ -1,0 +1,86 @@
+"""What goes into an archive beside the hub: the image that it ran in, the data that it ran on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner import hub
+from runner.archive.layout import DATASET, IMAGE, SUFFIX, Index
+from runner.archive.pack import Source, pack
+from runner.digest import sha256_file
+from runner.errors import EngineError, VerificationError
+from runner.record import HubRecord
+
+Say = Callable[[str], None]
+
+
+def archive_hub(
+    folder: Path,
+    *,
+    target: Path | None,
+    with_image: bool,
+    with_dataset: bool,
+    state: Path,
+    say: Say,
+) -> tuple[Path, Index]:
+    """Archive a sealed hub; ``target`` is by default a file of its name in the working folder.
+
+    Raises:
+        VerificationError: the hub or its cached dataset is not as it was sealed.
+        EngineError: the image or the dataset is no longer there, or ``target`` cannot be written.
+    """
+    record = hub.read(folder)
+    path = target or Path(f"{record.phase}-{folder.resolve().name}{SUFFIX}")
+    if path.exists():
+        raise EngineError(f"{path} exists already; move it away, or give another name with -o")
+    data = dataset_sources(record, state) if with_dataset else []
+    with image_sources(record, path.resolve().parent, say) if with_image else _none() as image:
+        try:
+            index = pack(folder, [*image, *data], path)
+        except OSError as error:
+            raise EngineError(f"{path} cannot be written: {error}; give another with -o") from error
+    return path, index
+
+
+@contextmanager
+def _none() -> Iterator[list[Source]]:
+    yield []
+
+
+@contextmanager
+def image_sources(record: HubRecord, work: Path, say: Say) -> Iterator[list[Source]]:
+    """The image of a hub as ``docker save`` writes it, in a file that goes with the context."""
+    if record.image is None:
+        raise EngineError(
+            f"{record.phase} ran with the {record.engine.name} engine, in no image; archive it "
+            "without --with-image: its locks are in the hub"
+        )
+    from runner.daemon import connect
+    from runner.image import save
+
+    identity = str(record.image["id"])
+    with tempfile.NamedTemporaryFile(dir=work, prefix=".image-", suffix=".tar") as file:
+        say(f"saving the image {identity[:19]}")
+        save(connect(), identity, Path(file.name))
+        yield [Source(path=IMAGE, file=Path(file.name))]
+
+
+def dataset_sources(record: HubRecord, state: Path) -> list[Source]:
+    """The dataset of a hub from the cache, its bytes compared with the hub's record."""
+    folder = state / "datasets" / record.dataset.parameters_sha256
+    for file in record.dataset.files:
+        path = folder / file.path
+        if not path.is_file():
+            raise EngineError(
+                f"the dataset is not in the cache any more: {path} is missing; archive without "
+                "--with-dataset, as the hub tells how to simulate it again"
+            )
+        if sha256_file(path) != file.sha256:
+            raise VerificationError(f"{path} is not what the hub ran on; remove that folder")
+    return [
+        Source(path=f"{DATASET}/{file.path}", file=folder / file.path)
+        for file in record.dataset.files
+    ]

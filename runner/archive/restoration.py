@@ -1,0 +1,109 @@
+"""From an archive to a hub in its place, with what came beside it where a run looks for it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import hub
+from runner.archive.layout import DATASET, HUB, IMAGE, Index
+from runner.archive.unpack import unpack
+from runner.errors import EngineError, VerificationError
+from runner.removal import remove_tree
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/\d{4}-\d{2}-\d{2}T\d{6}Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What an archive gave back."""
+
+    hub: Path
+    image: Path | None
+    """The saved image, for `docker load`; ``None`` where the archive has none."""
+    dataset: bool
+    """Whether the dataset is in the cache now."""
+
+
+def restore(archive: Path, *, artifacts: Path, state: Path, limit_bytes: int) -> Restored:
+    """Give back the hub of an archive below ``artifacts``, verified, or nothing at all.
+
+    An image stays in a file below ``state``; a dataset goes into the cache of datasets.
+
+    Raises:
+        VerificationError: the archive or the hub in it is not what it says it is.
+        EngineError: the hub is there already, or something cannot be read or written.
+    """
+    work = state / "restored" / f"{archive.name}.work"
+    try:
+        remove_tree(work)
+        index = unpack(archive, work, limit_bytes=limit_bytes)
+        return _put_in_place(archive, index, work, artifacts=artifacts, state=state)
+    except OSError as error:
+        raise EngineError(f"{archive} cannot be restored: {error}") from error
+    finally:
+        remove_tree(work)
+
+
+def image_file(hub_sha256: str, state: Path) -> Path:
+    """Where the image of a restored hub is kept; ``hub_sha256`` is of its ``SHA256SUMS``."""
+    return state / "restored" / hub_sha256 / "image.tar"
+
+
+def _put_in_place(
+    archive: Path, index: Index, work: Path, *, artifacts: Path, state: Path
+) -> Restored:
+    if not _NAME.fullmatch(index.name):
+        raise VerificationError(f"{archive} is refused: {index.name!r} is no name of a hub")
+    target = artifacts / index.name
+    if target.exists():
+        raise EngineError(
+            f"{target} is there already; `phasehub verify {target}` tells whether it is intact, or "
+            "restore below another folder with --out"
+        )
+    record = hub.read(work / HUB)
+    if record.phase != target.parent.name:
+        raise VerificationError(f"{archive} is refused: its hub is of {record.phase}")
+    image = _keep_image(index, work, state)
+    dataset = _keep_dataset(index, work, state)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _move(work / HUB, target)
+    return Restored(hub=target, image=image, dataset=dataset)
+
+
+def _keep_image(index: Index, work: Path, state: Path) -> Path | None:
+    if not index.holds(IMAGE):
+        return None
+    kept = image_file(index.hub_sha256, state)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    (work / IMAGE).replace(kept)
+    return kept
+
+
+def _keep_dataset(index: Index, work: Path, state: Path) -> bool:
+    """Put the arrays beside the hub's copy of what describes them, as the cache has it."""
+    if not index.holds(DATASET):
+        return False
+    record = hub.read(work / HUB).dataset
+    for file in record.files:
+        member = next((m for m in index.members if m.path == f"{DATASET}/{file.path}"), None)
+        if member is None or member.sha256 != file.sha256:
+            raise VerificationError(f"the archived {file.path} is not what the hub ran on")
+    if not re.fullmatch("[0-9a-f]{64}", record.parameters_sha256):
+        raise VerificationError("the hub names no dataset by its digest")
+    cached = state / "datasets" / record.parameters_sha256
+    if not cached.exists():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(work / HUB / hub.DATASET, work / DATASET, dirs_exist_ok=True)
+        _move(work / DATASET, cached)
+    return True
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a folder to a name that does not exist, in one step on the target's disk."""
+    part = target.with_name(f".{target.name}.part")
+    remove_tree(part)
+    shutil.move(source, part)
+    part.rename(target)

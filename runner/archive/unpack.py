@@ -1,0 +1,185 @@
+"""An archive back into a folder, believing nothing that it says before it is compared.
+
+Only what the index announces may follow it: each member's header must be, byte for byte, the one
+that ``pack`` would have written. That leaves no room for links, devices, odd names, duplicates or
+more bytes than were announced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from backports import zstd
+from pydantic import ValidationError
+
+from runner.archive.layout import (
+    BLOCK,
+    END,
+    HUB,
+    INDEX,
+    LARGEST_INDEX_BYTES,
+    MOST_MEMBERS,
+    Index,
+    Member,
+    header,
+    padding,
+    wrong_paths,
+)
+from runner.checksums import CHECKSUMS, compare_checksums
+from runner.digest import parse_json, sha256_file
+from runner.errors import VerificationError
+from runner.removal import remove_tree
+
+DEFAULT_LIMIT_BYTES: Final = 64 * 2**30
+"""Most bytes that an archive may unpack to unless the user allows more."""
+LARGEST_WINDOW_LOG: Final = 27
+"""Base-2 logarithm of the memory that decompression may ask for: 128 MiB."""
+READ_BYTES = 2**20
+
+KINDS = {
+    tarfile.LNKTYPE: "a hard link",
+    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device",
+    tarfile.DIRTYPE: "a folder",
+    tarfile.FIFOTYPE: "a pipe",
+}
+
+
+def unpack(archive: Path, target: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> Index:
+    """Unpack an archive into the new folder ``target``, whole and verified or not at all.
+
+    Raises:
+        VerificationError: it is no archive, was changed or cut short, holds what no archive may
+            hold, or would unpack to more than ``limit_bytes``.
+        FileExistsError: ``target`` exists.
+        OSError: something cannot be read or written.
+    """
+    if os.path.lexists(target):
+        raise FileExistsError(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        index = _extract(archive, work, limit_bytes)
+        _verify_hub(archive, work / HUB, index)
+        work.chmod(0o755)
+        work.rename(target)
+    except BaseException:
+        remove_tree(work)
+        raise
+    return index
+
+
+def _extract(archive: Path, folder: Path, limit_bytes: int) -> Index:
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: LARGEST_WINDOW_LOG}
+    try:
+        with zstd.open(archive, "rb", options=options) as stream:
+            index = _read_index(archive, stream, limit_bytes)
+            _require_room(archive, folder, index)
+            for member in index.members:
+                _extract_member(archive, member, stream, folder)
+            if stream.read(len(END) + 1) != END:
+                raise _refusal(archive, "something follows its last member")
+    except (zstd.ZstdError, EOFError) as error:
+        reason = "it is cut short" if isinstance(error, EOFError) else str(error)
+        raise _refusal(archive, reason) from error
+    return index
+
+
+def _read_index(archive: Path, stream: zstd.ZstdFile, limit_bytes: int) -> Index:
+    try:
+        info = tarfile.TarInfo.frombuf(_exactly(stream, BLOCK), "utf-8", "strict")
+        announced = info.name == INDEX and info.size <= LARGEST_INDEX_BYTES
+    except (tarfile.HeaderError, UnicodeError):
+        announced = False
+    if not announced:
+        raise _refusal(archive, f"it does not begin with {INDEX}; it is no archive of phasehub")
+    content = _exactly(stream, info.size)
+    _exactly(stream, len(padding(info.size)))
+    try:
+        index = Index.model_validate_json(content, strict=True)
+        parse_json(content)
+    except (ValidationError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise _refusal(archive, f"{INDEX} cannot be used: {first}") from error
+    if problems := list(wrong_paths([member.path for member in index.members])):
+        raise _refusal(archive, "; ".join(problems[:5]))
+    if len(index.members) > MOST_MEMBERS:
+        raise _refusal(archive, f"it has more than {MOST_MEMBERS} members")
+    if index.total_bytes > limit_bytes:
+        raise _refusal(
+            archive,
+            f"it unpacks to {index.total_bytes} bytes and {limit_bytes} are allowed; "
+            "allow more with --limit-gib if you trust it",
+        )
+    return index
+
+
+def _require_room(archive: Path, folder: Path, index: Index) -> None:
+    free = shutil.disk_usage(folder).free
+    if index.total_bytes > free:
+        raise OSError(f"{archive} unpacks to {index.total_bytes} bytes and the disk has {free}")
+
+
+def _extract_member(archive: Path, member: Member, stream: zstd.ZstdFile, folder: Path) -> None:
+    block = _exactly(stream, BLOCK)
+    if block != header(member.path, member.bytes):
+        raise _refusal(archive, f"in place of {member.path} it has {_description(block)}")
+    path = folder / member.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest, left = hashlib.sha256(), member.bytes
+    with path.open("xb") as file:
+        while left:
+            content = _exactly(stream, min(left, READ_BYTES))
+            digest.update(content)
+            file.write(content)
+            left -= len(content)
+        file.flush()
+        os.fsync(file.fileno())
+    if digest.hexdigest() != member.sha256:
+        raise _refusal(archive, f"{member.path} was changed")
+    if any(_exactly(stream, len(padding(member.bytes)))):
+        raise _refusal(archive, f"something is hidden behind {member.path}")
+    path.chmod(0o444)
+
+
+def _description(block: bytes) -> str:
+    """What a header that was not announced is of."""
+    try:
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+    except (tarfile.HeaderError, UnicodeError):
+        return "no member"
+    return f"{KINDS.get(info.type, 'another member')} {info.name!r}"
+
+
+def _exactly(stream: zstd.ZstdFile, size: int) -> bytes:
+    parts = []
+    while size:
+        part = stream.read(min(size, READ_BYTES))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _verify_hub(archive: Path, hub: Path, index: Index) -> None:
+    if not (hub / CHECKSUMS).is_file():
+        raise _refusal(archive, "it holds no hub")
+    if not (found := compare_checksums(hub)).intact:
+        raise VerificationError(found.describe())
+    if sha256_file(hub / CHECKSUMS) != index.hub_sha256:
+        raise _refusal(archive, f"its hub is not the one that {INDEX} names")
+
+
+def _refusal(archive: Path, reason: str) -> VerificationError:
+    return VerificationError(
+        f"{archive} is refused: {reason}. Nothing was unpacked; take the archive from its source "
+        "again"
+    )
