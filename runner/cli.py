@@ -54,6 +54,7 @@ Profile = Annotated[
 Only = Annotated[
     list[str] | None, typer.Option(metavar="ARM", help="Run this arm only; may be repeated.")
 ]
+WithOptional = Annotated[bool, typer.Option("--with-optional", help="Run the optional arms, too.")]
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")]
 
@@ -61,11 +62,13 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")]
 @app.command()
 def check(manifest: ManifestPath) -> None:
     """Check a manifest and name everything that is wrong with it."""
-    from runner.manifest import load
+    from runner.manifest import load, planned_arms
 
     loaded = load(manifest)
-    arms = ", ".join(arm.name for arm in loaded.manifest.arms)
-    print(f"{manifest}: phase {loaded.manifest.phase.name}, arms {arms}")
+    arms = planned_arms(loaded.manifest)
+    names = ", ".join(arm.name for arm in arms[:20])
+    more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
+    print(f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
 
 
 @app.command()
@@ -73,6 +76,7 @@ def plan(
     manifest: ManifestPath,
     profile: Profile = None,
     only: Only = None,
+    with_optional: WithOptional = False,
     device: Device = DeviceName.auto,
 ) -> None:
     """Show what a manifest would run; run nothing."""
@@ -83,7 +87,10 @@ def plan(
 
     loaded = load(manifest)
     chosen, _ = choose_device(device, wants_gpu=asks_for_gpu(loaded, profile))
-    print(render_plan(make_plan(loaded, profile=profile, only=only or [], device=chosen)))
+    made = make_plan(
+        loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
+    )
+    print(render_plan(made))
 
 
 @app.command()
@@ -95,6 +102,7 @@ def run(
     device: Device = DeviceName.auto,
     profile: Profile = None,
     only: Only = None,
+    with_optional: WithOptional = False,
     out: Out = Path("artifacts"),
     python: Annotated[
         Path | None,
@@ -115,6 +123,7 @@ def run(
             device=device.value,
             profile=profile,
             only=tuple(only or ()),
+            with_optional=with_optional,
             artifacts=out,
             python=python,
         )

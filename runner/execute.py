@@ -24,6 +24,7 @@ from runner.preflight import preflight, this_machine
 from runner.progress import display
 from runner.record import DatasetRecord, EngineRecord
 from runner.removal import remove_tree
+from runner.report.plan_text import left_out
 from runner.run import WORK, Request, Run, write_declaration
 from runner.schedule import run_attempts
 from runner.wheels import Variant
@@ -43,7 +44,13 @@ def run_phase(request: Request) -> tuple[Path, int]:
     """
     loaded = load(request.manifest)
     device, remark = choose_device(request.device, wants_gpu=asks_for_gpu(loaded, request.profile))
-    plan = make_plan(loaded, profile=request.profile, only=request.only, device=device)
+    plan = make_plan(
+        loaded,
+        profile=request.profile,
+        only=request.only,
+        with_optional=request.with_optional,
+        device=device,
+    )
     remarks = preflight(plan, this_machine(request.artifacts))
     staging = hub.stage(request.artifacts, plan.phase, datetime.now(UTC))
     with sigterm_as_interrupt(), display() as shown:
@@ -57,6 +64,8 @@ def run_phase(request: Request) -> tuple[Path, int]:
         write_declaration(run)
         if remark:
             run.note(remark)
+        if plan.left_out:
+            run.note(left_out(plan.left_out))
         for text in remarks:
             shown.say(text)
         try:

@@ -32,12 +32,19 @@ def below(here: FieldType, part: int | str) -> FieldType:
     """The type of what stands under ``part``; ``None`` where the types do not say."""
     if is_table(here):
         field = here.model_fields.get(str(part))
-        return field.annotation if field else None
+        return _required(field.annotation) if field else None
     arguments = [get_args(a)[0] if get_origin(a) is Annotated else a for a in get_args(here)]
     origin: object = get_origin(here)
     if origin is tuple and isinstance(part, int):
         return arguments[0]
     return arguments[1] if origin is dict else None
+
+
+def _required(here: FieldType) -> FieldType:
+    """The table of ``Table | None``; any other type as it is."""
+    given = [each for each in get_args(here) if each is not type(None)]
+    optional = get_origin(here) in (Union, UnionType) and len(given) == 1
+    return given[0] if optional and is_table(given[0]) else here
 
 
 def kinds_of(here: FieldType) -> dict[str, type[BaseModel]]:

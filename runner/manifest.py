@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     PositiveFloat,
@@ -28,6 +29,8 @@ from runner.errors import ManifestError
 from runner.manifest_checks import check
 from runner.manifest_names import ArmName, FindingId, RuleText, SafeName, Seed, Text
 from runner.manifest_steps import Step
+from runner.matrix import expand, read_matrix
+from runner.matrix_tables import Matrix
 from runner.overrides import merged, merged_sections
 from runner.rules import Rule, parse
 from runner.toml_source import read
@@ -148,6 +151,9 @@ class Arm(Table):
     name: ArmName = Field(description="Name of the arm, and of its files.")
     title: str = Field("", description="One line for tables and figures.")
     description: str = Field("", description="Why the arm is there.")
+    optional: bool = Field(
+        default=False, description="Whether the arm runs only with `--with-optional` or by name."
+    )
     seed: Seed | None = Field(None, description="Seed of this arm in place of the phase's.")
     model: ModelPart = Field(default_factory=dict, description=_MODEL)
     train: TrainPart = Field(default_factory=dict, description=_TRAIN)
@@ -168,10 +174,17 @@ class Profile(Table):
     train: TrainPart = Field(default_factory=dict, description=_TRAIN)
     diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
     resources: Resources = Field(default_factory=Resources, description=_RESOURCES)
+    matrix: Matrix | None = Field(
+        None, description="Axes in place of the phase's; an empty one takes an axis away."
+    )
 
 
 class Manifest(Table):
     """One phase of a study."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["arms"]}, {"required": ["matrix"]}]}
+    )
 
     schema_version: Annotated[Literal[1], Integer] = Field(description="Version of this format: 1.")
     phase: Phase = Field(description="What the phase is and asks.")
@@ -187,13 +200,30 @@ class Manifest(Table):
     )
     verdict: Verdict = Field(default_factory=Verdict, description="What counts as success.")
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)] = Field(
-        description="The arms, each under `[[arms]]`."
+        (), description="The arms, each under `[[arms]]`; a `[matrix]` can stand without."
     )
     steps: tuple[Step, ...] = Field(
         (), description="What is captured after the arms on a condition, each under `[[steps]]`."
     )
+    matrix: Matrix | None = Field(None, description="Axes whose combinations become arms.")
     profiles: dict[SafeName, Profile] = Field(
         default_factory=dict, description="Named variants, each under `[profiles.<name>]`."
+    )
+
+
+def planned_arms(manifest: Manifest, profile: Profile | None = None) -> tuple[Arm, ...]:
+    """The arms that a run plans: those of the file, each with every combination of the matrix."""
+    layers = [
+        ((), layer.matrix.model_dump(exclude_unset=True))
+        for layer in (manifest, profile)
+        if layer is not None and layer.matrix is not None
+    ]
+    if not layers:
+        return manifest.arms
+    tables = [arm.model_dump(exclude_unset=True) for arm in manifest.arms]
+    return tuple(
+        Arm.model_validate_json(json.dumps(expanded.table))
+        for expanded in expand(tables, read_matrix(layers))
     )
 
 

@@ -12,10 +12,21 @@ from models.config import Dataset, Parameters, count_parameters, steps_per_epoch
 from runner.complaints import did_you_mean
 from runner.digest import digest_json, pretty_json
 from runner.errors import ManifestError
-from runner.manifest import Arm, LoadedManifest, Profile, Resources, resolve, resolve_resources
+from runner.manifest import (
+    Arm,
+    LoadedManifest,
+    Profile,
+    Resources,
+    planned_arms,
+    resolve,
+    resolve_resources,
+)
 from runner.manifest_steps import Step
 
 Device = Literal["cpu", "cuda"]
+
+MOST_LISTED = 20
+"""Arms that a message lists; a matrix can have thousands."""
 
 
 class Execution(BaseModel):
@@ -59,6 +70,8 @@ class Plan(BaseModel):
     arms: tuple[Job, ...]
     steps: tuple[Step, ...] = ()
     """What follows the arms if its condition holds."""
+    left_out: tuple[str, ...] = ()
+    """Optional arms that were not asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +87,7 @@ def make_plan(
     *,
     profile: str | None = None,
     only: Sequence[str] = (),
+    with_optional: bool = False,
     device: Device = "cpu",
 ) -> Plan:
     """What a run of the manifest will do.
@@ -81,18 +95,21 @@ def make_plan(
     Args:
         loaded: The manifest.
         profile: Name of the variant; none for the phase as it is written.
-        only: Names of the arms to run, all of them when empty.
+        only: Names of the arms to run; all but the optional ones when empty.
+        with_optional: Whether the optional arms run, too.
         device: ``"cuda"`` runs the arms that ask for a GPU on one, and all of them when none asks;
             ``"cpu"`` runs everything on the CPU.
 
     Raises:
-        ManifestError: When there is no such profile or arm.
+        ManifestError: When there is no such profile or arm, or no optional one.
     """
     chosen = _profile(loaded, profile)
-    arms = _arms(loaded, only)
     manifest = loaded.manifest
-    bounds = {arm.name: resolve_resources(manifest, chosen, arm) for arm in manifest.arms}
-    insisted = not asks_for_gpu(loaded, profile)
+    declared = planned_arms(manifest, chosen)
+    arms = _arms(loaded, declared, only, with_optional=with_optional)
+    bounds = {arm.name: resolve_resources(manifest, chosen, arm) for arm in declared}
+    insisted = not any(bound.gpus for bound in bounds.values())
+    names = {arm.name for arm in arms}
     return Plan(
         phase=manifest.phase.name,
         profile=profile,
@@ -112,6 +129,9 @@ def make_plan(
             for arm in arms
         ),
         steps=manifest.steps,
+        left_out=tuple(
+            arm.name for arm in declared if arm.optional and arm.name not in names and not only
+        ),
     )
 
 
@@ -119,7 +139,8 @@ def asks_for_gpu(loaded: LoadedManifest, profile: str | None = None) -> bool:
     """Whether any arm asks for a GPU. Raises ``ManifestError`` when there is no such profile."""
     chosen = _profile(loaded, profile)
     manifest = loaded.manifest
-    return any(resolve_resources(manifest, chosen, arm).gpus for arm in manifest.arms)
+    arms = planned_arms(manifest, chosen)
+    return any(resolve_resources(manifest, chosen, arm).gpus for arm in arms)
 
 
 def digest(plan: Plan) -> str:
@@ -156,15 +177,38 @@ def _profile(loaded: LoadedManifest, name: str | None) -> Profile | None:
     return profiles[name]
 
 
-def _arms(loaded: LoadedManifest, only: Sequence[str]) -> list[Arm]:
-    names = [arm.name for arm in loaded.manifest.arms]
+def _arms(
+    loaded: LoadedManifest, declared: Sequence[Arm], only: Sequence[str], *, with_optional: bool
+) -> list[Arm]:
+    """The arms that were asked for, in the manifest's order."""
+    names = [arm.name for arm in declared]
     for name in only:
         if name not in names:
             raise ManifestError(
-                f"{loaded.path}: no arm {name!r}; arms are {', '.join(names)}"
+                f"{loaded.path}: no arm {name!r}; arms are {_listed(names)}"
                 f"{did_you_mean(name, names)}"
             )
-    return [arm for arm in loaded.manifest.arms if arm.name in only or not only]
+    if with_optional and not any(arm.optional for arm in declared):
+        raise ManifestError(
+            f"{loaded.path}: --with-optional, and no arm is optional; leave it out, or mark an arm "
+            "with `optional = true`"
+        )
+    asked = [
+        arm
+        for arm in declared
+        if arm.name in only or (arm.optional and with_optional) or not (only or arm.optional)
+    ]
+    if not asked:
+        raise ManifestError(
+            f"{loaded.path}: every arm is optional; run them with --with-optional, or one with "
+            f"--only {names[0]}"
+        )
+    return asked
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _dataset_job(dataset: Dataset, *, seed: int, resources: Resources) -> Job:

@@ -32,6 +32,7 @@ class Request:
     device: str = "auto"
     profile: str | None = None
     only: tuple[str, ...] = ()
+    with_optional: bool = False
     artifacts: Path = Path("artifacts")
     python: Path | None = None
 

@@ -36,9 +36,37 @@ _NAMES = {
     "Verdict": "`[verdict]`",
     "Arm": "`[[arms]]`",
     "Step": "`[[steps]]`",
+    "Matrix": "`[matrix]`",
+    "Exclusion": "`[[matrix.exclude]]`",
+    "Inclusion": "`[[matrix.include]]`",
     "Profile": "`[profiles.<name>]`",
 }
 """Tables in the order of the file, by the title that the schema gives them."""
+
+_EXAMPLES = {
+    "Matrix": """\
+```toml
+[matrix]
+seed = [20260128, 20260129]
+model.decoder_norm = { values = ["none", "instance"], labels = ["plain", "norm"] }
+train.learning_rate = [2e-3, 2e-2]
+exclude = [{ model.decoder_norm = "instance", train.learning_rate = 2e-3 }]
+include = [{ train.learning_rate = 0.1, seed = 20260128 }]
+
+[profiles.quick.matrix]
+seed = [20260128]
+```
+
+makes `plain-lr2e-3-s20260128`, `plain-lr2e-3-s20260129`, `plain-lr2e-2-s20260128`,
+`plain-lr2e-2-s20260129`, `norm-lr2e-2-s20260128`, `norm-lr2e-2-s20260129` and
+`lr0p1-s20260128`, whose `decoder_norm` is the phase's; with the profile, those of the first seed.
+A number follows the initials of its key, `2e-2` is 0.02 and `0p1` is 0.1; a table is called after
+its `kind` and its other keys. No order of keys in the file changes a name. Names that are not file
+names or meet twice are refused, and so are an exclusion that excludes nothing, an arm's own value
+of an axis, axes over the dataset, and more than 4,096 arms.
+""",
+}
+"""What is said of a table below its keys."""
 
 _STATISTICS = {"number": "numbers, to compare", "flag": "flags"}
 
@@ -56,6 +84,7 @@ def render_reference(schema: Schema) -> str:
     blocks = [_INTRODUCTION, "## Top level\n", _keys(schema)]
     for title, name in _NAMES.items():
         blocks += [f"## {name}\n", _description(definitions[title]), _keys(definitions[title])]
+        blocks += [_EXAMPLES[title]] if title in _EXAMPLES else []
         for key, field in definitions[title]["properties"].items():
             blocks += _kinds(key, field, definitions)
     return "\n".join([*blocks, "## Statistics\n", _statistics()])
@@ -115,6 +144,8 @@ def _type(field: Schema) -> str:
     if "const" in field or "enum" in field:
         choices = [field["const"]] if "const" in field else field["enum"]
         return " or ".join(f"`{json.dumps(choice)}`" for choice in choices)
+    if "$comment" in field:
+        return str(field["$comment"])
     if field["type"] == "array":
         return _array(field)
     if field["type"] == "object":

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.config import Parameters, count_parameters
 from runner.plan import Job, Plan, digest
 from runner.record import differing_knobs, leaves
+from runner.report.wording import listing
+
+MOST_COLUMNS = 6
+"""Arms that are shown side by side; more are shown below each other."""
 
 MOUNTS = (
     ("/job", "read-only", "job.json: what to compute"),
@@ -36,8 +40,15 @@ def render_plan(plan: Plan) -> str:
 
 def _heading(plan: Plan) -> str:
     profile = f", profile {plan.profile}" if plan.profile else ""
-    arms = f"{len(plan.arms)} arm{'s' if len(plan.arms) != 1 else ''}"
-    return f"Phase {plan.phase}{profile}: one dataset, {arms}. Plan {digest(plan)[:12]}."
+    arms = f"{len(plan.arms):,} arm{'s' if len(plan.arms) != 1 else ''}"
+    heading = f"Phase {plan.phase}{profile}: one dataset, {arms}. Plan {digest(plan)[:12]}."
+    return "\n".join([heading, *(left_out(plan.left_out),) * bool(plan.left_out)])
+
+
+def left_out(names: Sequence[str]) -> str:
+    """Which optional arms do not run, and how they would."""
+    arms = "arm" if len(names) == 1 else "arms"
+    return f"Left out, optional {arms} {listing(names)}: --with-optional runs them, or --only NAME."
 
 
 _ARM_COLUMNS = ("arm", "device", "threads", "seed", "parameters", "nominal", "steps")
@@ -66,12 +77,18 @@ def _steps(plan: Plan) -> Iterator[str]:
 
 
 def _parameters(arms: tuple[Job, ...]) -> Iterator[str]:
-    """The knobs that tell the arms apart, a column for each arm, then the ones that they share."""
+    """The knobs that tell the arms apart, then the ones that they share.
+
+    A column for each arm; a row for each where there are many, as a matrix has them.
+    """
     flat = {job.name: dict(leaves(job.parameters)) for job in arms}
     differing = differing_knobs([job.parameters for job in arms])
     if differing:
-        rows = [(knob, *(_spelled(flat[job.name], knob) for job in arms)) for knob in differing]
-        yield "Differing parameters\n" + _table([("", *flat), *rows])
+        rows = [("", *flat)]
+        rows += [(knob, *(_spelled(flat[job.name], knob) for job in arms)) for knob in differing]
+        if len(arms) > MOST_COLUMNS:
+            rows = list(zip(*rows, strict=True))
+        yield "Differing parameters\n" + _table(rows)
     first = flat[arms[0].name]
     rows = [(knob, _spelled(first, knob)) for knob in first if knob not in differing]
     yield "Shared parameters\n" + _table(rows)
@@ -79,9 +96,10 @@ def _parameters(arms: tuple[Job, ...]) -> Iterator[str]:
 
 def _commands(jobs: list[Job]) -> Iterator[str]:
     """Command lines; ``{job}`` and ``{out}`` stand for the folders, as the engine shows them."""
-    yield "Commands\n" + _table(
-        [(job.name, " ".join(_quoted(word) for word in job.command)) for job in jobs]
-    )
+    groups: dict[str, list[str]] = {}
+    for job in jobs:
+        groups.setdefault(" ".join(_quoted(word) for word in job.command), []).append(job.name)
+    yield "Commands\n" + _table([(_named(names), command) for command, names in groups.items()])
 
 
 def _quoted(word: str) -> str:
@@ -103,9 +121,16 @@ def _grouped(title: str, jobs: list[Job], tables: list[Mapping[str, Any]]) -> It
     for index, table in enumerate(tables):
         groups.setdefault(json.dumps(table, sort_keys=True), []).append(index)
     for indices in groups.values():
-        names = ", ".join(jobs[index].name for index in indices)
+        names = _named([jobs[index].name for index in indices])
         table = tables[indices[0]]
         yield f"{title} of {names}\n" + _table([(key, _spelled(table, key)) for key in table])
+
+
+def _named(names: Sequence[str]) -> str:
+    """Names of jobs in a row, the first and the last where they are many."""
+    if len(names) <= MOST_COLUMNS:
+        return ", ".join(names)
+    return f"{names[0]}, {names[1]}, … {names[-1]} ({len(names):,})"
 
 
 def _spelled(table: Mapping[str, Any], key: str) -> str:

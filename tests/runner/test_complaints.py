@@ -146,7 +146,8 @@ CASES = {
         'name = "two"',
         'name = "../two"',
         "phase1.toml:25: arms[1].name: got '../two'; expected a safe file name: lower-case "
-        "letters, digits and underscores, not an underscore first, at most 64 characters\n"
+        "letters, digits, underscores and hyphens, a letter or digit first, at most 64 "
+        "characters\n"
         '    25 | name = "../two"',
     ),
     "name of the simulation": (
@@ -276,8 +277,8 @@ CASES = {
     "dataset of one arm": (
         'name = "two"',
         'name = "two"\ndataset.patch_size = 31',
-        "phase1.toml:26: arms[1].dataset: unknown key; known are name, title, description, seed, "
-        "model, train, diagnostics, resources, command\n    26 | dataset.patch_size = 31",
+        "phase1.toml:26: arms[1].dataset: the arms of a phase share one dataset, so that they can "
+        "be compared; set it for the phase or in a profile\n    26 | dataset.patch_size = 31",
     ),
     "empty command": (
         'name = "two"',

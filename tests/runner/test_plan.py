@@ -223,7 +223,7 @@ def test_another_value_is_another_plan(tmp_path, loaded, old, new):
 def test_the_plan_of_phase8_has_its_known_digest():
     plan = make_plan(load(MANIFESTS / "phase8.toml"), device="cuda")
     assert [(job.num_parameters, job.steps) for job in plan.arms] == [(9_405_826, 8200)] * 2
-    assert digest(plan) == "560945c96f541fc749cfe3b596db7c7b402fbc91ec997399eed67060f1f548c0"
+    assert digest(plan) == "d00a594eecf220db892522d14a7198250ef25bf0adcb9105a5564e93e52fbd04"
 
 
 def test_job_json_has_what_the_contract_says(loaded):
@@ -246,3 +246,38 @@ def test_what_only_bounds_a_job_is_not_in_its_document(tmp_path, loaded):
     before = job_document(make_plan(loaded).arms[0], {})
     bounded = load_text(tmp_path, TINY.replace("threads = 3", "threads = 3\npids = 99"))
     assert job_document(make_plan(bounded).arms[0], {}) == before
+
+
+OPTIONAL = TINY.replace('name = "two"', 'name = "two"\noptional = true')
+
+
+def test_an_optional_arm_runs_only_when_asked_for(tmp_path):
+    loaded = load_text(tmp_path, OPTIONAL)
+    plan = make_plan(loaded)
+    assert [job.name for job in plan.arms] == ["one"]
+    assert plan.left_out == ("two",)
+    asked = make_plan(loaded, with_optional=True)
+    assert [job.name for job in asked.arms] == ["one", "two"]
+    assert asked.left_out == ()
+    named = make_plan(loaded, only=["two"])
+    assert [job.name for job in named.arms] == ["two"]
+    assert named.left_out == ()
+
+
+def test_with_optional_without_optional_arms_is_refused(loaded):
+    with pytest.raises(ManifestError) as error:
+        make_plan(loaded, with_optional=True)
+    assert str(error.value) == (
+        f"{loaded.path}: --with-optional, and no arm is optional; leave it out, or mark an arm "
+        "with `optional = true`"
+    )
+
+
+def test_a_phase_of_optional_arms_alone_does_not_run_unasked(tmp_path):
+    loaded = load_text(tmp_path, OPTIONAL.replace('name = "one"', 'name = "one"\noptional = true'))
+    with pytest.raises(ManifestError) as error:
+        make_plan(loaded)
+    assert str(error.value) == (
+        f"{loaded.path}: every arm is optional; run them with --with-optional, or one with "
+        "--only one"
+    )

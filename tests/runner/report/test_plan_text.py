@@ -102,3 +102,14 @@ def test_a_single_arm_has_nothing_that_differs(loaded):
     text = render_plan(make_plan(loaded, only=["one"]))
     assert "1 arm." in text
     assert "Differing" not in text
+
+
+def test_optional_arms_that_do_not_run_are_named(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        'schema_version = 1\n[phase]\nname = "tiny"\ntitle = "t"\nquestion = "q?"\nseed = 1\n'
+        '[[arms]]\nname = "a"\n[[arms]]\nname = "b"\noptional = true\n'
+    )
+    assert render_plan(make_plan(load(path))).splitlines()[1] == (
+        "Left out, optional arm b: --with-optional runs them, or --only NAME."
+    )

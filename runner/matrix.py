@@ -1,0 +1,276 @@
+"""The matrix of a manifest: axes of values, and the arms that their combinations make.
+
+It works on tables as they stand in the file, so that the checks of a manifest and its plan expand
+a matrix in one and the same way. What is wrong with it is noted, and the rest still expands.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner.labels import label
+from runner.overrides import merged
+from runner.toml_keys import KeyPath
+
+MOST_ARMS = 4096
+"""More arms than this no phase may have: at ten seconds an arm they take half a day."""
+SECTIONS = ("model", "train", "diagnostics", "resources", "seed")
+"""What an arm may have of its own, in the order in which it appears in a name."""
+
+Layer = tuple[KeyPath, Mapping[str, Any]]
+"""A ``[matrix]`` table and its place in the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One value of an axis, or one knob of an ``include``."""
+
+    key: KeyPath
+    value: Any
+    label: str
+    place: KeyPath
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A knob and the values that it takes; none for an axis that a profile takes away."""
+
+    key: KeyPath
+    place: KeyPath
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combination:
+    """What an arm of the matrix has of its own."""
+
+    name: str
+    choices: tuple[Choice, ...]
+    place: KeyPath
+
+    @property
+    def layer(self) -> dict[str, Any]:
+        """Its knobs as tables."""
+        tables: dict[str, Any] = {}
+        for choice in self.choices:
+            *parents, last = choice.key
+            inner = tables
+            for part in parents:
+                inner = inner.setdefault(str(part), {})
+            inner[str(last)] = choice.value
+        return tables
+
+    def place_of(self, path: KeyPath) -> KeyPath | None:
+        """Where in the file the knob ``path`` of this combination stands."""
+        for choice in self.choices:
+            if path[: len(choice.key)] == choice.key:
+                return (*choice.place, *path[len(choice.key) :])
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One table of ``exclude`` or ``include``: for which arm, and what it says of knobs."""
+
+    place: KeyPath
+    arm: str | None
+    name: str | None
+    choices: tuple[Choice, ...]
+
+    def is_for(self, arm: str | None) -> bool:
+        """Whether it speaks of this arm."""
+        return self.arm is None or self.arm == arm
+
+    def matches(self, combination: Combination) -> bool:
+        """Whether every knob that it names has its value there."""
+        values = {choice.key: choice.value for choice in combination.choices}
+        return all(_agrees(each.value, values.get(each.key)) for each in self.choices)
+
+
+@dataclass(kw_only=True)
+class Matrix:
+    """Axes by their key, in the order of names, and what is taken out and added."""
+
+    axes: dict[KeyPath, Axis] = field(default_factory=dict)
+    exclude: tuple[Entry, ...] = ()
+    include: tuple[Entry, ...] = ()
+    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
+    """What is wrong, each with its place in the file."""
+
+    def size(self, arms: int) -> int:
+        """Number of arms that it makes out of ``arms`` before any is excluded."""
+        product = math.prod(len(axis.choices) for axis in self.axes.values()) if self.axes else 0
+        return max(arms, 1) * (product + len(self.include))
+
+    def combinations(self, arm: str | None) -> Iterator[Combination]:
+        """All combinations for one arm: those of the axes without the excluded, then included."""
+        axes = [axis.choices for axis in self.axes.values()]
+        for choices in itertools.product(*axes) if axes else ():
+            name = "-".join(choice.label for choice in choices)
+            made = Combination(name=name, choices=choices, place=choices[0].place)
+            if not any(entry.is_for(arm) and entry.matches(made) for entry in self.exclude):
+                yield made
+        for entry in self.include:
+            if entry.is_for(arm):
+                name = entry.name or "-".join(choice.label for choice in entry.choices)
+                yield Combination(name=name, choices=entry.choices, place=entry.place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expanded:
+    """An arm as it is planned: its table, and what it was made of."""
+
+    table: dict[str, Any]
+    base: int | None
+    """Position of its table in the file; ``None`` where the matrix stands alone."""
+    combination: Combination | None = None
+
+
+def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
+    """The matrix of a phase, or of a profile that changes it; ``None`` where there is none.
+
+    A profile's axis takes the place of the phase's of the same key, an empty one takes it away;
+    its ``exclude`` and ``include`` take the place of the phase's.
+    """
+    if not layers:
+        return None
+    matrix = Matrix()
+    axes: dict[KeyPath, Axis] = {}
+    for place, table in layers:
+        found: dict[KeyPath, Axis] = {}
+        for section in SECTIONS:
+            if section in table:
+                found |= _axes(table[section], (section,), (*place, section), matrix.problems)
+        empty = [axis for key, axis in found.items() if not axis.choices and key not in axes]
+        matrix.problems += [
+            (axis.place, "has no values; give some, or remove it") for axis in empty
+        ]
+        axes |= found
+    kept = {key: axis for key, axis in axes.items() if axis.choices}
+    matrix.axes = {key: kept[key] for key in sorted(kept, key=_rank)}
+    for place, table in layers:
+        if "exclude" in table:
+            matrix.exclude = _entries(table["exclude"], (*place, "exclude"), matrix.axes)
+        if "include" in table:
+            matrix.include = _entries(table["include"], (*place, "include"), matrix.axes)
+    return matrix
+
+
+def expand(arms: Sequence[Mapping[str, Any]], matrix: Matrix | None) -> list[Expanded]:
+    """Every arm as it is planned: each arm of the file with each combination of the matrix.
+
+    A matrix with more than ``MOST_ARMS`` makes none.
+    """
+    if matrix is None:
+        return [Expanded(table=dict(arm), base=index) for index, arm in enumerate(arms)]
+    if matrix.size(len(arms)) > MOST_ARMS:
+        return []
+    return [
+        Expanded(table=_table(arm, made), base=index, combination=made)
+        for index, arm in (enumerate(arms) if arms else ((None, {}),))
+        for made in matrix.combinations(arm.get("name"))
+    ]
+
+
+def _table(arm: Mapping[str, Any], made: Combination) -> dict[str, Any]:
+    name = "-".join(part for part in (arm.get("name"), made.name) if isinstance(part, str))
+    return merged(arm, made.layer, {"name": name})
+
+
+def _rank(key: KeyPath) -> tuple[int, KeyPath]:
+    return SECTIONS.index(str(key[0])), key[1:]
+
+
+def _axes(
+    node: object, key: KeyPath, place: KeyPath, problems: list[tuple[KeyPath, str]]
+) -> dict[KeyPath, Axis]:
+    """The axes below a table of ``[matrix]``: lists, and tables with ``values``."""
+    if isinstance(node, Mapping) and "values" not in node:
+        found: dict[KeyPath, Axis] = {}
+        for part, below in node.items():
+            found |= _axes(below, (*key, part), (*place, part), problems)
+        return found
+    labels: object = None
+    if isinstance(node, Mapping):
+        labels = node.get("labels")
+        problems += [
+            ((*place, part), "unknown key; an axis has `values` and `labels`")
+            for part in node
+            if part not in ("values", "labels")
+        ]
+        node, place = node["values"], (*place, "values")
+    if not isinstance(node, list | tuple):
+        problems.append((place, "expected the values of an axis, an array of them"))
+        return {}
+    named = labels if isinstance(labels, list | tuple) else None
+    if labels is not None and (named is None or len(named) != len(node)):
+        problems.append(((*place[:-1], "labels"), f"expected {len(node)} labels, one for a value"))
+        named = None
+    return {
+        key: Axis(
+            key=key,
+            place=place,
+            choices=tuple(
+                Choice(
+                    key=key,
+                    value=value,
+                    label=str(named[index]) if named else label(key, value),
+                    place=(*place, index),
+                )
+                for index, value in enumerate(node)
+            ),
+        )
+    }
+
+
+def _entries(node: object, place: KeyPath, axes: Mapping[KeyPath, Axis]) -> tuple[Entry, ...]:
+    tables = node if isinstance(node, list | tuple) else ()
+    return tuple(
+        Entry(
+            place=(*place, index),
+            arm=table.get("arm"),
+            name=table.get("name"),
+            choices=tuple(sorted(_choices(table, place=(*place, index), axes=axes), key=_by_rank)),
+        )
+        for index, table in enumerate(tables)
+        if isinstance(table, Mapping)
+    )
+
+
+def _by_rank(choice: Choice) -> tuple[int, KeyPath]:
+    return _rank(choice.key)
+
+
+def _choices(
+    table: Mapping[str, Any],
+    *,
+    place: KeyPath,
+    axes: Mapping[KeyPath, Axis],
+    key: KeyPath = (),
+) -> Iterator[Choice]:
+    """The knobs of an entry; a table that is the value of an axis or has a kind is one value."""
+    for part, value in table.items():
+        here, there = (*key, part), (*place, part)
+        if not key and part not in SECTIONS:
+            continue
+        if isinstance(value, Mapping) and here not in axes and "kind" not in value:
+            yield from _choices(value, place=there, axes=axes, key=here)
+        else:
+            known = axes[here].choices if here in axes else ()
+            name = next((each.label for each in known if _same(each.value, value)), None)
+            yield Choice(key=here, value=value, label=name or label(here, value), place=there)
+
+
+def _agrees(wanted: object, value: object) -> bool:
+    """Whether a value is the wanted one; of a table, whether it has what the wanted one says."""
+    if isinstance(wanted, Mapping) and isinstance(value, Mapping):
+        return all(part in value and _agrees(each, value[part]) for part, each in wanted.items())
+    return _same(wanted, value)
+
+
+def _same(one: object, other: object) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -1,0 +1,140 @@
+"""What can be wrong with a matrix apart from the values of its knobs."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from runner.complaints import did_you_mean, dotted, shown
+from runner.manifest_names import ARM_NAME, ARM_NAME_WORDS
+from runner.matrix import MOST_ARMS, Axis, Combination, Entry, Expanded, Matrix
+from runner.toml_keys import KeyPath
+
+Problem = tuple[KeyPath, str]
+"""The place in the file, and what is wrong there."""
+
+_LABEL = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
+
+
+def matrix_problems(
+    matrix: Matrix, place: KeyPath, arms: Sequence[Mapping[str, Any]]
+) -> Iterator[Problem]:
+    """All that is wrong with the matrix of the table at ``place``."""
+    yield from matrix.problems
+    if not (matrix.axes or matrix.include or matrix.problems):
+        yield place, "makes no arm; give it an axis such as `seed = [1, 2]`, or an `include`"
+    for axis in matrix.axes.values():
+        yield from _axis(axis)
+        yield from _overridden(axis, arms)
+    names = [arm["name"] for arm in arms if isinstance(arm.get("name"), str)]
+    for entry in (*matrix.exclude, *matrix.include):
+        yield from _arm(entry, names)
+    yield from _size(matrix, place, len(arms))
+    if matrix.size(len(arms)) <= MOST_ARMS:
+        own = [entry for entry in matrix.exclude if entry.place[: len(place)] == place]
+        for entry in own:
+            yield from _exclusion(entry, matrix, names)
+        if matrix.axes and not any(True for _ in _all(matrix, names)):
+            yield place, "excludes every combination; leave one"
+
+
+def _all(matrix: Matrix, names: Sequence[str]) -> Iterator[Combination]:
+    return itertools.chain(*(matrix.combinations(name) for name in names or (None,)))
+
+
+def name_problems(expanded: Sequence[Expanded]) -> Iterator[Problem]:
+    """Names of combinations that are too long for a file, or taken already."""
+    first: dict[str, Combination] = {}
+    for each in expanded:
+        made, name = each.combination, each.table.get("name")
+        if made is None or not isinstance(name, str):
+            continue
+        if not re.fullmatch(ARM_NAME[1:-1], name):
+            yield (
+                made.place,
+                f"would make the arm {name!r}; expected {ARM_NAME_WORDS}: give the axes short "
+                "`labels`",
+            )
+        elif name in first:
+            yield (
+                made.place,
+                f"would make a second arm {name!r}, the first is of {dotted(first[name].place)}; "
+                "give the axes `labels`, or the include a `name`",
+            )
+        else:
+            first[name] = made
+
+
+def _axis(axis: Axis) -> Iterator[Problem]:
+    first: dict[str, object] = {}
+    for choice in axis.choices:
+        if not _LABEL.fullmatch(choice.label):
+            yield (
+                choice.place,
+                f"is called {choice.label!r}; give a label of lower-case letters, digits, "
+                "underscores and hyphens",
+            )
+        elif choice.label in first:
+            yield (
+                choice.place,
+                f"{shown(first[choice.label])} and {shown(choice.value)} are both called "
+                f"{choice.label!r}; remove one, or give the axis `labels`",
+            )
+        first.setdefault(choice.label, choice.value)
+
+
+def _overridden(axis: Axis, arms: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """An arm's own value of an axis, which no combination would let through."""
+    for index, arm in enumerate(arms):
+        value: object = arm
+        for part in axis.key:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            yield (
+                ("arms", index, *axis.key),
+                f"the matrix has {dotted(axis.key)} as an axis and would replace it; remove one "
+                "of the two",
+            )
+
+
+def _arm(entry: Entry, names: Sequence[str]) -> Iterator[Problem]:
+    if entry.arm is not None and entry.arm not in names:
+        known = f"arms are {', '.join(names)}" if names else "there are no [[arms]]"
+        yield (
+            (*entry.place, "arm"),
+            f"got {shown(entry.arm)}; {known}{did_you_mean(entry.arm, names)}",
+        )
+
+
+def _size(matrix: Matrix, place: KeyPath, arms: int) -> Iterator[Problem]:
+    size = matrix.size(arms)
+    if size > MOST_ARMS:
+        factors = [f"{len(axis.choices):,} {dotted(axis.key)}" for axis in matrix.axes.values()]
+        factors += [f"{arms:,} arms"] if arms > 1 else []
+        added = f" and {len(matrix.include):,} included" if matrix.include else ""
+        yield (
+            place,
+            f"makes {size:,} arms ({' × '.join(factors)}{added}); at most {MOST_ARMS:,} are "
+            "allowed: take values away, or split the phase",
+        )
+
+
+def _exclusion(entry: Entry, matrix: Matrix, names: Sequence[str]) -> Iterator[Problem]:
+    """An exclusion that would take nothing out, and why."""
+    strangers = [choice for choice in entry.choices if not _is_chosen(choice.key, matrix)]
+    for choice in strangers:
+        yield (
+            choice.place,
+            f"is no axis of the matrix; axes are {', '.join(map(dotted, matrix.axes))}",
+        )
+    if strangers or (entry.arm is not None and entry.arm not in names):
+        return
+    axes = Matrix(axes=matrix.axes)
+    if not any(entry.matches(made) for made in axes.combinations(None)):
+        yield entry.place, "matches no combination and would exclude nothing; remove it"
+
+
+def _is_chosen(key: KeyPath, matrix: Matrix) -> bool:
+    return any(key[: len(axis)] == axis for axis in matrix.axes)
