@@ -41,10 +41,9 @@ def below(here: FieldType, part: int | str) -> FieldType:
 
 
 def _required(here: FieldType) -> FieldType:
-    """The table of ``Table | None``; any other type as it is."""
+    """The type of ``type | None``; any other type as it is."""
     given = [each for each in get_args(here) if each is not type(None)]
-    optional = get_origin(here) in (Union, UnionType) and len(given) == 1
-    return given[0] if optional and is_table(given[0]) else here
+    return given[0] if isinstance(here, UnionType) and len(given) == 1 else here
 
 
 def kinds_of(here: FieldType) -> dict[str, type[BaseModel]]:
