@@ -7,7 +7,6 @@ machine.
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from models.config import Dataset, Parameters, count_parameters, kept_modes, level_widths
+from models.config import Dataset, Parameters, count_parameters, step_operations
 from runner.errors import EngineError, ManifestError
 from runner.plan import Job, Plan
 
@@ -79,31 +78,9 @@ def least_memory_bytes(parameters: Parameters) -> int:
     return STARTED_PYTHON_BYTES + dataset_bytes(parameters.dataset) // 3 + 2 * weights
 
 
-def step_flops(parameters: Parameters) -> float:
-    """Floating-point operations of one optimisation step; the backward pass counts twice.
-
-    Convolutions and spectral products at two operations per multiplication and addition (a complex
-    one counts as four), transforms at 5·s²·log₂(s²) each for the two of a spectral convolution.
-    """
-    model, widths = parameters.model, level_widths(parameters.model)
-    sides = [parameters.dataset.patch_size >> level for level in range(len(widths))]
-    top, bottom = widths[0], len(widths) - 1
-    blocks = [(min(index, bottom), model.modes) for index in range(model.fno_blocks)]
-    products = sides[0] ** 2 * top * (9 + 9 * top + 2)
-    for level, modes in [*blocks, (bottom, model.modes // 2)]:
-        width, side = widths[level], sides[level]
-        positive, negative, columns = kept_modes(side, modes, model.corners)
-        products += 9 * width**2 * side**2 + 4 * width**2 * (positive + negative) * columns
-        products += round(5 * width * side**2 * 2 * math.log2(side))
-    for level in range(bottom):
-        samplers = 2 * widths[level] * widths[level + 1]
-        products += sides[level] ** 2 * (samplers + 27 * widths[level] ** 2)
-    return 3.0 * 2.0 * products * parameters.train.batch_size
-
-
 def cpu_seconds(job: Job) -> float:
     """Rough time of an arm's training on a CPU; see ``FLOPS_PER_THREAD``."""
-    flops = step_flops(_parameters(job))
+    flops = step_operations(_parameters(job))
     return (job.steps or 0) * (STEP_OVERHEAD_S + flops / (FLOPS_PER_THREAD * job.execution.threads))
 
 

@@ -7,12 +7,23 @@ architecture is therefore refused, not ignored: such knobs are ``None`` unless t
 This package imports neither torch nor numpy, because the runner validates manifests with it.
 """
 
+from models.config.anatomy import (
+    Part,
+    Stage,
+)
+from models.config.costs import (
+    count_parameters,
+    stages_of,
+    step_operations,
+)
 from models.config.dataset import (
     Dataset,
 )
 from models.config.model import (
+    BELONGS,
+    RESIDUAL_BLOCKS,
     Model,
-    largest_fno_blocks,
+    largest_num_blocks,
 )
 from models.config.parameters import (
     Diagnostics,
@@ -20,7 +31,7 @@ from models.config.parameters import (
 )
 from models.config.sizes import (
     ParameterCount,
-    count_parameters,
+    block_levels,
     kept_modes,
     level_widths,
 )
@@ -49,6 +60,8 @@ from models.config.train import (
 )
 
 __all__ = [
+    "BELONGS",
+    "RESIDUAL_BLOCKS",
     "STATS",
     "Adam",
     "AdamW",
@@ -63,16 +76,21 @@ __all__ = [
     "Optimizer",
     "ParameterCount",
     "Parameters",
+    "Part",
     "Scheduler",
     "Sgd",
+    "Stage",
     "Table",
     "Train",
     "WarmupCosine",
+    "block_levels",
     "count_parameters",
     "kept_modes",
-    "largest_fno_blocks",
+    "largest_num_blocks",
     "level_widths",
     "num_held_out",
     "num_training_patches",
+    "stages_of",
+    "step_operations",
     "steps_per_epoch",
 ]

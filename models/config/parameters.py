@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from models.config.dataset import Dataset
-from models.config.model import Model, largest_fno_blocks
+from models.config.model import RESIDUAL_HALVINGS, Model, largest_num_blocks
 from models.config.tables import Table
 from models.config.train import Train, num_training_patches
 
@@ -49,22 +49,24 @@ class Parameters(Table):
 
     @model_validator(mode="after")
     def _shape_exists(self) -> Self:
-        side, halvings = self.dataset.patch_size, self.model.num_halvings
-        largest = largest_fno_blocks(side)
-        if halvings > largest - 1:
+        side, model = self.dataset.patch_size, self.model
+        largest = largest_num_blocks(side)
+        if model.architecture == "hybrid_resnet" and side % 2**RESIDUAL_HALVINGS:
             raise ValueError(
-                f"model.fno_blocks {self.model.fno_blocks} cannot fit dataset.patch_size {side}: "
-                f"at most {largest} blocks fit; lower it, or set model.max_levels to at most "
-                f"{largest - 1}"
+                f"dataset.patch_size {side} cannot be halved twice, as model.architecture "
+                f"'hybrid_resnet' does; give a multiple of {2**RESIDUAL_HALVINGS}"
             )
-        bottom = side >> halvings
-        if self.model.modes // 2 < 1 or bottom < 2:
-            raise ValueError(f"the bottom of the network would have a side of {bottom} px")
-        readable = side if self.model.corners == 1 else side // 2 + 1
-        if self.model.modes > readable:
+        if model.num_halvings > largest - 1:
             raise ValueError(
-                f"model.modes {self.model.modes} exceeds the {readable} that maps of "
-                f"dataset.patch_size {side} have with model.corners {self.model.corners}"
+                f"model.{model.blocks_knob} {model.num_blocks} cannot fit dataset.patch_size "
+                f"{side}: at most {largest} blocks fit; lower it, or set model.max_levels to at "
+                f"most {largest - 1}"
+            )
+        readable = side // 2 + 1 if model.corners == 2 else side
+        if model.modes is not None and model.modes > readable:
+            raise ValueError(
+                f"model.modes {model.modes} exceeds the {readable} that maps of "
+                f"dataset.patch_size {side} have with model.corners {model.corners}"
             )
         return self
 

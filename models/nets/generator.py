@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from models.config import ParameterCount
@@ -31,6 +33,33 @@ class Generator(nn.Module):
     def widths(self) -> tuple[int, ...]:
         """Channels at each level of the encoder, top first, as the weights have them."""
         raise NotImplementedError
+
+
+def with_parts(name: str, module: nn.Module) -> dict[str, nn.Module]:
+    """A module and its children by their dotted names."""
+    return {name: module} | parts(name, module)
+
+
+def parts(name: str, module: nn.Module) -> dict[str, nn.Module]:
+    """The children of a module by their dotted names."""
+    return {f"{name}.{part}": child for part, child in module.named_children()}
+
+
+def encoder_layers(
+    encoder: Sequence[nn.Module], downsamplers: Sequence[nn.Module]
+) -> dict[str, nn.Module]:
+    """Each block with its parts and the downsampler behind it."""
+    found: dict[str, nn.Module] = {}
+    for index, block in enumerate(encoder):
+        found |= with_parts(f"encoder.{index}", block)
+        if index < len(downsamplers):
+            found[f"downsamplers.{index}"] = downsamplers[index]
+    return found
+
+
+def made_channels(*convolutions: nn.Module) -> tuple[int, ...]:
+    """Output channels of convolutions, by the shape of their weights."""
+    return tuple(len(convolution.get_parameter("weight")) for convolution in convolutions)
 
 
 def count_live(net: nn.Module) -> ParameterCount:

@@ -8,8 +8,11 @@ import numpy as np
 import torch
 
 from models.config import Model
+from models.nets.cnn import cnn
+from models.nets.fno import fno
 from models.nets.generator import Generator
 from models.nets.hybrid import hybrid, stable_hybrid
+from models.nets.hybrid_resnet import hybrid_resnet
 from models.nets.initial import materialise
 
 
@@ -20,7 +23,13 @@ class Builder(Protocol):
         """Allocate on the current default device."""
 
 
-ARCHITECTURES: dict[str, Builder] = {"hybrid": hybrid, "stable_hybrid": stable_hybrid}
+ARCHITECTURES: dict[str, Builder] = {
+    "hybrid": hybrid,
+    "stable_hybrid": stable_hybrid,
+    "hybrid_resnet": hybrid_resnet,
+    "fno": fno,
+    "cnn": cnn,
+}
 """``architecture`` → builder."""
 
 

@@ -121,7 +121,7 @@ CASES = {
         "hidden_channels = 8",
         'architecture = "stable_hybird"',
         "phase1.toml:12: model.architecture: got 'stable_hybird'; expected one of 'hybrid', "
-        "'stable_hybrid'; did you mean 'stable_hybrid'?\n"
+        "'stable_hybrid', 'hybrid_resnet', 'fno', 'cnn'; did you mean 'stable_hybrid'?\n"
         '    12 | architecture = "stable_hybird"',
     ),
     "negative learning rate": (

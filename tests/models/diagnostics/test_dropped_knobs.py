@@ -12,6 +12,7 @@ import torch
 
 import models.nets.hybrid
 import models.nets.registry
+import models.nets.ushaped
 import models.training.batches
 import models.training.fit
 import models.training.module
@@ -125,7 +126,8 @@ def test_a_forward_model_that_ignores_its_gain_shows(effective, monkeypatch):
 
 def test_a_width_cap_that_never_reaches_the_network_shows(effective, monkeypatch):
     uncapped = lambda model: level_widths(model.model_copy(update={"max_hidden_channels": None}))  # noqa: E731
-    monkeypatch.setattr(models.nets.hybrid, "level_widths", uncapped)
+    for module in (models.nets.hybrid, models.nets.ushaped):
+        monkeypatch.setattr(module, "level_widths", uncapped)
     shown = effective()
     assert shown["observed"]["layer_widths"] == [2, 4]
     assert shown["parameters"]["model"]["max_hidden_channels"] != 3

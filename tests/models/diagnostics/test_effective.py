@@ -25,6 +25,7 @@ BASES = {
         "train": {"validation": "test"},
         "diagnostics": {"activations": True},
     },
+    "fno": {"model": {"architecture": "fno"}},
     "scheduled": {"train": {"scheduler": {"kind": "warmup_cosine", "warmup_epochs": 1}}},
 }
 """What knobs are changed from; a knob that one of them refuses is changed from another."""
