@@ -12,6 +12,7 @@ import nox
 ROOT = Path(__file__).parent
 SOURCES = ("runner", "models", "tests", "noxfile.py")
 TEST_LOCK = "tests/requirements.txt"
+VALIDATOR_LOCK = "tests/validators/requirements.txt"
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
@@ -40,20 +41,27 @@ def host_python() -> str:
 
 def tool(session: nox.Session, name: str, *arguments: str) -> None:
     """Run a program of the tests' environment, which is made when its lock changes."""
-    folder = ROOT / ".venv-tests"
-    python = str(folder / "bin" / "python")
+    folder = environment(
+        session, ".venv-tests", TEST_LOCK,
+        "--no-deps", "--no-build-isolation", "--no-index", "--editable", ".",
+    )  # fmt: skip
+    session.run(str(folder / "bin" / name), *arguments, external=True)
+
+
+def environment(session: nox.Session, name: str, lock: str, *rest: str) -> Path:
+    """The environment of a lock, made when the lock changes; ``rest`` is installed on top."""
+    folder = ROOT / name
     stamp = folder / "lock.sha256"
-    digest = hashlib.sha256((ROOT / TEST_LOCK).read_bytes()).hexdigest()
+    digest = hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         session.run(host_python(), "-m", "venv", "--clear", str(folder), external=True)
+        python = str(folder / "bin" / "python")
         pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        session.run(*pip, "--require-hashes", "-r", TEST_LOCK, external=True)
-        session.run(
-            *pip, "--no-deps", "--no-build-isolation", "--no-index", "--editable", ".",
-            external=True,
-        )  # fmt: skip
+        session.run(*pip, "--require-hashes", "-r", lock, external=True)
+        if rest:
+            session.run(*pip, *rest, external=True)
         stamp.write_text(digest)
-    session.run(str(folder / "bin" / name), *arguments, external=True)
+    return folder
 
 
 def run_lint(session: nox.Session) -> None:
@@ -120,6 +128,7 @@ def tests(session: nox.Session) -> None:
     run_lint(session)
     run_types(session)
     run_layers(session)
+    environment(session, ".venv-validators", VALIDATOR_LOCK)
     tool(session, "pytest", *session.posargs)
 
 
@@ -155,7 +164,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Rewrite the four hash-locked files: `nox -s lock [-- --upgrade]`."""
+    """Rewrite the five hash-locked files: `nox -s lock [-- --upgrade]`."""
     find_links = os.environ.get("PIP_FIND_LINKS")
     compile_ = [
         *(host_python(), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
@@ -175,4 +184,5 @@ def lock(session: nox.Session) -> None:
     locks = ("runner/requirements.txt", "models/requirements-cpu.txt")
     same = [f"--constraint={lock}" for lock in locks]
     resolve("tests/requirements.in", "tests/requirements.txt", *linux, *cpu, *same)
+    resolve("tests/validators/requirements.in", VALIDATOR_LOCK, *linux)
     resolve("models/requirements-cuda.in", "models/requirements-cuda.txt", *linux)

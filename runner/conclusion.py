@@ -8,6 +8,8 @@ from pathlib import Path
 
 from runner import arms, hub, provenance, verdict
 from runner.arms import timestamp
+from runner.attestation import provenance as provenance_of
+from runner.crate import crate
 from runner.dataset import not_made
 from runner.digest import pretty_json
 from runner.errors import VerificationError
@@ -29,6 +31,7 @@ def conclude(run: Run) -> HubRecord:
         title=phase.title,
         question=phase.question,
         findings=phase.findings,
+        license=phase.license,
         compare_with=phase.compare_with,
         stage=phase.stage,
         profile=run.plan.profile,
@@ -62,8 +65,18 @@ def seal(run: Run, record: HubRecord) -> Path:
     (folder / hub.ENVIRONMENT).write_bytes(pretty_json(described))
     record = record.model_copy(update={"notes": tuple(run.notes)})
     write_reports(record, folder, earlier)
+    write_metadata(record, folder, f"{record.phase}/{run.staging.final.name}")
     hub.write_record(folder, record)
     return run.staging.seal()
+
+
+def write_metadata(record: HubRecord, folder: Path, name: str) -> None:
+    """Describe every file that is there by now for the tools of others; ``name`` is the hub's."""
+    files = hub.list_files(folder, record)
+    statement = provenance_of(record, name, files)
+    (folder / hub.PROVENANCE).write_bytes(pretty_json(statement.table()))
+    metadata = crate(record, hub.list_files(folder, record), hub.CRATE)
+    (folder / hub.CRATE).write_bytes(pretty_json(metadata))
 
 
 def earlier_hubs(run: Run, record: HubRecord) -> list[HubRecord]:

@@ -30,6 +30,8 @@ MANIFEST = "manifest.toml"
 PLAN = "plan.json"
 RECORD = "hub.json"
 ENVIRONMENT = "environment.json"
+PROVENANCE = "provenance.json"
+CRATE = "ro-crate-metadata.json"
 README = "README.md"
 SUMMARY = "summary.md"
 REPORT = "report.html"
@@ -129,10 +131,20 @@ def write_record(folder: Path, record: HubRecord) -> HubRecord:
     To be called last before the seal. Returns the record as written. Raises ``VerificationError``
     for what cannot be sealed.
     """
+    complete = record.model_copy(update={"artifacts": list_files(folder, record)})
+    (folder / RECORD).write_bytes(pretty_json(complete.model_dump(mode="json")))
+    return complete
+
+
+def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
+    """Every file of ``folder`` but ``hub.json`` and ``SHA256SUMS``, in byte order of the paths.
+
+    Raises ``VerificationError`` for what cannot be sealed.
+    """
     known = {f"{DATASET}/{file.path}": file.deterministic for file in record.dataset.files}
     for arm in record.arms:
         known |= {f"{arm_dir(arm.name)}/{file.path}": file.deterministic for file in arm.files}
-    artifacts = tuple(
+    return tuple(
         FileRecord(
             path=path.as_posix(),
             sha256=digest,
@@ -142,9 +154,6 @@ def write_record(folder: Path, record: HubRecord) -> HubRecord:
         for path, digest in digest_files(folder).items()
         if path.as_posix() != RECORD
     )
-    complete = record.model_copy(update={"artifacts": artifacts})
-    (folder / RECORD).write_bytes(pretty_json(complete.model_dump(mode="json")))
-    return complete
 
 
 def _is_deterministic(path: PurePosixPath, known: dict[str, bool]) -> bool:

@@ -60,6 +60,9 @@ class Phase(Table):
     findings: tuple[FindingId, ...] = Field(
         (), description="Ids of the findings that the phase bears on, like `STABLE-LS-001`."
     )
+    license: Text | None = Field(
+        None, description="How the hub may be used: the name or address of a license."
+    )
     stage: Literal["stage_a", "stage_b"] = Field(
         "stage_a", description="Stage of the study; the names of logs and metrics begin with it."
     )

@@ -179,6 +179,8 @@ class HubRecord(Record):
     question: str
     findings: tuple[str, ...] = ()
     compare_with: tuple[str, ...] = ()
+    license: str | None = None
+    """How the hub may be used: the name or address of a license; ``null`` where none is stated."""
     stage: str
     profile: str | None = None
     started: str
