@@ -1,4 +1,4 @@
-"""Command line of a job: ``python -m models simulate | train | activations``.
+"""Command line of a job: ``python -m models simulate | train | summarise | activations``.
 
 Exit codes: 0 success, and for a job ``result.json`` is there; 1 the job failed, the cause is the
 last line on stderr; 2 the job or the command line is wrong, and nothing was computed.
@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     for verb, run, text in (
         ("simulate", simulate, "simulate a dataset"),
         ("train", train, "train and evaluate one arm"),
+        ("summarise", summarise, "statistics and plots over several arms"),
     ):
         command = verbs.add_parser(verb, help=text, description=text)
         command.add_argument("--job", type=Path, required=True, help="job.json")
@@ -114,6 +115,23 @@ def train(options: argparse.Namespace) -> None:
         from models.arm import train_arm
 
         train_arm(job, parameters, options.out, events)
+
+    perform(job, options.out, run)
+
+
+def summarise(options: argparse.Namespace) -> None:
+    """``summarise``: what several arms say together."""
+    job = read_job(options.job, "summarise")
+    from models.config.summary import Summary
+
+    summary = validated(Summary, job.parameters)
+    verify_inputs(job)
+
+    def run(events: Events) -> None:
+        events.write("started", experiment=job.experiment)
+        from models.summary import job as last
+
+        last.summarise(job, summary, options.out, events)
 
     perform(job, options.out, run)
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-EXPERIMENTS = ("simulate", "train")
+EXPERIMENTS = ("simulate", "train", "summarise")
 DEVICES = ("cpu", "cuda")
 TRAIN_INPUTS = ("train.npz", "test.npz", "metadata.json")
 
@@ -38,6 +38,13 @@ DETERMINISTIC: Mapping[str, bool] = {
     "recon.png": True,
     "loss.png": True,
     "activation_report*.json": True,
+    "statistics.json": True,
+    "losses.png": True,
+    "learning_rates.png": True,
+    "gradient_norms.png": True,
+    "correlations.png": True,
+    "activations.png": True,
+    "scores.png": True,
     "timing.json": False,
     "environment.json": False,
     EVENTS: False,
@@ -155,7 +162,8 @@ def _no_constant(name: str) -> float:
 
 def _inputs(value: object, experiment: str, folder: Path) -> dict[str, Input]:
     table = _table(value, "inputs")
-    _exact_keys(table, set(TRAIN_INPUTS if experiment == "train" else ()), "inputs")
+    if experiment != "summarise":  # whose inputs are named by its parameters
+        _exact_keys(table, set(TRAIN_INPUTS if experiment == "train" else ()), "inputs")
     found = {}
     for name, entry in table.items():
         given = _table(entry, f"inputs.{name}")

@@ -83,6 +83,8 @@ def activation_report(
 ) -> dict[str, Any]:
     """Statistics of all layers of ``net`` on up to ``num_samples`` patches, in evaluation mode.
 
+    ``position`` counts the layers from 0 on the data's way, which a JSON table does not keep.
+
     Blocks also have ``spectral_local_ratio`` = mean|S(x)| / mean|L(x)| of their two branches, null
     where the local one is silent or either is not finite. A ratio below 0.1 tells of a starved
     spectral branch; p99/p50 above 5 of heavy tails.
@@ -91,7 +93,10 @@ def activation_report(
     layers = net.layers()
     with recording(layers) as outputs:
         infer(net, samples_nCHW, batch_size)
-    report = {name: outputs[name].statistics() for name in layers}
+    report = {
+        name: {"position": position, **outputs[name].statistics()}
+        for position, name in enumerate(layers)
+    }
     for name in layers:
         spectral, local = (report.get(f"{name}.{branch}") for branch in ("spectral", "local"))
         if spectral and local:

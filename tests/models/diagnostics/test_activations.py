@@ -140,3 +140,12 @@ def test_a_real_network_is_reported_with_decoder_and_head(workshop):
     assert all(row["finite"] and row["mean"] > 0 for row in layers.values())
     blocks = {name for name, row in layers.items() if "spectral_local_ratio" in row}
     assert blocks == {"encoder.0", "encoder.1", "encoder.2", "bottleneck"}
+
+
+def test_layers_say_where_they_stand_on_the_data_s_way():
+    rows = report(Branches(), torch.rand(5, 1, 8, 8))["layers"]
+    assert [rows[name]["position"] for name in ("block", "block.spectral", "block.local")] == [
+        0,
+        1,
+        2,
+    ]

@@ -1,0 +1,117 @@
+"""Plots over the course of training: losses, learning rates, gradient norms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+from models.summary.figure import Shown, add_legend, collapse_mark, figure, say_nothing
+from models.summary.runs import Run, Series
+
+MOST_POINTS = 400
+"""Points of a line: more are taken together, as a picture has no room for them."""
+
+
+def plot_losses(shown: Shown, path_png: Path) -> None:
+    """Training loss above, validation loss below, over epochs; a cross where an arm collapsed."""
+    with figure(path_png, height_inch=7) as drawn:
+        rows = drawn.subplots(2, 1, sharex=True)
+        for axes, key in zip(rows, ("train_loss", "val_loss"), strict=True):
+            for run in shown.runs:
+                draw_epochs(axes, shown, run, key)
+            axes.set(ylabel=f"{'training' if key == 'train_loss' else 'validation'} loss")
+            logarithmic(axes, [run.history.get(key, np.array([])) for run in shown.runs])
+        rows[0].set_title(shown.title, fontsize=10, loc="left")
+        rows[1].set(xlabel="epoch (from 0)")
+        rows[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        add_legend(drawn, shown, collapse_mark())
+
+
+def plot_learning_rates(shown: Shown, path_png: Path) -> None:
+    """The learning rate that was in force in each epoch, read from the optimizers."""
+    with figure(path_png, height_inch=4.5) as drawn:
+        axes = drawn.subplots()
+        for place, run in enumerate(shown.runs):
+            rates = run.history.get("learning_rate", np.array([]))
+            width = 1 + 5 * (1 - place / len(shown.runs))  # equal lines show below one another
+            axes.plot(rates, ".-", color=shown.colour(run.group), linewidth=width, ms=2 * width)
+        axes.set(xlabel="epoch (from 0)", ylabel="learning rate, as used")
+        logarithmic(axes, [run.history.get("learning_rate", np.array([])) for run in shown.runs])
+        title = f"{shown.title}; of equal lines the first is the widest"
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        add_legend(drawn, shown)
+
+
+def plot_gradients(shown: Shown, path_png: Path) -> None:
+    """The norm of the gradient before and after clipping, over steps."""
+    with figure(path_png, height_inch=7) as drawn:
+        rows = drawn.subplots(2, 1, sharex=True, sharey=True)
+        for axes, key, when in zip(
+            rows, ("pre_clip", "post_clip"), ("before", "after"), strict=True
+        ):
+            values = [run.gradients[key] for run in shown.runs]
+            for run, norms in zip(shown.runs, values, strict=True):
+                steps, medians = thinned(run.gradients["step"], norms)
+                line(axes, shown, run, steps, medians)
+            axes.set(ylabel=f"norm of the gradient\n{when} clipping")
+            logarithmic(axes, values)
+            if not any(norms.size for norms in values):
+                say_nothing(axes, "no arm kept a trace")
+        longest = max((run.gradients["step"].size for run in shown.runs), default=0)
+        bunch = (
+            f"; each point is the median of {-(-longest // MOST_POINTS)} entries"
+            if longest > MOST_POINTS
+            else ""
+        )
+        rows[0].set_title(shown.title + bunch, fontsize=10, loc="left")
+        rows[1].set(xlabel="optimisation step (from 0)")
+        add_legend(drawn, shown)
+
+
+def draw_epochs(axes: Axes, shown: Shown, run: Run, key: str) -> None:
+    """One series of an arm's history, a cross at the epoch of its collapse."""
+    values = run.history.get(key, np.array([]))
+    epochs = np.arange(values.size, dtype=float)
+    line(axes, shown, run, epochs, values)
+    if values.size == 1:
+        axes.plot(epochs, values, ".", color=shown.colour(run.group))
+    epoch = run.collapse_epoch
+    if epoch is not None and epoch < values.size:
+        axes.plot(epoch, values[epoch], "x", color=shown.colour(run.group), ms=8, mew=2)
+
+
+def line(axes: Axes, shown: Shown, run: Run, x: Series, y: Series) -> None:
+    """A thin line in the colour of the arm's group."""
+    axes.plot(x, y, shown.style(run.group), color=shown.colour(run.group), linewidth=0.9, alpha=0.8)
+
+
+def logarithmic(axes: Axes, values: list[Series]) -> None:
+    """A logarithmic axis with plain numbers, where all that is drawn is positive."""
+    every = np.concatenate(values) if values else np.array([])
+    every = every[np.isfinite(every)]
+    if not every.size or (every <= 0).all():
+        return
+    axes.set_yscale("log", nonpositive="mask")
+    if every.min() > 0 and every.max() / every.min() < 100:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def thinned(steps: Series, values: Series) -> tuple[Series, Series]:
+    """At most ``MOST_POINTS`` points: medians of neighbours, at the first step of each bunch.
+
+    A bunch in which nothing is finite stays a gap.
+    """
+    size = max(1, -(-steps.size // MOST_POINTS))
+    starts = range(0, steps.size, size)
+    bunches = [values[start : start + size] for start in starts]
+    medians = [
+        float(np.median(kept)) if (kept := bunch[np.isfinite(bunch)]).size else np.nan
+        for bunch in bunches
+    ]
+    return steps[::size], np.array(medians)

@@ -1,0 +1,66 @@
+"""The plot of scores by group: every run as a point, the median as a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from models.summary.comparisons import METRICS, Group
+from models.summary.figure import collapse_mark, figure, say_nothing, short
+
+MOST_GROUPS = 40
+SPREAD = 0.3
+"""Half of the width over which the points of a group are spread out."""
+
+
+def plot_scores(groups: Sequence[Group], path_png: Path) -> None:
+    """A panel for each score; a cross for a run that collapsed, a bar for the median of all."""
+    drawn_groups = groups[:MOST_GROUPS]
+    height = 3.0 + 0.22 * len(drawn_groups) * 2
+    with figure(path_png, height_inch=height) as drawn:
+        panels = drawn.subplots(2, 3, sharey=True)
+        for axes, metric in zip(panels.ravel(), METRICS, strict=True):
+            for row, group in enumerate(drawn_groups):
+                draw_group(axes, row, group, metric)
+            if not any(group.values(metric) for group in drawn_groups):
+                say_nothing(axes, "means nothing for any run")
+            axes.set(xlabel=metric)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.grid(axis="both", linewidth=0.3)
+        for axes in panels[:, 0]:
+            axes.set_yticks(
+                range(len(drawn_groups)), [short(g.label) for g in drawn_groups], fontsize=8
+            )
+            axes.set_ylim(len(drawn_groups) - 0.4, -0.6)
+        rest = len(groups) - len(drawn_groups)
+        more = f"; {rest} further groups are not drawn" if rest else ""
+        drawn.suptitle(f"A point is a run (a seed){more}", fontsize=10, x=0.01, ha="left")
+        median = Line2D([], [], marker="|", ms=12, color="black", linestyle="none")
+        median.set_label("median of all runs of the group")
+        alive = Line2D([], [], marker="o", color="0.5", linestyle="none", label="no collapse")
+        drawn.legend(
+            handles=[alive, collapse_mark(), median],
+            loc="outside lower center",
+            ncols=3,
+            fontsize=8,
+        )
+
+
+def draw_group(axes: Axes, row: int, group: Group, metric: str) -> None:
+    """The runs of one group along one line, spread out so that equal scores are seen."""
+    points = [
+        (value, run.collapsed) for run in group.runs if (value := run.measured(metric)) is not None
+    ]
+    if not points:
+        return
+    offsets = np.linspace(-SPREAD, SPREAD, len(points)) if len(points) > 1 else [0.0]
+    for (value, collapsed), offset in zip(points, offsets, strict=True):
+        axes.plot(value, row + offset, "x" if collapsed else "o", color=f"C{row % 10}", ms=5)
+    axes.plot(
+        np.median([value for value, _ in points]), row, "|", color="black", ms=20, mew=1.2, zorder=1
+    )

@@ -1,0 +1,122 @@
+"""The job at the end of a phase, from the command line to its files."""
+
+import json
+
+import pytest
+
+from models.__main__ import main
+from tests.models.summary.conftest import FLAT, SOUND, files
+
+PLOTS = {
+    "losses.png", "learning_rates.png", "gradient_norms.png", "correlations.png",
+    "activations.png", "scores.png",
+}  # fmt: skip
+
+
+def summarise(phase, name="out"):
+    out = phase.folder / name
+    code = main(["summarise", "--job", str(phase.write()), "--out", str(out)])
+    return code, out
+
+
+def statistics(out):
+    return json.loads((out / "statistics.json").read_text())
+
+
+@pytest.fixture
+def two_groups(phase):
+    report = {"lifter": {"position": 0, "mean": 0.1, "share_not_positive": 0.4}}
+    phase.add("low", [files(SOUND, activations=report), files(SOUND), files(FLAT)], rate=1e-3)
+    phase.add("high", [files(FLAT), "failed", "configuration_differs"], rate=1e-2)
+    phase.pair(0, 1, "rate")
+    return phase
+
+
+def test_statistics_and_plots_are_left_and_declared_deterministic(two_groups):
+    code, out = summarise(two_groups)
+    assert code == 0
+    result = json.loads((out / "result.json").read_text())
+    assert {f["path"]: f["deterministic"] for f in result["files"]} == {
+        **dict.fromkeys(PLOTS | {"statistics.json"}, True),
+        "events.jsonl": False,
+    }
+    assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in PLOTS)
+
+
+def test_the_same_job_gives_the_same_bytes(two_groups):
+    _, one = summarise(two_groups, "one")
+    _, other = summarise(two_groups, "other")
+    for name in PLOTS | {"statistics.json"}:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_a_group_tells_its_seeds_rate_and_spread(two_groups):
+    low, _ = statistics(summarise(two_groups)[1])["groups"]
+    assert (low["name"], low["knobs"], low["seeds"]) == ("low", {"rate": 1e-3}, [0, 1, 2])
+    assert (low["num_arms"], low["num_collapsed"]) == (3, 1)
+    assert low["arms_collapsed"] == ["low_2"]
+    assert low["metrics"]["amp_ssim"]["all"]["n"] == 3
+    assert low["metrics"]["amp_ssim"]["not_collapsed"] == {
+        "n": 2, "median": 0.9, "q1": 0.9, "q3": 0.9,
+    }  # fmt: skip
+    assert low["metrics"]["phase_ssim"]["all"]["n"] == 2
+
+
+def test_arms_that_did_not_run_as_planned_are_named_and_do_not_count(two_groups):
+    _, high = statistics(summarise(two_groups)[1])["groups"]
+    assert (high["arms"], high["num_arms"]) == (["high_0"], 1)
+    assert high["not_counted"] == [
+        {"name": "high_1", "seed": 1, "status": "failed"},
+        {"name": "high_2", "seed": 2, "status": "configuration_differs"},
+    ]
+    assert high["metrics"]["amp_ssim"]["not_collapsed"] is None
+
+
+def test_a_group_in_which_nothing_counts_has_neither_rate_nor_scores(phase):
+    phase.add("dead", ["failed"])
+    code, out = summarise(phase)
+    assert code == 0
+    (dead,) = statistics(out)["groups"]
+    assert (dead["num_arms"], dead["collapse_rate"], dead["collapse_interval"]) == (0, None, None)
+    assert dead["metrics"]["amp_ssim"] == {"all": None, "not_collapsed": None}
+
+
+def test_a_phase_without_arms_has_empty_statistics(phase):
+    code, out = summarise(phase)
+    assert code == 0
+    assert statistics(out)["groups"] == statistics(out)["comparisons"] == []
+
+
+def test_an_input_with_other_bytes_is_refused(two_groups, capsys):
+    job = two_groups.write()
+    (two_groups.folder / "data/0/low_0/stats.json").write_text("{}")
+    assert main(["summarise", "--job", str(job), "--out", str(two_groups.folder / "out")]) == 2
+    assert "input 0/low_0/stats.json has sha256" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("stats.json", "[]", "stats.json holds no table"),
+        ("stats.json", "{}", "stats.json does not say whether the arm collapsed"),
+        ("history.json", "{", "arm broken_0: "),
+        ("grad_norms.csv", "step,pre_clip\n1,2", "'post_clip'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_its_arm(phase, capsys, file, text, told):
+    phase.add("broken", [files(SOUND) | {file: text}])
+    code, out = summarise(phase)
+    assert code == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "arm broken_0" in last
+    assert told in last
+    assert not (out / "result.json").exists()
+
+
+def test_parameters_that_are_no_summary_are_refused(phase, capsys):
+    path = phase.write()
+    table = json.loads(path.read_text())
+    table["parameters"]["more"] = 1
+    path.write_text(json.dumps(table))
+    assert main(["summarise", "--job", str(path), "--out", str(phase.folder / "out")]) == 2
+    assert "parameters.more: Extra inputs are not permitted" in capsys.readouterr().err

@@ -1,0 +1,169 @@
+"""The plots over arms: what is drawn, what is capped, and that both are said."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from models.summary.comparisons import Group
+from models.summary.curves import (
+    MOST_POINTS,
+    plot_gradients,
+    plot_learning_rates,
+    plot_losses,
+    thinned,
+)
+from models.summary.figure import MOST_IN_LEGEND, MOST_LINES, choose
+from models.summary.profiles import merged, plot_activations, plot_correlations, share_of_nyquist
+from models.summary.scores_plot import MOST_GROUPS, plot_scores
+from tests.models.summary.conftest import run
+
+
+@pytest.fixture
+def drawn(monkeypatch, tmp_path):
+    """Draws and gives the figure back, as it was when it was saved."""
+    figures = []
+    save = Figure.savefig
+
+    def keep(figure, *arguments, **options):
+        figures.append(figure)
+        return save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+
+    def draw(plot, *arguments):
+        plot(*arguments, tmp_path / "plot.png")
+        return figures[-1]
+
+    return draw
+
+
+def trained(group=0, epochs=4, **changed):
+    losses = np.linspace(0.2, 0.05, epochs)
+    series = {"train_loss": losses, "val_loss": losses, "learning_rate": np.full(epochs, 1e-3)}
+    steps = np.arange(1000.0)
+    norms = {"step": steps, "pre_clip": 1 + steps, "post_clip": np.minimum(1 + steps, 5)}
+    return run(group=group, history=series, gradients=norms, **changed)
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_every_arm_has_a_line_in_the_colour_of_its_group(drawn):
+    runs = [trained(group) for group in (0, 0, 1)]
+    figure = drawn(plot_losses, choose(runs, ["a", "b"]))
+    colours = [line.get_color() for line in figure.axes[0].get_lines()]
+    assert colours == ["C0", "C0", "C1"]
+    assert legend(figure) == ["a", "b", "collapse"]
+    assert figure.axes[0].get_title(loc="left") == "3 arms in 2 groups"
+
+
+def test_the_epoch_of_a_collapse_is_marked_on_its_line(drawn):
+    runs = [trained(), trained(1, collapsed=True, collapse_epoch=2)]
+    figure = drawn(plot_losses, choose(runs, ["a", "b"]))
+    marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "x"]
+    (mark,) = marks
+    assert (mark.get_xdata(), mark.get_color()) == ([2], "C1")
+    assert mark.get_ydata() == [runs[1].history["train_loss"][2]]
+
+
+def test_of_many_arms_each_group_keeps_its_first_seeds(drawn):
+    runs = [trained(group, seed=seed) for group in range(50) for seed in range(3)]
+    shown = choose(runs, [f"g{group}" for group in range(50)])
+    assert len(shown.runs) == MOST_LINES
+    assert {run.group for run in shown.runs} == set(range(50))
+    figure = drawn(plot_losses, shown)
+    assert figure.axes[0].get_title(loc="left") == (
+        "120 arms in 50 groups; 30 further arms are not drawn"
+    )
+    assert legend(figure)[MOST_IN_LEGEND] == "and 26 more groups"
+
+
+def test_axes_have_names_and_units(drawn):
+    shown = choose([trained()], ["a"])
+    labels = {
+        plot: [(axes.get_xlabel(), axes.get_ylabel()) for axes in drawn(plot, shown).axes]
+        for plot in (plot_losses, plot_learning_rates, plot_gradients, plot_correlations)
+    }
+    assert labels[plot_losses][1] == ("epoch (from 0)", "validation loss")
+    assert labels[plot_learning_rates] == [("epoch (from 0)", "learning rate, as used")]
+    assert labels[plot_gradients][1][0] == "optimisation step (from 0)"
+    assert labels[plot_gradients][0][1] == "norm of the gradient\nbefore clipping"
+    assert labels[plot_correlations][1][0] == "spatial frequency / Nyquist frequency"
+
+
+def test_a_long_trace_is_thinned_to_medians_and_says_so(drawn):
+    steps = np.arange(1000.0)
+    values = steps.copy()
+    values[:3] = np.nan
+    values[500] = 1e9
+    x, y = thinned(steps, values)
+    assert len(x) == len(y) <= MOST_POINTS
+    assert np.isnan(y[0])
+    assert y[1] == 4.0
+    assert np.nanmax(y) < 1000
+    figure = drawn(plot_gradients, choose([trained()], ["a"]))
+    assert figure.axes[0].get_title(loc="left").endswith("each point is the median of 3 entries")
+
+
+@pytest.mark.parametrize("side", [8, 20, 126, 127, 326])
+def test_the_nyquist_frequency_is_half_the_side_of_the_image(side):
+    from models.evaluation.resolution import ring_correlation
+
+    image = np.random.default_rng(0).normal(size=(side, side))
+    frequencies = share_of_nyquist(len(ring_correlation(image, image)))
+    assert frequencies[side // 2] == pytest.approx(1.0)
+
+
+def test_the_threshold_is_drawn_and_a_curve_without_meaning_is_said(drawn):
+    curve = np.linspace(1, 0, 30)
+    figure = drawn(plot_correlations, choose([run(frc=(curve, np.array([])))], ["a"]))
+    amplitude, phase = figure.axes
+    assert [list(line.get_ydata()) for line in amplitude.get_lines()][-1] == [0.5, 0.5]
+    assert "means nothing for any arm" in [text.get_text() for text in phase.texts]
+
+
+def test_layers_of_several_networks_keep_each_network_s_order():
+    plain, deep = ["in", "e0", "mid", "out"], ["in", "e0", "e0.norm", "e1", "mid", "head", "out"]
+    assert merged([plain, deep]) == deep
+    assert merged([deep, plain]) == deep
+    assert merged([]) == []
+
+
+def test_layers_stand_from_input_to_output(drawn):
+    row = {"mean": 0.5, "share_not_positive": 0.25}
+    report = {"a_last": {"position": 1, **row}, "z_first": {"position": 0, **row}}
+    broken = {"z_first": {"position": 0, "mean": None, "share_not_positive": None}}
+    runs = [run(activations=report), run(activations=broken), run()]
+    figure = drawn(plot_activations, choose(runs, ["a"]))
+    ticks = [label.get_text() for label in figure.axes[1].get_xticklabels()]
+    assert ticks == ["z_first", "a_last"]
+    assert figure.axes[0].get_title(loc="left") == "2 of 3 arms have a report; last epoch"
+    assert figure.axes[1].get_ylabel() == "share of outputs ≤ 0"
+
+
+def test_scores_show_every_run_and_the_median_of_each_group(drawn):
+    runs = tuple(run(amp_ssim=value) for value in (0.7, 0.8, 0.95))
+    groups = [Group(label="a", runs=runs), Group(label="b", runs=(run(collapsed=True),))]
+    figure = drawn(plot_scores, groups)
+    axes = next(axes for axes in figure.axes if axes.get_xlabel() == "amp_ssim")
+    markers = [line.get_marker() for line in axes.get_lines()]
+    assert markers == ["o", "o", "o", "|", "x", "|"]
+    assert axes.get_lines()[3].get_xdata() == [0.8]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_groups_past_the_cap_are_counted_in_words(drawn):
+    groups = [Group(label=str(place), runs=(run(),)) for place in range(MOST_GROUPS + 3)]
+    figure = drawn(plot_scores, groups)
+    assert figure.get_suptitle() == "A point is a run (a seed); 3 further groups are not drawn"
+
+
+def test_the_reader_s_own_style_does_not_leak_into_a_plot(drawn, tmp_path):
+    shown = choose([trained()], ["a"])
+    drawn(plot_losses, shown)
+    first = (tmp_path / "plot.png").read_bytes()
+    with mpl.rc_context({"lines.linewidth": 9, "axes.grid": True}):
+        drawn(plot_losses, shown)
+    assert (tmp_path / "plot.png").read_bytes() == first
