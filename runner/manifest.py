@@ -26,6 +26,7 @@ from models.config import Dataset, Diagnostics, Integer, Model, Parameters, Tabl
 from runner.complaints import render
 from runner.digest import sha256_bytes
 from runner.errors import ManifestError
+from runner.findings import unknown_findings
 from runner.manifest_checks import check
 from runner.manifest_names import ArmName, FindingId, RuleText, SafeName, Seed, Text
 from runner.manifest_steps import Step
@@ -265,7 +266,7 @@ def load(path: Path) -> LoadedManifest:
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
     source = read(path)
-    if wrong := check(source, Manifest):
+    if wrong := [*check(source, Manifest), *unknown_findings(source)]:
         raise ManifestError(render(wrong, file=str(path), text=source.text))
     manifest = Manifest.model_validate_json(source.json)
     return LoadedManifest(manifest=manifest, source=source.content, path=path)

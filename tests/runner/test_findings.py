@@ -1,0 +1,223 @@
+"""The register of findings is read strictly, and manifests name what it holds."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runner.errors import ManifestError
+from runner.findings import (
+    ComparisonExpectation,
+    RateExpectation,
+    RuleExpectation,
+    load_register,
+    register_for,
+)
+from runner.manifest import load
+
+ROOT = Path(__file__).parents[2]
+REGISTER = """\
+schema_version = 1
+[[findings]]
+id = "STABLE-LS-001"
+date = "2026-11-21"
+claim = "It collapses."
+basis = "It was seen."
+[[findings.evidence]]
+kind = "rate"
+phase = "phase1"
+arms = { "train.learning_rate" = 2e-2 }
+expect = "above"
+bound = 0.5
+"""
+MANIFEST = """\
+schema_version = 1
+[phase]
+name = "phase1"
+title = "One"
+question = "Why?"
+findings = ["STABLE-LS-001", "STABLE-LS-01"]
+seed = 1
+[[arms]]
+name = "one"
+"""
+
+
+def project(folder, register=REGISTER, manifest=MANIFEST):
+    (folder / "manifests").mkdir()
+    (folder / "manifests" / "phase1.toml").write_text(manifest)
+    if register is not None:
+        (folder / "docs" / "study").mkdir(parents=True)
+        (folder / "docs" / "study" / "findings.toml").write_text(register)
+    return folder / "manifests" / "phase1.toml"
+
+
+def refused(path, read=load_register):
+    with pytest.raises(ManifestError) as caught:
+        read(path)
+    return str(caught.value).replace(f"{path.parent}/", "")
+
+
+# --- the register --------------------------------------------------------------------------------
+
+
+def test_a_register_is_read(tmp_path):
+    path = tmp_path / "findings.toml"
+    path.write_text(REGISTER)
+    (finding,) = load_register(path).findings
+    assert (finding.id, finding.date) == ("STABLE-LS-001", "2026-11-21")
+    assert finding.evidence == (
+        RateExpectation(
+            phase="phase1", arms={"train.learning_rate": 0.02}, expect="above", bound=0.5
+        ),
+    )
+
+
+def test_the_shipped_register_is_sound_and_asks_only_phases_of_the_study():
+    register = load_register(ROOT / "docs" / "study" / "findings.toml")
+    assert "STABLE-LS-001" in [finding.id for finding in register.findings]
+    for finding in register.findings:
+        for expectation in finding.evidence:
+            assert re.fullmatch(r"phase([3-9]|10)", expectation.phase), finding.id
+
+
+def test_every_kind_of_expectation_is_read(tmp_path):
+    path = tmp_path / "findings.toml"
+    comparison = """\
+[[findings.evidence]]
+kind = "comparison"
+phase = "phase2"
+profile = "full"
+measure = "amp_ssim"
+arms = { "train.optimizer.kind" = "sgd" }
+against = { "train.optimizer.kind" = "adamw", "train.optimizer.weight_decay" = 0.0 }
+expect = "higher"
+[[findings.evidence]]
+kind = "rule"
+phase = "phase3"
+among = "collapsed"
+rule = "grad_norm_min <= 0"
+"""
+    path.write_text(REGISTER + comparison)
+    _, second, third = load_register(path).findings[0].evidence
+    assert isinstance(second, ComparisonExpectation)
+    assert (second.profile, second.measure) == ("full", "amp_ssim")
+    assert isinstance(third, RuleExpectation)
+    assert third.arms is None
+
+
+BROKEN = {
+    "a status typed in": (
+        'basis = "It was seen."',
+        'basis = "It was seen."\nstatus = "supported"',
+        "findings.toml:7: findings[0].status: unknown key; known are id, date, claim, basis, "
+        'evidence\n    7 | status = "supported"',
+    ),
+    "a date that is none": (
+        '"2026-11-21"',
+        '"21.11.2026"',
+        "findings.toml:4: findings[0].date: got '21.11.2026'; expected a date, like '2026-01-28'\n"
+        '    4 | date = "21.11.2026"',
+    ),
+    "a date without quotes": (
+        '"2026-11-21"',
+        "2026-11-21",
+        "findings.toml:4: findings[0].date: got 2026-11-21; dates mean nothing here: write it in "
+        "quotes\n    4 | date = 2026-11-21",
+    ),
+    "an unknown kind": (
+        'kind = "rate"',
+        'kind = "rates"',
+        "findings.toml:8: findings[0].evidence[0].kind: got 'rates'; expected one of 'rate', "
+        "'comparison', 'rule'; did you mean 'rate'?\n    8 | kind = \"rates\"",
+    ),
+    "a knob that there is not": (
+        "train.learning_rate",
+        "train.learning_rat",
+        "findings.toml:10: findings[0].evidence[0].arms.'train.learning_rat': got "
+        "'train.learning_rat'; expected the dotted name of a knob, like 'train.optimizer.kind'\n"
+        '    10 | arms = { "train.learning_rat" = 2e-2 }',
+    ),
+    "a table in place of a knob": (
+        '"train.learning_rate" = 2e-2',
+        '"train.optimizer" = "sgd"',
+        "findings.toml:10: findings[0].evidence[0].arms.'train.optimizer': got 'train.optimizer'; "
+        "expected the dotted name of a knob, like 'train.optimizer.kind'\n"
+        '    10 | arms = { "train.optimizer" = "sgd" }',
+    ),
+    "a bound that is no share": (
+        "bound = 0.5",
+        "bound = 5",
+        "findings.toml:12: findings[0].evidence[0].bound: got 5; expected a number of at most 1\n"
+        "    12 | bound = 5",
+    ),
+    "a newer format": (
+        "schema_version = 1",
+        "schema_version = 2",
+        "findings.toml:1: schema_version: got 2; expected 1\n    1 | schema_version = 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_is_wrong_is_said_with_its_line(tmp_path, case):
+    old, new, message = BROKEN[case]
+    path = tmp_path / "findings.toml"
+    path.write_text(REGISTER.replace(old, new))
+    assert refused(path) == message
+
+
+def test_an_id_stands_once(tmp_path):
+    path = tmp_path / "findings.toml"
+    path.write_text(REGISTER + REGISTER.removeprefix("schema_version = 1\n"))
+    assert refused(path) == (
+        "findings.toml:14: findings[1].id: got 'STABLE-LS-001', the id of the finding on line 3 "
+        'already; give another\n    14 | id = "STABLE-LS-001"'
+    )
+
+
+# --- manifests -----------------------------------------------------------------------------------
+
+
+def test_an_unknown_finding_is_refused_at_its_line_with_the_nearest(tmp_path):
+    path = project(tmp_path)
+    assert refused(path, load) == (
+        "phase1.toml:6: phase.findings[1]: got 'STABLE-LS-01'; docs/study/findings.toml has no "
+        "such finding; did you mean 'STABLE-LS-001'?\n"
+        '    6 | findings = ["STABLE-LS-001", "STABLE-LS-01"]'
+    )
+
+
+def test_where_none_is_near_the_known_ones_are_named(tmp_path):
+    path = project(tmp_path, manifest=MANIFEST.replace("STABLE-LS-01", "X-9"))
+    assert "has no such finding; known are STABLE-LS-001\n" in refused(path, load)
+
+
+def test_an_id_of_the_wrong_form_is_complained_about_once(tmp_path):
+    path = project(tmp_path, manifest=MANIFEST.replace("STABLE-LS-01", "nonsense"))
+    assert refused(path, load).count("phase1.toml:6") == 1
+
+
+def test_without_a_register_ids_are_not_checked(tmp_path):
+    assert load(project(tmp_path, register=None)).manifest.phase.findings[1] == "STABLE-LS-01"
+
+
+def test_the_register_of_another_checkout_is_not_asked(tmp_path):
+    project(tmp_path)
+    (tmp_path / "inner").mkdir()
+    inner = project(tmp_path / "inner", register=None)
+    assert register_for(inner) == tmp_path.resolve() / "docs" / "study" / "findings.toml"
+    (tmp_path / "inner" / ".git").mkdir()
+    assert register_for(inner) is None
+    assert load(inner)
+
+
+def test_a_manifest_without_findings_does_not_need_a_sound_register(tmp_path):
+    plain = MANIFEST.replace('findings = ["STABLE-LS-001", "STABLE-LS-01"]\n', "")
+    assert load(project(tmp_path, register="nonsense", manifest=plain))
+
+
+def test_a_broken_register_is_told_where_a_manifest_needs_it(tmp_path):
+    path = project(tmp_path, register=REGISTER.replace('"rate"', '"rates"'))
+    with pytest.raises(ManifestError, match=r"findings\.toml:8: findings\[0\]\.evidence"):
+        load(path)
