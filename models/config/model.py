@@ -118,6 +118,12 @@ class Model(Table):
         "none", description="What is done to the measured amplitude before the lifter."
     )
 
+    activation_checkpointing: bool = Field(
+        default=False,
+        description="Whether each block's inner activations are computed again for the backward "
+        "pass instead of being kept: less memory, more time, the same bits.",
+    )
+
     @model_validator(mode="after")
     def _applicable(self) -> Self:
         for knob, architectures in BELONGS.items():

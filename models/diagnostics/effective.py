@@ -45,7 +45,10 @@ def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
         "schema_version": 1,
         "parameters": {
             "dataset": dataset_leaves(data.train, data.test, data.metadata),
-            "model": model_leaves(fit.net, fit.initial),
+            "model": {
+                **model_leaves(fit.net, fit.initial),
+                "activation_checkpointing": agreed(fit.recomputations.by_block),
+            },
             "train": train_leaves(fit, data.train, data.test),
             "diagnostics": diagnostics_leaves(fit.module.gradients, out),
         },

@@ -39,7 +39,9 @@ Leaves = dict[str, Any]
 
 
 def model_leaves(net: Generator, initial: InitialState) -> Leaves:
-    """Every knob of ``Model``, read from the network; ``initial`` has the first values of λ.
+    """The knobs of ``Model`` that a network shows; ``initial`` has the first values of λ.
+
+    Whether activations are checkpointed shows in the fit alone.
 
     Raises:
         TypeError: nobody has said how this kind of network is read.

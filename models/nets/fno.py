@@ -28,7 +28,7 @@ class Fno(Generator):
     """Lifter, n Fourier blocks, 1×1 projection, ``cnn_blocks`` refinements, head."""
 
     def __init__(self, model: Model, *, side: int, channels: int) -> None:
-        super().__init__()
+        super().__init__(activation_checkpointing=model.activation_checkpointing)
         width, (modes, corners) = model.hidden_channels, model.spectral
         assert model.cnn_blocks is not None
         self.lifter = Lifter(channels, width, model.input_transform)
@@ -42,14 +42,18 @@ class Fno(Generator):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Map real (B, C, N, N) to complex (B, C, N, N)."""
-        maps = self.lifter(x_BCHW)
+        maps = self.through(self.lifter, x_BCHW)
         for block in self.blocks:
-            maps = block(maps)
+            maps = self.through(block, maps)
         maps = self.projection(maps)
         for refinement in self.refinements:
-            maps = refinement(maps)
+            maps = self.through(refinement, maps)
         patches: Tensor = self.head(maps)
         return patches
+
+    def checkpointed(self) -> list[nn.Module]:
+        """Lifter, Fourier blocks, refinements."""
+        return [self.lifter, *self.blocks, *self.refinements]
 
     @property
     def widths(self) -> tuple[int, ...]:

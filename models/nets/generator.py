@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from models.config import ParameterCount
 from models.nets.spectral import SpectralConvolution
 
 
 class Generator(nn.Module):
-    """A network from measured amplitudes (B, C, N, N) to complex object patches (B, C, N, N)."""
+    """A network from measured amplitudes (B, C, N, N) to complex object patches (B, C, N, N).
+
+    Arguments:
+        activation_checkpointing: whether the backward pass computes each block again.
+    """
+
+    def __init__(self, *, activation_checkpointing: bool = False) -> None:
+        super().__init__()
+        self.activation_checkpointing = activation_checkpointing
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Map real (B, C, N, N) to complex (B, C, N, N)."""
         raise NotImplementedError
+
+    def checkpointed(self) -> list[nn.Module]:
+        """The blocks that go ``through``, in the order of the data's way.
+
+        With checkpointing the backward pass computes each of them again; samplers and head, which
+        keep little but their inputs, stay out.
+        """
+        raise NotImplementedError
+
+    def through(self, block: nn.Module, *inputs: Any) -> Tensor:  # noqa: ANN401  see ``forward``
+        """What a block makes of its inputs; with checkpointing, only these are kept of it.
+
+        Nothing in a network is random, so no state of a random generator is kept either.
+        """
+        if not (self.activation_checkpointing and torch.is_grad_enabled()):
+            out: Tensor = block(*inputs)
+            return out
+        again: Tensor = checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return again
 
     def layers(self) -> dict[str, nn.Module]:
         """The layers that an activation report describes, in the order of the data's way."""

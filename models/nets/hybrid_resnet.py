@@ -66,7 +66,7 @@ class HybridResnet(Generator):
     """
 
     def __init__(self, model: Model, *, side: int, channels: int) -> None:
-        super().__init__()
+        super().__init__(activation_checkpointing=model.activation_checkpointing)
         widths, (modes, corners) = level_widths(model), model.spectral
         assert model.layerscale_init is not None
         self.max_hidden_channels = model.max_hidden_channels
@@ -87,17 +87,21 @@ class HybridResnet(Generator):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Map real (B, C, N, N) to complex (B, C, N, N)."""
-        maps = self.lifter(x_BCHW)
+        maps = self.through(self.lifter, x_BCHW)
         for block, downsampler in zip_longest(self.encoder, self.downsamplers):
-            maps = block(maps)
+            maps = self.through(block, maps)
             if downsampler is not None:
                 maps = downsampler(maps)
         for block in self.residual:
-            maps = block(maps, self.scale)
+            maps = self.through(block, maps, self.scale)
         for upsampler in self.upsamplers:
-            maps = upsampler(maps)
+            maps = self.through(upsampler, maps)
         patches: Tensor = self.head(maps)
         return patches
+
+    def checkpointed(self) -> list[nn.Module]:
+        """Lifter, encoder, residual blocks, upsamplers."""
+        return [self.lifter, *self.encoder, *self.residual, *self.upsamplers]
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ class UShaped(Generator):
     def __init__(
         self, model: Model, *, channels: int, encoder: Iterable[nn.Module], bottleneck: nn.Module
     ) -> None:
-        super().__init__()
+        super().__init__(activation_checkpointing=model.activation_checkpointing)
         widths = level_widths(model)
         self.max_hidden_channels, self.max_levels = model.max_hidden_channels, model.max_levels
         self.lifter = Lifter(channels, widths[0], model.input_transform)
@@ -45,17 +45,21 @@ class UShaped(Generator):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Map real (B, C, N, N) to complex (B, C, N, N)."""
-        maps, skips = self.lifter(x_BCHW), []
+        maps, skips = self.through(self.lifter, x_BCHW), []
         for block, downsampler in zip_longest(self.encoder, self.downsamplers):
-            maps = block(maps)
+            maps = self.through(block, maps)
             if downsampler is not None:
                 skips.append(maps)
                 maps = downsampler(maps)
-        maps = self.bottleneck(maps)
+        maps = self.through(self.bottleneck, maps)
         for level in self.decoder:
-            maps = level(maps, skips.pop())
+            maps = self.through(level, maps, skips.pop())
         patches: Tensor = self.head(maps)
         return patches
+
+    def checkpointed(self) -> list[nn.Module]:
+        """Lifter, encoder, bottleneck, decoder."""
+        return [self.lifter, *self.encoder, self.bottleneck, *self.decoder]
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from models.seeding import numpy_generator
 from models.training.batches import Batches, make_batches
 from models.training.history import History
 from models.training.module import PatchFit
-from models.training.observers import GradientNorms, Inputs
+from models.training.observers import GradientNorms, Inputs, Recomputations
 from models.training.watch import AmplitudeWatch
 from models.training.weights import BestWeights, digest
 
@@ -49,6 +49,7 @@ class Fit:
     best_weights: BestWeights
     initial: InitialState
     inputs: Inputs
+    recomputations: Recomputations
     weights_stream: np.random.Generator
 
     @property
@@ -92,6 +93,7 @@ def prepare(
         best_weights=best_weights,
         initial=_initial_state(net),
         inputs=Inputs(net),
+        recomputations=Recomputations(net),
         weights_stream=weights_stream,
     )
 

@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 
+from models.nets.generator import Generator
 from models.training.clipping import total_norm
 
 
@@ -60,6 +63,33 @@ class Inputs:
     def _note(self, net: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         (self.training if net.training else self.inference).add(len(inputs[0]))
         self.devices.add(inputs[0].device.type)
+
+
+class Recomputations:
+    """Whether the backward pass computed a network's blocks again.
+
+    With gradients, a block whose activations are kept is called once for each call of the network,
+    and one that is computed again twice.
+    """
+
+    def __init__(self, net: Generator) -> None:
+        self._net_calls = 0
+        self._calls = [0] * len(net.checkpointed())
+        net.register_forward_pre_hook(self._note_net)
+        for index, block in enumerate(net.checkpointed()):
+            block.register_forward_pre_hook(partial(self._note, index))
+
+    def _note_net(self, _net: nn.Module, _inputs: object) -> None:
+        self._net_calls += torch.is_grad_enabled()
+
+    def _note(self, index: int, _block: nn.Module, _inputs: object) -> None:
+        self._calls[index] += torch.is_grad_enabled()
+
+    @property
+    def by_block(self) -> list[bool | None]:
+        """For each block whether it was computed again, ``None`` if neither always nor never."""
+        readings = {self._net_calls: False, 2 * self._net_calls: True}
+        return [readings.get(calls) for calls in self._calls]
 
 
 @dataclass

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import engines, sealing, steps
+from tests.bench import checkpointing, engines, sealing, steps
 
-PARTS = {"steps": steps.measure, "engines": engines.measure, "sealing": sealing.measure}
+PARTS = {
+    "steps": steps.measure,
+    "checkpointing": checkpointing.measure,
+    "engines": engines.measure,
+    "sealing": sealing.measure,
+}
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ BASES = {
 """What knobs are changed from; a knob that one of them refuses is changed from another."""
 
 WITHOUT_EFFECT_ON_WEIGHTS = {
+    ("model", "activation_checkpointing"),
     ("train", "inference_batch_size"),
     ("diagnostics", "grad_norm_every"),
     ("diagnostics", "activations"),

@@ -32,6 +32,20 @@ def test_the_learning_rate_of_each_epoch_is_the_one_that_was_asked_for(workshop)
     assert [rate for (rate,) in used] == pytest.approx(wanted, rel=1e-12)
 
 
+@pytest.mark.parametrize("architecture", ["hybrid_resnet", "stable_hybrid"])
+def test_a_fit_with_checkpointed_activations_ends_with_the_same_bits(workshop, architecture):
+    model = {"architecture": architecture}
+    plain, again = (
+        workshop.fit(workshop.parameters(model=model | {"activation_checkpointing": on}))
+        for on in (False, True)
+    )
+    assert digest(plain.fit.net.state_dict()) == digest(again.fit.net.state_dict())
+    shown = [
+        f.effective()["parameters"]["model"]["activation_checkpointing"] for f in (plain, again)
+    ]
+    assert shown == [False, True]
+
+
 @pytest.mark.parametrize(
     ("settings", "kind", "group"),
     [
