@@ -12,12 +12,13 @@ from pydantic import ValidationError
 from runner import hub
 from runner.attempts import Attempt
 from runner.collect import collect, read_table
+from runner.effective import compare_effective, compare_history
 from runner.engines.base import Outcome
 from runner.errors import RunnerError
 from runner.plan import Job
 from runner.record import ArmRecord, Difference, Execution
 from runner.rules import Rule
-from runner.verdict import compare_effective, judge
+from runner.verdict import judge
 
 LOG_TAIL_LINES = 40
 
@@ -110,9 +111,13 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
         stats = read_table(destination / "stats.json")
         metrics = read_table(destination / "metrics.json")
         timing = read_table(destination / "timing.json")
+        history = read_table(destination / "history.json")
     except ValueError as error:
         return {"status": "invalid_output", "message": str(error), "files": collected.files}
-    differences = compare_effective(job.parameters, job.seed, job.execution, effective)
+    differences = (
+        *compare_effective(job.parameters, job.seed, job.execution, effective),
+        *compare_history(effective, history),
+    )
     observed = effective.get("observed")
     facts: dict[str, Any] = {
         "files": collected.files,

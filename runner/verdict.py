@@ -1,154 +1,16 @@
-"""What the runs say: whether each ran as planned, whether rules hold, which arms are the same.
+"""What the runs say: whether rules hold, which arms are the same, how the command ends.
 
 Pure functions on values that were read from files of the contract; they believe nothing of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeGuard
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from models.config import NormClip, Parameters, count_parameters, steps_per_epoch
-from runner.digest import canonical_json
 from runner.errors import ARM_FAILED, INTERRUPTED, TIMED_OUT
-from runner.record import (
-    Difference,
-    HubRecord,
-    IdenticalArms,
-    RuleRecord,
-    differing_knobs,
-    leaves,
-)
+from runner.record import HubRecord, IdenticalArms, RuleRecord, differing_knobs
 from runner.rules import Rule
-
-RELATIVE_TOLERANCE = 1e-6
-"""Of a number that was read back: weights and optimizer states are float32."""
-CLIP_TOLERANCE = 1e-5
-"""Share by which a clipped gradient may exceed its bound: its norm is a long sum in float32."""
-
-_ABSENT = object()
-
-
-class Planned(Protocol):
-    """Where the plan wants the numbers to be made."""
-
-    @property
-    def device(self) -> str:
-        """``cpu`` or ``cuda``."""
-
-    @property
-    def threads(self) -> int:
-        """Intra-op threads of the job."""
-
-
-def compare_effective(
-    parameters: Mapping[str, Any], seed: int, execution: Planned, effective: Mapping[str, object]
-) -> tuple[Difference, ...]:
-    """Every knob of the plan that the live objects of a run do not show again.
-
-    ``effective`` is the table of ``effective_config.json``. All leaves of ``parameters`` are
-    walked, and those of ``effective`` that the plan does not have. Where the plan has a float, the
-    number may differ by 1 part in 10⁶; nothing else may differ. What follows from the plan is
-    computed anew and compared with what was observed: the learning rate and the steps of each
-    epoch, the size of the network, the bound of the clipped norm.
-    """
-    placed = {"device": execution.device, "threads": execution.threads}
-    found = [
-        *_compare_tables(parameters, _table(effective, "parameters"), ""),
-        *_compare_leaf("seed", seed, effective.get("seed", _ABSENT)),
-        *(
-            difference
-            for name, value in (placed | {"deterministic_algorithms": True}).items()
-            for difference in _compare_leaf(
-                f"execution.{name}", value, _table(effective, "execution").get(name, _ABSENT)
-            )
-        ),
-        *_compare_observed(parameters, _table(effective, "observed")),
-    ]
-    return tuple(sorted(found, key=lambda difference: difference.knob))
-
-
-def _table(effective: Mapping[str, object], name: str) -> dict[str, object]:
-    table = effective.get(name)
-    return table if isinstance(table, dict) else {}
-
-
-def _compare_tables(
-    planned: Mapping[str, Any], effective: Mapping[str, Any], prefix: str
-) -> Iterator[Difference]:
-    wanted, shown = dict(leaves(planned, prefix)), dict(leaves(effective, prefix))
-    for knob, value in wanted.items():
-        yield from _compare_leaf(knob, value, shown.get(knob, _ABSENT))
-    for knob in shown.keys() - wanted.keys():
-        yield Difference(knob=knob, kind="unexpected", planned=None, effective=shown[knob])
-
-
-def _compare_leaf(knob: str, planned: object, effective: object) -> Iterator[Difference]:
-    if effective is _ABSENT:
-        yield Difference(knob=knob, kind="missing", planned=planned, effective=None)
-    elif not _same(planned, effective):
-        yield Difference(knob=knob, kind="different", planned=planned, effective=effective)
-
-
-def _same(planned: object, effective: object) -> bool:
-    """Whether a leaf came back: floats to within the tolerance, all else in value and type."""
-    if isinstance(planned, list | tuple) and isinstance(effective, list):
-        return len(planned) == len(effective) and all(map(_same, planned, effective))
-    if isinstance(planned, float) and _is_number(effective):
-        return abs(effective - planned) <= RELATIVE_TOLERANCE * abs(planned)
-    return type(planned) is type(effective) and planned == effective
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _compare_observed(
-    parameters: Mapping[str, Any], observed: dict[str, object]
-) -> Iterator[Difference]:
-    """What has no knob of its own, against what the plan implies."""
-    planned = Parameters.model_validate_json(canonical_json(parameters))
-    train = planned.train
-    rates = [train.learning_rate_at(epoch) for epoch in range(train.epochs)]
-    steps = [steps_per_epoch(planned.dataset, train)] * train.epochs
-    yield from _compare_series("learning_rate_by_epoch", rates, observed)
-    yield from _compare_series("steps_by_epoch", steps, observed)
-    counted = count_parameters(planned).live
-    yield from _compare_leaf(
-        "observed.num_parameters", counted, observed.get("num_parameters", _ABSENT)
-    )
-    if isinstance(train.clip, NormClip):
-        yield from _compare_bound(train.clip.max_norm, observed.get("max_post_clip_norm", _ABSENT))
-
-
-def _compare_series(
-    name: str, planned: Sequence[float], observed: dict[str, object]
-) -> Iterator[Difference]:
-    """One value an epoch; each epoch that differs is named."""
-    shown = observed.get(name, _ABSENT)
-    if not isinstance(shown, list):
-        yield from _compare_leaf(f"observed.{name}", list(planned), shown)
-        return
-    if len(shown) != len(planned):
-        yield Difference(
-            knob=f"observed.{name} (epochs)",
-            kind="different",
-            planned=len(planned),
-            effective=len(shown),
-        )
-    for epoch, (value, seen) in enumerate(zip(planned, shown, strict=False)):
-        yield from _compare_leaf(f"observed.{name}[{epoch}]", value, seen)
-
-
-def _compare_bound(bound: float, measured: object) -> Iterator[Difference]:
-    if not _is_number(measured) or measured > bound * (1 + CLIP_TOLERANCE):
-        absent = measured is _ABSENT
-        yield Difference(
-            knob="observed.max_post_clip_norm",
-            kind="missing" if absent else "different",
-            planned=bound,
-            effective=None if absent else measured,
-        )
 
 
 def identical_arms(

@@ -11,6 +11,11 @@ from models.config.anatomy import (
     Part,
     Stage,
 )
+from models.config.clips import (
+    Clip,
+    NoClip,
+    NormClip,
+)
 from models.config.costs import (
     count_parameters,
     stages_of,
@@ -25,9 +30,24 @@ from models.config.model import (
     Model,
     largest_num_blocks,
 )
+from models.config.optimizers import (
+    Adam,
+    AdamW,
+    Optimizer,
+    Sgd,
+)
 from models.config.parameters import (
     Diagnostics,
     Parameters,
+)
+from models.config.schedules import (
+    LEAST_CUT,
+    WARMUP_START,
+    Constant,
+    Exponential,
+    Plateau,
+    Scheduler,
+    WarmupCosine,
 )
 from models.config.sizes import (
     ParameterCount,
@@ -43,17 +63,7 @@ from models.config.tables import (
     Table,
 )
 from models.config.train import (
-    Adam,
-    AdamW,
-    Clip,
-    Constant,
-    NoClip,
-    NormClip,
-    Optimizer,
-    Scheduler,
-    Sgd,
     Train,
-    WarmupCosine,
     num_held_out,
     num_training_patches,
     steps_per_epoch,
@@ -61,14 +71,17 @@ from models.config.train import (
 
 __all__ = [
     "BELONGS",
+    "LEAST_CUT",
     "RESIDUAL_BLOCKS",
     "STATS",
+    "WARMUP_START",
     "Adam",
     "AdamW",
     "Clip",
     "Constant",
     "Dataset",
     "Diagnostics",
+    "Exponential",
     "Integer",
     "Model",
     "NoClip",
@@ -77,6 +90,7 @@ __all__ = [
     "ParameterCount",
     "Parameters",
     "Part",
+    "Plateau",
     "Scheduler",
     "Sgd",
     "Stage",

@@ -3,86 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from models.config.clips import Clip, NoClip
 from models.config.dataset import Dataset
-from models.config.tables import Fraction, Table
-
-BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
-Betas = tuple[BelowOne, BelowOne]
-WeightDecay = Annotated[float, Field(ge=0.0)]
-
-_BETAS = "Decay rates of the running means of the gradient and of its square."
-
-
-class Adam(Table):
-    """Adam; the penalty is added to the gradient."""
-
-    kind: Literal["adam"] = Field("adam", description="Adam.")
-    betas: Betas = Field((0.9, 0.999), description=_BETAS)
-    weight_decay: WeightDecay = Field(0.0, description="L2 penalty, added to the gradient.")
-
-
-class AdamW(Table):
-    """Adam with decoupled weight decay."""
-
-    kind: Literal["adamw"] = Field("adamw", description="Adam with decoupled weight decay.")
-    betas: Betas = Field((0.9, 0.999), description=_BETAS)
-    weight_decay: WeightDecay = Field(
-        0.01, description="Share of a weight, times the learning rate, taken off at each step."
-    )
-
-
-class Sgd(Table):
-    """Stochastic gradient descent; Nesterov's form whenever there is momentum."""
-
-    kind: Literal["sgd"] = Field(
-        "sgd", description="Stochastic gradient descent, Nesterov's form if there is momentum."
-    )
-    momentum: BelowOne = Field(0.9, description="Share of the last update that is kept.")
-    weight_decay: WeightDecay = Field(0.0, description="L2 penalty, added to the gradient.")
-
-
-Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="kind")]
-
-
-class Constant(Table):
-    """The base learning rate throughout."""
-
-    kind: Literal["constant"] = Field("constant", description="The base learning rate throughout.")
-
-
-class WarmupCosine(Table):
-    """Linear warm-up from a tenth of the rate, then a half cosine down to ``min_ratio`` of it."""
-
-    kind: Literal["warmup_cosine"] = Field(
-        "warmup_cosine", description="Linear warm-up from a tenth of the rate, then a half cosine."
-    )
-    warmup_epochs: Annotated[int, Field(ge=0)] = Field(
-        5, description="Epochs of warm-up, fewer than `epochs`; 0 is a plain cosine."
-    )
-    min_ratio: Fraction = Field(0.05, description="Share of the base rate that the cosine ends at.")
-
-
-Scheduler = Annotated[Constant | WarmupCosine, Field(discriminator="kind")]
-
-
-class NoClip(Table):
-    """Leave the gradient as it is."""
-
-    kind: Literal["none"] = Field("none", description="The gradient as it is.")
-
-
-class NormClip(Table):
-    """Scale the whole gradient so that its global L2 norm is at most ``max_norm``."""
-
-    kind: Literal["norm"] = Field("norm", description="Scale the whole gradient down.")
-    max_norm: PositiveFloat = Field(1.0, description="Largest global L2 norm of the gradient.")
-
-
-Clip = Annotated[NoClip | NormClip, Field(discriminator="kind")]
+from models.config.optimizers import Adam, Optimizer
+from models.config.schedules import Constant, Plateau, Scheduler, WarmupCosine
+from models.config.tables import Table
 
 
 class Train(Table):
@@ -108,12 +38,22 @@ class Train(Table):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if isinstance(self.scheduler, WarmupCosine) and self.scheduler.warmup_epochs >= self.epochs:
+    def _schedule_acts(self) -> Self:
+        scheduler, base = self.scheduler, self.learning_rate
+        if isinstance(scheduler, WarmupCosine) and scheduler.warmup_epochs >= self.epochs:
             raise ValueError(
-                f"scheduler.warmup_epochs {self.scheduler.warmup_epochs} leaves nothing of epochs "
+                f"scheduler.warmup_epochs {scheduler.warmup_epochs} leaves nothing of epochs "
                 f"{self.epochs} for the cosine; use at most {self.epochs - 1}"
             )
+        if isinstance(scheduler, Plateau) and scheduler.cut(base) == base:
+            raise ValueError(
+                f"scheduler.min_lr {scheduler.min_lr:g} and factor {scheduler.factor:g} let the "
+                f"plateau cut nothing off learning_rate {base:g}; lower min_lr"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _validation_fits(self) -> Self:
         if (self.validation_fraction is None) == (self.validation == "held_out"):
             raise ValueError(
                 "validation_fraction belongs to validation 'held_out' and to no other; "
@@ -121,20 +61,13 @@ class Train(Table):
             )
         return self
 
-    def learning_rate_at(self, epoch: int) -> float:
-        """Learning rate that the declared schedule uses during ``epoch`` (counted from 0).
+    def learning_rate_after(self, val_losses: Sequence[float | None]) -> float:
+        """Learning rate that the schedule uses in the epoch after those with ``val_losses``.
 
-        ``warmup_cosine`` over W warm-up epochs of E: lr·(0.1 + 0.9·e/W) for e < W, then
-        lr·[m + (1 − m)·(1 + cos(π·(e − W)/(E − W)))/2] with m = ``min_ratio``.
+        One validation loss for each epoch that is over, ``None`` for one that was not finite; only
+        the plateau looks at more than their number.
         """
-        scheduler = self.scheduler
-        if isinstance(scheduler, Constant):
-            return self.learning_rate
-        warmup, floor = scheduler.warmup_epochs, scheduler.min_ratio
-        if epoch < warmup:
-            return self.learning_rate * (0.1 + 0.9 * epoch / warmup)
-        progress = (epoch - warmup) / (self.epochs - warmup)
-        return self.learning_rate * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
+        return self.scheduler.rate(self.learning_rate, self.epochs, val_losses)
 
 
 def num_training_patches(dataset: Dataset, train: Train) -> int:

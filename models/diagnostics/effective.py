@@ -19,6 +19,7 @@ from models.diagnostics.effective_dataset import dataset_leaves
 from models.diagnostics.effective_model import model_leaves
 from models.diagnostics.effective_train import scheduler_of, train_leaves
 from models.diagnostics.readings import agreed
+from models.diagnostics.stats import finite
 from models.nets.generator import count_live
 from models.seeding import determinism, seed_of
 from models.training.fit import Fit
@@ -87,6 +88,7 @@ def observed(fit: Fit, data: LoadedData) -> dict[str, Any]:
     post_clip = [norm.post_clip for norm in fit.module.gradients.trace]
     return {
         "learning_rate_by_epoch": [agreed(e.learning_rates) for e in fit.history.epochs],
+        "val_loss_by_epoch": [finite(epoch.val_loss) for epoch in fit.history.epochs],
         "optimizer_class": _class_name(optimizer),
         "scheduler_class": _class_name(scheduler_of(fit)),
         "nesterov": agreed(group.get("nesterov", False) for group in optimizer.param_groups),

@@ -17,11 +17,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,
+    ExponentialLR,
     LinearLR,
     LRScheduler,
+    ReduceLROnPlateau,
     SequentialLR,
 )
 
+from models.config import LEAST_CUT
 from models.data.npz import Split
 from models.diagnostics.readings import agreed
 from models.physics.losses import LOSSES
@@ -89,6 +92,10 @@ def read_scheduler(scheduler: LRScheduler) -> dict[str, Any]:
     match scheduler:
         case ConstantLR():
             return {"kind": "constant"}
+        case ExponentialLR():
+            return {"kind": "exponential", "gamma": scheduler.gamma}
+        case ReduceLROnPlateau():
+            return _read_plateau(scheduler)
         case CosineAnnealingLR():
             warmup, cosine = 0, scheduler
         case SequentialLR(_schedulers=[LinearLR() as linear, CosineAnnealingLR() as cosine]):
@@ -97,6 +104,20 @@ def read_scheduler(scheduler: LRScheduler) -> dict[str, Any]:
             return {"kind": type(scheduler).__name__}
     ratio = agreed(cosine.eta_min / base for base in cosine.base_lrs)
     return {"kind": "warmup_cosine", "warmup_epochs": warmup, "min_ratio": ratio}
+
+
+def _read_plateau(scheduler: ReduceLROnPlateau) -> dict[str, Any]:
+    """Its knobs, if all that has no knob is as the plateau of ``models.config`` has it."""
+    fixed = (scheduler.mode, scheduler.threshold_mode, scheduler.cooldown, scheduler.eps)
+    if fixed != ("min", "rel", 0, LEAST_CUT):
+        return {"kind": type(scheduler).__name__}
+    return {
+        "kind": "plateau",
+        "factor": scheduler.factor,
+        "patience": scheduler.patience,
+        "min_lr": agreed(scheduler.min_lrs),
+        "threshold": scheduler.threshold,
+    }
 
 
 def read_clip(clipper: object, trace: Sequence[GradientNorm]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
@@ -15,6 +16,7 @@ from typing_extensions import override
 
 from models.job import Events
 from models.training.observers import MeanLoss
+from models.training.schedulers import MONITORED
 from models.training.watch import AmplitudeWatch
 
 SECONDS_BETWEEN_EVENTS = 1.0
@@ -117,6 +119,12 @@ class History(Callback):
     ) -> None:
         """Add the loss of the batch."""
         self._running.val_loss.add(_loss(outputs), len(batch))
+
+    @override
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the schedule see the very loss that is recorded; float64 keeps all its digits."""
+        loss = torch.tensor(self._running.val_loss.value, dtype=torch.float64)
+        pl_module.log(MONITORED, loss, batch_size=1)
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

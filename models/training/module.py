@@ -18,7 +18,7 @@ from models.physics.losses import LOSSES
 from models.training.clipping import CLIPPERS
 from models.training.observers import GradientNorms
 from models.training.optimizers import OPTIMIZERS
-from models.training.schedulers import SCHEDULERS
+from models.training.schedulers import MONITORED, SCHEDULERS
 
 
 class PatchFit(LightningModule):
@@ -66,7 +66,12 @@ class PatchFit(LightningModule):
         schedule = SCHEDULERS[train.scheduler.kind](train.scheduler, optimizer, train.epochs)
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "epoch", "frequency": 1},
+            "lr_scheduler": {
+                "scheduler": schedule,
+                "interval": "epoch",
+                "frequency": 1,
+                "monitor": MONITORED,
+            },
         }
 
     @override

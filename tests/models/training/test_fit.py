@@ -46,6 +46,36 @@ def test_a_fit_with_checkpointed_activations_ends_with_the_same_bits(workshop, a
     assert shown == [False, True]
 
 
+def test_exponential_rates_are_used_epoch_by_epoch(workshop):
+    train = {"scheduler": {"kind": "exponential", "gamma": 0.5}, "learning_rate": 0.004}
+    fit = workshop.fit(workshop.parameters(train=train)).fit
+    assert [epoch.learning_rates for epoch in fit.history.epochs] == [(0.004,), (0.002,), (0.001,)]
+
+
+def test_a_plateau_is_stepped_with_the_losses_of_the_history(workshop):
+    """At a rate that is far too large some epochs are worse than the best one."""
+    plateau = {"kind": "plateau", "patience": 0, "factor": 0.1}
+    train = {"scheduler": plateau, "learning_rate": 0.3, "epochs": 6, "validation": "test"}
+    parameters = workshop.parameters(train=train)
+    fit = workshop.fit(parameters).fit
+    losses = [epoch.val_loss for epoch in fit.history.epochs]
+    used = [rate for epoch in fit.history.epochs for rate in epoch.learning_rates]
+    assert used == [parameters.train.learning_rate_after(losses[:epoch]) for epoch in range(6)]
+    assert used[-1] < used[0]
+    (config,) = fit.trainer.lr_scheduler_configs
+    assert config.scheduler.best == min(losses), "the last digit was lost on the way"
+    assert fit.trainer.callback_metrics["val_loss"].item() == losses[-1]
+
+
+def test_a_plateau_cuts_on_losses_that_are_not_finite(workshop):
+    plateau = {"kind": "plateau", "patience": 0}
+    train = {"scheduler": plateau, "learning_rate": 1e30, "epochs": 4}
+    fit = workshop.fit(workshop.parameters(train=train)).fit
+    assert not any(math.isfinite(epoch.val_loss) for epoch in fit.history.epochs)
+    used = [rate for epoch in fit.history.epochs for rate in epoch.learning_rates]
+    assert used == [1e30, 0.5e30, 0.25e30, 0.125e30]
+
+
 @pytest.mark.parametrize(
     ("settings", "kind", "group"),
     [

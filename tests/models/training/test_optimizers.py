@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
-from models.config import Adam, AdamW, Sgd, Train
+from models.config import Adam, AdamW, Sgd
 from models.training.optimizers import OPTIMIZERS
-from models.training.schedulers import SCHEDULERS
 
 
 def one_weight():
@@ -66,52 +63,3 @@ def test_a_complex_weight_is_optimised_like_its_two_real_parts():
             ((values - 1) ** 2).sum().backward()
             optimizer.step()
     assert torch.allclose(torch.view_as_real(together.detach()), apart.detach())
-
-
-def closed_form(epoch, *, epochs, rate, warmup, ratio):
-    """The schedule in the words of its definition, written down a second time."""
-    if epoch < warmup:
-        return rate * (0.1 + (1 - 0.1) * epoch / warmup)
-    share = (epoch - warmup) / (epochs - warmup)
-    return ratio * rate + (rate - ratio * rate) * 0.5 * (1 + math.cos(math.pi * share))
-
-
-@pytest.mark.parametrize(
-    ("epochs", "warmup", "ratio"),
-    [
-        (1, 0, 0.05),
-        (2, 1, 0.5),
-        (3, 2, 0.0),
-        (5, 0, 0.1),
-        (20, 5, 0.05),
-        (50, 10, 1.0),
-        (90, 7, 0.01),
-    ],
-)
-def test_warmup_cosine_follows_its_definition(epochs, warmup, ratio):
-    scheduler = {"kind": "warmup_cosine", "warmup_epochs": warmup, "min_ratio": ratio}
-    train = Train.model_validate({"epochs": epochs, "learning_rate": 3e-4, "scheduler": scheduler})
-    weights = one_weight()
-    optimizer = OPTIMIZERS["adam"](train.optimizer, weights, train.learning_rate)
-    schedule = SCHEDULERS["warmup_cosine"](train.scheduler, optimizer, epochs)
-    for epoch in range(epochs):
-        rate = optimizer.param_groups[0]["lr"]
-        wanted = closed_form(epoch, epochs=epochs, rate=3e-4, warmup=warmup, ratio=ratio)
-        assert rate == pytest.approx(wanted, rel=1e-12)
-        assert rate == pytest.approx(train.learning_rate_at(epoch), rel=1e-12)
-        optimizer.step()
-        schedule.step()
-    assert optimizer.param_groups[0]["initial_lr"] == 3e-4
-
-
-def test_the_constant_schedule_is_constant():
-    train = Train(epochs=4, learning_rate=3e-4)
-    optimizer = OPTIMIZERS["adam"](train.optimizer, one_weight(), train.learning_rate)
-    schedule = SCHEDULERS["constant"](train.scheduler, optimizer, 4)
-    rates = []
-    for _ in range(4):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    assert rates == [3e-4] * 4
-    assert optimizer.param_groups[0]["initial_lr"] == 3e-4
