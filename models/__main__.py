@@ -1,4 +1,4 @@
-"""Command line of a job: ``python -m models simulate | train | summarise | activations``.
+"""Command line of a job: ``python -m models VERB``, the verbs those of ``parser``.
 
 Exit codes: 0 success, and for a job ``result.json`` is there; 1 the job failed, the cause is the
 last line on stderr; 2 the job or the command line is wrong, and nothing was computed.
@@ -59,13 +59,14 @@ def parser() -> argparse.ArgumentParser:
     for verb, run, text in (
         ("simulate", simulate, "simulate a dataset"),
         ("train", train, "train and evaluate one arm"),
+        ("diagnose", diagnose, "look into a stored checkpoint of an arm"),
         ("summarise", summarise, "statistics and plots over several arms"),
     ):
         command = verbs.add_parser(verb, help=text, description=text)
         command.add_argument("--job", type=Path, required=True, help="job.json")
         command.add_argument("--out", type=Path, required=True, help="empty folder for results")
         command.set_defaults(run=run)
-    text = "describe the layers of a checkpoint"
+    text = "describe the layers of a checkpoint on any patches"
     command = verbs.add_parser("activations", help=text, description=text)
     command.add_argument("--checkpoint", type=Path, required=True, help="model.pt")
     command.add_argument("--job", type=Path, required=True, help="the job that trained it")
@@ -119,6 +120,27 @@ def train(options: argparse.Namespace) -> None:
     perform(job, options.out, run)
 
 
+def diagnose(options: argparse.Namespace) -> None:
+    """``diagnose``: reports on a stored checkpoint; ``diagnose`` beside the arm's parameters."""
+    job = read_job(options.job, "diagnose")
+    from models.config import Diagnose, Parameters
+
+    if "diagnose" not in job.parameters:
+        raise JobError("parameters lacks diagnose")
+    of_arm = {name: table for name, table in job.parameters.items() if name != "diagnose"}
+    parameters = validated(Parameters, of_arm)
+    wanted = validated(Diagnose, job.parameters["diagnose"])
+    verify_inputs(job)
+
+    def run(events: Events) -> None:
+        events.write("started", experiment=job.experiment)
+        from models.diagnosis import diagnose_checkpoint
+
+        diagnose_checkpoint(job, parameters, wanted, options.out, events)
+
+    perform(job, options.out, run)
+
+
 def summarise(options: argparse.Namespace) -> None:
     """``summarise``: what several arms say together."""
     job = read_job(options.job, "summarise")
@@ -144,7 +166,7 @@ def activations(options: argparse.Namespace) -> None:
     parameters = validated(Parameters, job.parameters)
     if not REPORT_NAME.fullmatch(options.name):
         raise JobError(f"--name is {options.name!r}, not activation_report….json")
-    from models.arm import report_on_checkpoint
+    from models.diagnosis import report_on_checkpoint
     from models.job import write_json
 
     report = report_on_checkpoint(

@@ -1,4 +1,4 @@
-"""One arm from its input files to its output files; and a report on a checkpoint.
+"""One arm from its input files to its output files.
 
 The order of steps is that of ``train_arm``. What each file is, docs/contract.md tells.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,24 @@ import torch
 
 from models.config import Parameters
 from models.data.npz import load_split
-from models.diagnostics.activations import activation_report
+from models.diagnostics.capture import CAPTURES, Subject, title, write_gradients
 from models.diagnostics.effective import LoadedData, effective_config
 from models.diagnostics.environment import environment
-from models.diagnostics.stats import arm_stats, finite
+from models.diagnostics.history_table import history_table
+from models.diagnostics.stats import arm_stats
 from models.evaluation.metrics import Scores, score
 from models.evaluation.plots import plot_reconstruction
 from models.evaluation.reconstruct import Reconstruction, reconstruct, save
 from models.job import Events, Job, sha256_file, write_json
 from models.nets.generator import Generator
-from models.nets.registry import outline
 from models.seeding import make_deterministic
 from models.training.batches import as_tensor
+from models.training.checkpoints import FILES, Checkpoint, checkpoints_of, store
 from models.training.fit import Fit, prepare
 from models.training.history import History
 from models.training.inference import infer
 from models.training.loss_plot import plot_losses
-from models.training.weights import State, save_state, state_of
+from models.training.weights import State, state_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,7 +59,7 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
     events.stage("fit")
     fit.run()
     events.stage("evaluate")
-    fit.net.to(job.device)
+    fit.module.to(job.device)
     last = state_of(fit.net)
     best = fit.best_weights.state or last
     evaluations = {
@@ -67,13 +67,10 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
         for name, state in (("best_epoch", best), ("last_epoch", last))
     }
     events.stage("write")
-    save_state(last, out / "model.pt")
-    save_state(best, out / "model_best.pt")
-    write_results(fit, evaluations, out)
-    if parameters.diagnostics.activation_report is not None:
-        events.stage("activations")
-        report = report_on(fit.net, parameters, data, out / "model.pt")
-        write_json(out / parameters.diagnostics.activation_report, report)
+    stats = write_results(fit, evaluations, out)
+    checkpoints = keep_checkpoints(fit, out, collapsed=stats["collapse_epoch"] is not None)
+    events.stage("diagnose")
+    diagnose_fit(fit, data, parameters, checkpoints, out)
     write_json(out / "effective_config.json", effective_config(fit, data, out))
     write_json(out / "environment.json", environment(job.device))
     write_json(out / "timing.json", timing(fit.history, started_at, job.device))
@@ -100,8 +97,8 @@ def evaluate(net: Generator, state: State, data: LoadedData, parameters: Paramet
     return Evaluation(reconstruction=reconstruction, scores=score(reconstruction))
 
 
-def write_results(fit: Fit, evaluations: dict[str, Evaluation], out: Path) -> None:
-    """Write history, metrics, statistics, gradient norms, reconstruction and plots."""
+def write_results(fit: Fit, evaluations: dict[str, Evaluation], out: Path) -> dict[str, Any]:
+    """Write history, metrics, statistics, gradient norms, reconstruction and plots; the stats."""
     last = evaluations["last_epoch"]
     stats = arm_stats(fit, last.reconstruction, last.scores)
     write_json(out / "stats.json", stats)
@@ -111,20 +108,53 @@ def write_results(fit: Fit, evaluations: dict[str, Evaluation], out: Path) -> No
     save(last.reconstruction, out / "recon.npz")
     plot_reconstruction(last.reconstruction, out / "recon.png")
     plot_losses(fit.history, stats["collapse_epoch"], out / "loss.png")
+    return stats
 
 
-def history_table(history: History) -> dict[str, list[float | None]]:
-    """One entry an epoch; null for what was not finite."""
+def keep_checkpoints(fit: Fit, out: Path, *, collapsed: bool) -> list[Checkpoint]:
+    """Store the weights that a finished fit has kept; the sides of a collapse only if it did."""
+    if fit.collapse_weights is not None and not collapsed:
+        fit.collapse_weights.release()
+    checkpoints = checkpoints_of(fit)
+    store(checkpoints, out)
+    return checkpoints
 
-    def column(values: Sequence[float]) -> list[float | None]:
-        return [finite(value) for value in values]
 
-    return {
-        "train_loss": column([epoch.train_loss for epoch in history.epochs]),
-        "val_loss": column([epoch.val_loss for epoch in history.epochs]),
-        "learning_rate": column([epoch.learning_rates[0] for epoch in history.epochs]),
-        "recon_amp_rel_std": column([epoch.recon_amp_rel_std for epoch in history.epochs]),
-    }
+def diagnose_fit(
+    fit: Fit, data: LoadedData, parameters: Parameters, checkpoints: list[Checkpoint], out: Path
+) -> None:
+    """Write the reports that were asked for, and those that a collapse calls for.
+
+    The network, which has the last weights, ends with them.
+    """
+    last, _, *sides = checkpoints
+    asked = parameters.diagnostics.activation_report
+    if asked is not None:
+        suffix = asked.removeprefix("activation_report").removesuffix(".json")
+        CAPTURES["activations"](subject_of(fit, data, parameters, last, out), suffix, out)
+    for side in sides:
+        fit.net.load_state_dict(side.state)
+        for capture in CAPTURES.values():
+            capture(subject_of(fit, data, parameters, side, out), f"_{side.name}", out)
+    fit.net.load_state_dict(last.state)
+    for gradients in fit.gradients_at_epochs.taken:
+        heading = title(parameters, "training", gradients.epoch)
+        write_gradients(gradients, heading, f"_epoch_{gradients.epoch}", out)
+
+
+def subject_of(
+    fit: Fit, data: LoadedData, parameters: Parameters, checkpoint: Checkpoint, out: Path
+) -> Subject:
+    """What there is to look at once the fit's network has the weights of ``checkpoint``."""
+    return Subject(
+        module=fit.module,
+        parameters=parameters,
+        training_patches=fit.batches.training_patches.diffraction_nCHW,
+        test_patches=as_tensor(data.test),
+        name=checkpoint.name,
+        epoch=checkpoint.epoch,
+        checkpoint_sha256=sha256_file(out / FILES[checkpoint.name]),
+    )
 
 
 def metrics_table(evaluations: dict[str, Evaluation]) -> dict[str, Any]:
@@ -153,41 +183,3 @@ def timing(history: History, started_at: float, device: str) -> dict[str, float 
         "steps_per_s": steps / history.training_s,
         "peak_memory_bytes": torch.cuda.max_memory_allocated() if device == "cuda" else resident,
     }
-
-
-def report_on(
-    net: Generator, parameters: Parameters, data: LoadedData, checkpoint: Path
-) -> dict[str, Any]:
-    """The activation report of a network on test patches."""
-    return activation_report(
-        net,
-        as_tensor(data.test),
-        architecture=parameters.model.architecture,
-        batch_size=parameters.train.inference_batch_size,
-        checkpoint_sha256=sha256_file(checkpoint),
-    )
-
-
-def report_on_checkpoint(
-    checkpoint: Path, parameters: Parameters, npz: Path, *, device: str, threads: int
-) -> dict[str, Any]:
-    """The activation report of a stored checkpoint on the patches of any split.
-
-    Raises:
-        DatasetError: ``npz`` is no dataset.
-        RuntimeError: the checkpoint does not belong to the parameters' network.
-        pickle.UnpicklingError: the checkpoint holds anything but tensors.
-    """
-    make_deterministic(threads)
-    split = load_split(npz)
-    _, side, _, channels = split.diffraction.shape
-    net = outline(parameters.model, side=side, channels=channels)
-    state = torch.load(checkpoint, map_location=device, weights_only=True)
-    net.load_state_dict(state, assign=True)
-    return activation_report(
-        net,
-        as_tensor(split),
-        architecture=parameters.model.architecture,
-        batch_size=parameters.train.inference_batch_size,
-        checkpoint_sha256=sha256_file(checkpoint),
-    )

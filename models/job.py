@@ -16,9 +16,16 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-EXPERIMENTS = ("simulate", "train", "summarise")
 DEVICES = ("cpu", "cuda")
-TRAIN_INPUTS = ("train.npz", "test.npz", "metadata.json")
+CHECKPOINT = "checkpoint.pt"
+DATA = ("train.npz", "test.npz", "metadata.json")
+
+INPUTS: Mapping[str, tuple[str, ...]] = {
+    "simulate": (),
+    "train": DATA,
+    "diagnose": (*DATA, CHECKPOINT),
+}
+"""Experiment → names of the files that it reads."""
 
 RESULT = "result.json"
 EVENTS = "events.jsonl"
@@ -33,11 +40,17 @@ DETERMINISTIC: Mapping[str, bool] = {
     "effective_config.json": True,
     "model.pt": True,
     "model_best.pt": True,
+    "model_before_collapse.pt": True,
+    "model_at_collapse.pt": True,
+    "checkpoints.json": True,
     "grad_norms.csv": True,
     "recon.npz": True,
     "recon.png": True,
     "loss.png": True,
     "activation_report*.json": True,
+    "activation_profile*.png": True,
+    "grad_hist*.npz": True,
+    "grad_hist*.png": True,
     "statistics.json": True,
     "losses.png": True,
     "learning_rates.png": True,
@@ -163,7 +176,7 @@ def _no_constant(name: str) -> float:
 def _inputs(value: object, experiment: str, folder: Path) -> dict[str, Input]:
     table = _table(value, "inputs")
     if experiment != "summarise":  # whose inputs are named by its parameters
-        _exact_keys(table, set(TRAIN_INPUTS if experiment == "train" else ()), "inputs")
+        _exact_keys(table, set(INPUTS[experiment]), "inputs")
     found = {}
     for name, entry in table.items():
         given = _table(entry, f"inputs.{name}")

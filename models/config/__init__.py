@@ -24,6 +24,9 @@ from models.config.costs import (
 from models.config.dataset import (
     Dataset,
 )
+from models.config.diagnose import (
+    Diagnose,
+)
 from models.config.model import (
     BELONGS,
     RESIDUAL_BLOCKS,
@@ -37,6 +40,7 @@ from models.config.optimizers import (
     Sgd,
 )
 from models.config.parameters import (
+    COLLAPSE_REPORTS,
     Diagnostics,
     Parameters,
 )
@@ -71,6 +75,7 @@ from models.config.train import (
 
 __all__ = [
     "BELONGS",
+    "COLLAPSE_REPORTS",
     "LEAST_CUT",
     "RESIDUAL_BLOCKS",
     "STATS",
@@ -80,6 +85,7 @@ __all__ = [
     "Clip",
     "Constant",
     "Dataset",
+    "Diagnose",
     "Diagnostics",
     "Exponential",
     "Integer",

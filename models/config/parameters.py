@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -10,6 +11,12 @@ from models.config.dataset import Dataset
 from models.config.model import RESIDUAL_HALVINGS, Model, largest_num_blocks
 from models.config.tables import Table
 from models.config.train import Train, num_training_patches
+
+COLLAPSE_REPORTS = (
+    "activation_report_before_collapse.json",
+    "activation_report_at_collapse.json",
+)
+"""Names of the activation reports that are made on collapse."""
 
 
 class Diagnostics(Table):
@@ -28,6 +35,16 @@ class Diagnostics(Table):
         description="File name of the activation report, by default "
         "`activation_report.json`. There is none without `activations`.",
     )
+    on_collapse: bool = Field(
+        default=True,
+        description="Whether an arm that collapses keeps the weights before and after the epoch "
+        "of its collapse, with an activation report and gradient histograms of both.",
+    )
+    grad_hist_epochs: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (),
+        description="Epochs, counted from 0 and ascending, at whose end gradient histograms are "
+        "taken.",
+    )
 
     @model_validator(mode="after")
     def _applicable(self) -> Self:
@@ -35,6 +52,16 @@ class Diagnostics(Table):
             raise ValueError(
                 "activation_report names the file of 'activations = true'; "
                 + ("give it" if self.activations else "remove it")
+            )
+        if self.activation_report in COLLAPSE_REPORTS:
+            raise ValueError(
+                f"activation_report {self.activation_report!r} is the name of a report that is "
+                "made on collapse; choose another one"
+            )
+        if any(later <= epoch for epoch, later in pairwise(self.grad_hist_epochs)):
+            raise ValueError(
+                f"grad_hist_epochs {[*self.grad_hist_epochs]} do not ascend; "
+                "name each epoch once, in order"
             )
         return self
 
@@ -67,6 +94,16 @@ class Parameters(Table):
             raise ValueError(
                 f"model.modes {model.modes} exceeds the {readable} that maps of "
                 f"dataset.patch_size {side} have with model.corners {model.corners}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _epochs_exist(self) -> Self:
+        epochs, last = self.diagnostics.grad_hist_epochs, self.train.epochs - 1
+        if epochs and epochs[-1] > last:
+            raise ValueError(
+                f"diagnostics.grad_hist_epochs {[*epochs]} goes beyond epoch {last}, the last of "
+                f"train.epochs {self.train.epochs}; epochs are counted from 0"
             )
         return self
 

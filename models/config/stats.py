@@ -31,6 +31,8 @@ STATS: dict[str, Literal["number", "flag"]] = {
     "recon_phase_std": "number",
     "collapsed": "flag",
     "collapse_epoch": "number",
+    "decoder_share_not_positive": "number",
+    "last_decoder_share_not_positive": "number",
     "num_parameters": "number",
     "num_parameters_nominal": "number",
 }

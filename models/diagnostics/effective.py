@@ -1,8 +1,8 @@
 """``effective_config.json``: the configuration as the live objects show it after the fit.
 
 Nothing here is given the job or its parameters, so nothing can be copied from them. What is read
-from where is told by the modules ``effective_dataset``, ``effective_model`` and
-``effective_train``; the diagnostics are read from the trace and from the files that were written.
+from where is told by the modules ``effective_dataset``, ``effective_model``, ``effective_train``
+and ``effective_diagnostics``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from models.data.npz import Split
 from models.diagnostics.effective_dataset import dataset_leaves
+from models.diagnostics.effective_diagnostics import diagnostics_leaves
 from models.diagnostics.effective_model import model_leaves
 from models.diagnostics.effective_train import scheduler_of, train_leaves
 from models.diagnostics.readings import agreed
@@ -23,11 +23,7 @@ from models.diagnostics.stats import finite
 from models.nets.generator import count_live
 from models.seeding import determinism, seed_of
 from models.training.fit import Fit
-from models.training.observers import GradientNorms
 from models.training.weights import digest
-
-REPORTS = "activation_report*.json"
-"""Pattern of the names of activation reports."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +47,7 @@ def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
                 "activation_checkpointing": agreed(fit.recomputations.by_block),
             },
             "train": train_leaves(fit, data.train, data.test),
-            "diagnostics": diagnostics_leaves(fit.module.gradients, out),
+            "diagnostics": diagnostics_leaves(fit, out),
         },
         "seed": agreed(
             seed_of(stream) for stream in (fit.weights_stream, fit.batches.order.generator)
@@ -61,23 +57,6 @@ def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
             **{key: determinism()[key] for key in ("threads", "deterministic_algorithms")},
         },
         "observed": observed(fit, data),
-    }
-
-
-def diagnostics_leaves(gradients: GradientNorms, out: Path) -> dict[str, Any]:
-    """Every knob of ``Diagnostics``.
-
-    Of ``grad_norm_every`` the trace tells as soon as it has two entries; with one, any number from
-    the number of steps on has the same effect, and the recorder's own is reported.
-    """
-    steps = [norm.step for norm in gradients.trace]
-    reports = sorted(path.name for path in out.glob(REPORTS))
-    return {
-        "grad_norm_every": (
-            gradients.every if len(steps) == 1 else agreed(b - a for a, b in pairwise(steps))
-        ),
-        "activations": bool(reports),
-        "activation_report": agreed(reports),
     }
 
 

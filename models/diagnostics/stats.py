@@ -18,7 +18,7 @@ from models.nets.generator import count_live
 from models.training.fit import Fit
 from models.training.history import History
 from models.training.observers import GradientNorm
-from models.training.watch import flat_since
+from models.training.watch import Glance, flat_since
 
 NEAR_ZERO = 0.1
 """|mean| of a norm layer's weights below which its branch is nearly switched off."""
@@ -38,6 +38,7 @@ def arm_stats(fit: Fit, reconstruction: Reconstruction, scores: Scores) -> dict[
         **constant_stats(reconstruction),
         **norm_stats(fit.net),
         **collapse_stats(fit.history, reconstruction, scores),
+        **decoder_stats(fit.history.epochs[-1].glance),
         "recon_amp_std": finite(float(reconstruction.amplitude.std())),
         "recon_phase_std": finite(float(reconstruction.phase.std())),
         "num_parameters": count.live,
@@ -143,6 +144,18 @@ def collapse_stats(
         "collapsed": reason is not None,
         "collapse_epoch": None if reason is None else since,
         "collapse_reason": reason,
+    }
+
+
+def decoder_stats(glance: Glance) -> dict[str, float | None]:
+    """Shares of decoder pre-activations ≤ 0, of all and of the last activation; null without any.
+
+    Where it is 1, the decoder passes (nearly) no gradient back: GELU is flat there.
+    """
+    shares = [signs.share for signs in glance.decoder.values()]
+    return {
+        "decoder_share_not_positive": finite(glance.decoder_share_not_positive),
+        "last_decoder_share_not_positive": finite(shares[-1]) if shares else None,
     }
 
 

@@ -91,6 +91,12 @@ class Batches:
     order: FreshOrder
 
     @property
+    def training_patches(self) -> Patches:
+        """The patches that are trained on."""
+        assert isinstance(self.training.dataset, Patches)
+        return self.training.dataset
+
+    @property
     def validation_patches(self) -> Patches:
         """The patches that are validated on."""
         assert isinstance(self.validation.dataset, Patches)

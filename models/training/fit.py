@@ -23,10 +23,12 @@ from models.nets.registry import build
 from models.physics.diffraction import normalise_probe
 from models.seeding import numpy_generator
 from models.training.batches import Batches, make_batches
+from models.training.collapse_weights import CollapseWeights
+from models.training.gradients import GradientsAtEpochs
 from models.training.history import History
 from models.training.module import PatchFit
 from models.training.observers import GradientNorms, Inputs, Recomputations
-from models.training.watch import AmplitudeWatch
+from models.training.watch import Watch
 from models.training.weights import BestWeights, digest
 
 
@@ -47,6 +49,9 @@ class Fit:
     batches: Batches
     history: History
     best_weights: BestWeights
+    collapse_weights: CollapseWeights | None
+    """``None`` where nothing is to be kept on collapse."""
+    gradients_at_epochs: GradientsAtEpochs
     initial: InitialState
     inputs: Inputs
     recomputations: Recomputations
@@ -72,7 +77,8 @@ def prepare(
     parameters: Parameters, seed: int, train: Split, test: Split, *, device: str, events: Events
 ) -> Fit:
     """Build everything that a fit on ``device`` needs; ``seed`` governs weights and order."""
-    settings, (_, side, _, channels) = parameters.train, train.diffraction.shape
+    settings, diagnostics = parameters.train, parameters.diagnostics
+    _, side, _, channels = train.diffraction.shape
     weights_stream = numpy_generator(seed, "weights")
     net = build(parameters.model, side=side, channels=channels, generator=weights_stream)
     batches = make_batches(settings, train, test, numpy_generator(seed, "order"))
@@ -80,17 +86,29 @@ def prepare(
         net,
         normalise_probe(torch.from_numpy(train.probe_guess)),
         settings,
-        GradientNorms(parameters.diagnostics.grad_norm_every),
+        GradientNorms(diagnostics.grad_norm_every),
     )
     validated_nCHW = batches.validation_patches.diffraction_nCHW
-    history = History(events, AmplitudeWatch(net, validated_nCHW, settings.inference_batch_size))
+    history = History(events, Watch(net, validated_nCHW, settings.inference_batch_size))
     best_weights = BestWeights(history, net)
+    collapse_weights = CollapseWeights(history, net) if diagnostics.on_collapse else None
+    gradients_at_epochs = GradientsAtEpochs(
+        diagnostics.grad_hist_epochs,
+        module,
+        batches.training_patches.diffraction_nCHW,
+        settings.batch_size,
+    )
+    keepers = [collapse_weights] if collapse_weights else []
     return Fit(
         module=module,
-        trainer=make_trainer(settings.epochs, device, [history, best_weights]),
+        trainer=make_trainer(
+            settings.epochs, device, [history, best_weights, *keepers, gradients_at_epochs]
+        ),
         batches=batches,
         history=history,
         best_weights=best_weights,
+        collapse_weights=collapse_weights,
+        gradients_at_epochs=gradients_at_epochs,
         initial=_initial_state(net),
         inputs=Inputs(net),
         recomputations=Recomputations(net),

@@ -1,4 +1,4 @@
-"""One record an epoch: losses, the learning rate that was used, and the look of the amplitude."""
+"""One record an epoch: losses, the learning rate that was used, and what the watch saw."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing_extensions import override
 from models.job import Events
 from models.training.observers import MeanLoss
 from models.training.schedulers import MONITORED
-from models.training.watch import AmplitudeWatch
+from models.training.watch import Glance, Watch
 
 SECONDS_BETWEEN_EVENTS = 1.0
 
@@ -30,8 +30,14 @@ class Epoch:
     val_loss: float
     learning_rates: tuple[float, ...]
     """The distinct rates of its steps, in the order of their first use; one, if all is well."""
-    recon_amp_rel_std: float
+    glance: Glance
+    """What the watched patches showed at its end."""
     steps: int
+
+    @property
+    def recon_amp_rel_std(self) -> float:
+        """Relative std of the watched amplitude; NaN when it is not finite."""
+        return self.glance.recon_amp_rel_std
 
 
 @dataclass
@@ -56,7 +62,7 @@ class History(Callback):
     that is made, and a shorter one would look like a knob that was dropped.
     """
 
-    def __init__(self, events: Events, watch: AmplitudeWatch) -> None:
+    def __init__(self, events: Events, watch: Watch) -> None:
         self.epochs: list[Epoch] = []
         self.training_s = 0.0
         self._events, self._watch = events, watch
@@ -134,7 +140,7 @@ class History(Callback):
             train_loss=running.train_loss.value,
             val_loss=running.val_loss.value,
             learning_rates=tuple(running.rates),
-            recon_amp_rel_std=self._watch.relative_std(),
+            glance=self._watch.glance(),
             steps=running.steps,
         )
         self.epochs.append(epoch)

@@ -157,8 +157,10 @@ def _type(field: Schema) -> str:
 def _array(field: Schema) -> str:
     if "prefixItems" in field:
         return f"array of {len(field['prefixItems'])}: {_type(field['prefixItems'][0])}"
-    plural = "" if "enum" in field["items"] else "s"
-    return f"array of {_type(field['items'])}{plural}"
+    if "enum" in field["items"]:
+        return f"array of {_type(field['items'])}"
+    word, _, bounds = _type(field["items"]).partition(" ")
+    return f"array of {word}s {bounds}".strip()
 
 
 def _number(bound: float) -> str:

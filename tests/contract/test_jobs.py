@@ -51,11 +51,26 @@ TRAIN_FILES = {
     "recon.png": True,
     "loss.png": True,
     "activation_report_tiny.json": True,
+    "activation_profile_tiny.png": True,
+    "checkpoints.json": True,
     "timing.json": False,
     "environment.json": False,
     "events.jsonl": False,
 }
 """As docs/contract.md lists them."""
+
+COLLAPSE_FILES = {
+    pattern.format(side)
+    for side in ("before_collapse", "at_collapse")
+    for pattern in (
+        "model_{}.pt",
+        "activation_report_{}.json",
+        "activation_profile_{}.png",
+        "grad_hist_{}.npz",
+        "grad_hist_{}.png",
+    )
+}
+"""What an arm leaves beside them when it collapses."""
 
 
 def parameters(**train):
@@ -284,7 +299,7 @@ def test_events_tell_the_course_of_the_fit(trained):
         "fit",
         "evaluate",
         "write",
-        "activations",
+        "diagnose",
     ]
     epochs = [e for e in told if e["event"] == "epoch"]
     assert [e["epoch"] for e in epochs] == [0, 1]
@@ -311,6 +326,110 @@ def test_a_stored_checkpoint_gives_the_same_report_again(trained, tmp_path):
         "batch_size": 4,
         "checkpoint_sha256": sha256(out / "model.pt"),
     }
+
+
+# --- diagnosing a stored checkpoint --------------------------------------------------------------
+
+
+def diagnose_job(out, folder, *, checkpoint="model.pt", **changes):
+    """A ``diagnose`` job for a checkpoint of a trained arm, beside the arm's data."""
+    wanted = {"reports": ["activations", "gradient_histograms"], "name": "last", "epoch": 1}
+    path = write_job(out.parent / folder, out.parent / "data")
+    job = read(path)
+    shutil.copy(out / checkpoint, path.parent / "checkpoint.pt")
+    job["inputs"]["checkpoint.pt"] = {
+        "path": "checkpoint.pt",
+        "sha256": sha256(path.parent / "checkpoint.pt"),
+    }
+    job["experiment"] = "diagnose"
+    job["parameters"] |= {"diagnose": wanted}
+    path.write_text(json.dumps(job | changes))
+    return path
+
+
+@pytest.fixture
+def diagnosed(trained, tmp_path, capsys):
+    """Run a ``diagnose`` job of a copy of the arm in this process: exit code, stderr, folder."""
+    shutil.copytree(trained[0], tmp_path / "arm")
+    shutil.copytree(trained[0].parent / "data", tmp_path / "data")
+
+    def run(**changes):
+        job = diagnose_job(tmp_path / "arm", "diagnose-job", **changes)
+        code = main(["diagnose", "--job", str(job), "--out", str(tmp_path / "out")])
+        return code, capsys.readouterr().err, tmp_path / "out"
+
+    return run
+
+
+def test_diagnosing_a_checkpoint_leaves_its_reports_and_a_result(diagnosed, trained):
+    code, _, out = diagnosed()
+    assert code == 0
+    assert {f["path"]: f["deterministic"] for f in read(out / "result.json")["files"]} == {
+        "activation_report.json": True,
+        "activation_profile.png": True,
+        "grad_hist.npz": True,
+        "grad_hist.png": True,
+        "environment.json": False,
+        "events.jsonl": False,
+    }
+    again = (out / "activation_report.json").read_bytes()
+    assert again == (trained[0] / "activation_report_tiny.json").read_bytes()
+    with np.load(out / "grad_hist.npz", allow_pickle=False) as arrays:
+        observed = read(trained[0] / "effective_config.json")["observed"]
+        assert str(arrays["weights_sha256"]) == observed["final_weights_sha256"]
+        assert int(arrays["epoch"]) == 1
+    stages = [e["stage"] for e in events(out) if e["event"] == "stage"]
+    assert stages == ["activations", "gradient_histograms"]
+
+
+def test_only_the_reports_that_were_named_are_made(diagnosed):
+    table = parameters() | {
+        "diagnose": {"reports": ["gradient_histograms"], "name": "best", "epoch": None}
+    }
+    _, _, out = diagnosed(parameters=table)
+    assert {path.name for path in out.iterdir()} == {
+        "grad_hist.npz",
+        "grad_hist.png",
+        "environment.json",
+        "events.jsonl",
+        "result.json",
+    }
+
+
+def test_a_diagnosis_of_nothing_is_refused(diagnosed):
+    code, told, out = diagnosed(parameters=parameters())
+    assert (code, told) == (2, "error: parameters lacks diagnose\n")
+    assert not out.exists()
+
+
+def test_a_checkpoint_with_other_bytes_is_not_diagnosed(diagnosed, tmp_path):
+    inputs = {
+        name: {"path": f"../data/{name}", "sha256": sha256(tmp_path / "data" / name)}
+        for name in ("train.npz", "test.npz", "metadata.json")
+    } | {"checkpoint.pt": {"path": "checkpoint.pt", "sha256": "0" * 64}}
+    code, told, out = diagnosed(inputs=inputs)
+    assert code == 2
+    assert told.startswith("error: input checkpoint.pt has sha256 ")
+    assert not out.exists()
+
+
+# --- an arm that collapses -----------------------------------------------------------------------
+
+
+def test_an_arm_that_collapses_leaves_both_sides_of_it(failing):
+    """At this rate the first epochs kill the decoder."""
+    code, _, out = failing(parameters=parameters(learning_rate=30.0))
+    assert code == 0
+    stats = read(out / "stats.json")
+    assert stats["collapsed"] is True
+    epoch, listed = stats["collapse_epoch"], read(out / "checkpoints.json")["checkpoints"]
+    assert listed["before_collapse"]["epoch"] == (epoch - 1 if epoch else None)
+    assert listed["at_collapse"]["epoch"] == epoch
+    assert {path.name for path in out.iterdir()} == {*TRAIN_FILES, *COLLAPSE_FILES, "result.json"}
+    observed = read(out / "effective_config.json")["observed"]
+    assert read(out / "effective_config.json")["parameters"]["diagnostics"]["on_collapse"] is True
+    last = torch.load(out / "model.pt", weights_only=True)
+    assert digest(last) == observed["final_weights_sha256"]
 
 
 # --- failures ------------------------------------------------------------------------------------
@@ -395,7 +514,7 @@ def test_a_dataset_of_other_parameters_is_seen_in_the_effective_configuration(fa
 def test_a_fit_that_is_not_finite_still_writes_everything(failing):
     code, _, out = failing(parameters=parameters(learning_rate=1e30, epochs=2))
     assert code == 0
-    assert {path.name for path in out.iterdir()} == {*TRAIN_FILES, "result.json"}
+    assert {path.name for path in out.iterdir()} == {*TRAIN_FILES, *COLLAPSE_FILES, "result.json"}
     stats, metrics = read(out / "stats.json"), read(out / "metrics.json")
     assert (stats["has_nan"], stats["collapsed"], stats["n_epochs"]) == (True, True, 2)
     assert (stats["collapse_epoch"], stats["val_loss_best_epoch"]) == (0, None)

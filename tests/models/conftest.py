@@ -123,17 +123,14 @@ class Workshop:
 
     def fit(self, parameters: Any, seed: int = SEED) -> Fitted:
         """Fit and evaluate in this process as ``train`` does, with its activation report."""
-        from models.arm import evaluate, report_on
-        from models.job import write_json
-        from models.training.weights import save_state, state_of
+        from models.arm import diagnose_fit, evaluate, keep_checkpoints
+        from models.training.weights import state_of
 
         fit, data, out = self.prepared(parameters, seed), self.data(parameters), self.fresh()
         fit.run()
         evaluate(fit.net, state_of(fit.net), data, parameters)
-        name = parameters.diagnostics.activation_report
-        if name is not None:
-            save_state(state_of(fit.net), out / "model.pt")
-            write_json(out / name, report_on(fit.net, parameters, data, out / "model.pt"))
+        checkpoints = keep_checkpoints(fit, out, collapsed=False)
+        diagnose_fit(fit, data, parameters, checkpoints, out)
         return Fitted(parameters, fit, data, out)
 
 

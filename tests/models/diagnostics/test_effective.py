@@ -63,6 +63,8 @@ WITHOUT_EFFECT_ON_WEIGHTS = {
     "diagnostics.grad_norm_every",
     "diagnostics.activations",
     "diagnostics.activation_report",
+    "diagnostics.on_collapse",
+    "diagnostics.grad_hist_epochs",
 }
 
 
@@ -156,7 +158,7 @@ def other_values(case: Case, value: Any) -> Iterator[Any]:
     yield from VALUES.get(case.knob, [])
     for member in members(case.annotation):
         if get_origin(member) is tuple and isinstance(value, list):
-            yield [part * 0.9 for part in value]
+            yield [part * 0.9 for part in value] or [1]
         elif member is int:
             yield from (value + 1, value - 1, value + 4, value * 2) if value else (1, 2, 3)
         elif member is float:

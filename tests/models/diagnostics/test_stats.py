@@ -24,7 +24,7 @@ from models.nets.registry import build
 from models.seeding import numpy_generator
 from models.training.history import Epoch
 from models.training.observers import GradientNorm
-from models.training.watch import AmplitudeWatch, flat_since
+from models.training.watch import Glance
 from models.training.weights import state_of
 
 
@@ -55,7 +55,7 @@ def epoch(val_loss, rel_std=0.2):
         train_loss=1.0,
         val_loss=val_loss,
         learning_rates=(1e-3,),
-        recon_amp_rel_std=rel_std,
+        glance=Glance(recon_amp_rel_std=rel_std, decoder={}),
         steps=5,
     )
 
@@ -152,39 +152,6 @@ def test_a_good_reconstruction_has_not_collapsed(fitted):
     assert scores.metrics["ssim"][0] == pytest.approx(1.0, abs=1e-5)
     stats = collapse_stats(history(epoch(0.1), epoch(0.1)), found, scores)
     assert stats == {"collapsed": False, "collapse_epoch": None, "collapse_reason": None}
-
-
-@pytest.mark.parametrize(
-    ("values", "since"),
-    [
-        ([0.2, 0.1], None),
-        ([1e-4, 0.1], None),
-        ([0.2, 1e-4, 1e-4], 1),
-        ([1e-4, 1e-4], 0),
-        ([0.2, math.nan], 1),
-        ([], None),
-    ],
-)
-def test_flatness_counts_from_where_it_lasts_to_the_end(values, since):
-    assert flat_since(values) == since
-
-
-def test_the_watch_sees_the_middle_of_the_patches_and_tells_flat_from_structured():
-    class Net(torch.nn.Module):
-        def __init__(self, rim, middle):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.ones(1))
-            self.rim, self.middle = rim, middle
-
-        def forward(self, x):
-            out = torch.full_like(x, self.rim)
-            out[..., 4:12, 4:12] = self.middle * x[..., 4:12, 4:12] + (1 - self.middle)
-            return torch.complex(out, torch.zeros_like(out))
-
-    patches = torch.rand(40, 1, 16, 16)
-    assert AmplitudeWatch(Net(5.0, 0.0), patches, 8).relative_std() == 0.0
-    assert AmplitudeWatch(Net(1.0, 0.5), patches, 8).relative_std() > 0.1
-    assert math.isnan(AmplitudeWatch(Net(1.0, math.nan), patches, 8).relative_std())
 
 
 def test_a_constant_image_scores_what_the_mean_alone_is_worth():
