@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from models.job import EVENTS, Events, Job, JobError, read_job, verify_inputs, write_result
+from models.job import EVENTS, PROBE, Events, Job, JobError, read_job, verify_inputs, write_result
 
 if TYPE_CHECKING:
     from models.config import Table
@@ -86,6 +86,10 @@ def simulate(options: argparse.Namespace) -> None:
     if set(job.parameters) != {"dataset"}:
         raise JobError(f"parameters of a simulation are 'dataset' alone, not {[*job.parameters]}")
     dataset = validated(Dataset, job.parameters["dataset"])
+    probe = job.inputs.get(PROBE)
+    if (probe and probe.sha256) != dataset.probe_sha256:
+        raise JobError(f"inputs.{PROBE} is not the file of parameters.dataset.probe_sha256")
+    verify_inputs(job)
 
     def run(events: Events) -> None:
         events.write("started", experiment=job.experiment)
@@ -93,7 +97,9 @@ def simulate(options: argparse.Namespace) -> None:
         from models.seeding import make_deterministic
 
         make_deterministic(job.threads)
-        grid_lines.simulate(dataset, job.seed, options.out, events.stage)
+        grid_lines.simulate(
+            dataset, job.seed, options.out, events.stage, probe_file=probe.path if probe else None
+        )
 
     perform(job, options.out, run)
 

@@ -19,6 +19,7 @@ from typing import Any, Self
 DEVICES = ("cpu", "cuda")
 CHECKPOINT = "checkpoint.pt"
 DATA = ("train.npz", "test.npz", "metadata.json")
+PROBE = "probe.npz"
 
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "simulate": (),
@@ -26,6 +27,8 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
     "diagnose": (*DATA, CHECKPOINT),
 }
 """Experiment → names of the files that it reads."""
+OPTIONAL: Mapping[str, tuple[str, ...]] = {"simulate": (PROBE,)}
+"""Experiment → names of files that it reads if its parameters ask for them."""
 
 RESULT = "result.json"
 EVENTS = "events.jsonl"
@@ -176,7 +179,8 @@ def _no_constant(name: str) -> float:
 def _inputs(value: object, experiment: str, folder: Path) -> dict[str, Input]:
     table = _table(value, "inputs")
     if experiment != "summarise":  # whose inputs are named by its parameters
-        _exact_keys(table, set(INPUTS[experiment]), "inputs")
+        optional = table.keys() & OPTIONAL.get(experiment, ())
+        _exact_keys(table, {*INPUTS[experiment], *optional}, "inputs")
     found = {}
     for name, entry in table.items():
         given = _table(entry, f"inputs.{name}")

@@ -190,7 +190,9 @@ def _value_error(path: KeyPath, here: FieldType, value: object, message: str) ->
     """An error that a validator of ours raised; one of a whole table names the keys it is about."""
     if not isinstance(value, Mapping):
         return _about(path, f"got {shown(value)}; {message}")
-    words = [word.split(".") for word in re.findall(r"[a-z_]+(?:\.[a-z_]+)*", message)]
+    words = [
+        word.split(".") for word in re.findall(r"[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*", message)
+    ]
     keys = [(*path, *word) for word in words if word[0] in here.model_fields]
     return Finding(paths=tuple(keys) or (path,), problem=message)
 

@@ -24,6 +24,8 @@ SIMULATOR = ("data", "physics", "config", "seeding.py")
 METADATA = "metadata.json"
 LOG = "console.log"
 JOB = "job.json"
+PROBE = "probe.npz"
+"""A measured probe; it lies beside ``job.json``, also in the hub, where it can be run again."""
 
 RunAttempt = Callable[[Attempt], Outcome]
 
@@ -46,7 +48,7 @@ class Dataset:
     def describe_in(self, folder: Path) -> None:
         """Copy what tells of the dataset, without the arrays, into the hub's ``folder``."""
         folder.mkdir(parents=True)
-        for name in (METADATA, RESULT, JOB, LOG):
+        for name in (METADATA, RESULT, JOB, PROBE, LOG):
             if (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, folder / name)
 
@@ -81,11 +83,14 @@ def prepare(
     labels: dict[str, str],
     run: RunAttempt,
     say: Callable[[str], None],
+    probe: Path | None = None,
 ) -> Dataset | DatasetRecord:
     """The dataset from the cache, verified, or simulated now; a bare record where that failed.
 
-    A cached dataset whose bytes are not those that were sealed with it is put aside, said, and
-    simulated anew. Raises ``VerificationError`` if the new one then differs from the old digests.
+    ``probe`` is the file of a measured probe, if the dataset has one. A cached dataset whose bytes
+    are not those that were sealed with it is put aside, said, and simulated anew. Raises
+    ``VerificationError`` if the new one then differs from the old digests, or if the probe is no
+    longer the file that was planned with.
     """
     key = address(job, models, environment)
     folder = cache / key
@@ -100,20 +105,38 @@ def prepare(
             say(f"dataset: the cached {key[:12]} is damaged ({problem}); simulating it anew")
             expected = cached
             remove_tree(folder)
-        record = _simulate(job, key, cache=cache, folder=folder, labels=labels, run=run)
+        work = cache / f"{key}.work"
+        remove_tree(work)
+        attempt = lay_out(job, folder=work, inputs=_inputs(job), labels=labels)
+        if probe is not None:
+            _copy_probe(probe, attempt.launch.job_dir / PROBE, job)
+        record = _seal(attempt, key, folder=folder, outcome=run(attempt))
         if record.status != "succeeded":
             return record
         _refuse_other_bytes(expected, record)
         return Dataset(folder=folder, record=record)
 
 
-def _simulate(
-    job: Job, key: str, *, cache: Path, folder: Path, labels: dict[str, str], run: RunAttempt
-) -> DatasetRecord:
-    work = cache / f"{key}.work"
-    remove_tree(work)
-    attempt = lay_out(job, folder=work, labels=labels)
-    outcome = run(attempt)
+def probe_digest(job: Job) -> str | None:
+    """Digest of the measured probe that a simulation reads, if it reads one."""
+    digest = job.parameters["dataset"]["probe_sha256"]
+    return None if digest is None else str(digest)
+
+
+def _inputs(job: Job) -> dict[str, InputRef]:
+    digest = probe_digest(job)
+    return {} if digest is None else {PROBE: InputRef(path=PROBE, sha256=digest)}
+
+
+def _copy_probe(source: Path, copy: Path, job: Job) -> None:
+    shutil.copyfile(source, copy)
+    if sha256_file(copy) != probe_digest(job):
+        raise VerificationError(f"{source} was changed since the phase was planned; run it again")
+
+
+def _seal(attempt: Attempt, key: str, *, folder: Path, outcome: Outcome) -> DatasetRecord:
+    """The record of an ended simulation; what it left is in ``folder`` if it succeeded."""
+    job, work = attempt.job, attempt.launch.job_dir.parent
     facts = _planned(job, key) | {
         "status": outcome.status,
         "message": outcome.message,
@@ -133,7 +156,8 @@ def _simulate(
         return DatasetRecord(**facts)
     if attempt.launch.log_path.is_file():
         shutil.copyfile(attempt.launch.log_path, sealed / LOG)
-    shutil.copyfile(attempt.job_file, sealed / JOB)
+    for name in (JOB, *_inputs(job)):
+        shutil.copyfile(attempt.launch.job_dir / name, sealed / name)
     sealed.rename(folder)
     remove_tree(work)
     metadata: Any = read_table(folder / METADATA)
@@ -175,12 +199,13 @@ def _load(folder: Path, job: Job, key: str) -> tuple[DatasetRecord | None, str |
         )
     except (ValueError, KeyError, TypeError) as error:
         return None, f"{RESULT} or {METADATA} cannot be used: {error}"
-    for file in files:
-        path = folder / file.path
-        if not path.is_file():
-            return record, f"{file.path} is missing"
-        if sha256_file(path) != file.sha256:
-            return record, f"{file.path} was changed"
+    expected = {file.path: file.sha256 for file in files}
+    expected |= {name: given.sha256 for name, given in _inputs(job).items()}
+    for name, digest in expected.items():
+        if not (folder / name).is_file():
+            return record, f"{name} is missing"
+        if sha256_file(folder / name) != digest:
+            return record, f"{name} was changed"
     return record, None
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 from runner import arms, hub, provenance, verdict
 from runner.attempts import Attempt, lay_out
 from runner.conclusion import conclude, seal
-from runner.dataset import Dataset, prepare
+from runner.dataset import Dataset, prepare, probe_digest
 from runner.devices import choose_device, reserve_places
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
@@ -31,6 +31,11 @@ from runner.wheels import Variant
 
 MOST_DIFFERENCES = 10
 """Packages that a note names; an interpreter without any would fill a page."""
+
+TWIN = (
+    "the probe looks the same after a half turn, so that an object and its twin conj O(-r) have "
+    "the same diffraction pattern: no single pattern can tell which of the two it shows"
+)
 
 
 def run_phase(request: Request) -> tuple[Path, int]:
@@ -137,12 +142,15 @@ def make_dataset(run: Run, engine: Engine) -> Dataset | None:
         labels=run.labels,
         run=execute,
         say=run.shown.say,
+        probe=run.loaded.probes.get(probe_digest(run.plan.dataset) or ""),
     )
     if isinstance(made, DatasetRecord):
         run.dataset = made
         run.shown.say(f"dataset: {made.status}: {made.message}")
         return None
     run.dataset = made.record
+    if made.record.metadata.get("twin_ambiguity"):
+        run.note(TWIN)
     made.describe_in(run.staging.path / hub.DATASET)
     return made
 

@@ -45,7 +45,7 @@ JOB = "job.json"
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 _STAMP_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
 _STAGING = ".staging-"
-_DETERMINISTIC = {MANIFEST, PLAN}
+_DETERMINISTIC = {MANIFEST, PLAN, f"{DATASET}/probe.npz"}
 
 
 def arm_dir(arm: str) -> str:

@@ -7,7 +7,8 @@ holds, because only a phase, a profile and an arm together make up parameters th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,7 @@ from runner.manifest_steps import Step
 from runner.matrix import expand, read_matrix
 from runner.matrix_tables import Matrix
 from runner.overrides import merged, merged_sections
+from runner.probe_file import as_declared, read_probes
 from runner.rules import Rule, parse
 from runner.toml_source import read
 
@@ -253,6 +255,8 @@ class LoadedManifest:
     manifest: Manifest
     source: bytes
     path: Path
+    probes: Mapping[str, Path] = field(default_factory=dict)
+    """Digest → file of the measured probes that it names."""
 
     @property
     def sha256(self) -> str:
@@ -265,8 +269,9 @@ def load(path: Path) -> LoadedManifest:
 
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
-    source = read(path)
-    if wrong := [*check(source, Manifest), *unknown_findings(source)]:
+    source, probes = read_probes(read(path))
+    wrong = [*map(as_declared, check(source, Manifest)), *unknown_findings(source)]
+    if wrong := [*probes.problems, *wrong]:
         raise ManifestError(render(wrong, file=str(path), text=source.text))
     manifest = Manifest.model_validate_json(source.json)
-    return LoadedManifest(manifest=manifest, source=source.content, path=path)
+    return LoadedManifest(manifest=manifest, source=source.content, path=path, probes=probes.paths)

@@ -14,6 +14,7 @@ from pydantic_core import core_schema
 from models.config import Parameters
 from runner.digest import pretty_json
 from runner.manifest import Manifest
+from runner.probe_file import DECLARED, DESCRIPTION, PLANNED
 from runner.record import schema as hub_schema
 from runner.report.manifest_reference import render_reference
 
@@ -61,13 +62,19 @@ def manifest_schema() -> dict[str, Any]:
 
 def _linked(table: dict[str, Any]) -> dict[str, Any]:
     """The schema of a table in which parts of other tables refer to the whole ones."""
-    properties = {
-        key: {"$ref": f"#/$defs/{field['part_of']}", "description": field["description"]}
-        if "part_of" in field
-        else field
-        for key, field in table.get("properties", {}).items()
+    return table | {
+        "properties": dict(_declared(*each) for each in table.get("properties", {}).items())
     }
-    return table | {"properties": properties}
+
+
+def _declared(key: str, field: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A key and its field as a manifest has them."""
+    if "part_of" in field:
+        reference = f"#/$defs/{field['part_of']}"
+        return key, {"$ref": reference, "description": field["description"]}
+    if key == PLANNED:
+        return DECLARED, {"type": "string", "description": DESCRIPTION}
+    return key, field
 
 
 def generated_files() -> dict[Path, bytes]:

@@ -46,13 +46,18 @@ class Dataset(Table):
     set_phi: bool = Field(
         default=True, description="Whether the object has a phase; false makes it 0."
     )
-    probe: Literal["defocused_disk", "ideal_disk"] = Field(
-        "defocused_disk", description="Illumination; the ideal disk leaves a twin ambiguity."
+    probe: Literal["defocused_disk", "ideal_disk", "file"] = Field(
+        "defocused_disk",
+        description="Illumination; the ideal disk leaves a twin ambiguity, `file` is a measured "
+        "probe.",
     )
     probe_defocus: float | None = Field(
         default_factory=_default_defocus,
         description="Quadratic phase q of the defocused disk, rad/px²; by default 0.1·(64/N)² "
         "but at most 1, and 0.3 at N = 32. Other probes have none.",
+    )
+    probe_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        None, description="Digest of the file that holds a measured probe. Other probes have none."
     )
 
     @model_validator(mode="after")
@@ -77,6 +82,11 @@ class Dataset(Table):
             raise ValueError(
                 f"probe_defocus {self.probe_defocus} must lie between 0 and π/2 in size: 0 is "
                 "probe 'ideal_disk', and from π/2 on the phase is undersampled at the centre"
+            )
+        if (self.probe_sha256 is None) == (self.probe == "file"):
+            raise ValueError(
+                "probe_sha256 belongs to probe 'file' and to no other; "
+                + ("give it" if self.probe == "file" else "remove it")
             )
         return self
 

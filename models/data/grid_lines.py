@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.config import Dataset
 from models.data.npz import Split, save_split
 from models.data.probe import AMBIGUOUS_SYMMETRY, make_probe, normalised, twin_symmetry
+from models.data.probe_file import digest_of
 from models.data.scan import Scan, make_scan, windows
 from models.physics.stitching import crop_ground_truth
 from models.seeding import numpy_generator
@@ -31,7 +32,12 @@ def _silent(stage: str) -> None:
 
 
 def simulate(
-    dataset: Dataset, seed: int, out: Path, progress: Callable[[str], None] = _silent
+    dataset: Dataset,
+    seed: int,
+    out: Path,
+    progress: Callable[[str], None] = _silent,
+    *,
+    probe_file: Path | None = None,
 ) -> None:
     """Write ``train.npz``, ``test.npz`` and ``metadata.json`` into the folder ``out``.
 
@@ -39,11 +45,13 @@ def simulate(
     ``noise.test``) and the order of the training patches (stream ``scan_order``, across all
     objects); the test patches stay in scan order, and the objects have seeds of their own in
     ``dataset``. ``progress`` is told ``objects``, ``diffraction`` and ``write`` as they begin.
+    ``probe_file`` is the file of a measured probe.
 
-    Raises ``ValueError`` when a pixel expects more photons than NumPy can draw (about 9·10¹⁸).
+    Raises ``DatasetError`` when that file holds no probe, and ``ValueError`` when a pixel expects
+    more photons than NumPy can draw (about 9·10¹⁸).
     """
     progress("objects")
-    probe = make_probe(dataset)
+    probe = make_probe(dataset, probe_file)
     scans = {"train": make_scan(dataset, "train"), "test": make_scan(dataset, "test")}
     order = numpy_generator(seed, "scan_order").permutation(len(scans["train"].positions))
     scans["train"] = scans["train"].in_order(order)
@@ -58,7 +66,12 @@ def simulate(
             split = with_ground_truth(split, scan, dataset)
         progress("write")
         save_split(split, out / f"{name}.npz")
-    facts = {"seed": seed, "intensity_scale": scale, "mean_photons": photons}
+    facts = {
+        "seed": seed,
+        "intensity_scale": scale,
+        "mean_photons": photons,
+        "probe_sha256": probe_file and digest_of(probe_file),
+    }
     _write_json(out / "metadata.json", facts | describe(dataset, probe, scans))
 
 

@@ -1,10 +1,11 @@
-"""Illuminations: the ideal disk, the defocused disk, and what decides between them.
+"""Illuminations: the ideal disk, the defocused disk, a measured probe, and what tells them apart.
 
 A probe P is a complex N×N image; the simulation and the forward model use it normalised.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -14,14 +15,22 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal.windows import gaussian
 
 from models.config import Dataset
+from models.data.probe_file import measured_probe
 from models.physics.diffraction import normalise_probe
 
 AMBIGUOUS_SYMMETRY: Final = 0.9999
 """``twin_symmetry`` from which on a dataset warns that an object and its twin look alike."""
 
 
-def make_probe(dataset: Dataset) -> NDArray[np.complex64]:
-    """The probe that ``dataset`` names, un-normalised, complex64 (N, N)."""
+def make_probe(dataset: Dataset, probe_file: Path | None = None) -> NDArray[np.complex64]:
+    """The probe that ``dataset`` names, un-normalised, complex64 (N, N).
+
+    Raises ``DatasetError`` for a measured probe that ``probe_file`` does not hold.
+    """
+    if dataset.probe == "file":
+        if probe_file is None:
+            raise ValueError("a measured probe needs its file")
+        return measured_probe(probe_file, dataset.patch_size).astype(np.complex64)
     disk = ideal_disk(dataset.patch_size)
     if dataset.probe == "ideal_disk":
         return disk.astype(np.complex64)

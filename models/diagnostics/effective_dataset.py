@@ -3,8 +3,10 @@
 Read from the arrays alone: ``object_size``, ``patch_size``, ``gridsize``, both strides, both
 numbers of objects, ``set_phi``, ``probe`` and ``probe_defocus``. ``photons`` is measured on the
 arrays with the intensity scale S of ``metadata.json``. The seeds of the objects stand in the
-metadata and are believed only if objects drawn from them are those of the arrays. ``kind`` is the
-metadata's word, and so is a stride in which an object has room for one patch only.
+metadata and are believed only if objects drawn from them are those of the arrays. The digest of a
+measured probe is the one that the simulation took of the file that it read, and is believed if the
+probe of the arrays is none of the disks. ``kind`` is the metadata's word, and so is a stride in
+which an object has room for one patch only.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ from numpy.typing import NDArray
 
 from models.data.npz import Split
 from models.data.objects import draw_amplitudes
+from models.data.probe import ideal_disk
 from models.diagnostics.readings import agreed
 
 DRAWN_ALIKE = 1e-6
 """Relative difference up to which a drawn object is the stored one, which is float32."""
+DISK_ALIKE = 1e-6
+"""Difference up to which the modulus of a stored probe, which is float32, is the ideal disk's."""
 
 
 def dataset_leaves(train: Split, test: Split, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +50,7 @@ def dataset_leaves(train: Split, test: Split, metadata: Mapping[str, Any]) -> di
         "set_phi": agreed(bool(np.angle(split.yy_full).any()) for split in splits),
         "probe": probe,
         "probe_defocus": defocus,
+        "probe_sha256": metadata["probe_sha256"] if probe == "file" else None,
     }
 
 
@@ -68,7 +74,12 @@ def _photons(train: Split, scale: float) -> float:
 
 
 def _probe(probe_HW: NDArray[np.complex64]) -> tuple[str, float | None]:
-    """Kind and curvature. Without an imaginary part there is no defocus."""
+    """Kind and curvature. Without an imaginary part there is no defocus.
+
+    Only the disks are as bright as the disk: a measured probe was smoothed.
+    """
+    if not np.allclose(np.abs(probe_HW), ideal_disk(len(probe_HW)), rtol=0, atol=DISK_ALIKE):
+        return "file", None
     if not probe_HW.imag.any():
         return "ideal_disk", None
     return "defocused_disk", _curvature(probe_HW.astype(np.complex128))

@@ -55,6 +55,7 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.count = folder, 0
+        self.probes: dict[str | None, Path] = {}
 
     def fresh(self) -> Path:
         """A new empty folder."""
@@ -76,8 +77,16 @@ class Workshop:
         text = f"{seed} {parameters.dataset.model_dump_json()}"
         folder = self.folder / hashlib.sha256(text.encode()).hexdigest()
         if not folder.exists():
-            simulate(parameters.dataset, seed, folder)
+            probe = self.probes.get(parameters.dataset.probe_sha256)
+            simulate(parameters.dataset, seed, folder, probe_file=probe)
         return folder
+
+    def keep_probe(self, content: bytes) -> str:
+        """Keep the file of a measured probe for the datasets that name it; its digest."""
+        digest = hashlib.sha256(content).hexdigest()
+        self.probes[digest] = self.folder / f"{digest}.npz"
+        self.probes[digest].write_bytes(content)
+        return digest
 
     def job(self, parameters: Any, *, seed: int = SEED, threads: int = 1) -> Path:
         """A ``job.json`` for training, in a folder beside its dataset."""

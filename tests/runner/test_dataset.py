@@ -46,6 +46,7 @@ class Simulator:
 
     def __call__(self, attempt):
         self.runs += 1
+        self.given = {path.name: path.read_bytes() for path in attempt.launch.job_dir.iterdir()}
         attempt.launch.log_path.write_text("console\n")
         files = {"train.npz": self.content, "metadata.json": b'{"seed": 7}'}
         for name, content in files.items():
@@ -67,7 +68,7 @@ class Simulator:
 def make(tmp_path, models):
     said = []
 
-    def make(simulator, planned=None):
+    def make(simulator, planned=None, probe=None):
         return prepare(
             planned or job(),
             models=models,
@@ -76,6 +77,7 @@ def make(tmp_path, models):
             labels={},
             run=simulator,
             say=said.append,
+            probe=probe,
         )
 
     make.said = said
@@ -133,3 +135,59 @@ def test_a_failed_simulation_is_a_record_and_is_not_cached(make):
     simulator = Simulator()
     assert make(simulator).record.status == "succeeded"
     assert simulator.runs == 1
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """The file of a measured probe, and the simulation that it was planned for."""
+    path = tmp_path / "mine.npz"
+    path.write_bytes(b"a probe")
+    return path, job(probe="file", probe_sha256=sha256_bytes(b"a probe"))
+
+
+def test_a_measured_probe_lies_beside_its_job_under_one_name(make, measured):
+    path, planned = measured
+    simulator = Simulator()
+    make(simulator, planned, path)
+    assert simulator.given["probe.npz"] == b"a probe"
+    inputs = json.loads(simulator.given["job.json"])["inputs"]
+    assert inputs == {"probe.npz": {"path": "probe.npz", "sha256": sha256_bytes(b"a probe")}}
+    assert b"mine" not in simulator.given["job.json"]
+
+
+def test_the_hub_keeps_a_measured_probe_beside_the_job_that_reads_it(make, measured, tmp_path):
+    path, planned = measured
+    first = make(Simulator(), planned, path)
+    path.rename(tmp_path / "elsewhere.npz")
+    again = make(Simulator(), planned, tmp_path / "elsewhere.npz")
+    assert again.record.cached
+    for number, dataset in enumerate((first, again)):
+        folder = tmp_path / "hub" / str(number)
+        dataset.describe_in(folder)
+        assert (folder / "probe.npz").read_bytes() == b"a probe"
+        assert (folder / "job.json").is_file()
+
+
+def test_another_probe_gives_another_address(models, measured):
+    _, planned = measured
+    other = job(probe="file", probe_sha256="0" * 64)
+    addresses = {address(one, models, "packages") for one in (job(), planned, other)}
+    assert len(addresses) == 3
+
+
+def test_a_probe_that_was_changed_since_it_was_planned_is_refused(make, measured):
+    path, planned = measured
+    path.write_bytes(b"another probe")
+    simulator = Simulator()
+    with pytest.raises(VerificationError) as error:
+        make(simulator, planned, path)
+    assert str(error.value) == f"{path} was changed since the phase was planned; run it again"
+    assert simulator.runs == 0
+
+
+def test_a_damaged_copy_of_the_probe_is_made_anew(make, measured):
+    path, planned = measured
+    (make(Simulator(), planned, path).folder / "probe.npz").write_bytes(b"flipped")
+    again = make(Simulator(), planned, path)
+    assert "probe.npz was changed" in make.said[-1]
+    assert (again.folder / "probe.npz").read_bytes() == b"a probe"

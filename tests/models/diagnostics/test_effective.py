@@ -10,12 +10,15 @@ it, the failure says.
 from __future__ import annotations
 
 import functools
+import hashlib
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
@@ -23,6 +26,21 @@ from models.config import Parameters
 from runner.effective import compare_effective
 
 Path = tuple[str, ...]
+
+
+def measured_probe(displacement: int) -> bytes:
+    """The file of a beam that is displaced and astigmatic."""
+    row, column = np.indices((16, 16)) - 7.5
+    beam = np.exp(-((row - displacement) ** 2 + column**2) / 30 + 0.05j * row**2)
+    stream = io.BytesIO()
+    np.savez(stream, probeGuess=beam)
+    return stream.getvalue()
+
+
+PROBES = {hashlib.sha256(file).hexdigest(): file for file in map(measured_probe, (0, 1))}
+"""Digest → file of two measured probes."""
+
+ONE_PROBE, OTHER_PROBE = PROBES
 
 BASES = {
     "plain": {},
@@ -43,16 +61,20 @@ BASES = {
         }
     },
     "limited": {"model": {"max_hidden_channels": 2, "max_levels": 1}},
+    "measured": {"dataset": {"probe": "file", "probe_sha256": ONE_PROBE}},
 }
 """What knobs are changed from: the first in which a change is allowed *and* acts is taken."""
 
 VALUES: dict[str, list[Any]] = {
+    "dataset.probe_sha256": [OTHER_PROBE],
     "diagnostics.activation_report": ["activation_report_other.json"],
     "train.scheduler.threshold": [0.9],
 }
 """Values to try first, where the type of a leaf tells none or none that acts."""
 
 ALONG: dict[str, dict[str, Any]] = {
+    "dataset.probe = file": {"dataset": {"probe_sha256": ONE_PROBE}},
+    "dataset.probe = defocused_disk": {"dataset": {"probe_sha256": None}},
     "model.architecture = cnn": {"model": {"modes": None, "fno_blocks": None, "cnn_blocks": 3}},
 }
 """Changes that cannot be made alone: what must change along."""
@@ -264,6 +286,9 @@ def caught(planned, result) -> list[str]:
 @pytest.fixture(scope="session")
 def fitted(workshop):
     """The effective configuration of fits by their parameters, each made once."""
+
+    for probe in PROBES.values():
+        workshop.keep_probe(probe)
 
     @functools.cache
     def make(text):

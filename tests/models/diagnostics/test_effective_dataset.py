@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
@@ -71,3 +72,23 @@ def test_the_curvature_is_read_to_the_precision_of_the_file(workshop, side, defo
     kind, curvature = _probe(make_probe(dataset))
     assert kind == "defocused_disk"
     assert curvature == pytest.approx(defocus, rel=3e-7)
+
+
+def test_a_measured_probe_is_known_by_its_file_and_by_being_no_disk(workshop, loaded):
+    row, column = np.indices((16, 16)) - 7.5
+    stream = io.BytesIO()
+    np.savez(stream, probeGuess=np.exp(-(row**2) / 20 - column**2 / 30 + 0.2j * row))
+    digest = workshop.keep_probe(stream.getvalue())
+    planned = {"probe": "file", "probe_sha256": digest}
+    measured = workshop.data(workshop.parameters(dataset=planned))
+    shown = leaves_of(measured)
+    assert {name: shown[name] for name in planned} == planned
+    assert shown["probe_defocus"] is None
+    stated = {**measured.metadata, "probe_sha256": "0" * 64}
+    assert dataset_leaves(measured.train, measured.test, stated)["probe_sha256"] == "0" * 64
+    disk = leaves_of(replace_metadata(loaded, probe_sha256=digest))
+    assert (disk["probe"], disk["probe_sha256"]) == ("defocused_disk", None)
+
+
+def replace_metadata(loaded, **changed):
+    return replace(loaded, metadata={**loaded.metadata, **changed})
