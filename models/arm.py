@@ -100,7 +100,8 @@ def evaluate(net: Generator, state: State, data: LoadedData, parameters: Paramet
 def write_results(fit: Fit, evaluations: dict[str, Evaluation], out: Path) -> dict[str, Any]:
     """Write history, metrics, statistics, gradient norms, reconstruction and plots; the stats."""
     last = evaluations["last_epoch"]
-    stats = arm_stats(fit, last.reconstruction, last.scores)
+    best = evaluations["best_epoch"]
+    stats = arm_stats(fit, last.reconstruction, last.scores, best.scores)
     write_json(out / "stats.json", stats)
     write_json(out / "history.json", history_table(fit.history))
     write_json(out / "metrics.json", metrics_table(evaluations))
@@ -158,7 +159,7 @@ def subject_of(
 
 
 def metrics_table(evaluations: dict[str, Evaluation]) -> dict[str, Any]:
-    """Metrics of both epochs; the reasons of the last one under the plain names of the stats."""
+    """Metrics of both epochs; the reasons stand under the names of the stats."""
     last, best = (evaluations[name].scores for name in ("last_epoch", "best_epoch"))
     return {
         "last_epoch": last.metrics,
@@ -166,7 +167,7 @@ def metrics_table(evaluations: dict[str, Evaluation]) -> dict[str, Any]:
         "frc": {"last_epoch": last.frc, "best_epoch": best.frc},
         "null_reasons": {
             **last.null_reasons,
-            **{f"best_epoch.{name}": reason for name, reason in best.null_reasons.items()},
+            **{f"best_{name}": reason for name, reason in best.null_reasons.items()},
         },
     }
 

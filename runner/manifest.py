@@ -35,7 +35,8 @@ from runner.matrix import expand, read_matrix
 from runner.matrix_tables import Matrix
 from runner.overrides import merged, merged_sections
 from runner.probe_file import as_declared, read_probes
-from runner.rules import Rule, parse
+from runner.rule_parser import parse
+from runner.rules import Rule
 from runner.toml_source import read
 
 MIB = 2**20
@@ -126,8 +127,9 @@ class Verdict(Table):
 
     success: tuple[RuleText, ...] = Field(
         (),
-        description="Rules that each arm is held against: `<statistic> <operator> <number>`, "
-        "`<flag>` or `not <flag>`.",
+        description="Rules that each arm is held against, such as `amp_ssim >= 0.80 and not "
+        "collapsed`: statistics compared with numbers or with each other, flags, `not`, `and`, "
+        "`or` and parentheses.",
     )
     required: bool = Field(
         default=False, description="Whether a rule that does not hold makes the run fail."

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from runner.rules import parse
+from runner.rule_parser import parse
 
 SAFE_NAME = r"^[a-z0-9][a-z0-9_]{0,63}$"
 ARM_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"

@@ -55,10 +55,16 @@ class RuleRecord(Record):
 
     rule: str
     measured: JsonValue
+    """The statistic of the comparison or flag that decides."""
     margin: float | None
-    """Distance from the bound, positive on the side where the rule holds; ``null`` for flags."""
+    """Its distance from the bound, positive on the side where the rule holds; ``null`` for
+    flags."""
     holds: bool | None
-    """``null`` when the score that the rule names means nothing for this arm."""
+    """``null`` when it depends on a score that means nothing for this arm."""
+    decided_by: str = ""
+    """The comparison or flag that decides, of a rule that has several."""
+    values: dict[str, JsonValue] = {}
+    """Every statistic that the rule names, as it was measured; ``null`` where it is undefined."""
 
 
 class IdenticalArms(Record):

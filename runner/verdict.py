@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.errors import ARM_FAILED, INTERRUPTED, TIMED_OUT
 from runner.record import HubRecord, IdenticalArms, RuleRecord, differing_knobs
-from runner.rules import Rule
+from runner.rules import Rule, values
 
 
 def identical_arms(
@@ -35,15 +35,18 @@ def identical_arms(
 
 def judge(rules: Iterable[Rule], stats: Mapping[str, object]) -> tuple[RuleRecord, ...]:
     """Each success rule beside what one arm measured."""
-    results = [rule.evaluate(stats) for rule in rules]
-    return tuple(
-        RuleRecord(
-            rule=str(result.rule),
-            measured=result.measured,
-            margin=result.margin,
-            holds=result.holds,
-        )
-        for result in results
+    return tuple(_judge(rule, stats) for rule in rules)
+
+
+def _judge(rule: Rule, stats: Mapping[str, object]) -> RuleRecord:
+    outcome = rule.evaluate(stats)
+    return RuleRecord(
+        rule=str(rule),
+        measured=outcome.measured,
+        margin=outcome.margin,
+        holds=outcome.holds,
+        decided_by=outcome.decided_by,
+        values=dict(values(rule, stats)),
     )
 
 

@@ -22,6 +22,11 @@ STATS: dict[str, Literal["number", "flag"]] = {
         for metric in ("mae", "mse", "psnr", "psnr_255", "ssim", "ms_ssim", "frc50")
     },
     **{
+        f"best_{part}_{metric}": "number"
+        for part in ("amp", "phase")
+        for metric in ("mae", "mse", "psnr", "psnr_255", "ssim", "ms_ssim", "frc50")
+    },
+    **{
         f"constant_{part}_{metric}": "number"
         for part in ("amp", "phase")
         for metric in ("mae", "ssim")
@@ -33,6 +38,8 @@ STATS: dict[str, Literal["number", "flag"]] = {
     "collapse_epoch": "number",
     "decoder_share_not_positive": "number",
     "last_decoder_share_not_positive": "number",
+    "diverged": "flag",
+    "diverged_epoch": "number",
     "num_parameters": "number",
     "num_parameters_nominal": "number",
 }

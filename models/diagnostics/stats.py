@@ -24,8 +24,16 @@ NEAR_ZERO = 0.1
 """|mean| of a norm layer's weights below which its branch is nearly switched off."""
 
 
-def arm_stats(fit: Fit, reconstruction: Reconstruction, scores: Scores) -> dict[str, Any]:
+DIVERGED = 2.0
+"""Multiple of its best value above which a validation loss has diverged."""
+
+
+def arm_stats(
+    fit: Fit, reconstruction: Reconstruction, scores: Scores, best: Scores
+) -> dict[str, Any]:
     """The flat summary of a fit and of the reconstruction with its last weights.
+
+    ``best`` are the scores of the weights of the best validation epoch.
 
     The scalars are those of ``models.config.STATS``; ``collapse_reason``, ``norm_weights`` and
     ``layerscale`` stand beside them.
@@ -35,10 +43,12 @@ def arm_stats(fit: Fit, reconstruction: Reconstruction, scores: Scores) -> dict[
         **loss_stats(fit.history),
         **gradient_stats(fit.module.gradients.trace),
         **score_stats(scores),
+        **{f"best_{name}": value for name, value in score_stats(best).items()},
         **constant_stats(reconstruction),
         **norm_stats(fit.net),
         **collapse_stats(fit.history, reconstruction, scores),
         **decoder_stats(fit.history.epochs[-1].glance),
+        **divergence_stats([epoch.val_loss for epoch in fit.history.epochs]),
         "recon_amp_std": finite(float(reconstruction.amplitude.std())),
         "recon_phase_std": finite(float(reconstruction.phase.std())),
         "num_parameters": count.live,
@@ -157,6 +167,25 @@ def decoder_stats(glance: Glance) -> dict[str, float | None]:
         "decoder_share_not_positive": finite(glance.decoder_share_not_positive),
         "last_decoder_share_not_positive": finite(shares[-1]) if shares else None,
     }
+
+
+def divergence_stats(val_losses: Sequence[float]) -> dict[str, Any]:
+    """Whether the validation loss left its best value for good, and since which epoch.
+
+    That is the first epoch from which on, until the end, every loss is above ``DIVERGED`` times the
+    best of the fit, or not finite. Where the best is zero or below, as a likelihood may be, its
+    multiple means nothing and both are undefined.
+    """
+    best = min(filter(math.isfinite, val_losses), default=None)
+    if best is not None and best <= 0:
+        return {"diverged": None, "diverged_epoch": None}
+    since = None
+    for epoch in reversed(range(len(val_losses))):
+        loss = val_losses[epoch]
+        if best is not None and math.isfinite(loss) and loss <= DIVERGED * best:
+            break
+        since = epoch
+    return {"diverged": since is not None, "diverged_epoch": since}
 
 
 def finite(value: float) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.hub import arm_dir
-from runner.record import ArmRecord, HubRecord, differing_knobs, leaves
+from runner.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
 from runner.report.statements import Statement, statements
 from runner.report.wording import (
     NOTHING,
@@ -186,12 +186,12 @@ def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
 def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:
     """One footnote for each reason, whichever scores and arms it is given for.
 
-    Reasons for scores of the best epoch, which the pages do not show, are left to ``metrics.json``.
+    Reasons for scores of the best epoch, which the pages do not show, are left to the tables.
     """
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for arm in arms:
         for stat, reason in arm.null_reasons.items():
-            if "." in stat:
+            if stat.startswith("best_"):
                 continue
             stats, names = found.setdefault(reason, ({}, {}))
             stats[plain(stat)] = names[arm.name] = None
@@ -211,9 +211,23 @@ def _rules(judged: Sequence[ArmRecord]) -> tuple[RuleRow, ...]:
 def _rule_cell(arm: ArmRecord, text: str) -> RuleCell | None:
     for rule in arm.rules:
         if rule.rule == text:
-            margin = "" if rule.margin is None else f"{rule.margin:+#.3g}"
-            return RuleCell(measured=measured(rule.measured), margin=margin, holds=rule.holds)
+            return RuleCell(measured=_values(rule), margin=_margin(rule), holds=rule.holds)
     return None
+
+
+def _values(rule: RuleRecord) -> str:
+    """What was measured, by name where a rule has several statistics."""
+    if len(rule.values) < 2:
+        return measured(rule.measured)
+    return ", ".join(f"{name} {measured(value)}" for name, value in rule.values.items())
+
+
+def _margin(rule: RuleRecord) -> str:
+    """Distance from the bound, of what decides where a rule has several parts."""
+    if rule.margin is None:
+        return ""
+    part = f" of {rule.decided_by}" if rule.decided_by not in ("", rule.rule) else ""
+    return f"{rule.margin:+#.3g}{part}"
 
 
 def _shared(arms: Sequence[ArmRecord]) -> tuple[tuple[str, str], ...]:

@@ -236,7 +236,7 @@ def test_what_was_observed_agrees_with_the_files(trained):
 def test_metrics_are_pairs_for_both_epochs_and_every_null_has_its_reason(trained):
     metrics = read(trained[0] / "metrics.json")
     reasons = metrics["null_reasons"]
-    for epoch, prefix in (("last_epoch", ""), ("best_epoch", "best_epoch.")):
+    for epoch, prefix in (("last_epoch", ""), ("best_epoch", "best_")):
         assert {"mae", "mse", "psnr", "psnr_255", "ssim", "ms_ssim", "frc50"} == set(metrics[epoch])
         for metric, pair in metrics[epoch].items():
             for part, value in zip(("amp", "phase"), pair, strict=True):

@@ -241,8 +241,8 @@ CASES = {
     "misspelt statistic": (
         "amp_ssim >= 0.8",
         "amp_sim >= 0.8",
-        "phase1.toml:19: verdict.success[0]: got 'amp_sim >= 0.8'; 'amp_sim' is not a statistic; "
-        "did you mean 'amp_ssim'?\n    19 | success = [\"amp_sim >= 0.8\"]",
+        "phase1.toml:19: verdict.success[0]: got 'amp_sim >= 0.8'; column 1: 'amp_sim' is not a "
+        "statistic; did you mean 'amp_ssim'?\n    19 | success = [\"amp_sim >= 0.8\"]",
     ),
     "date": (
         'title = "A phase"',

@@ -32,6 +32,8 @@ from runner.report.wording import (
     moment,
     plain,
 )
+from runner.rule_parser import parse
+from runner.verdict import judge
 
 VOID = {"meta", "br", "img", "wbr", "link", "hr", "input"}
 
@@ -212,6 +214,16 @@ def test_a_rule_that_was_not_measured_is_neither_met_nor_failed(record, hub_fold
     assert "The success rules hold for no arm." in [s.text for s in statements(alone)]
 
 
+def test_a_rule_of_several_parts_shows_what_was_measured_and_what_decides(record, hub_folder):
+    rule = parse("amp_ssim >= 0.8 and not collapsed or n_epochs < 3")
+    judged = judge([rule], {"amp_ssim": 0.8923, "collapsed": False})
+    text = render("summary.md", make_view(one(record, "stable_sgd", rules=judged)), hub_folder)
+    assert (
+        "| amp_ssim &gt;= 0.8 and not collapsed or n_epochs &lt; 3.0 "
+        "| ✓ amp_ssim 0.8923, collapsed no, n_epochs — (margin +0.0923 of amp_ssim &gt;= 0.8) |"
+    ) in text
+
+
 def test_an_arm_that_did_not_run_as_planned_meets_no_rule(record):
     met = record.arm("stable_sgd").rules
     dropped = one(record, "stable_dropped", rules=met)
@@ -249,7 +261,7 @@ def test_a_score_without_meaning_has_its_reason(pages, name):
 
 
 def test_reasons_that_belong_to_other_epochs_are_left_out(record):
-    alone = one(record, "stable_sgd", null_reasons={"best_epoch.phase_ssim": "no variance"})
+    alone = one(record, "stable_sgd", null_reasons={"best_phase_ssim": "no variance"})
     assert make_view(alone).footnotes == ()
 
 

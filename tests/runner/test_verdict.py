@@ -6,7 +6,7 @@ import pytest
 
 from models.config import Parameters
 from runner.record import ArmRecord, differing_knobs
-from runner.rules import parse
+from runner.rule_parser import parse
 from runner.verdict import exit_code, identical_arms, judge
 
 SEED = 20260128
@@ -71,6 +71,15 @@ def test_rules_are_recorded_with_what_was_measured():
     assert ssim.margin == pytest.approx(-0.05)
     assert (collapsed.rule, collapsed.measured, collapsed.holds) == ("not collapsed", False, True)
     assert (mae.measured, mae.margin, mae.holds) == (None, None, None)
+
+
+def test_a_rule_of_several_parts_is_recorded_with_what_decides_and_all_that_was_measured():
+    rule = parse("amp_ssim >= 0.8 and not collapsed")
+    (record,) = judge([rule], {"amp_ssim": 0.75, "collapsed": False})
+    assert (record.rule, record.holds) == ("amp_ssim >= 0.8 and not collapsed", False)
+    assert (record.decided_by, record.measured) == ("amp_ssim >= 0.8", 0.75)
+    assert record.margin == pytest.approx(-0.05)
+    assert record.values == {"amp_ssim": 0.75, "collapsed": False}
 
 
 # --- the exit code -------------------------------------------------------------------------------

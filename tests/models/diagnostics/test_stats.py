@@ -14,6 +14,7 @@ from models.diagnostics.stats import (
     arm_stats,
     collapse_stats,
     constant_stats,
+    divergence_stats,
     gradient_stats,
     loss_stats,
     norm_stats,
@@ -36,7 +37,8 @@ def fitted(workshop):
 def stats_of(fitted):
     weights = state_of(fitted.fit.net)
     found = evaluate(fitted.fit.net, weights, fitted.data, fitted.parameters)
-    return arm_stats(fitted.fit, found.reconstruction, found.scores)
+    best = evaluate(fitted.fit.net, fitted.fit.best_weights.state, fitted.data, fitted.parameters)
+    return arm_stats(fitted.fit, found.reconstruction, found.scores, best.scores)
 
 
 def test_the_scalars_are_those_that_a_rule_may_name(fitted):
@@ -77,6 +79,42 @@ def test_a_fit_that_was_never_finite_has_no_best_epoch():
     stats = loss_stats(history(epoch(math.nan), has_nan=True))
     assert stats["val_loss_best"] is stats["val_loss_best_epoch"] is stats["val_loss_final"] is None
     assert stats["has_nan"] is True
+
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    ("losses", "since"),
+    [
+        ([0.5, 0.2, 0.3, 0.4], None),  # twice the best is not above twice the best
+        ([0.5, 0.2, 0.41, 0.6], 2),
+        ([0.5, 0.2, 0.6, 0.3, 0.5], 4),  # it came back once
+        ([0.9, 0.2, 0.6, 0.1], None),  # a later best makes the early ones bad, but not for good
+        ([0.2, NAN, INF], 1),
+        ([0.2, NAN, 0.3], None),
+        ([NAN, NAN], 0),
+        ([0.3], None),
+    ],
+)
+def test_a_fit_diverges_when_its_loss_leaves_the_best_for_good(losses, since):
+    assert divergence_stats(losses) == {"diverged": since is not None, "diverged_epoch": since}
+
+
+@pytest.mark.parametrize("best", [0.0, -0.5])
+def test_no_loss_is_a_multiple_of_a_best_that_is_not_positive(best):
+    assert divergence_stats([1.0, best, 3.0]) == {"diverged": None, "diverged_epoch": None}
+
+
+def test_scores_of_the_best_epoch_stand_beside_those_of_the_last(workshop):
+    """At a rate that is far too large the best epoch is not the last."""
+    train = {"learning_rate": 0.3, "epochs": 5, "validation": "test"}
+    stats = stats_of(workshop.fit(workshop.parameters(train=train)))
+    assert stats["val_loss_best_epoch"] < 4
+    assert stats["best_amp_mae"] != stats["amp_mae"]
+    metrics = {name.removeprefix("best_") for name in stats if name.startswith("best_")}
+    assert metrics <= stats.keys()
+    assert len(metrics) == 14
 
 
 def trace(*norms):
