@@ -117,6 +117,12 @@ def restore(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def docs_sync(session: nox.Session) -> None:
+    """Bring docs/study up to date from sealed hubs: `nox -s docs_sync [-- HUB…]`."""
+    phasehub(session, "docs", "sync", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def base_image(session: nox.Session) -> None:
     """Make the base image phasehub-base:bookworm from Debian packages, without a registry."""
     phasehub(session, "base-image", *session.posargs)

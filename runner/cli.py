@@ -214,6 +214,34 @@ def show(hub: HubPath) -> None:
     print(render_show(read(hub)))
 
 
+docs = typer.Typer(help="The pages of a study.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(docs, name="docs")
+
+
+@docs.command(name="sync")
+def docs_sync(
+    hubs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[HUB]...",
+            help="Sealed hubs; by default the newest of each phase and profile.",
+            show_default=False,
+        ),
+    ] = None,
+    artifacts: Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")] = Path(
+        "artifacts"
+    ),
+    docs: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the pages.")] = Path("docs"),
+) -> None:
+    """Bring docs/study up to date from sealed hubs: pages, findings, history."""
+    from runner.study import sync
+
+    changed = sync(hubs or [], artifacts=artifacts, docs=docs)
+    for path in changed:
+        print(path)
+    print(f"{docs / 'study'}: {len(changed) or 'no'} files changed", file=sys.stderr)
+
+
 @app.command(name="base-image")
 def base_image() -> None:
     """Make the base image phasehub-base:bookworm from Debian packages, without a registry."""

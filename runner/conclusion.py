@@ -38,6 +38,7 @@ def conclude(run: Run) -> HubRecord:
         started=timestamp(run.started),
         ended=timestamp(time.time()),
         interrupted=run.interrupted,
+        only=run.only,
         seed=phase.seed,
         device=run.device,
         engine=run.engine,

@@ -27,6 +27,12 @@ class VerificationError(RunnerError):
     exit_code = 4
 
 
+class StudyError(RunnerError):
+    """A page of a study cannot be brought up to date: its markers, its name or its size."""
+
+    exit_code = 6
+
+
 ARM_FAILED = 1
 TIMED_OUT = 5
 INTERRUPTED = 130

@@ -25,6 +25,7 @@ from runner.progress import display
 from runner.record import DatasetRecord, EngineRecord
 from runner.removal import remove_tree
 from runner.report.plan_text import left_out
+from runner.report.wording import listing
 from runner.run import WORK, Request, Run, write_declaration
 from runner.schedule import run_attempts
 from runner.wheels import Variant
@@ -65,12 +66,15 @@ def run_phase(request: Request) -> tuple[Path, int]:
             staging=staging,
             code=provenance.identify_code(diff_name=hub.DIFF),
             shown=shown,
+            only=request.only,
         )
         write_declaration(run)
         if remark:
             run.note(remark)
         if plan.left_out:
             run.note(left_out(plan.left_out))
+        if request.only:
+            run.note(f"run with --only: {listing(request.only)}; the phase may have other arms")
         for text in remarks:
             shown.say(text)
         try:

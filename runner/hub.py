@@ -198,12 +198,17 @@ def read(hub: Path) -> HubRecord:
         ) from error
 
 
+def is_name(name: str) -> bool:
+    """Whether a folder is called as a sealed hub is: by its time."""
+    return _STAMP_PATTERN.fullmatch(name) is not None
+
+
 def find_hubs(artifacts: Path, phase: str | None = None) -> list[Path]:
     """Sealed hubs below ``artifacts``, by phase and then by time; those of one phase if given."""
     return sorted(
         path.parent
         for path in artifacts.glob(f"*/*/{CHECKSUMS}")
-        if _STAMP_PATTERN.fullmatch(path.parent.name) and phase in (None, path.parent.parent.name)
+        if is_name(path.parent.name) and phase in (None, path.parent.parent.name)
     )
 
 

@@ -193,6 +193,8 @@ class HubRecord(Record):
     ended: str
     interrupted: bool = False
     """Whether the run was stopped before all arms had ended; what was finished is kept."""
+    only: tuple[str, ...] = ()
+    """The arms that were asked for by name, where the phase has others; empty for all of them."""
     seed: int
     """The phase's seed; an arm can have one of its own."""
     device: Literal["cpu", "cuda"]

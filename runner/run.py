@@ -55,6 +55,8 @@ class Run:
     arms: dict[str, ArmRecord] = field(default_factory=dict)
     failure: RunnerError | None = None
     interrupted: bool = False
+    only: tuple[str, ...] = ()
+    """The arms that were asked for by name."""
 
     @property
     def device(self) -> Device:

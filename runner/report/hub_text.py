@@ -9,7 +9,8 @@ from runner import hub
 from runner.errors import VerificationError
 from runner.record import HubRecord
 from runner.report.pages import COLUMNS, facts
-from runner.report.statements import met_all_rules, statements
+from runner.report.statements import statements
+from runner.report.tally import tally
 from runner.report.view import View, make_view
 from runner.report.wording import NOTHING, STATUS_WORDS, moment, plain
 
@@ -32,15 +33,9 @@ def _hub_row(path: Path) -> tuple[str, ...]:
         record = hub.read(path)
     except VerificationError as error:
         return (str(path), f"unreadable: {error}")
-    judged = [arm for arm in record.arms if arm.rules]
-    total = len(record.arms)
-    return (
-        str(path),
-        record.profile or NOTHING,
-        f"{sum(arm.status == 'succeeded' for arm in record.arms)} of {total}",
-        f"{sum(map(met_all_rules, judged))} of {len(judged)}" if judged else NOTHING,
-        ", ".join(arm.name for arm in record.arms if arm.collapsed) or NOTHING,
-    )
+    counted = tally(record)
+    profile = record.profile or NOTHING
+    return (str(path), profile, counted.succeeded, counted.rules_hold, counted.collapsed)
 
 
 def render_show(record: HubRecord) -> str:

@@ -39,7 +39,7 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
 def render(name: str, view: View, folder: Path) -> str:
     """The text of one page; ``folder`` tells which files of the dataset the hub has."""
     record = view.record
-    page = _environment().get_template(f"{name}.j2")
+    page = page_environment("runner.report").get_template(f"{name}.j2")
     return page.render(
         view=view,
         record=record,
@@ -108,9 +108,10 @@ def _breakable(name: str) -> Markup:
     return Markup(str(escape(name)).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704
 
 
-def _environment() -> Environment:
+def page_environment(package: str) -> Environment:
+    """The templates of a package, with the words and signs that all pages share."""
     environment = Environment(
-        loader=PackageLoader("runner.report", package_path=""),
+        loader=PackageLoader(package, package_path=""),
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -36,7 +36,18 @@ def test_check_imports_neither_torch_nor_docker_nor_numpy():
     assert names & {"torch", "lightning", "numpy", "docker", "requests"} == set()
 
 
-VERBS = ["check", "plan", "run", "verify", "archive", "restore", "list", "show", "base-image"]
+VERBS = [
+    "check",
+    "plan",
+    "run",
+    "verify",
+    "archive",
+    "restore",
+    "list",
+    "show",
+    "docs",
+    "base-image",
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)

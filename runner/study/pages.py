@@ -1,0 +1,218 @@
+"""What the generated blocks of a study's pages hold. Pure: the same hubs give the same pages."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment
+
+from runner import hub
+from runner.record import HubRecord
+from runner.report.pages import page_environment
+from runner.report.tally import tally
+from runner.report.view import PICTURES
+from runner.report.wording import NOTHING, markdown, moment
+from runner.study.evidence import JudgedFinding
+from runner.study.phases import Phase
+from runner.study.sealed_text import embedded
+from runner.study.store import KeptHub, Store
+
+GIB = 2**30
+INDEX = "README.md"
+HISTORY = "history.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A hub on the page of its phase."""
+
+    hub: KeptHub
+    changed: bool
+    facts: tuple[tuple[str, str], ...]
+    text: str
+    """The sealed summary, fitted into the page; empty where it is not kept."""
+    pictures: tuple[tuple[str, str], ...]
+    """Caption and path of those that the text does not show itself."""
+
+    @property
+    def profile(self) -> str | None:
+        """The hub's profile."""
+        return self.hub.record.profile
+
+
+def study_blocks(
+    phases: Sequence[Phase], findings: Sequence[JudgedFinding], store: Store, place: str
+) -> dict[str, dict[str, str]]:
+    """The content of every generated block, by page and by name.
+
+    ``place`` is where the study lies, from the root of the project.
+    """
+    statuses = {one.finding.id: one.status for one in findings}
+    pages = {phase.file: {"phase": phase_block(phase, statuses, place)} for phase in phases}
+    return {
+        INDEX: {"phases": phases_block(phases), "findings": findings_block(findings)},
+        HISTORY: {"attempts": history_block(store)},
+        **pages,
+    }
+
+
+def phase_block(phase: Phase, statuses: Mapping[str, str], place: str) -> str:
+    """The page of one phase."""
+    knobs, arms = phase.declared_arms()
+    shown = [_shown(phase, one) for one in phase.hubs]
+    return _render(
+        "phase", phase=phase, statuses=statuses, knobs=knobs, arms=arms, shown=shown, place=place
+    )
+
+
+def phases_block(phases: Sequence[Phase]) -> str:
+    """The table of all phases: one row for each current hub."""
+    rows = {phase.name: [_hub_row(one) for one in phase.hubs] or [("—",) * 4] for phase in phases}
+    return _render("phases", phases=phases, rows=rows)
+
+
+def findings_block(findings: Sequence[JudgedFinding]) -> str:
+    """The table of findings, and what was expected and seen for each."""
+    where = {
+        one.finding.id: [
+            _source(e.phase, e.profile, judgement.hub)
+            for e, judgement in zip(one.finding.evidence, one.judgements, strict=True)
+        ]
+        for one in findings
+    }
+    evidence = {
+        id_: "<br>".join(dict.fromkeys(places)) or "no phase asks for it"
+        for id_, places in where.items()
+    }
+    return _render("findings", findings=findings, where=where, evidence=evidence)
+
+
+def history_block(store: Store) -> str:
+    """Every hub that is kept, the newest first."""
+    newest = sorted(store.values(), key=lambda one: (one.name, one.phase), reverse=True)
+    return _render("history", attempts=[_attempt(one) for one in newest])
+
+
+def _shown(phase: Phase, one: KeptHub) -> Shown:
+    text = ""
+    if hub.SUMMARY in one.files:
+        sealed = one.files[hub.SUMMARY].decode()
+        text = embedded(sealed, folder=one.folder, has=one.files.__contains__, deeper=1)
+    return Shown(
+        hub=one,
+        changed=phase.has_changed_since(one),
+        facts=tuple(_facts(one)),
+        text=text,
+        pictures=tuple(
+            (caption, path) for caption, path in _pictures(one) if f"]({path})" not in text
+        ),
+    )
+
+
+def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
+    """Where the hub is from and what tells it from any other, as Markdown."""
+    record = one.record
+    ran = one.table(hub.ENVIRONMENT)
+    yield "what is kept", f"[{one.folder}]({one.folder}/)"
+    yield "run", f"{moment(record.started)} to {moment(record.ended)}"
+    if command := ran.get("command"):
+        yield "command", f"`{_code(shlex.join(['phasehub', *map(str, command[1:])]))}`"
+    if machine := ran.get("machine"):
+        yield "machine", markdown(_machine(machine))
+    isolation = "each arm isolated" if record.engine.isolated else "not isolated"
+    yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
+    yield "code", _commit(record)
+    yield "digest of the dataset", f"`{record.dataset.parameters_sha256}`"
+    yield "digest of SHA256SUMS", f"`{one.digest}`"
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    processor, gpus = machine.get("cpu", {}), machine.get("gpus")
+    names = [str(gpu.get("name")) for gpu in gpus] if isinstance(gpus, list) else []
+    told = [
+        f"{processor.get('usable_cores')} cores of {processor.get('model')}",
+        f"{machine.get('memory_bytes', 0) / GIB:.0f} GiB of memory",
+        ", ".join(names) or "no GPU",
+        str(machine.get("system", {}).get("distribution")),
+    ]
+    return ", ".join(told)
+
+
+def _commit(record: HubRecord) -> str:
+    code = record.code
+    if not code.commit:
+        return f"models/ `{code.models_sha256}`"
+    return f"`{_code(code.commit)}`" + (", with uncommitted changes" if code.dirty else "")
+
+
+def _pictures(one: KeptHub) -> Iterator[tuple[str, str]]:
+    captions = dict(PICTURES)
+    for path in sorted(one.files, key=lambda path: (path.startswith(f"{hub.ARMS}/"), path)):
+        if path.endswith(".png"):
+            *folders, name = path.split("/")
+            caption = captions.get(name, name.removesuffix(".png").replace("_", " "))
+            of_arm = f"{folders[1]}: " if folders[:1] == [hub.ARMS] else ""
+            yield of_arm + caption, f"{one.folder}/{path}"
+
+
+def _hub_row(one: KeptHub) -> tuple[str, ...]:
+    counted = tally(one.record)
+    cells = (
+        f"[{one.name}]({one.folder}/)",
+        counted.succeeded,
+        counted.rules_hold,
+        markdown(counted.collapsed),
+    )
+    if one.record.profile is None:
+        return cells
+    named = (f"{cells[0]} {one.record.profile}", *cells[1:])
+    return tuple(f"*{cell}*" for cell in named)
+
+
+def _source(phase: str, profile: str | None, one: KeptHub | None) -> str:
+    name = f"{phase}, profile {profile}" if profile else phase
+    return f"[{name}, {one.name}]({phase}.md)" if one else name
+
+
+def _attempt(one: KeptHub) -> tuple[str, ...]:
+    record, counted = one.record, tally(one.record)
+    return (
+        moment(record.started),
+        f"[{record.phase}]({record.phase}.md)",
+        record.profile or NOTHING,
+        f"{markdown(record.engine.name)} on {record.device}",
+        counted.succeeded,
+        counted.rules_hold,
+        markdown(counted.collapsed),
+        _ending(one),
+        f"`{(record.code.commit or record.code.models_sha256)[:12]}`"
+        + (" changed" if record.code.dirty else ""),
+        f"[{one.name}]({one.folder}/)",
+        f"`{one.digest}`",
+    )
+
+
+def _ending(one: KeptHub) -> str:
+    if one.record.interrupted:
+        return "interrupted"
+    if one.record.only:
+        return "run in part"
+    return "finished"
+
+
+def _code(text: str) -> str:
+    """Text inside a span of code in a table."""
+    return text.replace("`", "'").replace("|", "\\|")
+
+
+def _render(name: str, **values: object) -> str:
+    return _pages().get_template(f"{name}.md.j2").render(**values)
+
+
+@cache
+def _pages() -> Environment:
+    return page_environment("runner.study")

@@ -1,0 +1,142 @@
+"""The phases of a study: what their manifests ask, and the hubs that are kept of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import hub
+from runner.errors import StudyError
+from runner.findings import Finding
+from runner.manifest import LoadedManifest, load, planned_arms, resolve
+from runner.record import differing_knobs, leaves
+from runner.report.wording import NOTHING, declared
+from runner.study.store import KeptHub, Store, current
+
+TAKEN = ("readme", "history", "reference")
+"""Pages of a study that are no phases."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A phase, run or not."""
+
+    name: str
+    title: str
+    question: str
+    findings: tuple[str, ...]
+    """Ids of the findings that it bears on."""
+    manifest: LoadedManifest | None
+    """As it is now; ``None`` where there is none any more."""
+    hubs: tuple[KeptHub, ...]
+    """The current ones, the phase in full first."""
+
+    @property
+    def full(self) -> KeptHub | None:
+        """The hub of the phase as it is written, without a profile."""
+        return next((one for one in self.hubs if one.record.profile is None), None)
+
+    @property
+    def status(self) -> str:
+        """How far it has been run."""
+        if self.full is None:
+            names = ", ".join(str(one.record.profile) for one in self.hubs)
+            return f"only as profile {names}" if names else "not run"
+        if self.full.record.interrupted:
+            return "interrupted"
+        return "run in part" if self.full.record.only else "run"
+
+    @property
+    def file(self) -> str:
+        """Name of its page."""
+        return f"{self.name}.md"
+
+    def has_changed_since(self, one: KeptHub) -> bool:
+        """Whether the manifest is another one than the hub was made from."""
+        sealed = one.files.get(hub.MANIFEST)
+        return self.manifest is not None and sealed not in (None, self.manifest.source)
+
+    def declared_arms(self) -> tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]:
+        """The knobs that differ between the planned arms; each arm's name and their values."""
+        if self.manifest is None:
+            return (), []
+        declaration = self.manifest.manifest
+        arms = planned_arms(declaration)
+        plans = [
+            {
+                **resolve(declaration, arm).model_dump(mode="json"),
+                "seed": declaration.phase.seed if arm.seed is None else arm.seed,
+            }
+            for arm in arms
+        ]
+        names = differing_knobs(plans)
+        flat = [dict(leaves(plan)) for plan in plans]
+        return names, [
+            (
+                arm.name + (" (optional)" if arm.optional else ""),
+                tuple(declared(plan[name]) if name in plan else NOTHING for name in names),
+            )
+            for arm, plan in zip(arms, flat, strict=True)
+        ]
+
+
+def read_manifests(folder: Path) -> dict[str, LoadedManifest]:
+    """The manifests of a study by their phases. Raises ``ManifestError`` for a wrong one."""
+    loaded = [load(path) for path in sorted(folder.glob("*.toml"))]
+    return {one.manifest.phase.name: one for one in loaded}
+
+
+def phases_of(
+    store: Store, manifests: Mapping[str, LoadedManifest], findings: tuple[Finding, ...]
+) -> tuple[Phase, ...]:
+    """Every phase that has a manifest or a hub, in natural order: ``phase9`` before ``phase10``.
+
+    Raises ``StudyError`` for a phase called as another page of the study is.
+    """
+    speaking = list(current(store.values()))
+    names = sorted({*manifests, *(one.phase for one in speaking)}, key=_natural)
+    for name in names:
+        if name in TAKEN:
+            raise StudyError(
+                f"a phase cannot be called '{name}': docs/study/{name}.md is another page of the "
+                "study; rename the phase"
+            )
+    return tuple(
+        _phase(
+            name,
+            manifests.get(name),
+            tuple(one for one in speaking if one.phase == name),
+            findings,
+        )
+        for name in names
+    )
+
+
+def _phase(
+    name: str,
+    manifest: LoadedManifest | None,
+    hubs: tuple[KeptHub, ...],
+    findings: tuple[Finding, ...],
+) -> Phase:
+    told = manifest.manifest.phase if manifest else hubs[0].record
+    named = set(told.findings)
+    asked = {one.id for one in findings if any(name == e.phase for e in one.evidence)}
+    return Phase(
+        name=name,
+        title=told.title,
+        question=told.question,
+        findings=tuple(dict.fromkeys([*_known(findings, named | asked), *sorted(named)])),
+        manifest=manifest,
+        hubs=hubs,
+    )
+
+
+def _known(findings: tuple[Finding, ...], ids: set[str]) -> Iterator[str]:
+    return (one.id for one in findings if one.id in ids)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    parts: list[str] = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

@@ -1,0 +1,95 @@
+"""Which files of a hub a study keeps: small ones that people read, the most telling first.
+
+The choice follows from the hub's record alone, so that it is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from runner import hub
+from runner.digest import canonical_json
+from runner.record import ArmRecord, FileRecord, HubRecord
+
+LARGEST_BYTES = 200_000
+"""Of a single file that is kept, but for those that are always."""
+ALLOWANCE_BYTES = {"phase": 220_000, "profile": 80_000}
+"""What the files of a hub may take beside its record: of a phase in full, of a profile of it."""
+STUDY_BYTES = 3_000_000
+"""What all hubs of a study may take."""
+
+STATISTICS = "statistics.json"
+SUFFIXES = (".json", ".csv", ".png", ".md", ".toml")
+ALWAYS = (hub.MANIFEST, hub.SUMMARY, hub.README, hub.ENVIRONMENT)
+"""What is kept of the newest hub however large it is, beside the record and the statistics."""
+
+_LEFT_OUT = re.compile(rf"{re.escape(hub.CRATE)}|{re.escape(hub.PROVENANCE)}")
+_RANKS = (
+    re.compile(r".*_metrics_.*\.json"),
+    re.compile(r"(?!arms/).*\.png"),
+    re.compile(r"arms/[^/]+/recon\.png"),
+    re.compile(r"arms/[^/]+/(stats|history)\.json"),
+    re.compile(r"arms/[^/]+/loss\.png"),
+    re.compile(r"arms/[^/]+/(metrics|effective_config)\.json"),
+    re.compile(r"arms/[^/]+/activation_report[^/]*\.json"),
+    re.compile(r"arms/[^/]+/[^/]+\.csv"),
+)
+"""What is kept first, where not all can be; files that match none come last."""
+
+
+def kept_files(record: HubRecord) -> tuple[str, ...]:
+    """Paths of the files that are kept of a hub that its phase's page shows, sorted.
+
+    Besides ``hub.json`` and ``SHA256SUMS``, which every stored hub has: what is always kept; then,
+    as far as the allowance goes, files of at most 200 kB of the kinds that people read. Pictures
+    are kept of one arm of each group only: of the first one among those that share all but seeds.
+    """
+    allowance = ALLOWANCE_BYTES["profile" if record.profile else "phase"]
+    always = [file for file in record.artifacts if is_always_kept(file.path)]
+    chosen = [file.path for file in always]
+    left = allowance - sum(file.bytes for file in always)
+    for file in _candidates(record):
+        if file.bytes <= left:
+            chosen.append(file.path)
+            left -= file.bytes
+    return tuple(sorted(chosen))
+
+
+def is_always_kept(path: str) -> bool:
+    """Whether a file is kept however large it is."""
+    return path in ALWAYS or path.rsplit("/", 1)[-1] == STATISTICS
+
+
+def _candidates(record: HubRecord) -> list[FileRecord]:
+    """Files that are kept if there is room, the most telling first."""
+    shown = set(first_of_groups(record.arms))
+    return sorted(
+        (file for file in record.artifacts if _is_wanted(file, shown)),
+        key=lambda file: (_rank(file.path), file.path),
+    )
+
+
+def _is_wanted(file: FileRecord, shown: set[str]) -> bool:
+    if is_always_kept(file.path) or _LEFT_OUT.fullmatch(file.path):
+        return False
+    if file.bytes > LARGEST_BYTES or not file.path.endswith(SUFFIXES):
+        return False
+    place, *rest = file.path.split("/")
+    of_arm = place == hub.ARMS and rest
+    return not (of_arm and file.path.endswith(".png") and rest[0] not in shown)
+
+
+def _rank(path: str) -> int:
+    ranks = (rank for rank, pattern in enumerate(_RANKS) if pattern.fullmatch(path))
+    return next(ranks, len(_RANKS))
+
+
+def first_of_groups(arms: Sequence[ArmRecord]) -> Iterator[str]:
+    """Names of the first arm of each group, and of its first one that collapsed."""
+    seen: set[tuple[bytes, bool]] = set()
+    for arm in arms:
+        group = (canonical_json(arm.parameters), bool(arm.collapsed))
+        if group not in seen:
+            seen.add(group)
+            yield arm.name

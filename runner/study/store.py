@@ -1,0 +1,204 @@
+"""The hubs that a study keeps under ``docs/study/hubs``: a part of each, with its digests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from runner import hub
+from runner.checksums import CHECKSUMS, compare_checksums
+from runner.digest import entries, parse_json, sha256_bytes
+from runner.errors import StudyError, VerificationError
+from runner.manifest_names import SAFE_NAME
+from runner.record import HubRecord
+from runner.study.selection import STATISTICS, STUDY_BYTES, kept_files
+from runner.study.statistics import Statistics, read_statistics
+
+HUBS = "hubs"
+RECORD_FILES = (hub.RECORD, CHECKSUMS)
+"""What is kept of every hub, also of one that a newer one has taken the place of."""
+MOST_NAMED = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptHub:
+    """A sealed hub, as far as the study keeps it."""
+
+    name: str
+    """Its time, which is the name of its folder."""
+    record: HubRecord
+    files: Mapping[str, bytes]
+    """Content by path inside the hub."""
+
+    @property
+    def phase(self) -> str:
+        """The phase that it is of."""
+        return self.record.phase
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all other hubs of the study."""
+        return (self.phase, self.name)
+
+    @property
+    def folder(self) -> str:
+        """Where it is kept, from ``docs/study``."""
+        return f"{HUBS}/{self.phase}/{self.name}"
+
+    @property
+    def digest(self) -> str:
+        """Digest of its ``SHA256SUMS``, and so of everything in it."""
+        return sha256_bytes(self.files[CHECKSUMS])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the run came to its end and left out no arm."""
+        return not (self.record.interrupted or self.record.only)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """A JSON file as a table, by path or by name alone; empty where it is not kept.
+
+        Raises ``VerificationError`` for what cannot be read.
+        """
+        path = next((p for p in self.files if p == name or p.endswith(f"/{name}")), None)
+        if path is None:
+            return {}
+        try:
+            found = parse_json(self.files[path])
+        except ValueError as error:
+            raise VerificationError(f"{self.folder}/{path} {error}; leave the hub out") from error
+        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+    @cached_property
+    def statistics(self) -> Statistics | None:
+        """What several of its arms say together; ``None`` where nothing is kept of that.
+
+        Raises ``VerificationError`` for what cannot be read.
+        """
+        return read_statistics(self.table(STATISTICS), self.folder)
+
+
+Store: TypeAlias = dict[tuple[str, str], KeptHub]
+"""Hubs by phase and name."""
+
+
+def read_store(study: Path, *, but: Iterable[tuple[str, str]] = ()) -> Store:
+    """The hubs that are kept below ``docs/study``, each verified as far as it is there.
+
+    ``but`` names hubs that are about to be written again. Raises ``VerificationError`` for a file
+    that is not as it was sealed.
+    """
+    skipped = set(but)
+    folders = sorted(path for path in (study / HUBS).glob("*/*") if path.is_dir())
+    kept = [_read_kept(path) for path in folders if (path.parent.name, path.name) not in skipped]
+    return {one.key: one for one in kept}
+
+
+def _read_kept(folder: Path) -> KeptHub:
+    found = compare_checksums(folder)
+    present = replace(found, missing=())
+    if not present.intact:
+        raise VerificationError(present.describe())
+    one = KeptHub(
+        name=folder.name,
+        record=hub.read(folder),
+        files={path.as_posix(): (folder / path).read_bytes() for path in entries(folder)},
+    )
+    _require_place(folder, one.record)
+    return one
+
+
+def read_sealed(folder: Path) -> KeptHub:
+    """A whole sealed hub, verified, with the files that a study keeps of it.
+
+    Raises ``VerificationError`` for one that is not as it was sealed, or is not called by its time.
+    """
+    if not hub.is_name(folder.resolve().name):
+        raise VerificationError(
+            f"{folder} is not called by its time, like 2026-01-30T050000Z; give the folder of a "
+            "sealed hub under the name that it was sealed with"
+        )
+    found = hub.verify(folder)
+    if not found.intact:
+        raise VerificationError(found.describe())
+    record = hub.read(folder)
+    if not re.fullmatch(SAFE_NAME[1:-1], record.phase):
+        raise VerificationError(f"{folder} is of a phase with an unsafe name, {record.phase!r}")
+    present = {path.as_posix() for path in entries(folder)}
+    chosen = present.intersection((*RECORD_FILES, *kept_files(record)))
+    return KeptHub(
+        name=folder.resolve().name,
+        record=record,
+        files={path: (folder / path).read_bytes() for path in sorted(chosen)},
+    )
+
+
+def _require_place(folder: Path, record: HubRecord) -> None:
+    if not hub.is_name(folder.name) or record.phase != folder.parent.name:
+        raise VerificationError(
+            f"{folder} holds a hub of {record.phase}; it belongs into {HUBS}/{record.phase}/<time>"
+        )
+
+
+def combined(store: Store, sealed: Iterable[KeptHub], study: Path) -> Store:
+    """The store with hubs added: the current ones with their files, the others as records alone.
+
+    Raises:
+        VerificationError: another hub is kept under the same name.
+        StudyError: it would take more than a study may.
+    """
+    whole = dict(store)
+    for one in sealed:
+        before = study / one.folder / CHECKSUMS
+        if before.exists() and before.read_bytes() != one.files[CHECKSUMS]:
+            raise VerificationError(
+                f"{study / one.folder} is kept of another hub with the same name; "
+                "one of the two is not what was sealed then"
+            )
+        whole[one.key] = one
+    shown = {one.key for one in current(whole.values())}
+    result = {key: one if key in shown else _reduced(one) for key, one in sorted(whole.items())}
+    _require_room(result.values())
+    return result
+
+
+def _reduced(one: KeptHub) -> KeptHub:
+    return replace(one, files={path: one.files[path] for path in RECORD_FILES})
+
+
+def current(hubs: Iterable[KeptHub]) -> Iterator[KeptHub]:
+    """The hub of each phase and profile that speaks for it; phases in full before their profiles.
+
+    It is the newest one that came to its end with all its arms, whatever came out; the newest of
+    all where none did.
+    """
+
+    def variant(one: KeptHub) -> tuple[str, str]:
+        return (one.phase, one.record.profile or "")
+
+    for _, same in groupby(sorted(hubs, key=variant), key=variant):
+        yield max(same, key=lambda one: (one.is_whole, one.name))
+
+
+def _require_room(hubs: Iterable[KeptHub]) -> None:
+    sizes = {
+        f"{one.folder}/{path}": len(content) for one in hubs for path, content in one.files.items()
+    }
+    total = sum(sizes.values())
+    if total <= STUDY_BYTES:
+        return
+    largest = sorted(sizes, key=lambda path: (-sizes[path], path))[:MOST_NAMED]
+    raise StudyError(
+        "\n".join(
+            [
+                f"the hubs of the study would take {total:,} bytes and {STUDY_BYTES:,} are allowed",
+                *(f"  {sizes[path]:,} {path}" for path in largest),
+                "Remove the folder of a hub that is no longer needed, or sync fewer.",
+            ]
+        )
+    )

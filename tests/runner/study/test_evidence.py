@@ -1,0 +1,271 @@
+"""A finding's status follows from hubs by what its register expects, and from nothing else."""
+
+import itertools
+
+import pytest
+
+from runner.digest import pretty_json
+from runner.errors import VerificationError
+from runner.findings import ComparisonExpectation, Finding, RateExpectation, RuleExpectation
+from runner.study.evidence import JudgedFinding, Judgement, judge, told
+from runner.study.store import KeptHub
+
+
+def group(*arms, collapsed=0, interval=(0.0, 1.0), phase="phase8"):
+    """A group of ``statistics.json``."""
+    return {
+        "phase": phase,
+        "arms": list(arms),
+        "not_counted": [],
+        "num_arms": len(arms),
+        "num_collapsed": collapsed,
+        "collapse_interval": list(interval) if arms else None,
+    }
+
+
+def compared(one, other, *, difference=0.0, evidence=False, words="as the hub says", **metrics):
+    """A comparison of ``statistics.json``; ``difference`` is the second less the first."""
+    found = {"difference": difference, "evidence": evidence, "words": words}
+    return {"places": [one, other], "collapse": found, "metrics": metrics}
+
+
+def statistics(groups, comparisons=()):
+    """The content of ``statistics.json``, as far as it is read."""
+    return {"schema_version": 1, "groups": groups, "comparisons": list(comparisons)}
+
+
+SGD, ADAMW = {"train.optimizer.kind": "sgd"}, {"train.optimizer.kind": "adamw"}
+LARGE = {"train.batch_size": 64}
+
+
+@pytest.fixture
+def hub(record):
+    """A hub of two groups, one of each optimizer, with the statistics that are given."""
+
+    def made_of(found=None, **changed):
+        one = record.model_copy(update={"arms": record.arms[:2]} | changed)
+        files = {} if found is None else {"statistics.json": pretty_json(found)}
+        return KeptHub(name="2026-01-30T050000Z", record=one, files=files)
+
+    return made_of
+
+
+def finding(*evidence):
+    return Finding(id="X-1", date="2026-11-21", claim="So it is.", basis="Why.", evidence=evidence)
+
+
+def judged(expectation, *hubs):
+    (one,) = judge(finding(expectation), hubs).judgements
+    return one.outcome, one.words
+
+
+def rate(**changed):
+    given = {"phase": "phase8", "arms": SGD, "expect": "above", "bound": 0.5}
+    return RateExpectation(**given | changed)
+
+
+def comparison(**changed):
+    given = {"phase": "phase8", "arms": SGD, "against": ADAMW, "expect": "lower"}
+    return ComparisonExpectation(**given | changed)
+
+
+def rule(text, **changed):
+    return RuleExpectation(**{"phase": "phase8", "rule": text} | changed)
+
+
+# --- rates ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("interval", "expect", "outcome"),
+    [
+        ((0.57, 1.0), "above", "supports"),
+        ((0.57, 1.0), "below", "contradicts"),
+        ((0.0, 0.43), "below", "supports"),
+        ((0.0, 0.43), "above", "contradicts"),
+        ((0.21, 1.0), "above", "no evidence"),
+        ((0.5, 1.0), "above", "no evidence"),
+    ],
+)
+def test_a_rate_counts_by_its_whole_interval(hub, interval, expect, outcome):
+    found = statistics([group("stable_sgd", collapsed=1, interval=interval), group("stable_adamw")])
+    assert judged(rate(expect=expect), hub(found)) == (
+        outcome,
+        f"1 of 1 collapsed (Wilson 95 % interval {interval[0]:.2f} to {interval[1]:.2f})",
+    )
+
+
+def test_arms_that_did_not_run_as_planned_leave_a_rate_open(hub):
+    empty = group() | {"not_counted": [{"name": "stable_sgd"}]}
+    found = statistics([empty, group("stable_adamw")])
+    assert judged(rate(), hub(found)) == ("open", "none of these arms ran as planned")
+
+
+# --- comparisons ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("places", "difference", "expect", "outcome"),
+    [
+        ((0, 1), 0.8, "lower", "supports"),  # AdamW's rate less SGD's
+        ((0, 1), 0.8, "higher", "contradicts"),
+        ((0, 1), -0.8, "lower", "contradicts"),
+        ((0, 1), -0.8, "higher", "supports"),
+        ((1, 0), -0.8, "lower", "supports"),  # the same, told the other way round
+        ((1, 0), 0.8, "lower", "contradicts"),
+    ],
+)
+def test_a_difference_counts_by_its_side_whichever_group_comes_first(
+    hub, places, difference, expect, outcome
+):
+    rows = [compared(*places, difference=difference, evidence=True, words="far apart")]
+    found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
+    assert judged(comparison(expect=expect), hub(found)) == (outcome, "far apart")
+
+
+def test_a_difference_that_is_not_called_evidence_is_none(hub):
+    rows = [compared(0, 1, difference=1.0, evidence=False, words="one seed each")]
+    found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
+    assert judged(comparison(), hub(found)) == ("no evidence", "one seed each")
+
+
+def test_a_score_is_compared_where_it_is_asked_for(hub):
+    score = {"difference": -0.3, "evidence": True, "words": "lower SSIM"}
+    rows = [compared(0, 1, amp_ssim=score)]
+    found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
+    asked = comparison(measure="amp_ssim", expect="higher")
+    assert judged(asked, hub(found)) == ("supports", "lower SSIM")
+    asked = comparison(measure="phase_mae", expect="higher")
+    assert judged(asked, hub(found)) == ("open", "its statistics do not compare phase_mae")
+
+
+def test_groups_of_another_phase_in_the_same_table_are_not_taken_for_ours(hub):
+    groups = [group("stable_sgd", phase="phase7"), group("stable_sgd"), group("stable_adamw")]
+    rows = [
+        compared(0, 2, difference=1.0, evidence=True, words="theirs"),
+        compared(1, 2, difference=-1.0, evidence=True, words="ours"),
+    ]
+    assert judged(comparison(), hub(statistics(groups, rows))) == ("contradicts", "ours")
+
+
+# --- rules ---------------------------------------------------------------------------------------
+
+
+def test_a_rule_has_to_hold_for_every_arm_that_is_asked(hub):
+    assert judged(rule("amp_ssim >= 0.8"), hub()) == (
+        "contradicts",
+        "fails for 1 of 2 arms, as for stable_adamw: 0.2771",
+    )
+    assert judged(rule("amp_ssim >= 0.8", among="not_collapsed"), hub()) == (
+        "supports",
+        "holds for all 1 arms that did not collapse",
+    )
+    assert judged(rule("grad_norm_min <= 0.0", among="collapsed"), hub()) == (
+        "supports",
+        "holds for all 1 arms that collapsed",
+    )
+    assert judged(rule("collapsed", arms=ADAMW), hub())[0] == "supports"
+
+
+def test_a_rule_about_arms_that_there_are_none_of_is_no_evidence(hub):
+    assert judged(rule("collapsed", among="collapsed", arms=SGD), hub()) == (
+        "no evidence",
+        "no arm that collapsed ran as planned",
+    )
+
+
+def test_a_rule_about_what_was_not_measured_stays_open(hub):
+    assert judged(rule("phase_ms_ssim >= 0.1", arms=SGD), hub()) == (
+        "open",
+        "not measured for stable_sgd",
+    )
+
+
+def test_arms_that_failed_are_not_asked(hub, record):
+    arms = (record.arms[0], record.arm("stable_dropped"))
+    assert judged(rule("amp_ssim >= 0.8"), hub(arms=arms)) == ("supports", "holds for all 1 arms")
+
+
+# --- what cannot be answered ---------------------------------------------------------------------
+
+
+def test_without_a_hub_an_expectation_is_open(hub):
+    assert judged(rate()) == ("open", "no sealed hub")
+    assert judged(rate(phase="phase9"), hub()) == ("open", "no sealed hub")
+
+
+def test_a_profile_does_not_speak_for_the_phase_nor_the_phase_for_a_profile(hub):
+    found = statistics([group("stable_sgd", interval=(0.6, 1.0)), group("stable_adamw")])
+    assert judged(rate(), hub(found, profile="quick"))[0] == "open"
+    assert judged(rate(profile="quick"), hub(found))[0] == "open"
+    assert judged(rate(profile="quick"), hub(found, profile="quick"))[0] == "supports"
+
+
+def test_a_hub_without_statistics_leaves_rates_and_differences_open(hub):
+    expected = ("open", "the hub has no statistics over arms")
+    assert judged(rate(), hub()) == judged(comparison(), hub()) == expected
+
+
+def test_knobs_that_no_arm_has_leave_it_open(hub):
+    found = statistics([group("stable_sgd"), group("stable_adamw")])
+    assert judged(rate(arms=LARGE), hub(found)) == ("open", "no arm has batch_size 64")
+
+
+def test_knobs_that_several_groups_share_do_not_tell_one(hub):
+    found = statistics([group("stable_sgd"), group("stable_adamw")])
+    assert judged(rate(arms={"train.batch_size": 16}), hub(found)) == (
+        "open",
+        "the arms with batch_size 16 are not one group of its statistics",
+    )
+
+
+def test_true_is_no_number(hub):
+    found = statistics([group("stable_sgd"), group("stable_adamw")])
+    assert judged(rate(arms={"dataset.gridsize": True}), hub(found))[1].startswith("no arm has")
+
+
+def test_statistics_of_another_shape_are_refused(hub):
+    with pytest.raises(VerificationError) as caught:
+        judged(rate(), hub({"schema_version": 1, "groups": []}))
+    assert str(caught.value) == (
+        "hubs/phase8/2026-01-30T050000Z: statistics.json cannot be used: comparisons: Field "
+        "required; make the hub with this phasehub, or leave it out"
+    )
+
+
+# --- the whole claim -----------------------------------------------------------------------------
+
+
+def status(*outcomes):
+    found = tuple(
+        Judgement(expectation="", outcome=outcome, words="", hub=None) for outcome in outcomes
+    )
+    return JudgedFinding(finding=finding(), judgements=found).status
+
+
+def test_a_claim_holds_only_if_all_that_is_expected_holds():
+    assert status() == "open"
+    assert status("supports") == "supported"
+    assert status("supports", "no evidence") == "no evidence"
+    assert status("supports", "open") == "open"
+    assert status("supports", "contradicts") == "refuted"
+
+
+def test_the_order_of_expectations_does_not_matter():
+    kinds = ("supports", "contradicts", "no evidence", "open")
+    for outcomes in itertools.product(kinds, repeat=3):
+        assert status(*outcomes) == status(*sorted(outcomes))
+
+
+def test_expectations_are_told_in_words():
+    assert told(rate()) == "more than 50% of runs with optimizer sgd collapse"
+    assert told(comparison()) == (
+        "rate of collapse with optimizer sgd lower than with optimizer adamw"
+    )
+    two = {"model.decoder_norm": "none", "train.learning_rate": 2e-2}
+    assert told(comparison(measure="amp_ssim", arms=two, expect="higher")) == (
+        "amp_ssim with decoder_norm none and learning_rate 0.02 higher than with optimizer adamw"
+    )
+    assert told(rule("not has_nan", among="collapsed")) == (
+        "not has_nan for every arm that collapsed"
+    )
