@@ -1,0 +1,237 @@
+"""Which arms form groups, which groups are compared, and which knobs a matrix varies. Pure."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from models.config.summary import (
+    Knob,
+    Summary,
+    SummaryArm,
+    SummaryFactor,
+    SummaryGroup,
+    SummaryPair,
+)
+from runner.digest import canonical_json
+from runner.knobs import Flat, between, computed, differing, means_nothing
+from runner.record import ArmRecord, HubRecord
+
+MOST_FOR_ALL_PAIRS = 6
+"""Groups of which every pair is compared; of more, only pairs that differ in one knob."""
+MOST_PAIRS = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A hub whose arms are looked at, under a name that no other has."""
+
+    name: str
+    record: HubRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Arms of one hub whose plans differ in nothing but the seed; ``place`` is the hub's."""
+
+    place: int
+    name: str
+    arms: tuple[ArmRecord, ...]
+
+    @property
+    def counts(self) -> bool:
+        """Whether any arm ran as planned."""
+        return any(arm.status == "succeeded" for arm in self.arms)
+
+
+def summary_of(sources: Sequence[Source]) -> Summary:
+    """What the job at the end of a phase is told; the first source is the phase's own hub."""
+    groups = [group for place, source in enumerate(sources) for group in grouped(place, source)]
+    values = differing([group.arms[0].parameters for group in groups])
+    pairs, notes = pairs_of(groups, values)
+    return Summary(
+        groups=tuple(
+            _described(group, flat, sources, unique=len(sources) == 1)
+            for group, flat in zip(groups, values, strict=True)
+        ),
+        pairs=pairs,
+        factors=tuple(factors_of(groups, values, sources)),
+        notes=notes,
+    )
+
+
+def grouped(place: int, source: Source) -> list[Group]:
+    """The groups of one hub, in the order of their first arms."""
+    by_plan: dict[bytes, list[ArmRecord]] = {}
+    for arm in source.record.arms:
+        by_plan.setdefault(computed(arm.parameters), []).append(arm)
+    names = _unique([name_of(arms) for arms in by_plan.values()])
+    return [
+        Group(place=place, name=name, arms=tuple(arms))
+        for name, arms in zip(names, by_plan.values(), strict=True)
+    ]
+
+
+def name_of(arms: Sequence[ArmRecord]) -> str:
+    """What a group is called: the name that its arms share once their seeds are taken out."""
+    if len(arms) == 1:
+        return arms[0].name
+    bare = {_without_seed(arm) for arm in arms}
+    shared = bare.pop() if len(bare) == 1 else os.path.commonprefix([arm.name for arm in arms])
+    return shared.strip("-_") or arms[0].name
+
+
+def _without_seed(arm: ArmRecord) -> str:
+    return re.sub(rf"(^|[-_])(s|seed)?[-_]?{arm.seed}(?=[-_]|$)", "", arm.name)
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names told apart by a number where two are the same."""
+    told = []
+    for place, name in enumerate(names):
+        number = names[:place].count(name)
+        told.append(f"{name} ({number + 1})" if number else name)
+    return told
+
+
+def _described(
+    group: Group, values: Flat, sources: Sequence[Source], *, unique: bool
+) -> SummaryGroup:
+    source = sources[group.place]
+    phases = [each.record.phase for each in sources]
+    hub = source.record.phase if phases.count(source.record.phase) == 1 else source.name
+    return SummaryGroup(
+        name=group.name,
+        label=group.name if unique else f"{hub} · {group.name}",
+        phase=source.record.phase,
+        hub=source.name,
+        knobs=values,
+        arms=tuple(
+            SummaryArm(
+                key=f"{group.place}/{arm.name}", name=arm.name, seed=arm.seed, status=arm.status
+            )
+            for arm in group.arms
+        ),
+    )
+
+
+# --- pairs ---------------------------------------------------------------------------------------
+
+
+def pairs_of(
+    groups: Sequence[Group], values: Sequence[Flat]
+) -> tuple[tuple[SummaryPair, ...], tuple[str, ...]]:
+    """The comparisons, controlled ones first, and what a reader must know of their choice."""
+    counting = [place for place, group in enumerate(groups) if group.counts]
+    every = len(counting) <= MOST_FOR_ALL_PAIRS
+    found = [
+        pair
+        for pair in _pairs(counting, groups, values, only_controlled=not every)
+        if every or len(pair.knobs) <= 1
+    ]
+    found.sort(key=lambda pair: len(pair.knobs) != 1)
+    notes = []
+    if not every:
+        notes.append(
+            f"of {len(counting)} groups, only those that differ in one knob are compared with each "
+            "other"
+        )
+    if len(found) > MOST_PAIRS:
+        notes.append(f"only the first {MOST_PAIRS} of {len(found)} comparisons were made")
+    return tuple(found[:MOST_PAIRS]), tuple(notes)
+
+
+def _pairs(
+    places: Sequence[int],
+    groups: Sequence[Group],
+    values: Sequence[Flat],
+    *,
+    only_controlled: bool,
+) -> Iterator[SummaryPair]:
+    for a, b in combinations(places, 2):
+        if only_controlled and _differ_in_many(values[a], values[b]):
+            continue
+        plans = (groups[place].arms[0].parameters for place in (a, b))
+        yield SummaryPair(groups=(a, b), knobs=between(*plans, values[a], values[b]))
+
+
+def _differ_in_many(a: Flat, b: Flat) -> bool:
+    """Whether two groups both have more than one knob that is not the same; cheap to tell."""
+    both = (a[name] is not None and b[name] is not None and a[name] != b[name] for name in a)
+    return sum(both) > 1
+
+
+# --- factors -------------------------------------------------------------------------------------
+
+
+def factors_of(
+    groups: Sequence[Group], values: Sequence[Flat], sources: Sequence[Source]
+) -> Iterator[SummaryFactor]:
+    """The knobs of each hub whose values meet at least two settings of its other knobs."""
+    for place, source in enumerate(sources):
+        own = [number for number, group in enumerate(groups) if group.place == place]
+        knobs = _varied(own, groups, values)
+        for knob in knobs:
+            others = [other for other in knobs if other != knob]
+            chosen = _distinct([values[number][knob] for number in own])
+            strata = _strata(own, values, knob, others, chosen)
+            if len(strata) > 1:
+                yield SummaryFactor(
+                    knob=knob,
+                    phase=source.record.phase,
+                    hub=source.name,
+                    values=tuple(chosen),
+                    strata=tuple(strata),
+                )
+
+
+def _varied(own: Sequence[int], groups: Sequence[Group], values: Sequence[Flat]) -> list[str]:
+    """The knobs that differ between the groups of a hub and do not follow from another one."""
+    names = values[own[0]] if own else {}
+    return [
+        name
+        for name in names
+        if len(_distinct([values[number][name] for number in own])) > 1
+        and not _follows_somewhere(own, groups, values, name)
+    ]
+
+
+def _follows_somewhere(
+    own: Sequence[int], groups: Sequence[Group], values: Sequence[Flat], name: str
+) -> bool:
+    given = next(value for number in own if (value := values[number][name]) is not None)
+    return any(
+        values[number][name] is None and means_nothing(groups[number].arms[0].parameters, name, given)
+        for number in own
+    )
+
+
+def _strata(
+    own: Sequence[int],
+    values: Sequence[Flat],
+    knob: str,
+    others: Sequence[str],
+    chosen: Sequence[Knob],
+) -> list[tuple[int, ...]]:
+    """For each setting of the others one group per value; settings that lack one are left out."""
+    cells: dict[bytes, dict[bytes, int]] = {}
+    for number in own:
+        setting = canonical_json([values[number][other] for other in others])
+        cell = cells.setdefault(setting, {})
+        if canonical_json(values[number][knob]) in cell:
+            return []  # what else differs has no name of its own: nothing can be laid to the knob
+        cell[canonical_json(values[number][knob])] = number
+    spelled = [canonical_json(value) for value in chosen]
+    return [
+        tuple(cell[value] for value in spelled)
+        for cell in cells.values()
+        if len(cell) == len(spelled)
+    ]
+
+
+def _distinct(values: Sequence[Knob]) -> list[Knob]:
+    """Values in the order in which they first appear; ``True`` and 1 are two."""
+    return list({canonical_json(value): value for value in values}.values())

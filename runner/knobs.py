@@ -1,0 +1,121 @@
+"""The knobs in which several plans differ, as a reader counts them.
+
+A table that is told apart by its ``kind`` is one knob where the kinds differ: an optimizer is
+changed as a whole, though its momentum and its decay change with it. What an arm records about
+itself (``diagnostics``) is none of the knobs, as nothing that is trained depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from models.config import Parameters
+from models.config.summary import Knob
+from runner.digest import canonical_json
+from runner.record import leaves
+
+Plan = Mapping[str, Any]
+"""The parameters of an arm: tables of knobs."""
+Flat = dict[str, Knob]
+
+RECORDING = "diagnostics."
+
+
+def computed(plan: Plan) -> bytes:
+    """One spelling of everything that decides what is computed, but for the seed."""
+    return canonical_json({name: plan[name] for name in plan if f"{name}." != RECORDING})
+
+
+def differing(plans: Sequence[Plan]) -> list[Flat]:
+    """For each plan its values of the knobs that are not the same in all plans."""
+    flat = [dict(leaves(plan)) for plan in plans]
+    tables = _tables_that_differ(flat)
+    known = [_values(plan, tables) for plan in flat]
+    names = sorted({name for values in known for name in values})
+    kept = [
+        name
+        for name in names
+        if not name.startswith(RECORDING)
+        and len({canonical_json(values.get(name)) for values in known}) > 1
+    ]
+    return [{name: values.get(name) for name in kept} for values in known]
+
+
+def _tables_that_differ(flat: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The tables whose ``kind`` is not the same everywhere, each with a dot at its end."""
+    kinds = {name for plan in flat for name in plan if name.endswith(".kind")}
+    return tuple(
+        kind.removesuffix("kind") for kind in kinds if len({plan.get(kind) for plan in flat}) > 1
+    )
+
+
+def _values(plan: Mapping[str, Any], tables: tuple[str, ...]) -> Flat:
+    """The leaves of a plan, those of ``tables`` taken together."""
+    found: Flat = {}
+    for name, value in plan.items():
+        table = next((table for table in tables if name.startswith(table)), None)
+        if table is None:
+            found[name] = _scalar(value)
+        else:
+            found.setdefault(table.removesuffix("."), _told(plan, table))
+    return found
+
+
+def _told(plan: Mapping[str, Any], table: str) -> str:
+    """A table in one text: ``norm (max_norm 0.5)``."""
+    inner = {name.removeprefix(table): v for name, v in plan.items() if name.startswith(table)}
+    kind = inner.pop("kind")
+    rest = ", ".join(f"{name} {_text(value)}" for name, value in inner.items())
+    return f"{kind} ({rest})" if rest else str(kind)
+
+
+def _scalar(value: object) -> Knob:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def between(a: Plan, b: Plan, values_a: Flat, values_b: Flat) -> tuple[str, ...]:
+    """The knobs in which two plans differ, without those that only follow from another one.
+
+    ``values_a`` and ``values_b`` are those of ``differing``. A knob follows where one plan has none
+    because it means nothing there: ``stable_block`` follows from ``architecture``.
+    """
+    names = [name for name in values_a if values_a[name] != values_b[name]]
+    own = [name for name in names if not _follows(a, b, name, values_a[name], values_b[name])]
+    return tuple(own or names)
+
+
+def _follows(a: Plan, b: Plan, name: str, value_a: Knob, value_b: Knob) -> bool:
+    if value_a is None and value_b is not None:
+        return means_nothing(a, name, value_b)
+    return value_b is None and value_a is not None and means_nothing(b, name, value_a)
+
+
+def means_nothing(plan: Plan, name: str, value: Knob) -> bool:
+    """Whether a plan that has no such knob refuses to be given one."""
+    *tables, last = name.split(".")
+    changed = json.loads(canonical_json(plan))
+    inner = changed
+    for table in tables:
+        inner = inner.get(table)
+        if not isinstance(inner, dict):
+            return False
+    inner[last] = value
+    return _is_valid(plan) and not _is_valid(changed)
+
+
+def _is_valid(plan: Plan) -> bool:
+    try:
+        Parameters.model_validate_json(canonical_json(plan))
+    except ValidationError:
+        return False
+    return True

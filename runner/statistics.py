@@ -1,0 +1,199 @@
+"""``statistics.json`` as the runner reads it: what several arms say together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from runner.digest import parse_json
+
+Scalar = str | bool | int | float | None
+Interval = tuple[float, float]
+
+
+class Part(BaseModel):
+    """A table of the file: frozen, unknown keys refused, NaN refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Spread(Part):
+    """How a score spreads over runs."""
+
+    n: int
+    median: float
+    q1: float
+    q3: float
+
+
+class Metric(Part):
+    """A score of a group; ``None`` where no run has it."""
+
+    all: Spread | None
+    not_collapsed: Spread | None
+
+
+class NotCounted(Part):
+    """An arm that did not run as planned, and so says nothing."""
+
+    name: str
+    seed: int
+    status: str
+
+
+class Group(Part):
+    """Arms of one hub whose plans differ in nothing but the seed."""
+
+    name: str
+    label: str
+    phase: str
+    hub: str
+    knobs: dict[str, Scalar]
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    not_counted: tuple[NotCounted, ...]
+    num_arms: int
+    num_collapsed: int
+    arms_collapsed: tuple[str, ...]
+    collapse_rate: float | None
+    collapse_interval: Interval | None
+    metrics: dict[str, Metric]
+
+
+class OddsRatio(Part):
+    """Odds of a collapse, second group against first; ``None`` for unbounded or undefined."""
+
+    estimate: float | None
+    interval: tuple[float | None, float | None]
+
+
+class CollapseComparison(Part):
+    """How often two groups collapse."""
+
+    arms: tuple[int, int]
+    collapsed: tuple[int, int]
+    difference: float | None
+    odds_ratio: OddsRatio | None
+    p_value: float | None
+    p_adjusted: float | None
+    smallest_p_possible: float | None
+    evidence: bool
+    words: str
+
+
+class ScoreDifference(Part):
+    """How far a score of two groups lies apart, second less first."""
+
+    n: tuple[int, int]
+    difference: float | None
+    interval: Interval | None
+    reason: str | None
+    """Why there is no interval."""
+    p_value: float | None
+    p_adjusted: float | None
+    smallest_p_possible: float | None
+    evidence: bool
+    words: str
+
+
+class ScoreComparison(ScoreDifference):
+    """The same over all runs, and over those that did not collapse."""
+
+    not_collapsed: ScoreDifference
+
+
+class Comparison(Part):
+    """Two groups, by label and by place."""
+
+    groups: tuple[str, str]
+    places: tuple[int, int]
+    knobs: tuple[str, ...]
+    controlled: bool
+    """Whether the plans differ in one knob."""
+    collapse: CollapseComparison
+    metrics: dict[str, ScoreComparison]
+
+
+class Value(Part):
+    """One value of a knob, and how often arms with it collapsed."""
+
+    value: Scalar
+    num_arms: int
+    num_collapsed: int
+    collapse_rate: float | None
+    collapse_interval: Interval | None
+
+
+class Stratum(Part):
+    """One setting of the other knobs."""
+
+    others: dict[str, Scalar]
+    values: tuple[Value, ...]
+    p_value: float | None
+
+
+class Factor(Part):
+    """A knob of a matrix, pooled over all others and within each of their settings."""
+
+    knob: str
+    phase: str
+    hub: str
+    values: tuple[Value, ...]
+    p_value: float | None
+    p_adjusted: float | None
+    evidence: bool
+    strata: tuple[Stratum, ...]
+    words: str
+
+
+class Extent(Part):
+    """Number and range of values."""
+
+    n: int
+    min: float
+    max: float
+
+
+class DeadDecoders(Part):
+    """A statistic of the decoder in collapsed arms and in the others."""
+
+    statistic: str
+    collapsed: Extent | None
+    not_collapsed: Extent | None
+    probability_above: float | None
+
+
+class Statistics(Part):
+    """The whole file."""
+
+    schema_version: Literal[1]
+    confidence: float
+    seed: int
+    methods: dict[str, JsonValue]
+    groups: tuple[Group, ...]
+    num_comparisons: int
+    comparisons: tuple[Comparison, ...]
+    factors: tuple[Factor, ...]
+    dead_decoders: DeadDecoders | None
+    notes: tuple[str, ...]
+
+
+def read_statistics(path: Path) -> Statistics | None:
+    """The file at ``path``; ``None`` where there is none.
+
+    Raises ``ValueError`` saying what is wrong with it.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return Statistics.model_validate(parse_json(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{path.name}: {place}: {first['msg']}") from error
+    except ValueError as error:
+        raise ValueError(f"{path.name} {error}") from error
