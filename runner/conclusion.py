@@ -12,7 +12,6 @@ from runner.attestation import provenance as provenance_of
 from runner.crate import crate
 from runner.dataset import not_made
 from runner.digest import pretty_json
-from runner.errors import VerificationError
 from runner.record import HubRecord
 from runner.removal import remove_tree
 from runner.report import write_reports
@@ -50,6 +49,8 @@ def conclude(run: Run) -> HubRecord:
             {arm.name: {**arm.parameters, "seed": arm.seed} for arm in records},
             {arm.name: arm.final_weights_sha256 for arm in records},
         ),
+        compared=tuple(one.facts for one in run.compared),
+        summary=run.summary,
         rules_required=run.loaded.manifest.verdict.required,
         notes=tuple(run.notes),
     )
@@ -59,14 +60,13 @@ def seal(run: Run, record: HubRecord) -> Path:
     """Write the reports and the record, and seal the hub; its final path."""
     folder = run.staging.path
     remove_tree(folder / WORK)
-    earlier = earlier_hubs(run, record)
     described = provenance.describe_run(
         sys.argv, started=timestamp(run.started), ended=timestamp(time.time())
     )
     (folder / hub.ENVIRONMENT).write_bytes(pretty_json(described))
     record = record.model_copy(update={"notes": tuple(run.notes)})
-    write_reports(record, folder, earlier)
-    write_metadata(record, folder, f"{record.phase}/{run.staging.final.name}")
+    write_reports(record, folder, [one.record for one in run.compared])
+    write_metadata(record, folder, run.hub_name)
     hub.write_record(folder, record)
     return run.staging.seal()
 
@@ -78,23 +78,3 @@ def write_metadata(record: HubRecord, folder: Path, name: str) -> None:
     (folder / hub.PROVENANCE).write_bytes(pretty_json(statement.table()))
     metadata = crate(record, hub.list_files(folder, record), hub.CRATE)
     (folder / hub.CRATE).write_bytes(pretty_json(metadata))
-
-
-def earlier_hubs(run: Run, record: HubRecord) -> list[HubRecord]:
-    """The newest sealed hub of each phase that this one is to be compared with."""
-    found = []
-    artifacts = run.staging.final.parents[1]
-    for phase in record.compare_with:
-        hubs = hub.find_hubs(artifacts, phase)
-        if not hubs:
-            run.note(f"no sealed hub of {phase} to compare with")
-            continue
-        try:
-            intact = hub.verify(hubs[-1]).intact
-            found += [hub.read(hubs[-1])] if intact else []
-        except VerificationError as error:
-            run.note(f"not compared with {phase}: {error}")
-            continue
-        if not intact:
-            run.note(f"not compared with {phase}: {hubs[-1].name} is not as it was sealed")
-    return found

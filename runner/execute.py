@@ -11,6 +11,7 @@ from types import FrameType
 
 from runner import arms, hub, provenance, verdict
 from runner.attempts import Attempt, lay_out
+from runner.compared import find_compared
 from runner.conclusion import conclude, seal
 from runner.dataset import Dataset, prepare, probe_digest
 from runner.devices import choose_device, reserve_places
@@ -28,6 +29,7 @@ from runner.report.plan_text import left_out
 from runner.report.wording import listing
 from runner.run import WORK, Request, Run, write_declaration
 from runner.schedule import run_attempts
+from runner.summary import ArmsOf, summarise
 from runner.wheels import Variant
 
 MOST_DIFFERENCES = 10
@@ -78,6 +80,9 @@ def run_phase(request: Request) -> tuple[Path, int]:
         for text in remarks:
             shown.say(text)
         try:
+            run.compared = find_compared(
+                request.artifacts, loaded.manifest.phase.compare_with, plan.profile, run.note
+            )
             carry_out(run, request)
         except RunnerError as error:
             run.failure = error
@@ -110,6 +115,7 @@ def carry_out(run: Run, request: Request) -> None:
         dataset = make_dataset(run, engine)
         if dataset is not None:
             run_arms(run, engine, dataset)
+            summarise_arms(run, engine)
     finally:
         with suppress(EngineError):  # where the engine no longer answers, that is the error to tell
             engine.remove_leftovers(run.run_id)
@@ -131,20 +137,13 @@ def departures(run: Run) -> list[str]:
 
 def make_dataset(run: Run, engine: Engine) -> Dataset | None:
     """The dataset that all arms share; ``None``, with the failure on record, if there is none."""
-
-    def execute(attempt: Attempt) -> Outcome:
-        outcomes = run_attempts(
-            engine, [attempt], places=[()], shown=run.shown, journal=run.journal
-        )
-        return outcomes[attempt.launch.name]
-
     made = prepare(
         run.plan.dataset,
         models=models_source(state_dir()) / "models",
         environment=str(run.engine.facts["packages_sha256"]),
         cache=state_dir() / "datasets",
         labels=run.labels,
-        run=execute,
+        run=lambda attempt: run_alone(run, engine, attempt),
         say=run.shown.say,
         probe=run.loaded.probes.get(probe_digest(run.plan.dataset) or ""),
     )
@@ -189,6 +188,42 @@ def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
         run_attempts(
             engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
         )
+
+
+def summarise_arms(run: Run, engine: Engine) -> None:
+    """Let the job at the end say what all arms show, beside those of the compared hubs.
+
+    The arms' results stand without it: whatever fails here is a note and ends nothing.
+    """
+    record = conclude(run)
+    if not any(arm.status == "succeeded" for arm in record.arms):
+        run.note("no statistics over arms: no arm succeeded")
+        return
+    own = ArmsOf(name=run.hub_name, record=record, folder=run.staging.path)
+    others = [
+        ArmsOf(name=one.facts.name, record=one.record, folder=one.folder) for one in run.compared
+    ]
+    try:
+        run.summary = summarise(
+            [own, *others],
+            work=run.staging.path / WORK / ".summary",
+            folder=run.staging.path,
+            seed=record.seed,
+            resources=run.plan.dataset.resources,
+            labels=run.labels,
+            run=lambda attempt: run_alone(run, engine, attempt),
+        )
+    except (RunnerError, OSError) as error:
+        run.note(f"no statistics over arms: {error}")
+        return
+    if run.summary.status != "succeeded":
+        run.note(f"no statistics over arms: {run.summary.message}; see {run.summary.log}")
+
+
+def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:
+    """Run one job while no other does."""
+    outcomes = run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal)
+    return outcomes[attempt.launch.name]
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os.path
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, takewhile
+from typing import Any
 
 from models.config.summary import (
     Knob,
@@ -42,23 +42,32 @@ class Group:
     arms: tuple[ArmRecord, ...]
 
     @property
+    def plan(self) -> Mapping[str, Any]:
+        """The parameters of its arms, which are the same for all."""
+        return self.arms[0].parameters
+
+    @property
     def counts(self) -> bool:
         """Whether any arm ran as planned."""
         return any(arm.status == "succeeded" for arm in self.arms)
 
 
-def summary_of(sources: Sequence[Source]) -> Summary:
-    """What the job at the end of a phase is told; the first source is the phase's own hub."""
+def summary_of(sources: Sequence[Source], *, own: bool) -> Summary:
+    """What the job at the end of a phase is told.
+
+    With ``own`` the first source is the phase's own hub: comparisons that do not involve it, and
+    the matrices of others, are left to the hubs that they belong to.
+    """
     groups = [group for place, source in enumerate(sources) for group in grouped(place, source)]
-    values = differing([group.arms[0].parameters for group in groups])
-    pairs, notes = pairs_of(groups, values)
+    values = differing([group.plan for group in groups])
+    pairs, notes = pairs_of(groups, values, own=own)
     return Summary(
         groups=tuple(
             _described(group, flat, sources, unique=len(sources) == 1)
             for group, flat in zip(groups, values, strict=True)
         ),
         pairs=pairs,
-        factors=tuple(factors_of(groups, values, sources)),
+        factors=tuple(factors_of(groups, values, sources[:1] if own else sources)),
         notes=notes,
     )
 
@@ -80,12 +89,18 @@ def name_of(arms: Sequence[ArmRecord]) -> str:
     if len(arms) == 1:
         return arms[0].name
     bare = {_without_seed(arm) for arm in arms}
-    shared = bare.pop() if len(bare) == 1 else os.path.commonprefix([arm.name for arm in arms])
-    return shared.strip("-_") or arms[0].name
+    return (bare.pop() if len(bare) == 1 else _beginning(bare)).strip("-_") or arms[0].name
 
 
 def _without_seed(arm: ArmRecord) -> str:
-    return re.sub(rf"(^|[-_])(s|seed)?[-_]?{arm.seed}(?=[-_]|$)", "", arm.name)
+    """The name without the part that spells the seed, as a matrix does: ``-s20260128``."""
+    return re.sub(rf"(^|[-_])s(eed)?[-_]?{arm.seed}(?=[-_]|$)", "", arm.name)
+
+
+def _beginning(names: Collection[str]) -> str:
+    """The words that all names begin with."""
+    words = zip(*(re.split(r"(?<=[-_])", name) for name in sorted(names)), strict=False)
+    return "".join(same[0] for same in takewhile(lambda same: len(set(same)) == 1, words))
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -122,15 +137,21 @@ def _described(
 
 
 def pairs_of(
-    groups: Sequence[Group], values: Sequence[Flat]
+    groups: Sequence[Group], values: Sequence[Flat], *, own: bool
 ) -> tuple[tuple[SummaryPair, ...], tuple[str, ...]]:
-    """The comparisons, controlled ones first, and what a reader must know of their choice."""
+    """The comparisons, controlled ones first, and what a reader must know of their choice.
+
+    Groups with one and the same plan are not compared: what they have in common of seeds is one
+    computation made twice.
+    """
     counting = [place for place, group in enumerate(groups) if group.counts]
     every = len(counting) <= MOST_FOR_ALL_PAIRS
     found = [
         pair
         for pair in _pairs(counting, groups, values, only_controlled=not every)
-        if every or len(pair.knobs) <= 1
+        if pair.knobs
+        and (every or len(pair.knobs) == 1)
+        and not (own and groups[pair.groups[0]].place)
     ]
     found.sort(key=lambda pair: len(pair.knobs) != 1)
     notes = []
@@ -154,8 +175,8 @@ def _pairs(
     for a, b in combinations(places, 2):
         if only_controlled and _differ_in_many(values[a], values[b]):
             continue
-        plans = (groups[place].arms[0].parameters for place in (a, b))
-        yield SummaryPair(groups=(a, b), knobs=between(*plans, values[a], values[b]))
+        knobs = between(groups[a].plan, groups[b].plan, values[a], values[b])
+        yield SummaryPair(groups=(a, b), knobs=knobs)
 
 
 def _differ_in_many(a: Flat, b: Flat) -> bool:
@@ -204,7 +225,7 @@ def _follows_somewhere(
 ) -> bool:
     given = next(value for number in own if (value := values[number][name]) is not None)
     return any(
-        values[number][name] is None and means_nothing(groups[number].arms[0].parameters, name, given)
+        values[number][name] is None and means_nothing(groups[number].plan, name, given)
         for number in own
     )
 

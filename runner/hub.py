@@ -40,6 +40,8 @@ JOURNAL = "journal.jsonl"
 ARMS = "arms"
 DATASET = "dataset"
 DATASET_LOG = "dataset.log"
+SUMMARY_DIR = "summary"
+STATISTICS = "statistics.json"
 JOB = "job.json"
 
 _STAMP = "%Y-%m-%dT%H%M%SZ"
@@ -144,6 +146,8 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
     known = {f"{DATASET}/{file.path}": file.deterministic for file in record.dataset.files}
     for arm in record.arms:
         known |= {f"{arm_dir(arm.name)}/{file.path}": file.deterministic for file in arm.files}
+    if record.summary:
+        known |= {file.path: file.deterministic for file in record.summary.files}
     return tuple(
         FileRecord(
             path=path.as_posix(),

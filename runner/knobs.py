@@ -109,6 +109,8 @@ def means_nothing(plan: Plan, name: str, value: Knob) -> bool:
         inner = inner.get(table)
         if not isinstance(inner, dict):
             return False
+    if last not in inner or isinstance(inner[last], dict):
+        return False
     inner[last] = value
     return _is_valid(plan) and not _is_valid(changed)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from models.config import Dataset, Parameters, count_parameters, steps_per_epoch
+from models.config.summary import Summary
 from runner.complaints import did_you_mean
 from runner.digest import digest_json, pretty_json
 from runner.errors import ManifestError
@@ -44,7 +45,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    experiment: Literal["simulate", "train"]
+    experiment: Literal["simulate", "train", "summarise"]
     parameters: dict[str, Any]
     seed: int
     execution: Execution
@@ -53,9 +54,9 @@ class Job(BaseModel):
     environment: dict[str, str]
     """Variables that must be set before the process starts: threads and determinism."""
     num_parameters: int | None
-    """Live parameters of the network; ``None`` for the simulation."""
+    """Live parameters of the network; ``None`` for a job that trains none."""
     steps: int | None
-    """Optimisation steps of the whole fit; ``None`` for the simulation."""
+    """Optimisation steps of the whole fit; ``None`` for a job that trains nothing."""
 
 
 class Plan(BaseModel):
@@ -162,6 +163,23 @@ def job_document(job: Job, inputs: Mapping[str, InputRef]) -> bytes:
                 name: {"path": ref.path, "sha256": ref.sha256} for name, ref in inputs.items()
             },
         }
+    )
+
+
+def summary_job(summary: Summary, *, seed: int, resources: Resources) -> Job:
+    """The job at the end of a phase, which follows from how its arms ended: on the CPU, alone."""
+    alone = resources.model_copy(update={"gpus": 0, "threads": 1, "network": False})
+    return Job(
+        name="summary",
+        experiment="summarise",
+        parameters=summary.model_dump(mode="json"),
+        seed=seed,
+        execution=Execution(device="cpu", threads=alone.threads),
+        resources=alone,
+        command=_command("summarise"),
+        environment=_environment(alone.threads),
+        num_parameters=None,
+        steps=None,
     )
 
 

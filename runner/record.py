@@ -176,6 +176,32 @@ class CodeRecord(Record):
     note: str | None = None
 
 
+class ComparedHub(Record):
+    """A hub whose arms stand beside those of this one."""
+
+    name: str
+    """Its phase's folder and its own: ``phase7/2026-01-30T050000Z``."""
+    phase: str
+    profile: str | None
+    checksums_sha256: str
+    """Digest of its ``SHA256SUMS``, and thereby of every file in it; empty where it has none."""
+    problem: str = ""
+    """What is not as it was sealed; empty for a hub that is intact."""
+
+
+class SummaryRecord(Record):
+    """The job at the end of the phase: statistics and plots over all arms."""
+
+    status: ArmStatus
+    message: str = ""
+    job_sha256: str | None = None
+    wall_s: float | None = None
+    log: str | None = None
+    log_tail: tuple[str, ...] = ()
+    files: tuple[FileRecord, ...] = ()
+    """By their paths in the hub."""
+
+
 class HubRecord(Record):
     """Everything that a hub says about itself."""
 
@@ -207,6 +233,10 @@ class HubRecord(Record):
     rules_required: bool = False
     """Whether the phase fails when a success rule does not hold."""
     identical_arms: tuple[IdenticalArms, ...] = ()
+    compared: tuple[ComparedHub, ...] = ()
+    """The hubs whose arms stand beside this one's in the tables."""
+    summary: SummaryRecord | None = None
+    """``null`` where no arm succeeded or no engine ran."""
     notes: tuple[str, ...] = ()
     """What a reader must know before comparing: fallbacks, relaxed limits, other packages."""
     artifacts: tuple[FileRecord, ...] = ()

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner import hub, provenance
+from runner.compared import Compared
 from runner.digest import canonical_json, pretty_json
 from runner.errors import RunnerError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Plan
 from runner.progress import Display
-from runner.record import ArmRecord, DatasetRecord, EngineRecord
+from runner.record import ArmRecord, DatasetRecord, EngineRecord, SummaryRecord
 
 WORK = ".attempts"
 """Folder of the attempts inside the staged hub; gone before the seal."""
@@ -53,6 +54,8 @@ class Run:
     engine: EngineRecord = NO_ENGINE
     dataset: DatasetRecord | None = None
     arms: dict[str, ArmRecord] = field(default_factory=dict)
+    compared: tuple[Compared, ...] = ()
+    summary: SummaryRecord | None = None
     failure: RunnerError | None = None
     interrupted: bool = False
     only: tuple[str, ...] = ()
@@ -63,6 +66,11 @@ class Run:
         """``cuda`` when any arm computes on a GPU."""
         on_gpu = any(job.execution.device == "cuda" for job in self.plan.arms)
         return "cuda" if on_gpu else "cpu"
+
+    @property
+    def hub_name(self) -> str:
+        """The hub's phase and its own name, once it is sealed."""
+        return f"{self.plan.phase}/{self.staging.final.name}"
 
     @property
     def labels(self) -> dict[str, str]:

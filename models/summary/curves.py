@@ -69,6 +69,7 @@ def plot_gradients(shown: Shown, path_png: Path) -> None:
         )
         rows[0].set_title(shown.title + bunch, fontsize=10, loc="left")
         rows[1].set(xlabel="optimisation step (from 0)")
+        rows[1].xaxis.set_major_locator(MaxNLocator(integer=True))
         add_legend(drawn, shown)
 
 

@@ -1,0 +1,100 @@
+"""The hubs that a phase is compared with: found by phase, chosen by profile, verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import hub
+from runner.checksums import CHECKSUMS
+from runner.digest import sha256_file
+from runner.errors import VerificationError
+from runner.record import ComparedHub, HubRecord
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A hub beside this one: where it lies, what it says, and whether it is as it was sealed."""
+
+    folder: Path
+    facts: ComparedHub
+    record: HubRecord
+
+
+def open_hub(folder: Path) -> Compared:
+    """A hub with its digest, verified; a changed one is opened too, and the facts say so.
+
+    Raises ``VerificationError`` where there is no record that can be read.
+    """
+    record = hub.read(folder)
+    try:
+        found = hub.verify(folder)
+        digest = sha256_file(folder / CHECKSUMS)
+        problem = "" if found.intact else found.describe()
+    except VerificationError as error:
+        digest, problem = "", str(error)
+    resolved = folder.resolve()
+    return Compared(
+        folder=folder,
+        record=record,
+        facts=ComparedHub(
+            name=f"{resolved.parent.name}/{resolved.name}",
+            phase=record.phase,
+            profile=record.profile,
+            checksums_sha256=digest,
+            problem=problem,
+        ),
+    )
+
+
+def find_compared(
+    artifacts: Path, phases: tuple[str, ...], profile: str | None, note: Say
+) -> tuple[Compared, ...]:
+    """The newest intact hub of each phase, of the same profile if there is one.
+
+    What was taken, what was passed over and what is missing is told to ``note``.
+    """
+    found = (_newest(artifacts, phase, profile, note) for phase in phases)
+    return tuple(one for one in found if one is not None)
+
+
+def _newest(artifacts: Path, phase: str, profile: str | None, note: Say) -> Compared | None:
+    """The newest intact hub of a phase; those of another profile come last."""
+    opened = []
+    for folder in reversed(hub.find_hubs(artifacts, phase)):
+        try:
+            record = hub.read(folder)
+        except VerificationError as error:
+            note(f"not compared with {phase}: {error}")
+            continue
+        opened.append((record.profile != profile, folder))
+    for is_other, folder in sorted(opened, key=lambda one: one[0]):
+        compared = open_hub(folder)
+        if compared.facts.problem:
+            note(f"not compared with {phase}: {folder.name} is not as it was sealed")
+            continue
+        note(f"compared with {told(compared.facts)}")
+        if is_other:
+            note(
+                f"{phase} has no intact hub of {profile_in_words(profile)}: the comparison with "
+                f"{folder.name} is between different sizes of experiment"
+            )
+        return compared
+    note(f"no sealed hub of {phase} to compare with")
+    return None
+
+
+def told(facts: ComparedHub) -> str:
+    """Which hub it is: its name, profile and digest."""
+    return (
+        f"{facts.name}, {profile_in_words(facts.profile)}, "
+        f"digest of its {CHECKSUMS} {facts.checksums_sha256[:12] or 'unknown'}"
+    )
+
+
+def profile_in_words(profile: str | None) -> str:
+    """``profile quick``, or ``the phase as written``."""
+    return f"profile {profile}" if profile else "the phase as written"
