@@ -21,6 +21,7 @@ from models.seeding import make_deterministic
 from models.training.batches import as_tensor, make_division
 from models.training.module import PatchFit
 from models.training.observers import GradientNorms
+from models.training.weights import load_state
 
 
 def diagnose_checkpoint(
@@ -32,8 +33,7 @@ def diagnose_checkpoint(
 
     Raises:
         DatasetError: an input is no dataset.
-        RuntimeError: the checkpoint does not belong to the parameters' network.
-        pickle.UnpicklingError: the checkpoint holds anything but tensors.
+        CheckpointError: the checkpoint holds anything but the tensors of the parameters' network.
     """
     make_deterministic(job.threads)
     data = load_data(job)
@@ -68,8 +68,7 @@ def stored_network(
 ) -> Generator:
     """The parameters' network with the weights of a checkpoint, on the CPU."""
     net = outline(parameters.model, side=side, channels=channels)
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    net.load_state_dict(state, assign=True)
+    load_state(checkpoint, net)
     return net
 
 

@@ -59,7 +59,8 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with_optional=request.with_optional,
         device=device,
     )
-    remarks = preflight(plan, this_machine(request.artifacts))
+    machine = this_machine(request.artifacts, with_gpus=device == "cuda")
+    remarks = preflight(plan, machine)
     staging = hub.stage(request.artifacts, plan.phase, datetime.now(UTC))
     with sigterm_as_interrupt(), display() as shown:
         run = Run(

@@ -17,8 +17,11 @@ from models.config.clips import (
     NormClip,
 )
 from models.config.costs import (
+    REPORT_SAMPLES,
     count_parameters,
+    report_numbers,
     stages_of,
+    step_numbers,
     step_operations,
 )
 from models.config.dataset import (
@@ -77,6 +80,7 @@ __all__ = [
     "BELONGS",
     "COLLAPSE_REPORTS",
     "LEAST_CUT",
+    "REPORT_SAMPLES",
     "RESIDUAL_BLOCKS",
     "STATS",
     "WARMUP_START",
@@ -110,7 +114,9 @@ __all__ = [
     "level_widths",
     "num_held_out",
     "num_training_patches",
+    "report_numbers",
     "stages_of",
+    "step_numbers",
     "step_operations",
     "steps_per_epoch",
 ]

@@ -17,8 +17,9 @@ class Part(NamedTuple):
 
     ``live`` and ``nominal`` parameters as in ``ParameterCount``; ``weights`` are the numbers that
     they take. ``operations`` of the forward pass, a multiplication or an addition each. ``kept``
-    are the numbers that the backward pass needs again, ``passing`` those that exist only while the
-    part is at work: its inputs' and outputs' gradients and what lies between them.
+    are the numbers that the backward pass needs again, ``made`` those that it puts out, ``passing``
+    those that exist only while the
+    backward pass is at this part: its inputs' and outputs' gradients and what lies between them.
     """
 
     live: int = 0
@@ -26,6 +27,7 @@ class Part(NamedTuple):
     weights: int = 0
     operations: float = 0.0
     kept: int = 0
+    made: int = 0
     passing: int = 0
 
 
@@ -45,11 +47,17 @@ class Stage(NamedTuple):
         """Numbers kept for the backward pass."""
         return sum(part.kept for part in self.parts)
 
+    @property
+    def weights(self) -> int:
+        """Numbers that the stage's parameters take."""
+        return sum(part.weights for part in self.parts)
+
 
 def convolution(inputs: int, outputs: int, kernel: int, side: int, *, padded: int = 0) -> Part:
     """Convolution to a map of ``side``; its stride is its kernel's side when that is even.
 
-    ``padded`` is the side of its input if that was padded by hand.
+    ``padded`` is the side of its input if that was padded by hand. Passing are the gradients of
+    output and input, and a copy of output's gradient and input in the order that oneDNN wants.
     """
     stride = kernel if kernel % 2 == 0 else 1
     given = inputs * (padded or stride * side) ** 2
@@ -61,6 +69,7 @@ def convolution(inputs: int, outputs: int, kernel: int, side: int, *, padded: in
         weights=count,
         operations=2.0 * products * side**2,
         kept=given,
+        made=outputs * side**2,
         passing=2 * given + 2 * outputs * side**2,
     )
 
@@ -75,6 +84,7 @@ def transposed_convolution(inputs: int, outputs: int, kernel: int, side: int) ->
         weights=count,
         operations=2.0 * products * (side // 2) ** 2,
         kept=given,
+        made=outputs * side**2,
         passing=2 * given + 2 * outputs * side**2,
     )
 
@@ -83,7 +93,9 @@ def spectral_convolution(width: int, side: int, modes: int, corners: int) -> Par
     """Transform, product of the kept modes with a matrix over channels, transform back.
 
     A transform takes 5·s²·log₂(s²) operations a map, half of that for real maps. A complex product
-    is four real ones. Only the kept modes are kept for the backward pass.
+    is four real ones. Only the kept modes are kept for the backward pass. Passing are the gradients
+    of output, input and the branch beside, and complex maps: the transform of a real map is
+    differentiated as one of a complex map, out of place.
     """
     up, down, columns = kept_modes(side, modes, corners)
     kept = (up + down) * columns
@@ -94,7 +106,8 @@ def spectral_convolution(width: int, side: int, modes: int, corners: int) -> Par
         weights=2 * live,
         operations=8.0 * live + 2 * 2.5 * width * side**2 * 2 * math.log2(side),
         kept=2 * width * kept,
-        passing=3 * width * side**2,
+        made=width * side**2,
+        passing=7 * width * side**2,
     )
 
 
@@ -114,6 +127,7 @@ def instance_norm(width: int, side: int, *, affine: bool) -> Part:
         weights=count,
         operations=8.0 * numbers,
         kept=numbers,
+        made=numbers,
         passing=2 * numbers,
     )
 
@@ -127,5 +141,6 @@ def layerscale(width: int, side: int, *, parameters: int) -> Part:
         weights=parameters,
         operations=2.0 * numbers,
         kept=numbers,
+        made=numbers,
         passing=2 * numbers,
     )

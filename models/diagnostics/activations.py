@@ -15,11 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.config import REPORT_SAMPLES
 from models.nets.generator import Generator
 from models.training.inference import infer, spread
-
-NUM_SAMPLES = 32
-"""Patches that a report looks at, spread evenly over the file."""
 
 PERCENTILES = (50, 95, 99)
 
@@ -79,7 +77,7 @@ def activation_report(
     architecture: str,
     batch_size: int,
     checkpoint_sha256: str,
-    num_samples: int = NUM_SAMPLES,
+    num_samples: int = REPORT_SAMPLES,
 ) -> dict[str, Any]:
     """Statistics of all layers of ``net`` on up to ``num_samples`` patches, in evaluation mode.
 

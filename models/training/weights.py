@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+import pickle
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -39,7 +40,48 @@ def save_state(state: State, path: Path) -> None:
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    path.write_bytes(buffer.getvalue())
+    path.write_bytes(buffer.getbuffer())
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the file and the first misfit."""
+
+
+def load_state(path: Path, net: nn.Module) -> None:
+    """Give a network on the meta device the weights of a checkpoint, on the CPU.
+
+    Nothing that the file holds is executed.
+
+    Raises ``CheckpointError`` for a file that holds anything but named tensors, and for tensors
+    that are not those of the network; ``FileNotFoundError`` when there is no file.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointError(
+            f"{path} is no checkpoint of ours, which holds tensors alone: {error}"
+        ) from error
+    if not isinstance(stored, dict) or not all(isinstance(t, Tensor) for t in stored.values()):
+        raise CheckpointError(f"{path} is no checkpoint of ours, which holds named tensors alone")
+    if misfits := list(_misfits(stored, net.state_dict())):
+        more = f" (and {len(misfits) - 1} more)" if len(misfits) > 1 else ""
+        raise CheckpointError(
+            f"{path} does not fit the network: {misfits[0]}{more}; give the job that the "
+            "checkpoint was trained with"
+        )
+    net.load_state_dict(stored, assign=True)
+
+
+def _misfits(stored: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Iterator[str]:
+    """What does not fit, in the order of the network's tensors, then what it has no place for."""
+    for name, tensor in wanted.items():
+        if name not in stored:
+            yield f"{name} is missing"
+        elif stored[name].shape != tensor.shape:
+            yield f"{name} has shape {(*stored[name].shape,)}, expected {(*tensor.shape,)}"
+        elif stored[name].dtype != tensor.dtype:
+            yield f"{name} is {stored[name].dtype}, expected {tensor.dtype}"
+    yield from (f"{name} is not part of it" for name in stored if name not in wanted)
 
 
 class BestWeights(Callback):

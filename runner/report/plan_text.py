@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.config import Parameters, count_parameters
+from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
 from runner.plan import Job, Plan, digest
 from runner.record import differing_knobs, leaves
 from runner.report.wording import listing
@@ -51,19 +52,38 @@ def left_out(names: Sequence[str]) -> str:
     return f"Left out, optional {arms} {listing(names)}: --with-optional runs them, or --only NAME."
 
 
-_ARM_COLUMNS = ("arm", "device", "threads", "seed", "parameters", "nominal", "steps")
+_ARM_COLUMNS = (
+    "arm",
+    "device",
+    "threads",
+    "seed",
+    "parameters",
+    "nominal",
+    "memory",
+    "steps",
+    "time",
+)
 
 
 def _arm_row(job: Job) -> tuple[str, ...]:
-    counts = count_parameters(Parameters.model_validate_json(json.dumps(job.parameters)))
+    """Sizes by formula; the memory is the GPU's on a GPU, where no time is guessed."""
+    parameters = Parameters.model_validate_json(json.dumps(job.parameters))
+    counts, on_cpu = count_parameters(parameters), job.execution.device == "cpu"
+    memory, steps, threads = (
+        arm_memory(parameters, job.execution.device),
+        job.steps or 0,
+        job.execution.threads,
+    )
     return (
         job.name,
         job.execution.device,
-        str(job.execution.threads),
+        str(threads),
         str(job.seed),
         f"{counts.live:,}",
         f"{counts.nominal:,}",
-        f"{job.steps or 0:,}",
+        f"~{gibibytes(memory.host_bytes if on_cpu else memory.gpu_bytes)}",
+        f"{steps:,}",
+        f"~{duration(cpu_seconds(parameters, steps=steps, threads=threads))}" if on_cpu else "-",
     )
 
 

@@ -531,7 +531,8 @@ def test_a_checkpoint_that_holds_code_is_not_executed(trained, tmp_path, capsys)
     command += ["--job", str(out.parent / "job" / "job.json")]
     command += ["--npz", str(out.parent / "data" / "test.npz"), "--out", str(tmp_path / "out")]
     assert main(command) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: UnpicklingError")
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith(f"error: CheckpointError: {tmp_path / 'evil.pt'} is no checkpoint of ")
     assert not (tmp_path / "out").exists()
 
 

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from models.config import Model
+from models.nets.initial import materialise
+from models.nets.registry import outline
+from models.seeding import numpy_generator
 from models.training.loss_plot import plot_losses
-from models.training.weights import digest, save_state
+from models.training.weights import CheckpointError, digest, load_state, save_state, state_of
 
 
 @pytest.fixture
@@ -49,6 +54,89 @@ def test_any_change_of_a_state_changes_its_digest(state, change):
 
 def test_the_order_of_the_state_does_not_matter(state):
     assert digest(dict(reversed(state.items()))) == digest(state)
+
+
+@pytest.fixture
+def outlined():
+    """Build a small network on the meta device."""
+
+    def outlined(**model):
+        table = {"hidden_channels": 2, "modes": 2, "fno_blocks": 2, **model}
+        return outline(Model.model_validate(table), side=8)
+
+    return outlined
+
+
+@pytest.fixture
+def stored(outlined, tmp_path):
+    """Write the checkpoint of a small network, with tensors changed; its path."""
+
+    def write(change=lambda state: state, **model):
+        net = outlined(**model)
+        materialise(net, numpy_generator(1, "weights"))
+        save_state(change(state_of(net)), tmp_path / "model.pt")
+        return tmp_path / "model.pt"
+
+    return write
+
+
+def without(state, name):
+    return {key: tensor for key, tensor in state.items() if key != name}
+
+
+def test_a_checkpoint_comes_back_tensor_by_tensor(outlined, stored):
+    path, net = stored(), outlined()
+    load_state(path, net)
+    assert digest(net.state_dict()) == digest(torch.load(path, weights_only=True))
+    assert {parameter.device.type for parameter in net.parameters()} == {"cpu"}
+
+
+@pytest.mark.parametrize(
+    ("change", "model", "misfit"),
+    [
+        (
+            lambda s: s,
+            {"modes": 4},
+            "encoder.0.spectral.weight has shape (4, 4, 2, 2), expected (2, 2, 2, 2) (and 2 more)",
+        ),
+        (
+            lambda s: s,
+            {"architecture": "stable_hybrid"},
+            "encoder.0.norm.weight is not part of it (and 8 more)",
+        ),
+        (lambda s: without(s, "head.linear.bias"), {}, "head.linear.bias is missing"),
+        (
+            lambda s: s | {"lifter.convolution_1.bias": s["lifter.convolution_1.bias"].double()},
+            {},
+            "lifter.convolution_1.bias is torch.float64, expected torch.float32",
+        ),
+    ],
+)
+def test_a_checkpoint_of_another_network_is_refused_with_its_first_misfit(
+    outlined, stored, change, model, misfit
+):
+    path = stored(change, **model)
+    with pytest.raises(CheckpointError) as caught:
+        load_state(path, outlined())
+    assert str(caught.value) == (
+        f"{path} does not fit the network: {misfit}; give the job that the checkpoint was trained "
+        "with"
+    )
+
+
+@pytest.mark.parametrize("content", [{"weights": 3.0}, [torch.ones(2)], torch.ones(2)])
+def test_a_file_of_other_things_is_no_checkpoint(outlined, tmp_path, content):
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="is no checkpoint of ours, which holds named tensor"):
+        load_state(tmp_path / "other.pt", outlined())
+
+
+def test_a_file_with_code_or_of_noise_is_no_checkpoint(outlined, tmp_path):
+    torch.save({"weights": Path("x")}, tmp_path / "code.pt")
+    (tmp_path / "noise.pt").write_bytes(b"not a checkpoint at all")
+    for name in ("code.pt", "noise.pt"):
+        with pytest.raises(CheckpointError, match=f"{name} is no checkpoint of ours, which holds"):
+            load_state(tmp_path / name, outlined())
 
 
 def epochs(*losses):

@@ -48,10 +48,15 @@ def block(blocks, heading):
 
 def test_each_arm_is_shown_with_its_sizes(blocks):
     rows = [row.split() for row in blocks[1].split("\n")]
-    assert rows[0] == ["arm", "device", "threads", "seed", "parameters", "nominal", "steps"]
+    assert rows[0] == [
+        *("arm", "device", "threads", "seed", "parameters", "nominal"),
+        *("memory", "steps", "time"),
+    ]
     assert [row[0] for row in rows[1:]] == ["one", "two"]
     assert rows[1][1:4] == ["cpu", "3", "7"]
-    assert rows[1][-1] == "820"
+    assert 0.5 < float(rows[1][6].removeprefix("~")) < 2
+    assert rows[1][7:9] == ["GiB", "820"]
+    assert rows[1][9].startswith("~")
     assert rows[2][2] == "1"
 
 
