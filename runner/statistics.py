@@ -176,7 +176,7 @@ class Statistics(Part):
     num_comparisons: int
     comparisons: tuple[Comparison, ...]
     factors: tuple[Factor, ...]
-    dead_decoders: DeadDecoders | None
+    dead_decoders: tuple[DeadDecoders, ...]
     notes: tuple[str, ...]
 
 

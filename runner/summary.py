@@ -24,7 +24,6 @@ from runner.plan import InputRef, summary_job
 from runner.record import ArmRecord, FileRecord, HubRecord, SummaryRecord
 
 SMALL_FILES = ("stats.json", "history.json", "metrics.json", "grad_norms.csv")
-REPORT_PREFIX = "activation_report"
 LOG = "summary.log"
 
 RunAttempt = Callable[[Attempt], Outcome]
@@ -98,8 +97,9 @@ def small_files(arm: ArmRecord) -> list[str]:
     if arm.status != "succeeded":
         return []
     names = [file.path for file in arm.files]
-    reports = [name for name in names if name.startswith(REPORT_PREFIX) and "/" not in name]
-    return [*(name for name in SMALL_FILES if name in names), *reports[:1]]
+    recording = arm.parameters.get("diagnostics")
+    report = recording.get("activation_report") if isinstance(recording, dict) else None
+    return [name for name in (*SMALL_FILES, report) if isinstance(name, str) and name in names]
 
 
 def _conclude(attempt: Attempt, outcome: Outcome, collected: Path, folder: Path) -> SummaryRecord:

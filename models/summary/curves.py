@@ -11,22 +11,30 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 from models.summary.figure import Shown, add_legend, collapse_mark, figure, say_nothing
 from models.summary.runs import Run, Series
 
+DEATH = {"decoder_share_not_positive": "share of decoder\npre-activations ≤ 0"}
 MOST_POINTS = 400
 """Points of a line: more are taken together, as a picture has no room for them."""
 
 
 def plot_losses(shown: Shown, path_png: Path) -> None:
-    """Training loss above, validation loss below, over epochs; a cross where an arm collapsed."""
-    with figure(path_png, height_inch=7) as drawn:
-        rows = drawn.subplots(2, 1, sharex=True)
-        for axes, key in zip(rows, ("train_loss", "val_loss"), strict=True):
+    """Losses and the share of dead decoder pre-activations, by epoch; collapses are crossed."""
+    names = {"train_loss": "training loss", "val_loss": "validation loss"} | DEATH
+    with figure(path_png, height_inch=9) as drawn:
+        rows = drawn.subplots(3, 1, sharex=True, height_ratios=[3, 3, 2])
+        for axes, (key, name) in zip(rows, names.items(), strict=True):
+            values = [run.history.get(key, np.array([])) for run in shown.runs]
             for run in shown.runs:
                 draw_epochs(axes, shown, run, key)
-            axes.set(ylabel=f"{'training' if key == 'train_loss' else 'validation'} loss")
-            logarithmic(axes, [run.history.get(key, np.array([])) for run in shown.runs])
+            axes.set(ylabel=name)
+            if key in DEATH:
+                axes.set(ylim=(-0.03, 1.03))
+            else:
+                logarithmic(axes, values)
+            if not any(np.isfinite(one).any() for one in values):
+                say_nothing(axes, "no arm measured it")
         rows[0].set_title(shown.title, fontsize=10, loc="left")
-        rows[1].set(xlabel="epoch (from 0)")
-        rows[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        rows[-1].set(xlabel="epoch (from 0)")
+        rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         add_legend(drawn, shown, collapse_mark())
 
 

@@ -12,8 +12,8 @@ from models.summary import wording
 from models.summary.comparisons import Group
 from models.summary.rates import Rate, adjusted, fisher, is_evidence
 
-NEVER_POSITIVE = "decoder_share_not_positive"
-"""The statistic that tells how much of the decoder is dead."""
+DEATHS = ("decoder_share_not_positive", "last_decoder_share_not_positive")
+"""The statistics that tell how much of the decoder, and of its last level, is dead."""
 
 
 def summarise_factors(summary: Summary, groups: Sequence[Group]) -> list[dict[str, Any]]:
@@ -104,24 +104,25 @@ def told(value: Knob) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def dead_decoders(groups: Sequence[Group]) -> dict[str, Any] | None:
-    """Share of decoder pre-activations ≤ 0 of collapsed arms against all others.
+def dead_decoders(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """Shares of decoder pre-activations ≤ 0 of collapsed arms against all others.
 
-    ``None`` where no arm measured it. ``probability_above`` is the share of pairs in which the
-    collapsed arm has the larger value, ties counted half.
+    ``probability_above`` is the share of pairs in which the collapsed arm has the larger value,
+    ties counted half. What no arm measured is left out.
     """
+    return [found for stat in DEATHS if (found := dead_against_alive(groups, stat))]
+
+
+def dead_against_alive(groups: Sequence[Group], stat: str) -> dict[str, Any] | None:
+    """One statistic of collapsed arms against that of all others."""
     runs = [run for group in groups for run in group.runs]
-    measured = [
-        (value, run.collapsed)
-        for run in runs
-        if (value := run.measured(NEVER_POSITIVE)) is not None
-    ]
+    measured = [(value, run.collapsed) for run in runs if (value := run.measured(stat)) is not None]
     if not measured:
         return None
     dead = [value for value, collapsed in measured if collapsed]
     alive = [value for value, collapsed in measured if not collapsed]
     return {
-        "statistic": NEVER_POSITIVE,
+        "statistic": stat,
         "collapsed": extent(dead),
         "not_collapsed": extent(alive),
         "probability_above": above(dead, alive) if dead and alive else None,

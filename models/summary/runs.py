@@ -26,6 +26,9 @@ STATS, HISTORY, METRICS, GRADIENTS = (
 )
 
 
+BY_EPOCH = ("train_loss", "val_loss", "learning_rate", "decoder_share_not_positive")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
     """One arm that counts: its place among the groups, and what it left."""
@@ -91,7 +94,7 @@ def read_run(job: Job, group: int, arm: SummaryArm) -> Run:
             name=arm.name,
             seed=arm.seed,
             stats=judged(table(paths.get(STATS))),
-            history={key: series(value) for key, value in table(paths.get(HISTORY)).items()},
+            history=by_epoch(table(paths.get(HISTORY))),
             frc=tuple(series(curve) for curve in correlations(table(paths.get(METRICS)))),
             gradients=trace(paths.get(GRADIENTS)),
             activations=layers(paths),
@@ -115,6 +118,11 @@ def table(path: Path | None) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} holds no table")  # noqa: TRY004  a flaw of the file
     return content
+
+
+def by_epoch(history: Mapping[str, Any]) -> dict[str, Series]:
+    """The series of a history that are drawn; those that the arm does not have are empty."""
+    return {name: series(history.get(name) or ()) for name in BY_EPOCH}
 
 
 def number(value: object) -> float | None:

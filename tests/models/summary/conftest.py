@@ -44,6 +44,8 @@ def files(
         "train_loss": losses,
         "val_loss": [*losses[:-1], None],
         "learning_rate": [1e-3] * num_epochs,
+        "decoder_share_not_positive": None,
+        "decoder_share_not_positive_by_layer": {"decoder.0.activation": [0.5] * num_epochs},
     }
     curve = [None, *np.linspace(1, 0, 20).tolist()]
     rows = [f"{step},0,{1.5 - 0.1 * step},{min(1.0, 1.5 - 0.1 * step)}" for step in range(9)]

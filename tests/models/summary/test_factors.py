@@ -68,12 +68,12 @@ def test_dead_decoders_are_set_against_collapse():
     dead = group("dead", 0, 2).runs
     sound = group("sound", 3, **{share: 0.5})
     flat = [type(run)(**vars(run) | {"stats": {**run.stats, share: 0.99}}) for run in dead]
-    found = dead_decoders([sound, type(sound)(label="dead", runs=tuple(flat))])
+    (found,) = dead_decoders([sound, type(sound)(label="dead", runs=tuple(flat))])
     assert found == {
         "statistic": share,
         "collapsed": {"n": 2, "min": 0.99, "max": 0.99},
         "not_collapsed": {"n": 3, "min": 0.5, "max": 0.5},
         "probability_above": 1.0,
     }
-    assert dead_decoders([group("sound", 3)]) is None
-    assert dead_decoders([sound])["probability_above"] is None
+    assert dead_decoders([group("sound", 3)]) == []
+    assert dead_decoders([sound])[0]["probability_above"] is None

@@ -86,7 +86,10 @@ def test_axes_have_names_and_units(drawn):
         plot: [(axes.get_xlabel(), axes.get_ylabel()) for axes in drawn(plot, shown).axes]
         for plot in (plot_losses, plot_learning_rates, plot_gradients, plot_correlations)
     }
-    assert labels[plot_losses][1] == ("epoch (from 0)", "validation loss")
+    assert [name for _, name in labels[plot_losses]] == [
+        "training loss", "validation loss", "share of decoder\npre-activations ≤ 0",
+    ]  # fmt: skip
+    assert labels[plot_losses][2][0] == "epoch (from 0)"
     assert labels[plot_learning_rates] == [("epoch (from 0)", "learning rate, as used")]
     assert labels[plot_gradients][1][0] == "optimisation step (from 0)"
     assert labels[plot_gradients][0][1] == "norm of the gradient\nbefore clipping"
