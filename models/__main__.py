@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         ("simulate", simulate, "simulate a dataset"),
         ("train", train, "train and evaluate one arm"),
         ("diagnose", diagnose, "look into a stored checkpoint of an arm"),
+        ("test", test, "run tests of the project"),
         ("summarise", summarise, "statistics and plots over several arms"),
     ):
         command = verbs.add_parser(verb, help=text, description=text)
@@ -143,6 +144,23 @@ def diagnose(options: argparse.Namespace) -> None:
         from models.diagnosis import diagnose_checkpoint
 
         diagnose_checkpoint(job, parameters, wanted, options.out, events)
+
+    perform(job, options.out, run)
+
+
+def test(options: argparse.Namespace) -> None:
+    """``test``: tests of the project, in the environment of its arms."""
+    job = read_job(options.job, "test")
+    from models.config import Selection
+
+    selection = validated(Selection, job.parameters)
+    verify_inputs(job)
+
+    def run(events: Events) -> None:
+        events.write("started", experiment=job.experiment)
+        from models.regression import run_tests
+
+        run_tests(job, selection, options.out, events)
 
     perform(job, options.out, run)
 

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from runner import arms, hub, provenance, verdict
+from runner import arms, hub, provenance, regression, verdict
 from runner.arms import timestamp
 from runner.attestation import provenance as provenance_of
 from runner.crate import crate
@@ -51,6 +51,9 @@ def conclude(run: Run) -> HubRecord:
         ),
         compared=tuple(one.facts for one in run.compared),
         summary=run.summary,
+        tests=(
+            run.tests or regression.not_run(run.plan.tests, run.failure) if run.plan.tests else None
+        ),
         rules_required=run.loaded.manifest.verdict.required,
         notes=tuple(run.notes),
     )

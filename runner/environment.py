@@ -43,17 +43,17 @@ def state_dir(root: Path = ROOT) -> Path:
 
 def models_digest(root: Path = ROOT) -> str:
     """Tree digest of the sources of ``models/``, without compiled caches."""
-    return tree_digest(root / "models", include=is_source)
+    return source_digest(root / "models")
+
+
+def source_digest(folder: Path) -> str:
+    """Tree digest of the sources in a folder, without compiled caches."""
+    return tree_digest(folder, include=is_source)
 
 
 def is_source(path: PurePosixPath) -> bool:
-    """Whether a file below ``models/`` is a source, and not what Python made of one."""
+    """Whether a file is a source, and not what Python made of one."""
     return "__pycache__" not in path.parts
-
-
-def copy_models(to: Path, root: Path = ROOT) -> None:
-    """Copy the sources of ``models/`` to the new folder ``to``."""
-    shutil.copytree(root / "models", to, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def models_source(state: Path, root: Path = ROOT) -> Path:
@@ -61,16 +61,22 @@ def models_source(state: Path, root: Path = ROOT) -> Path:
 
     A job imports from there, so that editing the checkout while a phase runs changes nothing.
     """
-    shelf = state / "models"
+    return source_copy("models", state / "models", root)
+
+
+def source_copy(name: str, shelf: Path, root: Path = ROOT) -> Path:
+    """A folder on ``shelf`` with a copy of the folder ``name`` of ``root`` and nothing else."""
     shelf.mkdir(parents=True, exist_ok=True)
     with FileLock(shelf / ".lock"):
-        folder = shelf / models_digest(root)[:12]
-        if not folder.is_dir() or models_digest(folder) != models_digest(root):
+        digest = source_digest(root / name)
+        folder = shelf / digest[:12]
+        if not folder.is_dir() or source_digest(folder / name) != digest:
             shutil.rmtree(folder, ignore_errors=True)
             half_made = shelf / ".new"
             shutil.rmtree(half_made, ignore_errors=True)
-            half_made.mkdir()
-            copy_models(half_made / "models", root)
+            shutil.copytree(
+                root / name, half_made / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
             half_made.rename(folder)
     return folder
 

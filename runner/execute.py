@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from runner import arms, hub, provenance, verdict
+from runner import arms, hub, provenance, regression, verdict
 from runner.attempts import Attempt, lay_out
 from runner.compared import find_compared
 from runner.conclusion import conclude, seal
@@ -20,7 +20,7 @@ from runner.engines.base import Engine, Outcome
 from runner.environment import models_source, state_dir
 from runner.errors import EngineError, RunnerError
 from runner.manifest import load
-from runner.plan import asks_for_gpu, make_plan
+from runner.plan import Job, asks_for_gpu, make_plan
 from runner.preflight import preflight, this_machine
 from runner.progress import display
 from runner.record import DatasetRecord, EngineRecord
@@ -97,7 +97,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
 
 
 def carry_out(run: Run, request: Request) -> None:
-    """Prepare the engine and the dataset, then run every arm."""
+    """Prepare the engine, run the tests that the phase names, make the dataset, run every arm."""
     image = run.loaded.manifest.image
     variant: Variant = run.device if image.variant == "auto" else image.variant
     engine = open_engine(
@@ -113,6 +113,8 @@ def carry_out(run: Run, request: Request) -> None:
     run.engine = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
     run.notes += departures(run)
     try:
+        if run.plan.tests is not None:
+            run_tests(run, engine, run.plan.tests)
         dataset = make_dataset(run, engine)
         if dataset is not None:
             run_arms(run, engine, dataset)
@@ -134,6 +136,23 @@ def departures(run: Run) -> list[str]:
             f"the environment is not the lock's, {len(differences)} differences{rest}: {shown}"
         )
     return notes
+
+
+def run_tests(run: Run, engine: Engine, job: Job) -> None:
+    """Run the phase's regression tests. The arms run whatever they say: both are results."""
+    attempt = regression.prepare(
+        job,
+        state=state_dir(),
+        folder=run.staging.path / WORK / job.name / "1",
+        labels=run.labels,
+    )
+
+    def ended(attempt: Attempt, outcome: Outcome) -> None:
+        run.tests = regression.conclude(attempt, outcome, folder=run.staging.path)
+        run.shown.say(regression.describe(run.tests))
+        remove_tree(attempt.launch.out_dir)
+
+    run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal, ended=ended)
 
 
 def make_dataset(run: Run, engine: Engine) -> Dataset | None:

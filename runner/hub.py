@@ -42,6 +42,8 @@ DATASET = "dataset"
 DATASET_LOG = "dataset.log"
 SUMMARY_DIR = "summary"
 STATISTICS = "statistics.json"
+TESTS = "tests"
+TESTS_LOG = "regression_tests.log"
 JOB = "job.json"
 
 _STAMP = "%Y-%m-%dT%H%M%SZ"

@@ -31,6 +31,7 @@ from runner.findings import unknown_findings
 from runner.manifest_checks import check
 from runner.manifest_names import ArmName, FindingId, RuleText, SafeName, Seed, Text
 from runner.manifest_steps import Step
+from runner.manifest_tests import Tests
 from runner.matrix import expand, read_matrix
 from runner.matrix_tables import Matrix
 from runner.overrides import merged, merged_sections
@@ -210,6 +211,7 @@ class Manifest(Table):
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)] = Field(
         (), description="The arms, each under `[[arms]]`; a `[matrix]` can stand without."
     )
+    tests: Tests = Field(default_factory=Tests, description="Regression tests of the phase.")
     steps: tuple[Step, ...] = Field(
         (), description="What is captured after the arms on a condition, each under `[[steps]]`."
     )

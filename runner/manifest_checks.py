@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from models.config import Parameters
 from runner.complaints import Complaint, Finding, findings
 from runner.manifest_steps import check_steps
+from runner.manifest_tests import check_tests
 from runner.matrix import Combination, Layer, expand, read_matrix
 from runner.matrix_checks import matrix_problems, name_problems
 from runner.overrides import SECTIONS, merged_sections, table
@@ -35,6 +36,7 @@ def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
         *check_structure(source, manifest),
         *check_names(source),
         *check_steps(source),
+        *check_tests(source),
         *check_matrices(source),
         *check_arms(source, manifest),
     ]

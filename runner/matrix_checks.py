@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.complaints import did_you_mean, dotted, shown
-from runner.manifest_names import ARM_NAME, ARM_NAME_WORDS
+from runner.manifest_names import SAFE_NAME, SAFE_NAME_WORDS
 from runner.matrix import MOST_ARMS, Axis, Combination, Entry, Expanded, Matrix
 from runner.toml_keys import KeyPath
 
@@ -51,10 +51,10 @@ def name_problems(expanded: Sequence[Expanded]) -> Iterator[Problem]:
         made, name = each.combination, each.table.get("name")
         if made is None or not isinstance(name, str):
             continue
-        if not re.fullmatch(ARM_NAME[1:-1], name):
+        if not re.fullmatch(SAFE_NAME[1:-1], name):
             yield (
                 made.place,
-                f"would make the arm {name!r}; expected {ARM_NAME_WORDS}: give the axes short "
+                f"would make the arm {name!r}; expected {SAFE_NAME_WORDS}: give the axes short "
                 "`labels`",
             )
         elif name in first:

@@ -40,12 +40,12 @@ class Execution(BaseModel):
 
 
 class Job(BaseModel):
-    """One planned execution: an arm's training, or the simulation of the dataset."""
+    """One planned execution: an arm's training, the simulation, or the regression tests."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    experiment: Literal["simulate", "train", "summarise"]
+    experiment: Literal["simulate", "train", "test", "summarise"]
     parameters: dict[str, Any]
     seed: int
     execution: Execution
@@ -69,6 +69,8 @@ class Plan(BaseModel):
     profile: str | None
     dataset: Job
     arms: tuple[Job, ...]
+    tests: Job | None = None
+    """The regression tests that the phase names."""
     steps: tuple[Step, ...] = ()
     """What follows the arms if its condition holds."""
     left_out: tuple[str, ...] = ()
@@ -128,6 +130,11 @@ def make_plan(
                 resources=bounds[arm.name],
             )
             for arm in arms
+        ),
+        tests=_tests_job(
+            manifest.tests.select,
+            seed=manifest.phase.seed,
+            resources=resolve_resources(manifest, chosen),
         ),
         steps=manifest.steps,
         left_out=tuple(
@@ -235,14 +242,33 @@ def _dataset_job(dataset: Dataset, *, seed: int, resources: Resources) -> Job:
         name="dataset",
         experiment="simulate",
         parameters={"dataset": dataset.model_dump(mode="json")},
-        seed=seed,
-        execution=Execution(device="cpu", threads=resources.threads),
-        resources=resources.model_copy(update={"gpus": 0}),
-        command=_command("simulate"),
-        environment=_environment(resources.threads),
-        num_parameters=None,
-        steps=None,
+        **_beside_the_arms("simulate", seed, resources),
     )
+
+
+def _tests_job(select: Sequence[str], *, seed: int, resources: Resources) -> Job | None:
+    """The regression tests, in one job; ``None`` where the phase names none."""
+    if not select:
+        return None
+    return Job(
+        name="regression_tests",
+        experiment="test",
+        parameters={"select": list(select)},
+        **_beside_the_arms("test", seed, resources),
+    )
+
+
+def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[str, Any]:
+    """What jobs have in common that are no arms: the CPU, and the phase's bounds."""
+    return {
+        "seed": seed,
+        "execution": Execution(device="cpu", threads=resources.threads),
+        "resources": resources.model_copy(update={"gpus": 0}),
+        "command": _command(experiment),
+        "environment": _environment(resources.threads),
+        "num_parameters": None,
+        "steps": None,
+    }
 
 
 def _arm_job(

@@ -153,6 +153,52 @@ class DatasetRecord(Record):
     """The dataset's files by name; where the hub keeps a copy, it is ``dataset/<path>``."""
 
 
+class TestResult(Record):
+    """One regression test."""
+
+    __test__ = False  # not a test itself, whatever its name says to pytest
+
+    id: str
+    """As pytest has it: ``tests/models/nets/test_blocks.py::test_name``."""
+    outcome: Literal["passed", "failed", "skipped", "error"]
+    """``error`` when something failed before or after the test, or its file does not load."""
+    message: str = ""
+    """Why it did not pass, in one line."""
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether it says that something is wrong. One that was skipped says nothing."""
+        return self.outcome in ("failed", "error")
+
+
+class TestsRecord(Record):
+    """The regression tests that the phase names, run in the environment of its arms."""
+
+    __test__ = False
+
+    select: tuple[str, ...]
+    status: ArmStatus
+    """How the job ended that ran them; ``succeeded`` also when a test failed."""
+    message: str = ""
+    wall_s: float | None = None
+    job_sha256: str | None = None
+    source_sha256: str | None = None
+    """Tree digest of the tests' sources."""
+    results: tuple[TestResult, ...] = ()
+    log: str | None = None
+    """Path of the console's record inside the hub."""
+    log_tail: tuple[str, ...] = ()
+    """Last lines of the console, if the job did not succeed."""
+    files: tuple[FileRecord, ...] = ()
+    """Relative to ``tests``."""
+
+    @property
+    def hold(self) -> bool:
+        """Whether the tests ran and none of them failed."""
+        return self.status == "succeeded" and not any(result.failed for result in self.results)
+
+
 class EngineRecord(Record):
     """Where jobs ran and what kept them apart."""
 
@@ -230,6 +276,8 @@ class HubRecord(Record):
     code: CodeRecord
     dataset: DatasetRecord
     arms: tuple[ArmRecord, ...]
+    tests: TestsRecord | None = None
+    """The regression tests; ``null`` where the phase names none."""
     rules_required: bool = False
     """Whether the phase fails when a success rule does not hold."""
     identical_arms: tuple[IdenticalArms, ...] = ()

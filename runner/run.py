@@ -14,7 +14,7 @@ from runner.errors import RunnerError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Plan
 from runner.progress import Display
-from runner.record import ArmRecord, DatasetRecord, EngineRecord, SummaryRecord
+from runner.record import ArmRecord, DatasetRecord, EngineRecord, SummaryRecord, TestsRecord
 
 WORK = ".attempts"
 """Folder of the attempts inside the staged hub; gone before the seal."""
@@ -52,6 +52,7 @@ class Run:
     """Tells this run's jobs from those of any other on the same daemon."""
     notes: list[str] = field(default_factory=list)
     engine: EngineRecord = NO_ENGINE
+    tests: TestsRecord | None = None
     dataset: DatasetRecord | None = None
     arms: dict[str, ArmRecord] = field(default_factory=dict)
     compared: tuple[Compared, ...] = ()

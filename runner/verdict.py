@@ -54,8 +54,9 @@ def exit_code(record: HubRecord) -> int:
     """How the command that ran the phase ends.
 
     130 when the run was interrupted; 0 when all arms succeeded and no required rule failed; 5 when
-    whatever did not succeed ran out of time or could not run because of that; otherwise 1. A
-    collapse is a result and no failure. A rule that could not be measured does not hold.
+    whatever did not succeed ran out of time or could not run because of that; otherwise 1, also for
+    a regression test that failed. A collapse is a result and no failure. A rule that could not be
+    measured does not hold.
     """
     statuses = {arm.status for arm in record.arms} | {record.dataset.status}
     if record.interrupted or "interrupted" in statuses:
@@ -64,6 +65,7 @@ def exit_code(record: HubRecord) -> int:
     if "timed_out" in failures and failures <= {"timed_out", "not_run"}:
         return TIMED_OUT
     rules_hold = all(rule.holds for arm in record.arms for rule in arm.rules)
-    if failures or (record.rules_required and not rules_hold):
+    tests_hold = record.tests is None or record.tests.hold
+    if failures or not tests_hold or (record.rules_required and not rules_hold):
         return ARM_FAILED
     return 0

@@ -56,6 +56,9 @@ from models.config.schedules import (
     Scheduler,
     WarmupCosine,
 )
+from models.config.selection import (
+    Selection,
+)
 from models.config.sizes import (
     ParameterCount,
     block_levels,
@@ -102,6 +105,7 @@ __all__ = [
     "Part",
     "Plateau",
     "Scheduler",
+    "Selection",
     "Sgd",
     "Stage",
     "Table",

@@ -35,6 +35,7 @@ _NAMES = {
     "Diagnostics": "`[diagnostics]`",
     "Verdict": "`[verdict]`",
     "Arm": "`[[arms]]`",
+    "Tests": "`[tests]`",
     "Step": "`[[steps]]`",
     "Matrix": "`[matrix]`",
     "Exclusion": "`[[matrix.exclude]]`",

@@ -26,15 +26,17 @@ MOUNTS = (
 
 def render_plan(plan: Plan) -> str:
     """Arms, parameters (those that differ between arms first), mounts, commands, environment."""
+    jobs = [plan.dataset, *([plan.tests] if plan.tests else []), *plan.arms]
     blocks = [
         _heading(plan),
         _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
         *_steps(plan),
         *_parameters(plan.arms),
+        *_tests(plan.tests),
         "Folders of a job\n" + _table(MOUNTS),
-        *_commands([plan.dataset, *plan.arms]),
-        *_environments([plan.dataset, *plan.arms]),
-        *_bounds([plan.dataset, *plan.arms]),
+        *_commands(jobs),
+        *_environments(jobs),
+        *_bounds(jobs),
     ]
     return "\n\n".join(blocks)
 
@@ -112,6 +114,11 @@ def _parameters(arms: tuple[Job, ...]) -> Iterator[str]:
     first = flat[arms[0].name]
     rows = [(knob, _spelled(first, knob)) for knob in first if knob not in differing]
     yield "Shared parameters\n" + _table(rows)
+
+
+def _tests(job: Job | None) -> Iterator[str]:
+    if job is not None:
+        yield "Regression tests\n" + _table([(test,) for test in job.parameters["select"]])
 
 
 def _commands(jobs: list[Job]) -> Iterator[str]:

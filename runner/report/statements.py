@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,7 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
     """What came out: how many ran, which rules hold, what collapsed, what failed, what is odd."""
     return (
         *_interruption(record),
+        *_tests(record),
         *_dataset(record),
         _completion(record),
         *_rules(record),
@@ -41,6 +43,26 @@ def met_all_rules(arm: ArmRecord) -> bool:
 def _interruption(record: HubRecord) -> Iterator[Statement]:
     if record.interrupted:
         yield Statement(kind="bad", text="The run was interrupted; what was finished is here.")
+
+
+def _tests(record: HubRecord) -> Iterator[Statement]:
+    """What the regression tests said; one that was skipped said nothing."""
+    tests = record.tests
+    if tests is None:
+        return
+    if tests.status != "succeeded":
+        word = STATUS_WORDS[tests.status]
+        yield Statement(kind="bad", text=f"The regression tests: {word}: {tests.message}")
+        return
+    for result in tests.results:
+        if result.failed:
+            yield Statement(
+                kind="bad", text=f"Regression test {result.id} failed: {result.message}"
+            )
+    counts = Counter("failed" if result.failed else result.outcome for result in tests.results)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    kind: Kind = "good" if counts.keys() == {"passed"} else "bad" if not tests.hold else "neutral"
+    yield Statement(kind=kind, text=f"Regression tests: {told}; see regression_tests.log.")
 
 
 def _dataset(record: HubRecord) -> Iterator[Statement]:

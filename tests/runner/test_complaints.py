@@ -290,7 +290,7 @@ CASES = {
         "[profiles.quick.train]",
         '[profiles."very quick".train]',
         "phase1.toml:28: profiles.'very quick': got 'very quick'; expected a safe file name: "
-        "lower-case letters, digits and underscores, not an underscore first, at most 64 "
+        "lower-case letters, digits, underscores and hyphens, a letter or digit first, at most 64 "
         'characters\n    28 | [profiles."very quick".train]',
     ),
     "text for a table": (

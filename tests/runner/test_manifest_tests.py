@@ -1,0 +1,107 @@
+"""Regression tests that a manifest names: planned, and refused where they are not there."""
+
+import pytest
+
+from runner.errors import ManifestError
+from runner.manifest import load
+from runner.plan import make_plan
+from runner.report.plan_text import render_plan
+
+PHASE = """\
+schema_version = 1
+[phase]
+name = "tested"
+title = "A phase"
+question = "Why?"
+seed = 7
+[resources]
+gpus = 1
+threads = 3
+[[arms]]
+name = "one"
+[tests]
+select = [
+  {tests},
+]
+"""
+BLOCKS = "tests/models/nets/test_blocks.py"
+TEST = f"{BLOCKS}::test_the_zero_gamma_block_is_exactly_the_identity_at_first"
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    def load_with(*tests):
+        path = tmp_path / "tested.toml"
+        path.write_text(PHASE.format(tests=",\n  ".join(f'"{test}"' for test in tests)))
+        return load(path)
+
+    return load_with
+
+
+def test_the_tests_are_one_job_on_the_cpu(loaded):
+    job = make_plan(loaded(TEST, BLOCKS), device="cuda").tests
+    assert (job.name, job.experiment) == ("regression_tests", "test")
+    assert job.parameters == {"select": [TEST, BLOCKS]}
+    assert (job.execution.device, job.execution.threads, job.resources.gpus) == ("cpu", 3, 0)
+    assert job.command[:4] == ("python", "-m", "models", "test")
+
+
+def test_a_phase_that_names_none_plans_none(tmp_path):
+    path = tmp_path / "tested.toml"
+    path.write_text(PHASE.split("[tests]")[0])
+    assert make_plan(load(path)).tests is None
+
+
+def test_the_plan_shows_the_tests(loaded):
+    text = render_plan(make_plan(loaded(TEST)))
+    assert f"Regression tests\n  {TEST}\n" in text
+    assert "python -m models test --job" in text
+
+
+REFUSED = {
+    "another place": (
+        "tests/runner/test_plan.py",
+        "got 'tests/runner/test_plan.py'; expected a test of tests/models, like "
+        "'tests/models/nets/test_blocks.py::test_name'",
+    ),
+    "a way out": (
+        "tests/models/../runner/test_plan.py",
+        "got 'tests/models/../runner/test_plan.py'; expected a test of tests/models, like "
+        "'tests/models/nets/test_blocks.py::test_name'",
+    ),
+    "a file that is not there": (
+        "tests/models/nets/test_block.py",
+        "got 'tests/models/nets/test_block.py'; there is no such file; did you mean "
+        "'test_blocks.py'?",
+    ),
+    "a function that is not there": (
+        f"{BLOCKS}::test_zzz",
+        f"got '{BLOCKS}::test_zzz'; test_blocks.py defines no test_zzz",
+    ),
+    "a function that is misspelt": (
+        f"{TEST}_",
+        f"got '{TEST}_'; test_blocks.py defines no {TEST.split('::')[1]}_; did you mean "
+        f"'{TEST.split('::')[1]}'?",
+    ),
+    "a method of no class": (
+        f"{TEST}::test_x",
+        f"got '{TEST}::test_x'; test_blocks.py defines no test_x",
+    ),
+}
+
+
+@pytest.mark.parametrize(("test", "problem"), REFUSED.values(), ids=REFUSED)
+def test_it_is_refused_before_anything_runs(loaded, test, problem, tmp_path):
+    with pytest.raises(ManifestError) as error:
+        loaded(TEST, test)
+    first = str(error.value).replace(f"{tmp_path}/", "").splitlines()[0]
+    assert first == f"tested.toml:15: tests.select[1]: {problem}"
+
+
+def test_the_same_test_twice_is_refused(loaded):
+    with pytest.raises(ManifestError, match="a test is named twice; name each once"):
+        loaded(TEST, TEST)
+
+
+def test_one_case_of_a_test_can_be_named(loaded):
+    assert make_plan(loaded(f"{TEST}[8-2]")).tests.parameters["select"] == [f"{TEST}[8-2]"]
