@@ -5,8 +5,10 @@ import json
 import pytest
 import torch
 
-from models.arm import report_on_checkpoint, train_arm
+from models.arm import train_arm
+from models.diagnosis import report_on_checkpoint
 from models.job import Events, read_job
+from models.training.weights import CheckpointError
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_an_activation_report_loads_a_checkpoint_that_was_trained(trained, works
 def test_a_checkpoint_of_another_network_is_not_loaded(trained, workshop):
     _, out = trained
     other = workshop.parameters(model={"architecture": "hybrid"})
-    with pytest.raises(RuntimeError):
+    with pytest.raises(CheckpointError, match="does not fit the network"):
         report_on_checkpoint(
             out / "model.pt",
             other,

@@ -190,7 +190,12 @@ def test_there_is_no_result_with_a_file_whose_kind_is_not_declared(job_file, tmp
 
 def test_what_tells_of_times_and_machines_is_observational():
     observational = {name for name, deterministic in DETERMINISTIC.items() if not deterministic}
-    assert observational == {"timing.json", "environment.json", "events.jsonl"}
+    assert observational == {
+        "regression_tests.json",
+        "timing.json",
+        "environment.json",
+        "events.jsonl",
+    }
 
 
 def test_a_declared_name_in_a_subfolder_is_another_file():
