@@ -11,6 +11,7 @@ import atexit
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -216,6 +217,7 @@ def validated(kind: type[Parsed], content: object) -> Parsed:
 
 def perform(job: Job, out: Path, run: Callable[[Events], None]) -> None:
     """Run a job into an empty folder; ``result.json`` is written when all else is complete."""
+    require_variables(job)
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
         raise JobError(f"{out} is not empty; give every attempt a fresh folder")
@@ -223,6 +225,18 @@ def perform(job: Job, out: Path, run: Callable[[Events], None]) -> None:
         run(events)
         events.write("finished")
     write_result(job, out)
+
+
+def require_variables(job: Job) -> None:
+    """Refuse a job whose promise cannot be kept: libraries read these variables as they load."""
+    from models.seeding import missing_variables
+
+    if missing := missing_variables(job.determinism):
+        wanted = " ".join(f"{name}={shlex.quote(value)}" for name, value in missing.items())
+        raise JobError(
+            f"execution.determinism is {job.determinism!r}, but the process was started without "
+            f"{wanted}"
+        )
 
 
 def give_libraries_a_home() -> None:

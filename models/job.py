@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 DEVICES = ("cpu", "cuda")
+DETERMINISMS = ("portable", "native")
 CHECKPOINT = "checkpoint.pt"
 DATA = ("train.npz", "test.npz", "metadata.json")
 PROBE = "probe.npz"
@@ -91,6 +92,7 @@ class Job:
     seed: int
     device: str
     threads: int
+    determinism: Literal["portable", "native"]
     inputs: Mapping[str, Input]
     sha256: str
 
@@ -120,9 +122,13 @@ def read_job(path: Path, experiment: str) -> Job:
     if table["experiment"] != experiment:
         raise JobError(f"experiment is {table['experiment']!r}, but {experiment!r} was asked for")
     execution = _table(table["execution"], "execution")
-    _exact_keys(execution, {"device", "threads"}, "execution")
+    _exact_keys(execution, {"device", "threads", "determinism"}, "execution")
     if execution["device"] not in DEVICES:
         raise JobError(f"execution.device is {execution['device']!r}; give one of {DEVICES}")
+    if execution["determinism"] not in DETERMINISMS:
+        raise JobError(
+            f"execution.determinism is {execution['determinism']!r}; give one of {DETERMINISMS}"
+        )
     return Job(
         experiment=experiment,
         name=_text(table["name"], "name"),
@@ -130,6 +136,7 @@ def read_job(path: Path, experiment: str) -> Job:
         seed=_integer(table["seed"], "seed", least=0),
         device=execution["device"],
         threads=_integer(execution["threads"], "execution.threads", least=1),
+        determinism=execution["determinism"],
         inputs=_inputs(table["inputs"], experiment, path.parent),
         sha256=hashlib.sha256(content).hexdigest(),
     )

@@ -12,8 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+
+from models.config import PORTABLE, Determinism, variables
 
 WORDS = 8
 """A sha256 digest in words of 32 bits."""
@@ -63,12 +67,42 @@ def make_deterministic(threads: int) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
+def started_with() -> Mapping[str, str]:
+    """The environment as it was when this process started, before anything could change it."""
+    try:
+        content = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return dict(os.environ)
+    pairs = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0") if entry)
+    return {name: value for name, _, value in pairs}
+
+
+def missing_variables(wanted: Determinism) -> dict[str, str]:
+    """What the environment should have held when this process started, and did not."""
+    present = started_with()
+    return {name: value for name, value in variables(wanted).items() if present.get(name) != value}
+
+
+def reach() -> Determinism:
+    """Whether the kernels of this process are those of any x86-64 machine with AVX2, or its own."""
+    import torch
+
+    dispatched = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]
+    held = (
+        not missing_variables("portable")
+        and torch.backends.cpu.get_cpu_capability() == "AVX2"
+        and not any(dispatched[name] for name in PORTABLE["NPY_DISABLE_CPU_FEATURES"].split())
+    )
+    return "portable" if held else "native"
+
+
 def determinism() -> dict[str, bool | int | str]:
     """The switches as torch has them now."""
     import torch
 
     return {
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "determinism": reach(),
         "threads": torch.get_num_threads(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_deterministic": torch.backends.cudnn.deterministic,

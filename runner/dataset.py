@@ -64,6 +64,7 @@ def address(job: Job, models: Path, environment: str) -> str:
             "parameters": job.parameters,
             "seed": job.seed,
             "threads": job.execution.threads,
+            "determinism": job.execution.determinism,
             "simulator": tree_digest(models, include=_is_simulator),
             "environment": environment,
         }

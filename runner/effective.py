@@ -31,6 +31,10 @@ class Planned(Protocol):
     def threads(self) -> int:
         """Intra-op threads of the job."""
 
+    @property
+    def determinism(self) -> str:
+        """``portable`` or ``native``."""
+
 
 def compare_effective(
     parameters: Mapping[str, Any], seed: int, execution: Planned, effective: Mapping[str, object]
@@ -43,7 +47,11 @@ def compare_effective(
     computed anew and compared with what was observed: the learning rate and the steps of each
     epoch, the size of the network, the bound of the clipped norm.
     """
-    placed = {"device": execution.device, "threads": execution.threads}
+    placed = {
+        "device": execution.device,
+        "threads": execution.threads,
+        "determinism": execution.determinism,
+    }
     found = [
         *_compare_tables(parameters, _table(effective, "parameters"), ""),
         *_compare_leaf("seed", seed, effective.get("seed", _ABSENT)),

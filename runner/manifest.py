@@ -23,7 +23,16 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from models.config import Dataset, Diagnostics, Integer, Model, Parameters, Table, Train
+from models.config import (
+    Dataset,
+    Determinism,
+    Diagnostics,
+    Integer,
+    Model,
+    Parameters,
+    Table,
+    Train,
+)
 from runner.complaints import render
 from runner.digest import sha256_bytes
 from runner.errors import ManifestError
@@ -99,6 +108,11 @@ class Resources(Table):
     )
     threads: PositiveInt = Field(
         2, description="Threads of an arm's computations; the bits of the result depend on it."
+    )
+    determinism: Determinism = Field(
+        "portable",
+        description="`portable` holds all libraries to AVX2, so that another x86-64 machine gives "
+        "the same bits; `native` uses what the processor has, for the same machine.",
     )
     timeout_s: PositiveFloat = Field(7200.0, description="Time after which an arm is stopped, s.")
     memory_gib: PositiveFloat = Field(8.0, description="Memory limit, GiB.")

@@ -8,7 +8,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from models.config import Dataset, Parameters, count_parameters, steps_per_epoch
+from models.config import (
+    Dataset,
+    Determinism,
+    Parameters,
+    count_parameters,
+    steps_per_epoch,
+    variables,
+)
 from models.config.summary import Summary
 from runner.complaints import did_you_mean
 from runner.digest import digest_json, pretty_json
@@ -37,6 +44,7 @@ class Execution(BaseModel):
 
     device: Device
     threads: int
+    determinism: Determinism
 
 
 class Job(BaseModel):
@@ -181,10 +189,10 @@ def summary_job(summary: Summary, *, seed: int, resources: Resources) -> Job:
         experiment="summarise",
         parameters=summary.model_dump(mode="json"),
         seed=seed,
-        execution=Execution(device="cpu", threads=alone.threads),
+        execution=_execution("cpu", alone),
         resources=alone,
         command=_command("summarise"),
-        environment=_environment(alone.threads),
+        environment=_environment(alone),
         num_parameters=None,
         steps=None,
     )
@@ -262,10 +270,10 @@ def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[s
     """What jobs have in common that are no arms: the CPU, and the phase's bounds."""
     return {
         "seed": seed,
-        "execution": Execution(device="cpu", threads=resources.threads),
+        "execution": _execution("cpu", resources),
         "resources": resources.model_copy(update={"gpus": 0}),
         "command": _command(experiment),
-        "environment": _environment(resources.threads),
+        "environment": _environment(resources),
         "num_parameters": None,
         "steps": None,
     }
@@ -279,10 +287,10 @@ def _arm_job(
         experiment="train",
         parameters=parameters.model_dump(mode="json"),
         seed=seed,
-        execution=Execution(device=device, threads=resources.threads),
+        execution=_execution(device, resources),
         resources=resources.model_copy(update={"gpus": int(device == "cuda")}),
         command=arm.command or _command("train"),
-        environment=_environment(resources.threads),
+        environment=_environment(resources),
         num_parameters=count_parameters(parameters).live,
         steps=parameters.train.epochs * steps_per_epoch(parameters.dataset, parameters.train),
     )
@@ -292,9 +300,15 @@ def _command(experiment: str) -> tuple[str, ...]:
     return ("python", "-m", "models", experiment, "--job", "{job}/job.json", "--out", "{out}")
 
 
-def _environment(threads: int) -> dict[str, str]:
+def _execution(device: Device, resources: Resources) -> Execution:
+    return Execution(device=device, threads=resources.threads, determinism=resources.determinism)
+
+
+def _environment(resources: Resources) -> dict[str, str]:
     """What has to be set before a process starts for its numbers to be repeatable."""
+    threads = resources.threads
     return {
+        **variables(resources.determinism),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),

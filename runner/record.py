@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from models.config import Determinism
 from runner.digest import canonical_json
 from runner.engines.base import Status
 
@@ -81,6 +82,8 @@ class Execution(Record):
 
     device: Literal["cpu", "cuda"]
     threads: int
+    determinism: Determinism = "native"
+    """Whether the kernels are those of any x86-64 machine with AVX2, or this machine's own."""
     gpu_ids: tuple[str, ...] = ()
 
 

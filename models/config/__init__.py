@@ -27,6 +27,11 @@ from models.config.costs import (
 from models.config.dataset import (
     Dataset,
 )
+from models.config.determinism import (
+    PORTABLE,
+    Determinism,
+    variables,
+)
 from models.config.diagnose import (
     Diagnose,
 )
@@ -83,6 +88,7 @@ __all__ = [
     "BELONGS",
     "COLLAPSE_REPORTS",
     "LEAST_CUT",
+    "PORTABLE",
     "REPORT_SAMPLES",
     "RESIDUAL_BLOCKS",
     "STATS",
@@ -92,6 +98,7 @@ __all__ = [
     "Clip",
     "Constant",
     "Dataset",
+    "Determinism",
     "Diagnose",
     "Diagnostics",
     "Exponential",
@@ -123,4 +130,5 @@ __all__ = [
     "step_numbers",
     "step_operations",
     "steps_per_epoch",
+    "variables",
 ]

@@ -25,6 +25,9 @@ from models.seeding import determinism, seed_of
 from models.training.fit import Fit
 from models.training.weights import digest
 
+EXECUTION = ("threads", "determinism", "deterministic_algorithms")
+"""What of the switches of ``models.seeding`` the plan speaks of."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LoadedData:
@@ -54,7 +57,7 @@ def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
         ),
         "execution": {
             "device": agreed(sorted(fit.inputs.devices)),
-            **{key: determinism()[key] for key in ("threads", "deterministic_algorithms")},
+            **{key: determinism()[key] for key in EXECUTION},
         },
         "observed": observed(fit, data),
     }

@@ -46,7 +46,7 @@ class Phase:
             "name": "tiny",
             "parameters": parameters,
             "seed": 20260128,
-            "execution": {"device": "cpu", "threads": 1},
+            "execution": {"device": "cpu", "threads": 1, "determinism": "native"},
             "inputs": inputs,
         }
         (folder / "job.json").write_text(json.dumps(table))

@@ -91,7 +91,7 @@ def write_job(folder, data=None, **changes):
         "name": "tiny",
         "parameters": parameters() if data else {"dataset": parameters()["dataset"]},
         "seed": 20260128,
-        "execution": {"device": "cpu", "threads": 1},
+        "execution": {"device": "cpu", "threads": 1, "determinism": "native"},
         "inputs": {
             name: {"path": f"../{data.name}/{name}", "sha256": sha256(data / name)}
             for name in (("train.npz", "test.npz", "metadata.json") if data else ())
@@ -208,6 +208,7 @@ def test_the_effective_parameters_are_those_of_the_job(trained):
     assert effective["execution"] == {
         "device": "cpu",
         "threads": 1,
+        "determinism": "native",
         "deterministic_algorithms": True,
     }
     for table, knobs in planned.items():

@@ -106,7 +106,7 @@ class Workshop:
             "name": "tiny",
             "parameters": parameters.model_dump(mode="json"),
             "seed": seed,
-            "execution": {"device": "cpu", "threads": threads},
+            "execution": {"device": "cpu", "threads": threads, "determinism": "native"},
             "inputs": inputs,
         }
         path.write_text(json.dumps(table, sort_keys=True, indent=2) + "\n")

@@ -21,6 +21,9 @@ def digest(content):
     return hashlib.sha256(content).hexdigest()
 
 
+EXECUTION = {"device": "cpu", "threads": 1, "determinism": "native"}
+
+
 @pytest.fixture
 def job_file(tmp_path):
     """Write ``job/job.json`` with changes to a valid train job: ``job_file(seed=3)``."""
@@ -38,7 +41,7 @@ def job_file(tmp_path):
             "name": "arm",
             "parameters": {"train": {"epochs": 1}},
             "seed": 7,
-            "execution": {"device": "cpu", "threads": 1},
+            "execution": EXECUTION,
             "inputs": inputs,
         } | changes
         path = tmp_path / "job" / "job.json"
@@ -80,9 +83,13 @@ GOOD_INPUT = {"path": "../data/x", "sha256": "0" * 64}
         ({"seed": 1.0}, "seed is 1.0, not an integer of at least 0"),
         ({"name": 3}, "name is 3, not a string"),
         ({"parameters": []}, "parameters is no JSON object"),
-        ({"execution": {"device": "cpu"}}, "execution lacks threads"),
-        ({"execution": {"device": "tpu", "threads": 1}}, "execution.device is 'tpu'"),
-        ({"execution": {"device": "cpu", "threads": 0}}, "execution.threads is 0"),
+        ({"execution": {"device": "cpu"}}, "execution lacks determinism, threads"),
+        ({"execution": EXECUTION | {"device": "tpu"}}, "execution.device is 'tpu'"),
+        ({"execution": EXECUTION | {"threads": 0}}, "execution.threads is 0"),
+        (
+            {"execution": EXECUTION | {"determinism": "perfect"}},
+            "execution.determinism is 'perfect'; give one of",
+        ),
         ({"inputs": {}}, "inputs lacks metadata.json, test.npz, train.npz"),
     ],
 )

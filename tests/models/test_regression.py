@@ -59,7 +59,7 @@ def run(tmp_path):
             "name": "regression_tests",
             "parameters": {"select": [f"tests/models/{name}" for name in select]},
             "seed": 1,
-            "execution": {"device": "cpu", "threads": 1},
+            "execution": {"device": "cpu", "threads": 1, "determinism": "native"},
             "inputs": inputs,
         }
         (tmp_path / "job").mkdir()

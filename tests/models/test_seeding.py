@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from models.config import PORTABLE
 from models.seeding import numpy_generator, seed_of
 
 
@@ -60,6 +62,23 @@ def test_drawing_noise_does_not_load_torch():
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.parametrize("dropped", [None, *PORTABLE])
+def test_a_process_is_portable_only_if_it_was_started_with_every_variable(dropped):
+    code = (
+        "import json, os; from models.seeding import missing_variables, reach;"
+        "os.environ.update(MKL_CBWR='AVX512');"
+        "print(json.dumps([reach(), missing_variables('portable'), missing_variables('native')]))"
+    )
+    given = {name: value for name, value in PORTABLE.items() if name != dropped}
+    inherited = {name: value for name, value in os.environ.items() if name not in PORTABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=inherited | given, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    missing = {name: PORTABLE[name] for name in [dropped] if name}
+    assert json.loads(done.stdout) == ["native" if missing else "portable", missing, {}]
+
+
 def test_the_switches_are_set_and_read_back():
     code = (
         "import json; from models.seeding import determinism, make_deterministic;"
@@ -70,6 +89,7 @@ def test_the_switches_are_set_and_read_back():
     assert before["deterministic_algorithms"] is False
     assert after == {
         "deterministic_algorithms": True,
+        "determinism": "native",
         "threads": 2,
         "float32_matmul_precision": "highest",
         "cudnn_deterministic": True,

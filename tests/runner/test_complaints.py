@@ -82,8 +82,8 @@ CASES = {
     "unknown key that resembles none": (
         "threads = 1",
         "zzz = 1",
-        "phase1.toml:9: resources.zzz: unknown key; known are gpus, threads, timeout_s, "
-        "memory_gib, shm_mib, pids, tmp_mib, network\n    9 | zzz = 1",
+        "phase1.toml:9: resources.zzz: unknown key; known are gpus, threads, determinism, "
+        "timeout_s, memory_gib, shm_mib, pids, tmp_mib, network\n    9 | zzz = 1",
     ),
     "unknown key of an optimizer": (
         '{ kind = "sgd" }',

@@ -19,7 +19,7 @@ def job(seed=7, **parameters):
         experiment="simulate",
         parameters={"dataset": Parameters(**parameters).model_dump(mode="json")},
         seed=seed,
-        execution=Execution(device="cpu", threads=1),
+        execution=Execution(device="cpu", threads=1, determinism="native"),
         resources=Resources(),
         command=("simulate",),
         environment={},

@@ -28,7 +28,7 @@ PLANS = {
 ALL = {name: Parameters.model_validate(plan) for name, plan in PLANS.items()}
 CLIPPED = ALL["sgd, warm-up, clip"]
 SEED = 20260128
-CPU = SimpleNamespace(device="cpu", threads=2)
+CPU = SimpleNamespace(device="cpu", threads=2, determinism="native")
 
 
 def losses(epochs):
@@ -43,7 +43,12 @@ def shown(planned):
         "schema_version": 1,
         "parameters": planned.model_dump(mode="json"),
         "seed": SEED,
-        "execution": {"device": "cpu", "threads": 2, "deterministic_algorithms": True},
+        "execution": {
+            "device": "cpu",
+            "threads": 2,
+            "determinism": "native",
+            "deterministic_algorithms": True,
+        },
         "observed": {
             "val_loss_by_epoch": losses(train.epochs),
             "learning_rate_by_epoch": [
@@ -158,6 +163,12 @@ def test_a_float_that_went_through_float32_is_the_same(number, rounding):
     ("section", "knob", "value", "expected"),
     [
         ("execution", "device", "cuda", ("execution.device", "different", "cpu", "cuda")),
+        (
+            "execution",
+            "determinism",
+            "portable",
+            ("execution.determinism", "different", "native", "portable"),
+        ),
         ("execution", "threads", 1, ("execution.threads", "different", 2, 1)),
         (
             "execution",
@@ -257,6 +268,7 @@ def test_an_empty_configuration_lacks_every_knob():
         "seed",
         "execution.device",
         "execution.threads",
+        "execution.determinism",
         "execution.deterministic_algorithms",
         "observed.val_loss_by_epoch",
         "observed.steps_by_epoch",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.config import Parameters, count_parameters
+from models.config import PORTABLE, Parameters, count_parameters
 from runner.errors import ManifestError
 from runner.manifest import load
 from runner.plan import InputRef, asks_for_gpu, digest, job_document, make_plan
@@ -111,7 +111,7 @@ def test_the_environment_makes_numbers_repeatable(loaded):
     plan = make_plan(loaded)
     for job in (plan.dataset, *plan.arms):
         threads = str(job.execution.threads)
-        assert job.environment == {
+        assert job.environment == PORTABLE | {
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
             "OPENBLAS_NUM_THREADS": threads,
@@ -223,7 +223,7 @@ def test_another_value_is_another_plan(tmp_path, loaded, old, new):
 def test_the_plan_of_phase8_has_its_known_digest():
     plan = make_plan(load(MANIFESTS / "phase8.toml"), device="cuda")
     assert [(job.num_parameters, job.steps) for job in plan.arms] == [(9_405_826, 8200)] * 2
-    assert digest(plan) == "d51444375e8cca0e826ee029c900c36b1105c8de77b8b94cf940dbe44be6955b"
+    assert digest(plan) == "e2f862923586ca095592a2871ebd2c05fe944f7eb4648689942b5994abd5f8c8"
 
 
 def test_job_json_has_what_the_contract_says(loaded):
@@ -236,7 +236,7 @@ def test_job_json_has_what_the_contract_says(loaded):
         "name": "two",
         "parameters": job.parameters,
         "seed": 8,
-        "execution": {"device": "cpu", "threads": 1},
+        "execution": {"device": "cpu", "threads": 1, "determinism": "portable"},
         "inputs": {"train.npz": {"path": "../data/train.npz", "sha256": "ab" * 32}},
     }
     assert document == json.dumps(json.loads(document), sort_keys=True, indent=2).encode() + b"\n"

@@ -55,7 +55,7 @@ def attempts(folder: Path, *names, device="cpu"):
                 experiment="train",
                 parameters={"dataset": Dataset().model_dump(mode="json")},
                 seed=1,
-                execution=Execution(device=device, threads=1),
+                execution=Execution(device=device, threads=1, determinism="native"),
                 resources=Resources(),
                 command=("true",),
                 environment={},

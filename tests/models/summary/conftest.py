@@ -103,7 +103,7 @@ class Phase:
             "name": "summarise",
             "parameters": {"groups": self.groups, "pairs": self.pairs, "factors": self.factors},
             "seed": 20260128,
-            "execution": {"device": "cpu", "threads": 1},
+            "execution": {"device": "cpu", "threads": 1, "determinism": "native"},
             "inputs": self.inputs,
         }
         path = self.folder / "job" / "job.json"

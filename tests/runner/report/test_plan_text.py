@@ -93,9 +93,9 @@ def test_commands_can_be_pasted(blocks):
 
 
 def test_jobs_with_the_same_environment_share_its_table(blocks):
-    assert "  OMP_NUM_THREADS          3" in block(blocks, "Environment of dataset, one")
-    assert "  OMP_NUM_THREADS          1" in block(blocks, "Environment of two")
-    assert "  threads     3" in block(blocks, "Bounds of dataset, one")
+    assert "  OMP_NUM_THREADS           3" in block(blocks, "Environment of dataset, one")
+    assert "  OMP_NUM_THREADS           1" in block(blocks, "Environment of two")
+    assert "  threads      3" in block(blocks, "Bounds of dataset, one")
 
 
 def test_folders_are_shown_with_what_may_be_done_to_them(blocks):
