@@ -1,6 +1,6 @@
 """How much memory and time an arm will take, by formula: the host has no torch to try it with.
 
-The figures of memory are compared with measured ones in docs/reproducibility.md.
+The figures of memory are compared with measured ones in docs/estimates.md.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def arm_memory(parameters: Parameters, device: str) -> Memory:
     beside = 1 + parameters.diagnostics.on_collapse
     step = 4 * step_numbers(parameters)
     report = 4 * report_numbers(parameters) * parameters.diagnostics.activations
-    held = PROGRAM_BYTES + dataset_bytes(parameters.dataset)
+    held = PROGRAM_BYTES + loaded_bytes(parameters.dataset)
     if device == "cuda":
         return Memory(
             host_bytes=held + (beside + 2) * weights + report,
@@ -83,21 +83,32 @@ def _optimizer_states(parameters: Parameters) -> int:
 def _patches_bytes(parameters: Parameters) -> int:
     """Complex patches of the first test object, in batches and then in one array."""
     dataset = parameters.dataset
-    patches = dataset.patches_per_object(dataset.test_stride)
-    return 2 * 8 * patches * dataset.patch_size**2
+    samples = dataset.patches_per_object(dataset.test_stride)
+    return 2 * 8 * samples * dataset.gridsize**2 * dataset.patch_size**2
+
+
+def loaded_bytes(dataset: Dataset) -> int:
+    """The dataset in an arm's memory: several channels are copied into the order of the network."""
+    copied = 4 * _num_pixels(dataset) if dataset.gridsize > 1 else 0
+    return dataset_bytes(dataset) + copied
 
 
 def dataset_bytes(dataset: Dataset) -> int:
-    """Size of the dataset, stored or loaded: three float32 maps a patch, objects in complex64."""
-    patches = sum(
+    """Size of the stored dataset: three float32 maps a patch, objects in complex64."""
+    objects = dataset.num_train_objects + dataset.num_test_objects
+    return 12 * _num_pixels(dataset) + 8 * objects * dataset.object_size**2
+
+
+def _num_pixels(dataset: Dataset) -> int:
+    """Pixels of all patches of both splits; a sample has a patch in each of its channels."""
+    samples = sum(
         objects * dataset.patches_per_object(stride)
         for objects, stride in (
             (dataset.num_train_objects, dataset.train_stride),
             (dataset.num_test_objects, dataset.test_stride),
         )
     )
-    objects = dataset.num_train_objects + dataset.num_test_objects
-    return 12 * patches * dataset.patch_size**2 + 8 * objects * dataset.object_size**2
+    return samples * dataset.gridsize**2 * dataset.patch_size**2
 
 
 def cpu_seconds(parameters: Parameters, *, steps: int, threads: int) -> float:
