@@ -144,6 +144,54 @@ def verify(hub: HubPath) -> None:
 
 
 @app.command()
+def diagnose(
+    hub: HubPath,
+    arm: Annotated[str, typer.Argument(metavar="ARM", help="An arm of the hub.")],
+    epoch: Annotated[
+        int | None, typer.Option(metavar="N", help="Weights of the end of this epoch, from 0.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="last, best, before_collapse or at_collapse."),
+    ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
+    ] = EngineName.auto,
+    device: Device = DeviceName.auto,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="New folder, in place of one beside the hub."),
+    ] = None,
+    python: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Interpreter of the process engine, in place of the locked environment.",
+        ),
+    ] = None,
+) -> None:
+    """Look into weights that an arm stored. The last line on stdout is the reports' folder."""
+    from runner import diagnose as diagnoses
+
+    if epoch is not None and checkpoint is not None:
+        raise typer.BadParameter("give --epoch or --checkpoint, not both")
+    path, exit_code = diagnoses.diagnose(
+        diagnoses.Request(
+            hub=hub,
+            arm=arm,
+            epoch=epoch,
+            checkpoint=checkpoint,
+            engine=engine.value,
+            device=device.value,
+            out=out,
+            python=python,
+        )
+    )
+    print(path)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
 def archive(
     hub: HubPath,
     with_image: Annotated[

@@ -9,6 +9,7 @@ from pathlib import Path
 from runner import arms, hub, provenance, regression, verdict
 from runner.arms import timestamp
 from runner.attestation import provenance as provenance_of
+from runner.conditions import not_judged
 from runner.crate import crate
 from runner.dataset import not_made
 from runner.digest import pretty_json
@@ -45,6 +46,7 @@ def conclude(run: Run) -> HubRecord:
         code=run.code.record,
         dataset=run.dataset or not_made(run.plan.dataset, run.failure),
         arms=records,
+        steps=tuple(run.steps.get(step.name) or not_judged(step) for step in run.plan.steps),
         identical_arms=verdict.identical_arms(
             {arm.name: {**arm.parameters, "seed": arm.seed} for arm in records},
             {arm.name: arm.final_weights_sha256 for arm in records},

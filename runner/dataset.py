@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,32 @@ class Dataset:
         for name in (METADATA, RESULT, JOB, PROBE, LOG):
             if (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, folder / name)
+
+
+def find(record: DatasetRecord, cache: Path) -> Dataset | None:
+    """The dataset of a hub's ``record`` in the cache, if every file has the digest of the record.
+
+    Whatever is missing or has other bytes makes it ``None``.
+    """
+    folder = cache / record.parameters_sha256
+    if not re.fullmatch("[0-9a-f]{64}", record.parameters_sha256) or not record.files:
+        return None
+    for file in record.files:
+        path = folder / file.path
+        if not path.is_file() or sha256_file(path) != file.sha256:
+            return None
+    return Dataset(folder=folder, record=record)
+
+
+def refuse_other_data(sealed: DatasetRecord, made: DatasetRecord) -> None:
+    """Raise ``VerificationError`` when a dataset is not the one that a hub's arms were shown."""
+    old, new = ({file.path: file.sha256 for file in one.files} for one in (sealed, made))
+    if old != new:
+        names = ", ".join(sorted(name for name in old | new if old.get(name) != new.get(name)))
+        raise VerificationError(
+            f"the dataset, simulated again, differs from the hub's in {names}; use the packages "
+            "and the version of phasehub that made the hub"
+        )
 
 
 def address(job: Job, models: Path, environment: str) -> str:

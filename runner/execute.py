@@ -29,6 +29,7 @@ from runner.report.plan_text import left_out
 from runner.report.wording import listing
 from runner.run import WORK, Request, Run, write_declaration
 from runner.schedule import run_attempts
+from runner.steps import run_steps
 from runner.summary import ArmsOf, summarise
 from runner.wheels import Variant
 
@@ -119,6 +120,7 @@ def carry_out(run: Run, request: Request) -> None:
         if dataset is not None:
             run_arms(run, engine, dataset)
             summarise_arms(run, engine)
+            run_steps(run, engine, dataset)
     finally:
         with suppress(EngineError):  # where the engine no longer answers, that is the error to tell
             engine.remove_leftovers(run.run_id)

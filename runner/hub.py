@@ -38,6 +38,7 @@ REPORT = "report.html"
 DIFF = "uncommitted.diff"
 JOURNAL = "journal.jsonl"
 ARMS = "arms"
+STEPS = "steps"
 DATASET = "dataset"
 DATASET_LOG = "dataset.log"
 SUMMARY_DIR = "summary"
@@ -55,6 +56,11 @@ _DETERMINISTIC = {MANIFEST, PLAN, f"{DATASET}/probe.npz"}
 def arm_dir(arm: str) -> str:
     """Folder of an arm's files inside the hub."""
     return f"{ARMS}/{arm}"
+
+
+def step_dir(step: str, arm: str) -> str:
+    """Folder of what a step made of an arm."""
+    return f"{STEPS}/{step}/{arm}"
 
 
 def log_name(stage: str, arm: str) -> str:
@@ -150,6 +156,10 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
         known |= {f"{arm_dir(arm.name)}/{file.path}": file.deterministic for file in arm.files}
     if record.summary:
         known |= {file.path: file.deterministic for file in record.summary.files}
+    for step in record.steps:
+        for made in step.captures:
+            folder_of = step_dir(step.name, made.arm)
+            known |= {f"{folder_of}/{file.path}": file.deterministic for file in made.files}
     return tuple(
         FileRecord(
             path=path.as_posix(),

@@ -53,7 +53,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    experiment: Literal["simulate", "train", "test", "summarise"]
+    experiment: Literal["simulate", "train", "test", "diagnose", "summarise"]
     parameters: dict[str, Any]
     seed: int
     execution: Execution
@@ -191,7 +191,7 @@ def summary_job(summary: Summary, *, seed: int, resources: Resources) -> Job:
         seed=seed,
         execution=_execution("cpu", alone),
         resources=alone,
-        command=_command("summarise"),
+        command=command_of("summarise"),
         environment=_environment(alone),
         num_parameters=None,
         steps=None,
@@ -272,7 +272,7 @@ def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[s
         "seed": seed,
         "execution": _execution("cpu", resources),
         "resources": resources.model_copy(update={"gpus": 0}),
-        "command": _command(experiment),
+        "command": command_of(experiment),
         "environment": _environment(resources),
         "num_parameters": None,
         "steps": None,
@@ -289,14 +289,15 @@ def _arm_job(
         seed=seed,
         execution=_execution(device, resources),
         resources=resources.model_copy(update={"gpus": int(device == "cuda")}),
-        command=arm.command or _command("train"),
+        command=arm.command or command_of("train"),
         environment=_environment(resources),
         num_parameters=count_parameters(parameters).live,
         steps=parameters.train.epochs * steps_per_epoch(parameters.dataset, parameters.train),
     )
 
 
-def _command(experiment: str) -> tuple[str, ...]:
+def command_of(experiment: str) -> tuple[str, ...]:
+    """The standard command of an experiment."""
     return ("python", "-m", "models", experiment, "--job", "{job}/job.json", "--out", "{out}")
 
 

@@ -131,10 +131,51 @@ class ArmRecord(Record):
         return {**self.parameters, "seed": self.seed}
 
     @property
+    def met_all_rules(self) -> bool:
+        """Whether the arm ran as planned and every success rule holds for it."""
+        return self.status == "succeeded" and all(rule.holds for rule in self.rules)
+
+    @property
     def architecture(self) -> str:
         """Name of the network, ``"?"`` for an experiment that has none."""
         model = self.parameters.get("model")
         return str(model.get("architecture", "?")) if isinstance(model, dict) else "?"
+
+
+class CaptureRecord(Record):
+    """Reports on the stored weights of one arm, made by a job of their own."""
+
+    arm: str
+    checkpoint: str
+    """Which of the arm's stored weights, as its ``checkpoints.json`` names them."""
+    epoch: int | None
+    """Epoch at whose end the weights were these, from 0; ``null`` for the initial ones."""
+    checkpoint_sha256: str
+    status: ArmStatus
+    message: str = ""
+    job_sha256: str
+    wall_s: float
+    log_tail: tuple[str, ...] = ()
+    """Last lines of the console; kept for jobs that did not succeed."""
+    files: tuple[FileRecord, ...] = ()
+    """Relative to the folder of the capture, ``steps/<step>/<arm>`` in a hub."""
+
+
+class StepRecord(Record):
+    """A step that the manifest declared for after the arms, and what came of it."""
+
+    name: str
+    when: str
+    """The condition."""
+    capture: tuple[str, ...]
+    checkpoint: str
+    held: bool | None
+    """Whether the condition held; ``null`` when the run ended before it could be judged."""
+    basis: str
+    """What was counted to judge the condition."""
+    captures: tuple[CaptureRecord, ...] = ()
+    left_out: dict[str, str] = {}
+    """Arms that the condition speaks of and that have no such weights, each with the reason."""
 
 
 class DatasetRecord(Record):
@@ -251,6 +292,26 @@ class SummaryRecord(Record):
     """By their paths in the hub."""
 
 
+class DiagnosisRecord(Record):
+    """``diagnosis.json``: reports that were made of a sealed hub's arm afterwards."""
+
+    schema_version: Literal[1] = 1
+    phase: str
+    hub: str
+    """Name of the hub's folder."""
+    hub_sha256: str
+    """Digest of the hub's ``SHA256SUMS``, against which the hub was verified."""
+    started: str
+    ended: str
+    reports: tuple[str, ...]
+    device: Literal["cpu", "cuda"]
+    engine: EngineRecord
+    notes: tuple[str, ...] = ()
+    """What differs from where the arm itself ran."""
+    capture: CaptureRecord
+    """How the job ended; its files are relative to the folder that is named like the arm."""
+
+
 class HubRecord(Record):
     """Everything that a hub says about itself."""
 
@@ -281,6 +342,8 @@ class HubRecord(Record):
     arms: tuple[ArmRecord, ...]
     tests: TestsRecord | None = None
     """The regression tests; ``null`` where the phase names none."""
+    steps: tuple[StepRecord, ...] = ()
+    """What was declared to follow the arms on a condition, taken or not."""
     rules_required: bool = False
     """Whether the phase fails when a success rule does not hold."""
     identical_arms: tuple[IdenticalArms, ...] = ()

@@ -14,7 +14,14 @@ from runner.errors import RunnerError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Plan
 from runner.progress import Display
-from runner.record import ArmRecord, DatasetRecord, EngineRecord, SummaryRecord, TestsRecord
+from runner.record import (
+    ArmRecord,
+    DatasetRecord,
+    EngineRecord,
+    StepRecord,
+    SummaryRecord,
+    TestsRecord,
+)
 
 WORK = ".attempts"
 """Folder of the attempts inside the staged hub; gone before the seal."""
@@ -57,6 +64,7 @@ class Run:
     arms: dict[str, ArmRecord] = field(default_factory=dict)
     compared: tuple[Compared, ...] = ()
     summary: SummaryRecord | None = None
+    steps: dict[str, StepRecord] = field(default_factory=dict)
     failure: RunnerError | None = None
     interrupted: bool = False
     only: tuple[str, ...] = ()

@@ -59,6 +59,7 @@ def exit_code(record: HubRecord) -> int:
     measured does not hold.
     """
     statuses = {arm.status for arm in record.arms} | {record.dataset.status}
+    statuses |= {capture.status for step in record.steps for capture in step.captures}
     if record.interrupted or "interrupted" in statuses:
         return INTERRUPTED
     failures = statuses - {"succeeded"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.record import ArmRecord, HubRecord
+from runner.record import HubRecord
 from runner.report.wording import STATUS_WORDS, listing
 
 Kind = Literal["good", "neutral", "bad"]
@@ -32,12 +32,8 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_collapses(record),
         *_failures(record),
         *_identical(record),
+        *_steps(record),
     )
-
-
-def met_all_rules(arm: ArmRecord) -> bool:
-    """Whether an arm ran as planned and every success rule holds for it."""
-    return arm.status == "succeeded" and all(rule.holds for rule in arm.rules)
 
 
 def _interruption(record: HubRecord) -> Iterator[Statement]:
@@ -85,7 +81,7 @@ def _rules(record: HubRecord) -> Iterator[Statement]:
     judged = [arm for arm in record.arms if arm.rules]
     if not judged:
         return
-    met = [arm.name for arm in judged if met_all_rules(arm)]
+    met = [arm.name for arm in judged if arm.met_all_rules]
     if met:
         yield Statement(kind="good", text=f"All success rules hold for {listing(met)}.")
     else:
@@ -118,3 +114,20 @@ def _identical(record: HubRecord) -> Iterator[Statement]:
             text=f"{listing(group.arms)} have bit-identical final weights although their plans "
             f"differ: {listing(group.knobs)} had no effect on them.",
         )
+
+
+def _steps(record: HubRecord) -> Iterator[Statement]:
+    """Whether each declared step was taken, why, and where its files are."""
+    for step in record.steps:
+        done = [capture.arm for capture in step.captures if capture.status == "succeeded"]
+        words = " and ".join(step.capture).replace("_", " ")
+        taken = f"{words} of {listing(done)} are under steps/{step.name}/"
+        if not done:
+            taken = "nothing was captured" if step.held else "not taken"
+        yield Statement(kind="neutral", text=f"Step {step.name}: {step.basis}: {taken}.")
+        for arm, reason in step.left_out.items():
+            yield Statement(kind="neutral", text=f"Step {step.name} left out {arm}: {reason}.")
+        for capture in step.captures:
+            if capture.status != "succeeded":
+                told = f"{STATUS_WORDS[capture.status]}: {capture.message}"
+                yield Statement(kind="bad", text=f"Step {step.name}, {capture.arm}: {told}")

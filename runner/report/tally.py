@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.record import HubRecord
-from runner.report.statements import met_all_rules
 from runner.report.wording import NOTHING
 
 MOST_NAMED = 6
@@ -30,6 +29,8 @@ def tally(record: HubRecord) -> Tally:
     many = f"{len(names)} arms"
     return Tally(
         succeeded=f"{sum(arm.status == 'succeeded' for arm in record.arms)} of {len(record.arms)}",
-        rules_hold=f"{sum(map(met_all_rules, judged))} of {len(judged)}" if judged else NOTHING,
+        rules_hold=f"{sum(arm.met_all_rules for arm in judged)} of {len(judged)}"
+        if judged
+        else NOTHING,
         collapsed=(", ".join(names) if len(names) <= MOST_NAMED else many) or NOTHING,
     )

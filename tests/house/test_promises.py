@@ -40,6 +40,7 @@ VERBS = [
     "check",
     "plan",
     "run",
+    "diagnose",
     "verify",
     "archive",
     "restore",

@@ -1,0 +1,164 @@
+"""Reports on the stored weights of an arm: the job that makes them, and what it left."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runner import hub
+from runner.attempts import Attempt, lay_out
+from runner.collect import collect, read_table
+from runner.engines.base import Outcome
+from runner.errors import VerificationError
+from runner.manifest_steps import Capture
+from runner.plan import InputRef, Job, command_of
+from runner.record import CaptureRecord
+
+CHECKPOINTS = "checkpoints.json"
+"""Names the weights that an arm stored; see docs/contract.md."""
+CHECKPOINT = "checkpoint.pt"
+"""What the weights are called in the job."""
+FIRST = ("last",)
+"""Names that are preferred where several checkpoints are of one epoch."""
+LOG = "console.log"
+LOG_TAIL_LINES = 40
+
+
+class Stored(BaseModel):
+    """One entry of ``checkpoints.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.pt$")]
+    epoch: int | None
+    sha256: str
+    weights_sha256: str
+
+    @property
+    def when(self) -> str:
+        """The epoch in words."""
+        return "initial weights" if self.epoch is None else f"epoch {self.epoch}"
+
+
+def stored_checkpoints(arm_folder: Path) -> dict[str, Stored]:
+    """The weights that an arm stored, by name.
+
+    Raises ``ValueError`` that says what is wrong with the arm's ``checkpoints.json``.
+    """
+    table: Any = read_table(arm_folder / CHECKPOINTS).get("checkpoints")
+    try:
+        stored = {name: Stored.model_validate(entry) for name, entry in dict(table).items()}
+    except (TypeError, ValidationError) as error:
+        raise ValueError(f"{CHECKPOINTS} does not keep the contract: {error}") from error
+    return {name: stored[name] for name in sorted(stored, key=lambda name: name not in FIRST)}
+
+
+def choose(
+    stored: Mapping[str, Stored], *, name: str | None = None, epoch: int | None = None
+) -> str:
+    """Name of the weights that were asked for, the last ones by default.
+
+    Raises ``VerificationError`` that lists what there is.
+    """
+    if epoch is not None:
+        found = [each for each in stored if stored[each].epoch == epoch]
+        asked = f"no checkpoint of epoch {epoch}"
+    else:
+        found = [each for each in stored if each == (name or "last")]
+        asked = f"no checkpoint {name or 'last'!r}"
+    if found:
+        return found[0]
+    there = ", ".join(f"{each} ({entry.when})" for each, entry in stored.items())
+    raise VerificationError(f"{asked}; stored are {there or 'none'}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureOrder:
+    """What is to be made: reports on one checkpoint of one arm."""
+
+    arm: Job
+    arm_folder: Path
+    checkpoint: str
+    stored: Stored
+    reports: tuple[Capture, ...]
+
+    def job(self, name: str) -> Job:
+        """The job that makes them, with the arm's own parameters and bounds."""
+        wanted = {
+            "reports": list(self.reports),
+            "name": self.checkpoint,
+            "epoch": self.stored.epoch,
+        }
+        return self.arm.model_copy(
+            update={
+                "name": name,
+                "experiment": "diagnose",
+                "parameters": self.arm.parameters | {"diagnose": wanted},
+                "command": command_of("diagnose"),
+                "steps": None,
+            }
+        )
+
+
+def lay_out_capture(
+    order: CaptureOrder,
+    *,
+    name: str,
+    folder: Path,
+    inputs: Mapping[str, InputRef],
+    data_dir: Path,
+    labels: Mapping[str, str],
+) -> Attempt:
+    """Make ``folder`` with the job, a copy of the weights beside it, and an empty output folder."""
+    attempt = lay_out(
+        order.job(name),
+        folder=folder,
+        inputs={**inputs, CHECKPOINT: InputRef(path=CHECKPOINT, sha256=order.stored.sha256)},
+        data_dir=data_dir,
+        labels=labels,
+    )
+    shutil.copyfile(order.arm_folder / order.stored.file, attempt.launch.job_dir / CHECKPOINT)
+    return attempt
+
+
+def conclude_capture(
+    order: CaptureOrder, attempt: Attempt, outcome: Outcome, destination: Path
+) -> CaptureRecord:
+    """Copy what an ended job left to ``destination`` and say how it went."""
+    destination.mkdir(parents=True)
+    (destination / hub.JOB).write_bytes(attempt.job_file.read_bytes())
+    facts: dict[str, Any] = {
+        "arm": order.arm.name,
+        "checkpoint": order.checkpoint,
+        "epoch": order.stored.epoch,
+        "checkpoint_sha256": order.stored.sha256,
+        "status": outcome.status,
+        "message": outcome.message,
+        "job_sha256": attempt.job_sha256,
+        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
+    }
+    if outcome.status == "succeeded":
+        collected = collect(
+            attempt.launch.out_dir,
+            destination,
+            experiment="diagnose",
+            job_sha256=attempt.job_sha256,
+        )
+        facts["files"] = collected.files
+        if collected.problems:
+            facts |= {"status": "invalid_output", "message": collected.describe()}
+    log = attempt.launch.log_path
+    if log.is_file():
+        shutil.copyfile(log, destination / LOG)
+        if facts["status"] != "succeeded":
+            facts["log_tail"] = _tail(log.read_text(errors="replace").splitlines())
+    return CaptureRecord(**facts)
+
+
+def _tail(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(lines[-LOG_TAIL_LINES:])

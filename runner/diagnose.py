@@ -1,0 +1,279 @@
+"""Reports on the stored weights of a sealed hub's arm, made afterwards in a folder of their own."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner import hub, provenance
+from runner.arms import timestamp
+from runner.attempts import Attempt
+from runner.captures import (
+    CaptureOrder,
+    choose,
+    conclude_capture,
+    lay_out_capture,
+    stored_checkpoints,
+)
+from runner.checksums import CHECKSUMS
+from runner.complaints import did_you_mean
+from runner.dataset import PROBE, Dataset, find, prepare, probe_digest, refuse_other_data
+from runner.devices import choose_device, reserve_places
+from runner.digest import pretty_json, sha256_file
+from runner.engines import Needs, open_engine
+from runner.engines.base import Engine, Outcome
+from runner.environment import models_source, state_dir
+from runner.errors import ARM_FAILED, EngineError, VerificationError
+from runner.execute import sigterm_as_interrupt
+from runner.manifest_steps import Capture
+from runner.overrides import table
+from runner.plan import Job, Plan
+from runner.progress import Display, display
+from runner.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecord
+from runner.removal import remove_tree
+from runner.run import WORK
+from runner.schedule import Place, run_attempts
+from runner.toml_source import read
+
+DIAGNOSES = "diagnoses"
+"""Folder of the diagnoses beside the hubs of a phase."""
+RECORD = "diagnosis.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for on the command line; without ``out`` it lies beside the hub."""
+
+    hub: Path
+    arm: str
+    epoch: int | None = None
+    checkpoint: str | None = None
+    reports: tuple[Capture, ...] = ("activations", "gradient_histograms")
+    engine: str = "auto"
+    device: str = "auto"
+    python: Path | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient:
+    """The arm of a verified hub, and the weights that were chosen."""
+
+    hub: Path
+    record: HubRecord
+    plan: Plan
+    order: CaptureOrder
+
+
+def diagnose(request: Request) -> tuple[Path, int]:
+    """Make the reports that were asked for, through an engine, and seal them.
+
+    Returns:
+        The folder and the exit code.
+
+    Raises:
+        VerificationError: The hub is not as it was sealed, or has no such arm or weights; or its
+            dataset cannot be had again.
+        EngineError: The engine, the device or the folder is not there.
+    """
+    patient = examine(request)
+    wants_gpu = patient.order.arm.execution.device == "cuda"
+    device, remark = choose_device(request.device, wants_gpu=wants_gpu)
+    staging = stage(request)
+    with sigterm_as_interrupt(), display() as shown:
+        try:
+            order = on_device(patient.order, device)
+            notes = [remark] if remark else []
+            record = carry_out(request, patient, order, staging, shown, notes)
+            (staging.path / RECORD).write_bytes(pretty_json(record.model_dump(mode="json")))
+            remove_tree(staging.path / WORK)
+            path = staging.seal()
+        except BaseException:
+            remove_tree(staging.path)
+            raise
+        if record.capture.status != "succeeded":
+            shown.say(f"{request.arm}: {record.capture.status}: {record.capture.message}")
+    return path, 0 if record.capture.status == "succeeded" else ARM_FAILED
+
+
+def examine(request: Request) -> Patient:
+    """Verify the hub and find the arm and its weights. Raises ``VerificationError``."""
+    found = hub.verify(request.hub)
+    if not found.intact:
+        raise VerificationError(found.describe())
+    record = hub.read(request.hub)
+    names = [arm.name for arm in record.arms]
+    if request.arm not in names:
+        raise VerificationError(
+            f"{request.hub} has no arm {request.arm!r}; arms are {', '.join(names)}"
+            f"{did_you_mean(request.arm, names)}"
+        )
+    plan = planned(request.hub)
+    folder = request.hub / hub.arm_dir(request.arm)
+    try:
+        stored = stored_checkpoints(folder)
+    except ValueError as error:
+        raise VerificationError(f"{folder}: {error}; no weights can be looked into") from error
+    name = choose(stored, name=request.checkpoint, epoch=request.epoch)
+    job = next(job for job in plan.arms if job.name == request.arm)
+    order = CaptureOrder(
+        arm=job,
+        arm_folder=folder,
+        checkpoint=name,
+        stored=stored[name],
+        reports=request.reports,
+    )
+    return Patient(hub=request.hub, record=record, plan=plan, order=order)
+
+
+def planned(path: Path) -> Plan:
+    """The plan of a hub. Raises ``VerificationError`` when this phasehub cannot read it."""
+    try:
+        return Plan.model_validate_json((path / hub.PLAN).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise VerificationError(
+            f"{path / hub.PLAN} cannot be read by this phasehub; use the version that made the hub "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+
+
+def stage(request: Request) -> hub.Staging:
+    """Where the diagnosis is put together. Raises ``EngineError`` where it cannot be written."""
+    if request.out is None:
+        return hub.stage(request.hub.resolve().parent, DIAGNOSES, datetime.now(UTC))
+    final = request.out.resolve()
+    staging = hub.Staging(path=final.parent / f".staging-{final.name}", final=final)
+    if final.exists():
+        raise EngineError(f"{request.out} exists already; name a folder that does not")
+    try:
+        staging.path.mkdir(parents=True)
+    except OSError as error:
+        raise EngineError(
+            f"{staging.path} cannot be made: {error.strerror}; name another folder with --out"
+        ) from error
+    return staging
+
+
+def on_device(order: CaptureOrder, device: str) -> CaptureOrder:
+    """The order with its job on ``device``."""
+    arm: Job = order.arm.model_copy(
+        update={
+            "execution": order.arm.execution.model_copy(update={"device": device}),
+            "resources": order.arm.resources.model_copy(update={"gpus": int(device == "cuda")}),
+        }
+    )
+    return CaptureOrder(**vars(order) | {"arm": arm})
+
+
+def carry_out(
+    request: Request,
+    patient: Patient,
+    order: CaptureOrder,
+    staging: hub.Staging,
+    shown: Display,
+    notes: list[str],
+) -> DiagnosisRecord:
+    """Open the engine, find the dataset, run the job, and say what came of it."""
+    started, run_id = time.time(), secrets.token_hex(8)
+    labels = {"phase": patient.plan.phase, "run": run_id}
+    engine = open_engine(request.engine, needs(request, order, shown))
+    facts = engine.describe()
+    try:
+        dataset = dataset_of(patient, engine, facts, labels, shown)
+        attempt = lay_out_capture(
+            order,
+            name=request.arm,
+            folder=staging.path / WORK,
+            inputs=dataset.inputs,
+            data_dir=dataset.folder,
+            labels=labels,
+        )
+        with reserve_places([attempt.job]) as places:
+            outcome = execute(engine, attempt, places, shown)
+        capture = conclude_capture(order, attempt, outcome, staging.path / request.arm)
+    finally:
+        with suppress(EngineError):
+            engine.remove_leftovers(run_id)
+    return DiagnosisRecord(
+        phase=patient.record.phase,
+        hub=request.hub.resolve().name,
+        hub_sha256=sha256_file(request.hub / CHECKSUMS),
+        started=timestamp(started),
+        ended=timestamp(time.time()),
+        reports=order.reports,
+        device=order.arm.execution.device,
+        engine=EngineRecord(name=engine.name, isolated=engine.isolated, facts=facts),
+        notes=(*notes, *departures(patient.record, facts)),
+        capture=capture,
+    )
+
+
+def needs(request: Request, order: CaptureOrder, shown: Display) -> Needs:
+    """What the engine is opened with: the hub's own base image, torch for the device."""
+    image = table(read(request.hub / hub.MANIFEST).document, "image")
+    variant = image.get("variant", "auto")
+    on_gpu = order.arm.execution.device == "cuda"
+    return Needs(
+        variant=("cuda" if on_gpu else "cpu") if variant == "auto" else variant,
+        cache=state_dir(),
+        say=shown.say,
+        base=image.get("base"),
+        python=request.python,
+    )
+
+
+def dataset_of(
+    patient: Patient,
+    engine: Engine,
+    facts: dict[str, Any],
+    labels: dict[str, str],
+    shown: Display,
+) -> Dataset:
+    """The hub's dataset: from the cache by its digests, or simulated again and compared."""
+    cache = state_dir() / "datasets"
+    if (cached := find(patient.record.dataset, cache)) is not None:
+        return cached
+    made = prepare(
+        patient.plan.dataset,
+        models=models_source(state_dir()) / "models",
+        environment=str(facts["packages_sha256"]),
+        cache=cache,
+        labels=labels,
+        run=lambda attempt: execute(engine, attempt, [()], shown),
+        say=shown.say,
+        probe=(patient.hub / hub.DATASET / PROBE) if probe_digest(patient.plan.dataset) else None,
+    )
+    if isinstance(made, DatasetRecord):
+        raise EngineError(f"the dataset could not be simulated: {made.status}: {made.message}")
+    refuse_other_data(patient.record.dataset, made.record)
+    return made
+
+
+def execute(engine: Engine, attempt: Attempt, places: list[Place], shown: Display) -> Outcome:
+    """Run one job to its end."""
+    outcomes = run_attempts(
+        engine, [attempt], places=places, shown=shown, journal=lambda *_, **__: None
+    )
+    return outcomes[attempt.launch.name]
+
+
+def departures(record: HubRecord, facts: dict[str, Any]) -> list[str]:
+    """How this environment differs from the one that the arm ran in."""
+    notes = []
+    before, now = record.engine.facts.get("packages_sha256"), facts.get("packages_sha256")
+    if before != now:
+        notes.append(f"other packages than the arm's: {now} in place of {before}")
+    source = provenance.identify_code(diff_name=hub.DIFF).record.models_sha256
+    if source != record.code.models_sha256:
+        notes.append(
+            f"other source of models/ than the arm's: {source} in place of "
+            f"{record.code.models_sha256}"
+        )
+    return notes
