@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
-from models.config import NormClip, Parameters, count_parameters, steps_per_epoch
+from models.config import (
+    Agc,
+    AgcPerTensor,
+    Clip,
+    NoClip,
+    NormClip,
+    Parameters,
+    ValueClip,
+    count_parameters,
+    steps_per_epoch,
+)
 from runner.digest import canonical_json
 from runner.record import Difference, leaves
 
@@ -123,8 +133,7 @@ def _compare_observed(
     yield from _compare_leaf(
         "observed.num_parameters", counted, observed.get("num_parameters", _ABSENT)
     )
-    if isinstance(train.clip, NormClip):
-        yield from _compare_bound(train.clip.max_norm, observed.get("max_post_clip_norm", _ABSENT))
+    yield from _compare_bound(train.clip, observed)
 
 
 def _are_losses(shown: object, epochs: int) -> TypeGuard[list[float | None]]:
@@ -169,11 +178,23 @@ def _compare_series(name: str, planned: Sequence[object], shown: object) -> Iter
         yield from _compare_leaf(f"{name}[{epoch}]", value, seen)
 
 
-def _compare_bound(bound: float, measured: object) -> Iterator[Difference]:
+def _compare_bound(clip: Clip, observed: dict[str, object]) -> Iterator[Difference]:
+    """What the clipper bounds, as it was measured after clipping, against its bound."""
+    match clip:
+        case NoClip():
+            return
+        case NormClip():
+            quantity, bound = "norm", clip.max_norm
+        case ValueClip():
+            quantity, bound = "value", clip.max_value
+        case Agc() | AgcPerTensor():
+            quantity, bound = "ratio", clip.clip_factor
+    name = f"max_post_clip_{quantity}"
+    measured = observed.get(name, _ABSENT)
     if not _is_number(measured) or measured > bound * (1 + CLIP_TOLERANCE):
         absent = measured is _ABSENT
         yield Difference(
-            knob="observed.max_post_clip_norm",
+            knob=f"observed.{name}",
             kind="missing" if absent else "different",
             planned=bound,
             effective=None if absent else measured,

@@ -12,9 +12,12 @@ from models.config.anatomy import (
     Stage,
 )
 from models.config.clips import (
+    Agc,
+    AgcPerTensor,
     Clip,
     NoClip,
     NormClip,
+    ValueClip,
 )
 from models.config.costs import (
     REPORT_SAMPLES,
@@ -95,6 +98,8 @@ __all__ = [
     "WARMUP_START",
     "Adam",
     "AdamW",
+    "Agc",
+    "AgcPerTensor",
     "Clip",
     "Constant",
     "Dataset",
@@ -117,6 +122,7 @@ __all__ = [
     "Stage",
     "Table",
     "Train",
+    "ValueClip",
     "WarmupCosine",
     "block_levels",
     "count_parameters",

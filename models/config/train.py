@@ -26,7 +26,12 @@ class Train(Table):
     scheduler: Scheduler = Field(default_factory=Constant, description="Learning rate by epoch.")
     clip: Clip = Field(default_factory=NoClip, description="Gradient clipping.")
     loss: Literal["mae", "poisson"] = Field("mae", description="Loss in the detector plane.")
-    physics_gain: PositiveFloat = Field(17.4, description="Constant gain g of the forward model.")
+    physics_gain: PositiveFloat = Field(17.4, description="Gain g of the forward model.")
+    gain_per_batch: bool = Field(
+        default=False,
+        description="Whether the gain is g times the size of the batch over `batch_size`, as the "
+        "reference had it by accident; only to study what it does.",
+    )
     validation: Literal["held_out", "test"] = Field(
         "held_out",
         description="Validate on patches held out of the training scan, or on the test split.",

@@ -7,13 +7,13 @@ and ``effective_diagnostics``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.data.npz import Split
+from models.diagnostics.effective_clip import largest_clipped
 from models.diagnostics.effective_dataset import dataset_leaves
 from models.diagnostics.effective_diagnostics import diagnostics_leaves
 from models.diagnostics.effective_model import model_leaves
@@ -67,7 +67,6 @@ def observed(fit: Fit, data: LoadedData) -> dict[str, Any]:
     """What has no knob of its own and follows from several."""
     (optimizer,) = fit.trainer.optimizers
     count = count_live(fit.net)
-    post_clip = [norm.post_clip for norm in fit.module.gradients.trace]
     return {
         "learning_rate_by_epoch": [agreed(e.learning_rates) for e in fit.history.epochs],
         "val_loss_by_epoch": [finite(epoch.val_loss) for epoch in fit.history.epochs],
@@ -78,7 +77,7 @@ def observed(fit: Fit, data: LoadedData) -> dict[str, Any]:
         "num_parameters": count.live,
         "num_parameters_nominal": count.nominal,
         "steps_by_epoch": [epoch.steps for epoch in fit.history.epochs],
-        "max_post_clip_norm": max(filter(math.isfinite, post_clip), default=None),
+        **largest_clipped(fit.module.clipper, fit.module.gradients.trace),
         "initial_weights_sha256": fit.initial.sha256,
         "final_weights_sha256": digest(fit.net.state_dict()),
         "dataset_sha256": dict(data.sha256),

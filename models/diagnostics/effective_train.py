@@ -7,8 +7,6 @@ and as the share that was held out otherwise.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,22 +24,19 @@ from torch.optim.lr_scheduler import (
 
 from models.config import LEAST_CUT
 from models.data.npz import Split
+from models.diagnostics.effective_clip import read_clip
 from models.diagnostics.readings import agreed
 from models.physics.losses import LOSSES
 from models.training.batches import Batches, HeldOut, Patches, as_tensor
-from models.training.clipping import ClipNorm, LeaveGradients
 from models.training.fit import Fit
 from models.training.module import PatchFit
-from models.training.observers import GradientNorm
-
-CLIP_TOLERANCE = 1e-5
-"""Share by which a clipped norm may exceed its bound: it is a long sum in float32."""
 
 
 def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
     """Every knob of ``Train``, read after the fit."""
     module = fit.module
     (optimizer,) = fit.trainer.optimizers
+    gain, per_batch = read_gain(module, max(fit.inputs.training))
     validation, fraction = read_validation(fit.batches, as_tensor(train), as_tensor(test))
     return {
         "epochs": len(fit.history.epochs),
@@ -50,9 +45,10 @@ def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
         "learning_rate": agreed(group["initial_lr"] for group in optimizer.param_groups),
         "optimizer": read_optimizer(optimizer),
         "scheduler": read_scheduler(scheduler_of(fit)),
-        "clip": read_clip(module.clipper, module.gradients.trace),
+        "clip": read_clip(module.clipper, fit.net, module.gradients.trace),
         "loss": agreed(name for name, loss in LOSSES.items() if loss is module.loss),
-        "physics_gain": measure_gain(module),
+        "physics_gain": gain,
+        "gain_per_batch": per_batch,
         "validation": validation,
         "validation_fraction": fraction,
     }
@@ -120,28 +116,24 @@ def _read_plateau(scheduler: ReduceLROnPlateau) -> dict[str, Any]:
     }
 
 
-def read_clip(clipper: object, trace: Sequence[GradientNorm]) -> dict[str, Any]:
-    """What the clipper is, if the measured norms bear it out; otherwise no clipping.
+def read_gain(module: PatchFit, full_batch: int) -> tuple[float, bool | None]:
+    """G for a full batch, and whether it grows with the batch: measured for one twice as large.
 
-    Norms that are not finite bear out nothing and contradict nothing.
+    Neither is the case where the second is ``None``.
     """
-    finite = [n for n in trace if math.isfinite(n.pre_clip) and math.isfinite(n.post_clip)]
-    if isinstance(clipper, ClipNorm):
-        bound = clipper.max_norm * (1 + CLIP_TOLERANCE)
-        if trace and all(norm.post_clip <= bound for norm in finite):
-            return {"kind": "norm", "max_norm": clipper.max_norm}
-        return {"kind": "none"}
-    untouched = all(norm.post_clip == norm.pre_clip for norm in finite)
-    known = isinstance(clipper, LeaveGradients) and untouched
-    return {"kind": "none" if known else type(clipper).__name__}
+    gain, doubled = (measure_gain(module, count) for count in (full_batch, 2 * full_batch))
+    return gain, {1.0: False, 2.0: True}.get(round(doubled / gain, 4))
 
 
-def measure_gain(module: PatchFit) -> float:
-    """G from what the forward model does to a patch of ones: ‖X̂‖ = g·‖P‖, as F is unitary."""
+def measure_gain(module: PatchFit, count: int) -> float:
+    """G from what the forward model does to ``count`` patches of ones.
+
+    F is unitary, so that ‖X̂‖ = g·‖P‖ for each of them.
+    """
     probe = module.get_buffer("probe_HW")
     with torch.no_grad():
-        predicted = module.predict_amplitude(torch.ones_like(probe)[None, None])
-    return _norm(predicted) / _norm(probe)
+        predicted = module.predict_amplitude(torch.ones_like(probe).expand(count, 1, -1, -1))
+    return _norm(predicted[0]) / _norm(probe)
 
 
 def _norm(values: Tensor) -> float:

@@ -20,6 +20,9 @@ class Generator(nn.Module):
         activation_checkpointing: whether the backward pass computes each block again.
     """
 
+    head: nn.Module
+    """From feature maps to complex patches; the last layer."""
+
     def __init__(self, *, activation_checkpointing: bool = False) -> None:
         super().__init__()
         self.activation_checkpointing = activation_checkpointing

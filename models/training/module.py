@@ -5,20 +5,40 @@ Shapes: B patches in a batch, C channels, H = W = N pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from typing_extensions import override
 
 from models.config import Train
+from models.nets.generator import Generator
 from models.physics.diffraction import predict_amplitude
 from models.physics.losses import LOSSES
 from models.training.clipping import CLIPPERS
 from models.training.observers import GradientNorms
 from models.training.optimizers import OPTIMIZERS
 from models.training.schedulers import MONITORED, SCHEDULERS
+
+
+def constant_gain(train: Train, _batch: int) -> float:
+    """The gain g, whatever the batch."""
+    return train.physics_gain
+
+
+def gain_per_batch(train: Train, batch: int) -> float:
+    """g·B/B_full: as large as the batch, and g for a full one.
+
+    The reference multiplied the amplitude by the size of the batch through a broadcasting accident.
+    The last batch of an epoch and the batches of validation then have another gain.
+    """
+    return train.physics_gain * batch / train.batch_size
+
+
+GAINS: dict[bool, Callable[[Train, int], float]] = {False: constant_gain, True: gain_per_batch}
+"""``gain_per_batch`` → gain from the settings and the size of the batch."""
 
 
 class PatchFit(LightningModule):
@@ -32,20 +52,20 @@ class PatchFit(LightningModule):
     """
 
     def __init__(
-        self, net: nn.Module, probe_HW: Tensor, train: Train, gradients: GradientNorms
+        self, net: Generator, probe_HW: Tensor, train: Train, gradients: GradientNorms
     ) -> None:
         super().__init__()
         self.net = net
         self.register_buffer("probe_HW", probe_HW, persistent=False)
         self.settings = train
-        self.gain = train.physics_gain
         self.loss = LOSSES[train.loss]
-        self.clipper = CLIPPERS[train.clip.kind](train.clip)
+        self.clipper = CLIPPERS[train.clip.kind](train.clip, net)
         self.gradients = gradients
 
     def predict_amplitude(self, patches_BCHW: Tensor) -> Tensor:
         """Amplitude that the detector would measure of complex patches, of their shape."""
-        return predict_amplitude(patches_BCHW, self.get_buffer("probe_HW"), self.gain)
+        gain = GAINS[self.settings.gain_per_batch](self.settings, len(patches_BCHW))
+        return predict_amplitude(patches_BCHW, self.get_buffer("probe_HW"), gain)
 
     @override
     def training_step(self, measured_BCHW: Tensor, _index: int) -> Tensor:
@@ -83,5 +103,6 @@ class PatchFit(LightningModule):
     ) -> None:
         """Clip, and measure on both sides; the last thing before the optimizer steps."""
         parameters = list(self.net.parameters())
-        with self.gradients.measuring(parameters, self.global_step, self.current_epoch):
-            self.clipper(parameters)
+        where = self.global_step, self.current_epoch
+        with self.gradients.measuring(parameters, self.clipper, *where):
+            self.clipper()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.nets.generator import Generator
-from models.training.clipping import total_norm
+from models.training.clipping import Clipper, total_norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,8 @@ class GradientNorm:
     epoch: int
     pre_clip: float
     post_clip: float
+    bounded: float = math.nan
+    """What the clipper bounds, as it was after clipping."""
 
 
 @dataclass
@@ -34,16 +36,18 @@ class GradientNorms:
 
     @contextmanager
     def measuring(
-        self, parameters: Sequence[nn.Parameter], step: int, epoch: int
+        self, parameters: Sequence[nn.Parameter], clipper: Clipper, step: int, epoch: int
     ) -> Iterator[None]:
-        """Measure on entry and on exit; what runs in between is the clipping."""
+        """Measure on entry and on exit; what runs in between is the clipping of ``clipper``."""
         if step % self.every:
             yield
             return
         before = total_norm(parameters)
         yield
-        after = total_norm(parameters)
-        self.trace.append(GradientNorm(step=step, epoch=epoch, pre_clip=before, post_clip=after))
+        after, bounded = total_norm(parameters), clipper.measure()
+        self.trace.append(
+            GradientNorm(step=step, epoch=epoch, pre_clip=before, post_clip=after, bounded=bounded)
+        )
 
     def csv(self) -> str:
         """The trace as ``step,epoch,pre_clip,post_clip``, nine digits, which float32 needs."""

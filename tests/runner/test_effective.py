@@ -57,6 +57,8 @@ def shown(planned):
             "steps_by_epoch": [steps_per_epoch(planned.dataset, train)] * train.epochs,
             "num_parameters": count_parameters(planned).live,
             "max_post_clip_norm": 0.5 if train.clip.kind == "norm" else 31.7,
+            "max_post_clip_value": 0.25 if train.clip.kind == "value" else None,
+            "max_post_clip_ratio": 0.01 if "agc" in train.clip.kind else None,
             "optimizer_class": "torch.optim.sgd.SGD",
         },
     }
@@ -204,6 +206,26 @@ def test_a_clipped_norm_may_round_and_may_be_far_below():
         effective = shown(CLIPPED)
         effective["observed"]["max_post_clip_norm"] = norm
         assert compared(CLIPPED, effective) == ()
+
+
+@pytest.mark.parametrize(
+    ("clip", "name"),
+    [
+        ({"kind": "value", "max_value": 0.25}, "max_post_clip_value"),
+        ({"kind": "agc"}, "max_post_clip_ratio"),
+        ({"kind": "agc_per_tensor"}, "max_post_clip_ratio"),
+    ],
+)
+def test_every_way_of_clipping_is_held_against_its_bound(clip, name):
+    planned = Parameters.model_validate({"train": {"clip": clip}})
+    effective = shown(planned)
+    assert compared(planned, effective) == ()
+    bound = effective["observed"][name]
+    for measured in (bound * 1.001, None):
+        effective["observed"][name] = measured
+        assert told(planned, effective) == [(f"observed.{name}", "different", bound, measured)]
+    del effective["observed"][name]
+    assert told(planned, effective) == [(f"observed.{name}", "missing", bound, None)]
 
 
 def test_without_clipping_no_norm_is_too_large():

@@ -344,6 +344,8 @@ def test_the_walk_finds_members_of_unions_words_and_absences():
         "train.scheduler.warmup_cosine.min_ratio",
         "train.scheduler = plateau",
         "train.clip.norm.max_norm",
+        "train.clip.agc_per_tensor.eps",
+        "train.gain_per_batch = True",
         "train.loss = poisson",
         "model.output_mode = amp_phase",
         "model.stable_block = zero_gamma",

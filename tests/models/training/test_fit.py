@@ -102,6 +102,56 @@ def test_clipping_bounds_what_exceeded_the_bound(workshop):
     assert [norm.post_clip for norm in trace] == pytest.approx([0.05] * 15, rel=1e-5)
 
 
+def test_clipping_by_value_bounds_every_entry_that_reaches_the_optimizer(workshop):
+    """One step of plain SGD moves no part of a weight by more than rate × bound."""
+    train = {
+        "epochs": 1,
+        "batch_size": 47,
+        "learning_rate": 0.5,
+        "optimizer": {"kind": "sgd", "momentum": 0.0},
+        "clip": {"kind": "value", "max_value": 1e-3},
+    }
+    fitted = workshop.fit(workshop.parameters(train=train))
+    moved = largest_moves(workshop, fitted)
+    assert max(moved) == pytest.approx(0.5e-3, rel=1e-2)
+    assert min(moved) < 0.5e-3
+
+
+def largest_moves(workshop, fitted):
+    """The largest move of a real part of any entry, tensor by tensor."""
+    start = workshop.prepared(fitted.parameters)
+    moved = []
+    for before, after in zip(start.net.parameters(), fitted.fit.net.parameters(), strict=True):
+        change = (after - before).detach()
+        parts = torch.view_as_real(change) if change.is_complex() else change
+        moved.append(float(parts.abs().max()))
+    return moved
+
+
+@pytest.mark.parametrize("kind", ["agc", "agc_per_tensor"])
+def test_adaptive_clipping_bounds_the_move_of_each_tensor_by_its_size(workshop, kind):
+    """One step of plain SGD: ‖Δw‖ ≤ rate·λ·‖w‖ for tensors, and so for the units they hold."""
+    train = {
+        "epochs": 1,
+        "batch_size": 47,
+        "learning_rate": 0.5,
+        "optimizer": {"kind": "sgd", "momentum": 0.0},
+        "clip": {"kind": kind, "clip_factor": 1e-3, "eps": 1e-6},
+    }
+    fitted = workshop.fit(workshop.parameters(train=train))
+    start = workshop.prepared(fitted.parameters)
+    shares = {}
+    for (name, before), after in zip(
+        start.net.named_parameters(), fitted.fit.net.parameters(), strict=True
+    ):
+        size = float(torch.linalg.vector_norm(before.detach()))
+        shares[name] = float(torch.linalg.vector_norm((after - before).detach())) / size
+    head = {f"head.{name}" for name, _ in start.net.head.named_parameters()}
+    bounded = {name: share for name, share in shares.items() if name not in head}
+    assert max(bounded.values()) == pytest.approx(0.5e-3, rel=1e-2)
+    assert (max(shares[name] for name in head) > 0.5e-3 * 1.01) == (kind == "agc")
+
+
 def test_without_clipping_the_gradient_stays_as_it_is(plain):
     trace = plain.fit.module.gradients.trace
     assert [(norm.step, norm.epoch) for norm in trace] == [(s, s // 5) for s in range(15)]
@@ -124,6 +174,46 @@ def test_the_optimizer_steps_with_the_clipped_gradient(workshop):
         for before, after in zip(start.net.parameters(), fitted.fit.net.parameters(), strict=True)
     )
     assert math.sqrt(moved) == pytest.approx(0.5 * 0.05, rel=1e-4)
+
+
+def predicted(workshop, parameters, sizes):
+    """Amplitudes of the same patches, handed in by batches of several sizes."""
+    fit = workshop.prepared(parameters)
+    patches = torch.polar(torch.rand(20, 1, 16, 16), torch.rand(20, 1, 16, 16))
+    return [
+        torch.cat([fit.module.predict_amplitude(batch) for batch in patches.split(size)])
+        for size in sizes
+    ]
+
+
+def test_the_prediction_of_a_patch_does_not_depend_on_its_batch(workshop):
+    alone, few, all_of_them = predicted(workshop, workshop.parameters(), (1, 7, 20))
+    assert torch.equal(alone, few)
+    assert torch.equal(alone, all_of_them)
+
+
+def test_with_the_gain_per_batch_it_does_and_a_full_batch_has_the_gain_as_declared(workshop):
+    """Batches of 10 are full; a patch alone has a tenth of the gain."""
+    accident = workshop.parameters(train={"gain_per_batch": True})
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        (constant,) = predicted(workshop, workshop.parameters(), (10,))
+        torch.manual_seed(1)
+        alone, full, doubled = predicted(workshop, accident, (1, 10, 20))
+    assert torch.equal(full, constant)
+    assert torch.allclose(alone, constant / 10)
+    assert torch.allclose(doubled, 2 * constant)
+
+
+def test_the_gain_per_batch_reaches_the_losses(workshop):
+    """The last batch of an epoch has 7 patches of 10, and 7/10 of the gain."""
+    fit = workshop.prepared(workshop.parameters(train={"gain_per_batch": True}))
+    measured = fit.batches.training.dataset.diffraction_nCHW[:7]
+    with torch.no_grad():
+        loss = fit.module.training_step(measured, 0)
+        amplitude = predict_amplitude(fit.net(measured), fit.module.probe_HW, 17.4 * 7 / 10)
+        assert torch.equal(fit.module.validation_step(measured, 0), loss)
+    assert torch.equal(loss, LOSSES["mae"](amplitude, measured))
 
 
 def test_every_training_patch_is_seen_once_an_epoch_and_the_last_batch_is_partial(workshop):
