@@ -5,6 +5,7 @@ N is the side of a patch, C its channels, wₗ the width of level l.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -22,8 +23,12 @@ from models.config.model import RESIDUAL_BLOCKS, Model
 from models.config.sizes import block_levels, level_widths
 
 
+@functools.lru_cache(maxsize=64)
 def network_stages(model: Model, *, side: int, channels: int) -> tuple[Stage, ...]:
-    """All stages of the network for patches of ``side`` px."""
+    """All stages of the network for patches of ``side`` px.
+
+    A plan asks several times for each of its arms, and the arms of a matrix share few networks.
+    """
     width = model.hidden_channels
     lifter = (
         *([instance_norm(channels, side, affine=False)] * (model.input_transform != "none")),

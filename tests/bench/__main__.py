@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import checkpointing, engines, sealing, steps
+from tests.bench import checkpointing, engines, planning, sealing, steps
 
 PARTS = {
     "steps": steps.measure,
     "checkpointing": checkpointing.measure,
     "engines": engines.measure,
     "sealing": sealing.measure,
+    "planning": planning.measure,
 }
 
 

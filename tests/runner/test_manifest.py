@@ -105,7 +105,7 @@ def test_rules_are_parsed():
     assert [str(rule) for rule in verdict.rules] == [
         "amp_ssim >= 0.8",
         "amp_mae <= 0.15",
-        "not collapsed",
+        "not diverged or diverged_epoch <= 7.0",
     ]
 
 

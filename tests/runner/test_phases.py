@@ -12,7 +12,7 @@ import pytest
 from runner import hub
 from runner.manifest import load
 from runner.plan import make_plan
-from runner.record import leaves
+from runner.record import differing_knobs, leaves
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
@@ -58,6 +58,11 @@ CRASH = HYBRID | CLIP_1 | {"model.max_hidden_channels": 512, "train.epochs": 30}
 PHASE8 = V2 | WARMUP_COSINE | {"train.learning_rate": 3e-4, "diagnostics.activations": True}
 
 ARMS = {
+    "phase3": {
+        "control": HYBRID | CLIP_1 | EPOCHS_50,
+        "agc": HYBRID | EPOCHS_50 | {"train.clip.kind": "agc", "train.clip.clip_factor": 0.01},
+        "stable": V1 | EPOCHS_50,
+    },
     "phase4": {
         "deep_control": HYBRID | CLIP_1 | EPOCHS_50 | {
             "model.fno_blocks": 8,
@@ -104,6 +109,7 @@ ARMS = {
 OPTIONAL = {"phase6": ("stable_lowlr",)}
 SEEDS = {f"depth{n}-s{seed}": seed for n in (4, 6) for seed in (20260128, 20260129, 20260130)}
 COMPARED = {
+    "phase3": (),
     "phase4": ("phase3",),
     "phase5": ("phase3",),
     "phase6": ("phase5",),
@@ -111,13 +117,17 @@ COMPARED = {
     "phase8": ("phase7",),
     "phase9": ("phase3", "phase4"),
 }
-SUCCESS = ("amp_ssim >= 0.8", "amp_mae <= 0.15", "not collapsed")
+SUCCESS = ("amp_ssim >= 0.8", "amp_mae <= 0.15", "not diverged or diverged_epoch <= 7.0")
 SIZES = {
     "dataset.object_size", "dataset.patch_size", "dataset.train_stride", "dataset.test_stride",
     "dataset.probe_defocus", "model.hidden_channels", "model.max_hidden_channels",
     "model.fno_blocks", "model.modes", "model.max_levels", "train.epochs",
 }  # fmt: skip
 """All that a quick profile may change; the probe's curvature follows from the side."""
+
+
+OBSERVING = {"diagnostics.activations", "diagnostics.activation_report"}
+"""Knobs that look at a fit and leave it as it is."""
 
 
 def plan(phase, **options):
@@ -143,7 +153,7 @@ def test_every_knob_of_an_arm_is_the_row_s(phase, arm):
     wanted = SHARED | ARMS[phase][arm]
     found = planned(phase)[arm]
     assert {knob: found.get(knob) for knob in wanted} == wanted
-    others = {"optimizer": {"betas", "weight_decay"}, "scheduler": set(), "clip": set()}
+    others = {"optimizer": {"betas", "weight_decay"}, "scheduler": set(), "clip": {"eps"}}
     free = {f"train.{table}.{knob}" for table, knobs in others.items() for knob in knobs}
     kinds = {knob for knob in found if knob.count(".") == 2}
     assert kinds - wanted.keys() <= free, "a knob that no row speaks of"
@@ -172,6 +182,78 @@ def test_gradients_are_captured_where_every_arm_collapses(phase):
     steps = plan(phase).steps
     captured = {(step.when, step.capture, step.checkpoint) for step in steps}
     assert ("every_arm_collapses", ("gradient_histograms",), "at_collapse") in captured
+
+
+@pytest.mark.parametrize("phase", ["phase6", "phase7", "phase8"])
+def test_the_tests_that_the_study_maps_are_named(phase):
+    """LayerScale's gradient, the network end to end, optimizer, schedule, clipping, the report."""
+    names = [test.rpartition("::")[2] for test in plan(phase).tests.parameters["select"]]
+    for words in (
+        "gradient_flows_through_both_branches_of_the_layerscale_block",
+        "stable_hybrid_is_accepted_from_the_job_to_the_scores",
+        "optimizer_that_stepped_is_the_one_that_was_asked_for",
+        "learning_rate_of_each_epoch_is_the_one_that_was_asked_for",
+        "clipping_bounds_what_exceeded_the_bound",
+        "activation_report_loads_a_checkpoint_that_was_trained",
+    ):
+        assert any(words in name for name in names)
+
+
+@pytest.mark.parametrize("phase", ["phase6", "phase7", "phase8"])
+def test_activations_are_captured_for_whichever_arm_fails(phase):
+    captured = {(step.when, step.capture) for step in plan(phase).steps}
+    assert ("an_arm_misses_success", ("activations",)) in captured
+
+
+def test_phase10_crosses_architecture_norm_rate_and_five_seeds():
+    jobs = plan("phase10").arms
+    cells = {
+        (
+            job.parameters["model"]["architecture"],
+            job.parameters["model"]["stable_block"],
+            job.parameters["model"]["decoder_norm"],
+            job.parameters["train"]["learning_rate"],
+            job.seed,
+        )
+        for job in jobs
+    }
+    assert len(jobs) == 40
+    assert cells == {
+        (architecture, block, norm, rate, seed)
+        for architecture, block in (("hybrid", None), ("stable_hybrid", "layerscale"))
+        for norm in ("none", "instance")
+        for rate in (2e-3, 2e-2)
+        for seed in range(20260128, 20260133)
+    }
+    assert jobs[0].name == "hybrid-plain-lr2e-3-s20260128"
+
+
+def test_phase10_is_at_the_quickstart_s_scale_and_in_full_at_the_study_s():
+    (small, *_), (full, *_) = plan("phase10").arms, plan("phase10", profile="full").arms
+    quickstart = plan("quickstart").arms[0].parameters
+    assert small.parameters["dataset"] == quickstart["dataset"]
+    for knob in ("batch_size", "clip", "scheduler", "physics_gain", "loss"):
+        assert small.parameters["train"][knob] == quickstart["train"][knob]
+    found = dict(leaves(full.parameters))
+    for knob in ("dataset.object_size", "dataset.patch_size", "dataset.train_stride",
+                 "dataset.test_stride", "model.hidden_channels", "model.modes", "model.fno_blocks",
+                 "train.epochs"):  # fmt: skip
+        assert found[knob] == SHARED[knob]
+
+
+def test_the_demonstration_is_the_quickstart_with_another_rate_and_norm():
+    moderate, large, normed = plan("collapse-demo").arms
+    quickstart = plan("quickstart").arms[0]
+    assert quickstart.name == "hybrid"
+    wanted = [
+        {"train.epochs"},
+        {"train.epochs", "train.learning_rate"},
+        {"train.epochs", "train.learning_rate", "model.decoder_norm"},
+    ]
+    for job, knobs in zip((moderate, large, normed), wanted, strict=True):
+        assert set(differing_knobs([job.parameters, quickstart.parameters])) - OBSERVING == knobs
+        assert job.seed == quickstart.seed
+        assert job.steps <= 400
 
 
 def test_logs_and_metrics_have_the_study_s_names():
