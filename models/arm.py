@@ -90,10 +90,10 @@ def load_data(job: Job) -> LoadedData:
 def evaluate(net: Generator, state: State, data: LoadedData, parameters: Parameters) -> Evaluation:
     """Reconstruct the first test object with the weights ``state``, which the network keeps."""
     net.load_state_dict(state)
-    first = parameters.dataset.patches_per_object(parameters.dataset.test_stride)
-    measured_nCHW = as_tensor(data.test)[:first]
-    patches_nCHW = infer(net, measured_nCHW, parameters.train.inference_batch_size)
-    reconstruction = reconstruct(patches_nCHW[:, 0], data.test, parameters.dataset)
+    first = parameters.dataset.samples_per_object(parameters.dataset.test_stride)
+    measured_nCHW, batch_size = as_tensor(data.test)[:first], parameters.train.inference_batch_size
+    patches_nCHW = infer(net, measured_nCHW, batch_size, data.test.offsets)
+    reconstruction = reconstruct(patches_nCHW, data.test, parameters.dataset)
     return Evaluation(reconstruction=reconstruction, scores=score(reconstruction))
 
 

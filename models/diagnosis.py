@@ -47,6 +47,7 @@ def diagnose_checkpoint(
         normalise_probe(torch.from_numpy(data.train.probe_guess)),
         parameters.train,
         GradientNorms(1),
+        training_offsets=data.train.offsets,
     )
     subject = Subject(
         module=module.to(job.device),

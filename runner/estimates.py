@@ -83,7 +83,7 @@ def _optimizer_states(parameters: Parameters) -> int:
 def _patches_bytes(parameters: Parameters) -> int:
     """Complex patches of the first test object, in batches and then in one array."""
     dataset = parameters.dataset
-    samples = dataset.patches_per_object(dataset.test_stride)
+    samples = dataset.samples_per_object(dataset.test_stride)
     return 2 * 8 * samples * dataset.gridsize**2 * dataset.patch_size**2
 
 
@@ -102,7 +102,7 @@ def dataset_bytes(dataset: Dataset) -> int:
 def _num_pixels(dataset: Dataset) -> int:
     """Pixels of all patches of both splits; a sample has a patch in each of its channels."""
     samples = sum(
-        objects * dataset.patches_per_object(stride)
+        objects * dataset.samples_per_object(stride)
         for objects, stride in (
             (dataset.num_train_objects, dataset.train_stride),
             (dataset.num_test_objects, dataset.test_stride),

@@ -83,7 +83,7 @@ from models.config.tables import (
 from models.config.train import (
     Train,
     num_held_out,
-    num_training_patches,
+    num_training_samples,
     steps_per_epoch,
 )
 
@@ -130,7 +130,7 @@ __all__ = [
     "largest_num_blocks",
     "level_widths",
     "num_held_out",
-    "num_training_patches",
+    "num_training_samples",
     "report_numbers",
     "stages_of",
     "step_numbers",

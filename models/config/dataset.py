@@ -27,8 +27,10 @@ class Dataset(Table):
     kind: Literal["grid_lines"] = Field("grid_lines", description="Which simulation.")
     object_size: PositiveInt = Field(392, description="Side of the cropped object, px.")
     patch_size: Annotated[int, Field(ge=8)] = Field(64, description="Side N of a patch, px; even.")
-    gridsize: Annotated[Literal[1], Integer] = Field(
-        1, description="Side of the group of patches in one sample."
+    gridsize: Annotated[Literal[1, 2], Integer] = Field(
+        1,
+        description="Side of the group of neighbouring patches that make one sample; 2 gives four "
+        "channels.",
     )
     train_stride: PositiveInt = Field(4, description="Scan step of the training objects, px.")
     test_stride: PositiveInt = Field(
@@ -90,6 +92,25 @@ class Dataset(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _groups_exist(self) -> Self:
+        for name, stride in (("train", self.train_stride), ("test", self.test_stride)):
+            if self.scan_steps(stride) < self.gridsize:
+                raise ValueError(
+                    f"{name}_stride {stride} leaves one position a side in object_size "
+                    f"{self.object_size}, and gridsize {self.gridsize} groups "
+                    f"{self.gridsize}×{self.gridsize} of them; lower it"
+                )
+        return self
+
+    def scan_steps(self, stride: int) -> int:
+        """Positions along a side of one object at a scan step of ``stride`` px."""
+        return (self.object_size - self.patch_size) // stride + 1
+
     def patches_per_object(self, stride: int) -> int:
         """Number of N×N windows of one object at a scan step of ``stride`` px."""
-        return ((self.object_size - self.patch_size) // stride + 1) ** 2
+        return self.scan_steps(stride) ** 2
+
+    def samples_per_object(self, stride: int) -> int:
+        """Number of groups of ``gridsize``² neighbouring windows of one object."""
+        return (self.scan_steps(stride) - self.gridsize + 1) ** 2

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 from models.config.dataset import Dataset
 from models.config.model import RESIDUAL_HALVINGS, Model, largest_num_blocks
 from models.config.tables import Table
-from models.config.train import Train, num_training_patches
+from models.config.train import Train, num_training_samples
 
 COLLAPSE_REPORTS = (
     "activation_report_before_collapse.json",
@@ -109,15 +109,15 @@ class Parameters(Table):
 
     @model_validator(mode="after")
     def _batches_fit(self) -> Self:
-        training = num_training_patches(self.dataset, self.train)
+        training = num_training_samples(self.dataset, self.train)
         if self.train.batch_size > training:
             raise ValueError(
-                f"train.batch_size {self.train.batch_size} exceeds the {training} training patches"
+                f"train.batch_size {self.train.batch_size} exceeds the {training} training samples"
             )
-        test = self.dataset.patches_per_object(self.dataset.test_stride)
+        test = self.dataset.samples_per_object(self.dataset.test_stride)
         if self.train.inference_batch_size > test:
             raise ValueError(
                 f"train.inference_batch_size {self.train.inference_batch_size} exceeds the {test} "
-                "test patches"
+                "test samples"
             )
         return self

@@ -18,9 +18,9 @@ from models.config.tables import Table
 class Train(Table):
     """How the network is fitted."""
 
-    epochs: PositiveInt = Field(20, description="Passes over the training patches.")
-    batch_size: PositiveInt = Field(16, description="Patches per optimisation step.")
-    inference_batch_size: PositiveInt = Field(8, description="Patches per evaluation step.")
+    epochs: PositiveInt = Field(20, description="Passes over the training samples.")
+    batch_size: PositiveInt = Field(16, description="Samples per optimisation step.")
+    inference_batch_size: PositiveInt = Field(8, description="Samples per evaluation step.")
     learning_rate: PositiveFloat = Field(1e-3, description="Base learning rate.")
     optimizer: Optimizer = Field(default_factory=Adam, description="Update rule.")
     scheduler: Scheduler = Field(default_factory=Constant, description="Learning rate by epoch.")
@@ -34,7 +34,7 @@ class Train(Table):
     )
     validation: Literal["held_out", "test"] = Field(
         "held_out",
-        description="Validate on patches held out of the training scan, or on the test split.",
+        description="Validate on samples held out of the training scan, or on the test split.",
     )
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         default_factory=lambda table: 0.05 if table.get("validation") == "held_out" else None,
@@ -75,14 +75,14 @@ class Train(Table):
         return self.scheduler.rate(self.learning_rate, self.epochs, val_losses)
 
 
-def num_training_patches(dataset: Dataset, train: Train) -> int:
-    """Training patches that are left after the validation split is held out."""
-    total = dataset.num_train_objects * dataset.patches_per_object(dataset.train_stride)
+def num_training_samples(dataset: Dataset, train: Train) -> int:
+    """Training samples that are left after the validation split is held out."""
+    total = dataset.num_train_objects * dataset.samples_per_object(dataset.train_stride)
     return total - num_held_out(total, train)
 
 
 def num_held_out(total: int, train: Train) -> int:
-    """Patches of a training scan of ``total`` that are held out for validation."""
+    """Samples of a training scan of ``total`` that are held out for validation."""
     return (
         0 if train.validation_fraction is None else max(1, round(total * train.validation_fraction))
     )
@@ -90,4 +90,4 @@ def num_held_out(total: int, train: Train) -> int:
 
 def steps_per_epoch(dataset: Dataset, train: Train) -> int:
     """Optimisation steps in one epoch; the last batch may be smaller."""
-    return math.ceil(num_training_patches(dataset, train) / train.batch_size)
+    return math.ceil(num_training_samples(dataset, train) / train.batch_size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,8 +42,8 @@ def simulate(
     """Write ``train.npz``, ``test.npz`` and ``metadata.json`` into the folder ``out``.
 
     Equal arguments give equal bytes. ``seed`` governs the photon noise (streams ``noise.train`` and
-    ``noise.test``) and the order of the training patches (stream ``scan_order``, across all
-    objects); the test patches stay in scan order, and the objects have seeds of their own in
+    ``noise.test``) and the order of the training samples (stream ``scan_order``, across all
+    objects); the test samples stay in scan order, and the objects have seeds of their own in
     ``dataset``. ``progress`` is told ``objects``, ``diffraction`` and ``write`` as they begin.
     ``probe_file`` is the file of a measured probe.
 
@@ -53,15 +53,16 @@ def simulate(
     progress("objects")
     probe = make_probe(dataset, probe_file)
     scans = {"train": make_scan(dataset, "train"), "test": make_scan(dataset, "test")}
-    order = numpy_generator(seed, "scan_order").permutation(len(scans["train"].positions))
+    order = numpy_generator(seed, "scan_order").permutation(len(scans["train"].groups))
     scans["train"] = scans["train"].in_order(order)
     scale = intensity_scale(dataset, scans["train"], normalised(probe))
     out.mkdir(parents=True, exist_ok=True)
     photons = {}
     for name, scan in scans.items():
         progress("diffraction")
-        split = measure(scan, probe, scale, numpy_generator(seed, f"noise.{name}"))
-        photons[name] = mean_photons(split, scale)
+        exposures = expose(scan, probe, scale, numpy_generator(seed, f"noise.{name}"))
+        photons[name] = mean_photons(exposures, scale)
+        split = as_samples(exposures, scan, probe)
         if name == "test":
             split = with_ground_truth(split, scan, dataset)
         progress("write")
@@ -96,39 +97,59 @@ def expected_photons(
     return intensity
 
 
-def measure(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exposures:
+    """What was measured at every position of a scan, once, and what is true there; (n, N, N)."""
+
+    measured: NDArray[np.float32]
+    amplitude: NDArray[np.float32]
+    phase: NDArray[np.float32]
+
+
+def expose(
     scan: Scan, probe: NDArray[np.complex64], scale: float, noise: np.random.Generator
-) -> Split:
+) -> Exposures:
     """Illuminate every patch of ``scan``, count photons, I_obs ~ Poisson(I), X = √I_obs / S.
 
     ``noise`` is drawn from patch after patch in the order of the scan.
     """
     count, side = len(scan.positions), scan.patch_size
-    measured, amplitude, phase = np.empty((3, count, side, side, 1), np.float32)
+    measured, amplitude, phase = np.empty((3, count, side, side), np.float32)
     probe_norm = normalised(probe)
     for start in range(0, count, BATCH):
         batch = slice(start, start + BATCH)
         patches = scan.patches(start, start + BATCH)
         photons = noise.poisson(expected_photons(patches, probe_norm, scale))
-        measured[batch, ..., 0] = np.sqrt(photons) / scale
-        amplitude[batch, ..., 0] = np.abs(patches * probe_norm)
-        phase[batch, ..., 0] = np.angle(patches)
+        measured[batch] = np.sqrt(photons) / scale
+        amplitude[batch] = np.abs(patches * probe_norm)
+        phase[batch] = np.angle(patches)
+    return Exposures(measured=measured, amplitude=amplitude, phase=phase)
+
+
+def mean_photons(exposures: Exposures, scale: float) -> float:
+    """Photons that were counted in a pattern, on average over the positions of a scan."""
+    counts = (float(np.sum(np.square(x, dtype=np.float64))) for x in exposures.measured)
+    return sum(counts) * scale**2 / len(exposures.measured)
+
+
+def as_samples(exposures: Exposures, scan: Scan, probe: NDArray[np.complex64]) -> Split:
+    """The exposures as the samples of ``scan``: those of a group are the channels of its sample."""
+
+    def grouped(images_nHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        if scan.groups.shape[1] == 1:  # in the order of the samples already
+            return images_nHW[..., None]
+        return np.stack([images_nHW[numbers] for numbers in scan.groups.T], axis=-1)
+
     centres = scan.centres()
     return Split(
-        diffraction=measured,
-        y_i=amplitude,
-        y_phi=phase,
+        diffraction=grouped(exposures.measured),
+        y_i=grouped(exposures.amplitude),
+        y_phi=grouped(exposures.phase),
         coords_nominal=centres,
         coords_true=centres,
         yy_full=scan.objects.astype(np.complex64)[..., None],
         probe_guess=probe,
     )
-
-
-def mean_photons(split: Split, scale: float) -> float:
-    """Photons that were counted in a pattern, on average over the split."""
-    counts = (float(np.sum(np.square(x, dtype=np.float64))) for x in split.diffraction)
-    return sum(counts) * scale**2 / len(split.diffraction)
 
 
 def with_ground_truth(test: Split, scan: Scan, dataset: Dataset) -> Split:
@@ -148,6 +169,7 @@ def describe(
         "dataset": dataset.model_dump(mode="json"),
         "norm_Y_I": {name: scan.norm for name, scan in scans.items()},
         "num_patches": {name: len(scan.positions) for name, scan in scans.items()},
+        "num_samples": {name: len(scan.groups) for name, scan in scans.items()},
         "object_amplitude": {name: _statistics(scan.objects) for name, scan in scans.items()},
         "twin_symmetry": symmetry,
         "twin_ambiguity": symmetry > AMBIGUOUS_SYMMETRY,

@@ -1,6 +1,7 @@
 """The NPZ file of one split: what is in it, how it is written, and how it is read with care.
 
-Shapes: n patches of N×N pixels. Reading never executes what the file holds.
+Shapes: n samples of C = gridsize² patches, 1 or 4, of N×N pixels each. Reading never
+executes what the file holds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.physics.overlap import Offsets
+
 
 class DatasetError(ValueError):
     """A dataset file that cannot be used; the message names the file, the key and the remedy."""
@@ -25,13 +28,13 @@ class Split:
     """The arrays of one split. Objects are normalised unless it is said otherwise."""
 
     diffraction: NDArray[np.float32]
-    """Measured amplitude X = √I_obs / S, (n, N, N, 1)."""
+    """Measured amplitude X = √I_obs / S, (n, N, N, C)."""
     y_i: NDArray[np.float32]
-    """|O·P_norm|, (n, N, N, 1)."""
+    """|O·P_norm|, (n, N, N, C)."""
     y_phi: NDArray[np.float32]
-    """Phase of O in rad, (n, N, N, 1)."""
+    """Phase of O in rad, (n, N, N, C)."""
     coords_nominal: NDArray[np.float32]
-    """Row and column of the patches' centres in px, (n, 1, 2, 1)."""
+    """Row and column of the patches' centres in px, (n, 1, 2, C)."""
     coords_true: NDArray[np.float32]
     """The same: the simulated scan has no position error."""
     yy_full: NDArray[np.complex64]
@@ -42,6 +45,12 @@ class Split:
     """The part of the first test object that stitching covers, (height, width, 1); test only."""
     norm_y_i: float | None = None
     """What the test objects were divided by; test only."""
+
+    @property
+    def offsets(self) -> Offsets:
+        """Where the patches of a sample lie relative to each other, the same in every sample."""
+        corners_nAC = self.coords_true[:, 0] - self.coords_true[:, 0].min(axis=2, keepdims=True)
+        return tuple((round(float(row)), round(float(col))) for row, col in corners_nAC[0].T)
 
 
 STORED_NAMES: Final = {
@@ -59,6 +68,8 @@ STORED_NAMES: Final = {
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """The time stamp of every member: the earliest that the format has."""
+CHANNELS: Final = (1, 4)
+"""Patches in a sample: ``gridsize``²."""
 TEST_ONLY: Final = ("yy_ground_truth", "norm_y_i")
 COMPLEX: Final = ("yy_full", "probe_guess", "yy_ground_truth")
 
@@ -91,6 +102,7 @@ def load_split(path: Path) -> Split:
     for name, array in arrays.items():
         _check_values(array, name, path)
     _check_shapes(arrays, path)
+    _check_groups(arrays["coords_true"], path)
     norm = arrays.pop("norm_y_i", None)
     return Split(**arrays, norm_y_i=None if norm is None else float(norm))
 
@@ -129,14 +141,18 @@ def _check_values(array: NDArray[Any], name: str, path: Path) -> None:
 def _check_shapes(arrays: dict[str, NDArray[Any]], path: Path) -> None:
     """Every shape follows from that of the diffraction patterns and of the objects."""
     patterns = arrays["diffraction"].shape
-    if len(patterns) != 4 or patterns[1] != patterns[2] or 0 in patterns or patterns[3] != 1:
-        raise DatasetError(f"{path}: diffraction has shape {patterns}, but must be (n, N, N, 1)")
+    channels = patterns[-1] if patterns else 0
+    square = len(patterns) == 4 and patterns[1] == patterns[2] and 0 not in patterns
+    if not square or channels not in CHANNELS:
+        raise DatasetError(
+            f"{path}: diffraction has shape {patterns}, but must be (n, N, N, C) with C = 1 or 4"
+        )
     count, side = patterns[:2]
     wanted: dict[str, tuple[int | None, ...]] = {
         "y_i": patterns,
         "y_phi": patterns,
-        "coords_nominal": (count, 1, 2, 1),
-        "coords_true": (count, 1, 2, 1),
+        "coords_nominal": (count, 1, 2, channels),
+        "coords_true": (count, 1, 2, channels),
         "yy_full": (None, None, None, 1),
         "probe_guess": (side, side),
         "yy_ground_truth": (None, None, 1),
@@ -150,3 +166,13 @@ def _check_shapes(arrays: dict[str, NDArray[Any]], path: Path) -> None:
             raise DatasetError(
                 f"{path}: {STORED_NAMES[name]} has shape {shape}, but must be ({text})"
             )
+
+
+def _check_groups(coords_nAC: NDArray[np.float32], path: Path) -> None:
+    """Patches of a sample are cut out of one image: by whole pixels, and in every sample alike."""
+    relative = coords_nAC - coords_nAC[..., :1]
+    if (relative != relative[:1]).any() or (relative != relative.round()).any():
+        raise DatasetError(
+            f"{path}: coords_true has patches of a sample at distances that are not whole pixels, "
+            "or not the same in every sample"
+        )

@@ -68,9 +68,14 @@ def _object_seed(split: Split, stated: int) -> int | None:
 
 
 def _photons(train: Split, scale: float) -> float:
-    """Mean over patches of S²·Σ|O·P_norm|²: the photons that a pattern expects."""
-    light = sum(float(np.sum(np.square(y, dtype=np.float64))) for y in train.y_i)
-    return scale**2 * light / len(train.y_i)
+    """Mean over positions of S²·Σ|O·P_norm|²: the photons that a pattern expects.
+
+    A position counts once, in however many samples it is.
+    """
+    light_nC = [np.sum(np.square(y, dtype=np.float64), axis=(0, 1)) for y in train.y_i]
+    centres = train.coords_nominal[:, 0].swapaxes(1, 2).reshape(-1, 2)
+    _, number, count = np.unique(centres, axis=0, return_inverse=True, return_counts=True)
+    return scale**2 * float(np.average(np.ravel(light_nC), weights=1 / count[number.ravel()]))
 
 
 def _probe(probe_HW: NDArray[np.complex64]) -> tuple[str, float | None]:

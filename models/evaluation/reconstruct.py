@@ -1,6 +1,7 @@
 """From the network's patches of the test object to amplitude and phase beside the truth.
 
-Shapes: n patches of H = W = N pixels; images are (height, width) in float64.
+Shapes: n samples of C = gridsize² patches of H = W = N pixels; images are (height, width) in
+float64.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.config import Dataset
 from models.data.npz import Split, write_npz
-from models.physics.stitching import stitch
+from models.physics.stitching import merge_groups, stitch
 
 TRIM: Final = 2
 """Pixels that are dropped on every side of the stitched image."""
@@ -53,21 +54,22 @@ def constant(reconstruction: Reconstruction) -> Reconstruction:
 
 
 def reconstruct(
-    patches_nHW: NDArray[np.complex64], test: Split, dataset: Dataset
+    patches_nCHW: NDArray[np.complex64], test: Split, dataset: Dataset
 ) -> Reconstruction:
     """Stitch the network's complex output on the test patches and align it with the truth.
 
-    ``patches_nHW`` are in scan order: those of the first test object, or of all of them, of which
-    the first object's are used. They are multiplied by the test ``norm_Y_I``, stitched, trimmed,
-    split into amplitude (scaled to the target's mean) and angle (minus its plane).
+    ``patches_nCHW`` are in scan order: those of the first test object, or of all of them, of which
+    the first object's are used. A position that is in several samples has the mean of its patches.
+    They are multiplied by the test ``norm_Y_I``, stitched, trimmed, split into amplitude (scaled to
+    the target's mean) and angle (minus its plane).
 
-    Raises ``ValueError`` when the number or size of the patches is not that of the test scan, when
+    Raises ``ValueError`` when the number or size of the samples is not that of the test scan, when
     ``test`` has no ground truth, or when the stitched image is too small to be trimmed. Values that
     are not finite pass through: the metrics name them.
     """
     if test.yy_ground_truth is None or test.norm_y_i is None:
         raise ValueError("the split has no ground truth; reconstruct from the test split")
-    predicted = _trim(_stitched(patches_nHW, dataset).astype(np.complex128) * test.norm_y_i)
+    predicted = _trim(_stitched(patches_nCHW, dataset).astype(np.complex128) * test.norm_y_i)
     target = _trim(test.yy_ground_truth[..., 0].astype(np.complex128))
     if predicted.shape != target.shape:
         raise ValueError(
@@ -85,15 +87,16 @@ def reconstruct(
     )
 
 
-def _stitched(patches_nHW: NDArray[np.complex64], dataset: Dataset) -> NDArray[np.complex64]:
-    per_object = dataset.patches_per_object(dataset.test_stride)
-    if len(patches_nHW) not in (per_object, per_object * dataset.num_test_objects):
+def _stitched(patches_nCHW: NDArray[np.complex64], dataset: Dataset) -> NDArray[np.complex64]:
+    per_object = dataset.samples_per_object(dataset.test_stride)
+    if len(patches_nCHW) not in (per_object, per_object * dataset.num_test_objects):
         raise ValueError(
-            f"{len(patches_nHW)} patches, but a test object has {per_object} "
+            f"{len(patches_nCHW)} samples, but a test object has {per_object} "
             f"and there are {dataset.num_test_objects}"
         )
-    steps = (dataset.object_size - dataset.patch_size) // dataset.test_stride + 1
-    return stitch(patches_nHW[:per_object], dataset.test_stride, steps, steps)
+    steps = dataset.scan_steps(dataset.test_stride)
+    merged_nHW = merge_groups(patches_nCHW[:per_object], steps, steps)
+    return stitch(merged_nHW, dataset.test_stride, steps, steps)
 
 
 def _trim(image: NDArray[np.complex128]) -> NDArray[np.complex128]:

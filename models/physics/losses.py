@@ -23,13 +23,13 @@ def mae(predicted_BCHW: Tensor, measured_BCHW: Tensor) -> Tensor:
 def poisson(predicted_BCHW: Tensor, measured_BCHW: Tensor) -> Tensor:
     """Negative log-likelihood of counts k = X² at rate λ = X̂², per pattern, over mean(X).
 
-    −ln p = λ − k·ln λ + ln Γ(k + 1), summed over pixels, averaged over the batch, divided by
+    −ln p = λ − k·ln λ + ln Γ(k + 1), summed over pixels, averaged over all patterns, divided by
     mean(X) + 1e-8. λ carries a background of 1e-8 so that a dark prediction has a finite loss and
     gradient where light was measured.
     """
     rate, counts = predicted_BCHW.square() + TINY, measured_BCHW.square()
     surprise = rate - counts * rate.log() + torch.lgamma(counts + 1)
-    return surprise.flatten(1).sum(dim=1).mean() / (measured_BCHW.mean() + TINY)
+    return surprise.flatten(2).sum(dim=2).mean() / (measured_BCHW.mean() + TINY)
 
 
 LOSSES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {"mae": mae, "poisson": poisson}

@@ -1,6 +1,6 @@
 """Patches as batches: the split into training and validation, and the order of the training.
 
-Shapes: n patches of C channels and H = W = N pixels; B patches in a batch.
+Shapes: n samples of C channels and H = W = N pixels; B samples in a batch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, Sequent
 
 from models.config import Train, num_held_out
 from models.data.npz import Split
+from models.physics.overlap import Offsets
 
 
 class Patches(Dataset[Tensor]):
@@ -89,6 +90,8 @@ class Batches:
     training: DataLoader[Tensor]
     validation: DataLoader[Tensor]
     order: FreshOrder
+    training_offsets: Offsets
+    validation_offsets: Offsets
 
     @property
     def training_patches(self) -> Patches:
@@ -107,12 +110,15 @@ def make_batches(settings: Train, train: Split, test: Split, order: np.random.Ge
     """Divide the patches and batch them."""
     division = make_division(settings, len(train.diffraction))
     train_nCHW, validation_nCHW = division.apply(as_tensor(train), as_tensor(test))
+    validated = test if isinstance(division, ValidateOnTest) else train
     fresh = FreshOrder(len(train_nCHW), order)
     return Batches(
         division=division,
         training=_loader(train_nCHW, fresh, settings.batch_size),
         validation=inference_batches(validation_nCHW, settings.inference_batch_size),
         order=fresh,
+        training_offsets=train.offsets,
+        validation_offsets=validated.offsets,
     )
 
 

@@ -87,9 +87,16 @@ def prepare(
         normalise_probe(torch.from_numpy(train.probe_guess)),
         settings,
         GradientNorms(diagnostics.grad_norm_every),
+        training_offsets=batches.training_offsets,
+        validation_offsets=batches.validation_offsets,
     )
-    validated_nCHW = batches.validation_patches.diffraction_nCHW
-    history = History(events, Watch(net, validated_nCHW, settings.inference_batch_size))
+    watch = Watch(
+        net,
+        batches.validation_patches.diffraction_nCHW,
+        settings.inference_batch_size,
+        batches.validation_offsets,
+    )
+    history = History(events, watch)
     best_weights = BestWeights(history, net)
     collapse_weights = CollapseWeights(history, net) if diagnostics.on_collapse else None
     gradients_at_epochs = GradientsAtEpochs(

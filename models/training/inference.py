@@ -1,4 +1,4 @@
-"""A network applied without learning. Shapes: n patches, C channels, H = W = N pixels."""
+"""A network applied without learning. Shapes: n samples, C channels, H = W = N pixels."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.physics.overlap import Offsets, consistent
 from models.training.batches import inference_batches
 
 
-def infer(net: nn.Module, diffraction_nCHW: Tensor, batch_size: int) -> NDArray[np.complex64]:
+def infer(
+    net: nn.Module, diffraction_nCHW: Tensor, batch_size: int, offsets: Offsets | None = None
+) -> NDArray[np.complex64]:
     """Complex patches of all measured amplitudes, (n, C, N, N), in their order.
 
-    The network is left in the mode, training or not, in which it was.
+    With ``offsets`` those of a sample are made to agree where they overlap, as the forward model
+    has them; without, they are what the network says. The network is left in the mode, training or
+    not, in which it was.
     """
     device = next(net.parameters()).device
     was_training = net.training
@@ -22,6 +27,8 @@ def infer(net: nn.Module, diffraction_nCHW: Tensor, batch_size: int) -> NDArray[
         batches = [
             net(batch.to(device)).cpu() for batch in inference_batches(diffraction_nCHW, batch_size)
         ]
+        if offsets is not None:
+            batches = [consistent(batch, offsets) for batch in batches]
     net.train(was_training)
     patches: NDArray[np.complex64] = torch.cat(batches).numpy()
     return patches

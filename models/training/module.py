@@ -17,6 +17,7 @@ from models.config import Train
 from models.nets.generator import Generator
 from models.physics.diffraction import predict_amplitude
 from models.physics.losses import LOSSES
+from models.physics.overlap import ALONE, Offsets, consistent
 from models.training.clipping import CLIPPERS
 from models.training.observers import GradientNorms
 from models.training.optimizers import OPTIMIZERS
@@ -49,10 +50,19 @@ class PatchFit(LightningModule):
         probe_HW: the normalised probe.
         train: optimizer, schedule, clipping, loss and gain.
         gradients: measures every gradient before and after it is clipped.
+        training_offsets: where the patches of a training sample lie.
+        validation_offsets: the same of a validation sample.
     """
 
     def __init__(
-        self, net: Generator, probe_HW: Tensor, train: Train, gradients: GradientNorms
+        self,
+        net: Generator,
+        probe_HW: Tensor,
+        train: Train,
+        gradients: GradientNorms,
+        *,
+        training_offsets: Offsets = ALONE,
+        validation_offsets: Offsets = ALONE,
     ) -> None:
         super().__init__()
         self.net = net
@@ -61,21 +71,28 @@ class PatchFit(LightningModule):
         self.loss = LOSSES[train.loss]
         self.clipper = CLIPPERS[train.clip.kind](train.clip, net)
         self.gradients = gradients
+        self.training_offsets, self.validation_offsets = training_offsets, validation_offsets
 
-    def predict_amplitude(self, patches_BCHW: Tensor) -> Tensor:
-        """Amplitude that the detector would measure of complex patches, of their shape."""
+    def predict_amplitude(self, patches_BCHW: Tensor, offsets: Offsets = ALONE) -> Tensor:
+        """Amplitude that the detector would measure of complex patches, of their shape.
+
+        Patches of a sample are views of one object: where they overlap they are averaged first.
+        """
         gain = GAINS[self.settings.gain_per_batch](self.settings, len(patches_BCHW))
+        patches_BCHW = consistent(patches_BCHW, offsets)
         return predict_amplitude(patches_BCHW, self.get_buffer("probe_HW"), gain)
 
     @override
     def training_step(self, measured_BCHW: Tensor, _index: int) -> Tensor:
         """Loss of one batch."""
-        return self.loss(self.predict_amplitude(self.net(measured_BCHW)), measured_BCHW)
+        predicted = self.predict_amplitude(self.net(measured_BCHW), self.training_offsets)
+        return self.loss(predicted, measured_BCHW)
 
     @override
     def validation_step(self, measured_BCHW: Tensor, _index: int) -> Tensor:
         """Loss of one batch; Lightning has switched gradients off."""
-        return self.loss(self.predict_amplitude(self.net(measured_BCHW)), measured_BCHW)
+        predicted = self.predict_amplitude(self.net(measured_BCHW), self.validation_offsets)
+        return self.loss(predicted, measured_BCHW)
 
     @override
     def configure_optimizers(self) -> Any:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from models.evaluation.collapse import FLAT_RELATIVE_STD, relative_std
 from models.nets.generator import Generator
+from models.physics.overlap import ALONE, Offsets
 from models.training.inference import infer, spread
 
 NUM_WATCHED = 16
@@ -68,14 +69,17 @@ class Watch:
     pre-activations everything counts.
     """
 
-    def __init__(self, net: Generator, validation_nCHW: Tensor, batch_size: int) -> None:
+    def __init__(
+        self, net: Generator, validation_nCHW: Tensor, batch_size: int, offsets: Offsets = ALONE
+    ) -> None:
         self._patches_nCHW = spread(validation_nCHW, NUM_WATCHED)
-        self._net, self._batch_size = net, batch_size
+        self._net, self._batch_size, self._offsets = net, batch_size, offsets
 
     def glance(self) -> Glance:
         """What the patches show with the weights of now."""
         with counting_signs(self._net.decoder_activations()) as decoder:
-            amplitude = np.abs(infer(self._net, self._patches_nCHW, self._batch_size))
+            patches = infer(self._net, self._patches_nCHW, self._batch_size, self._offsets)
+        amplitude = np.abs(patches)
         quarter = amplitude.shape[-1] // 4
         central = amplitude[..., quarter:-quarter, quarter:-quarter]
         return Glance(recon_amp_rel_std=relative_std(central), decoder=decoder)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.__main__ import main
-from models.config import Parameters
+from models.config import Parameters, count_parameters, steps_per_epoch
 
 TINY = {
     "dataset": {"object_size": 64, "patch_size": 16, "train_stride": 8, "test_stride": 4},
@@ -151,12 +151,50 @@ def test_of_a_flat_phase_every_phase_score_is_null_with_its_reason(tmp_path):
     assert phase.simulate() == 0
     out = phase.train()
     metrics, stats = read(out / "metrics.json"), read(out / "stats.json")
-    for epoch, prefix in (("last_epoch", ""), ("best_epoch", "best_epoch.")):
+    for epoch, prefix in (("last_epoch", ""), ("best_epoch", "best_")):
         for name, (_, of_phase) in metrics[epoch].items():
             assert of_phase is None, name
             assert "no variance" in metrics["null_reasons"][f"{prefix}phase_{name}"]
         assert metrics["frc"][epoch][1] is None
-    phases = {name for name in stats if name.startswith(("phase_", "constant_phase_"))}
-    assert {"phase_ssim", "phase_mae", "constant_phase_ssim", "constant_phase_mae"} <= phases
+    phases = {name for name in stats if "phase_" in name and name != "recon_phase_std"}
+    assert {
+        "best_phase_ssim",
+        "phase_ssim",
+        "phase_mae",
+        "constant_phase_ssim",
+        "constant_phase_mae",
+    } <= phases
     assert {stats[name] for name in phases} == {None}
     assert all(np.isfinite(stats[name]) for name in ("amp_mae", "amp_ssim", "constant_amp_mae"))
+
+
+# --- samples of four, and large patches ----------------------------------------------------------
+
+
+def test_samples_of_four_go_from_the_job_to_the_scores(tmp_path):
+    dataset = TINY["dataset"] | {"gridsize": 2}
+    phase = Phase(tmp_path, dataset=dataset, diagnostics={"activations": True})
+    assert phase.simulate() == 0
+    out = phase.train()
+    effective = read(out / "effective_config.json")
+    planned = Parameters.model_validate_json(json.dumps(phase.planned))
+    count, steps = count_parameters(planned).live, steps_per_epoch(planned.dataset, planned.train)
+    # 7×7 positions make 6×6 samples, of which two are held out; batches of ten.
+    assert effective["observed"]["steps_by_epoch"] == [steps] == [4]
+    assert effective["observed"]["num_parameters"] == count
+    stats = read(out / "stats.json")
+    assert all(np.isfinite(stats[name]) for name in ("amp_mae", "phase_mae", "val_loss_final"))
+    report = read(out / "activation_report.json")
+    assert report["summary"]["num_samples"] == 32
+    with np.load(out / "recon.npz", allow_pickle=False) as stored:
+        assert stored["amplitude"].shape == (48, 48)
+
+
+def test_patches_of_128_pixels_go_from_the_job_to_the_scores(tmp_path):
+    dataset = {"object_size": 144, "patch_size": 128, "train_stride": 8, "test_stride": 8}
+    train = {"epochs": 1, "batch_size": 4, "inference_batch_size": 4}
+    phase = Phase(tmp_path, dataset=dataset, train=train)
+    assert phase.simulate() == 0
+    assert read(phase.folder / "data" / "metadata.json")["dataset"]["probe_defocus"] == 0.025
+    stats = read(phase.train() / "stats.json")
+    assert np.isfinite(stats["amp_mae"])

@@ -272,7 +272,7 @@ def test_both_checkpoints_are_scored_where_the_best_epoch_is_not_the_last(failin
     for name, epoch in (("model", "last_epoch"), ("model_best", "best_epoch")):
         net = outline(planned.model, side=16)
         net.load_state_dict(torch.load(out / f"{name}.pt", weights_only=True), assign=True)
-        reconstruction = reconstruct(infer(net, as_tensor(test), 4)[:, 0], test, planned.dataset)
+        reconstruction = reconstruct(infer(net, as_tensor(test), 4), test, planned.dataset)
         assert read(out / "metrics.json")[epoch] == score(reconstruction).metrics
     observed = read(out / "effective_config.json")["observed"]
     last = torch.load(out / "model.pt", weights_only=True)

@@ -15,7 +15,7 @@ import torch
 
 from models.config import Dataset
 from models.data import grid_lines
-from models.data.grid_lines import expected_photons, intensity_scale, measure, simulate
+from models.data.grid_lines import expected_photons, expose, intensity_scale, simulate
 from models.data.npz import Split, load_split
 from models.data.objects import make_objects
 from models.data.probe import make_probe, normalised
@@ -74,8 +74,8 @@ def counted(small, photons: float) -> tuple[np.ndarray, np.ndarray]:
     train = make_scan(small.dataset, "train")
     bright = small.dataset.model_copy(update={"photons": photons})
     scale = intensity_scale(bright, train, normalised(probe))
-    split = measure(scan, probe, scale, np.random.default_rng(4))
-    counts = np.square(split.diffraction[..., 0].astype(np.float64)) * scale**2
+    exposures = expose(scan, probe, scale, np.random.default_rng(4))
+    counts = np.square(exposures.measured.astype(np.float64)) * scale**2
     return counts, expected_photons(scan.patches(0, 10**6), normalised(probe), scale)
 
 

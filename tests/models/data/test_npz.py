@@ -44,7 +44,8 @@ def test_a_missing_key_is_named(arrays, tmp_path):
     [
         ("diffraction", lambda a: a[:, :, :-1], r"diffraction has shape \(200, 16, 15, 1\)"),
         ("diffraction", lambda a: a[:0], r"diffraction has shape \(0, 16, 16, 1\)"),
-        ("diffraction", lambda a: a[..., 0], r"but must be \(n, N, N, 1\)"),
+        ("diffraction", lambda a: a[..., 0], r"must be \(n, N, N, C\) with C = 1 or 4"),
+        ("diffraction", lambda a: a.repeat(2, axis=3), r"shape \(200, 16, 16, 2\), but must be"),
         ("Y_I", lambda a: a[:-1], r"Y_I has shape \(199, 16, 16, 1\), but must be \(200, 16"),
         ("coords_true", lambda a: a[:, 0], r"coords_true has shape .* must be \(200, 1, 2, 1\)"),
         ("YY_full", lambda a: a[..., 0], r"YY_full has shape .* must be \(any, any, any, 1\)"),

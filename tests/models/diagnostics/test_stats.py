@@ -165,7 +165,8 @@ def test_without_weighted_norms_nothing_is_near_zero_or_not(workshop):
 
 
 def reconstructed(fitted, patches):
-    found = reconstruct(patches.astype(np.complex64), fitted.data.test, fitted.parameters.dataset)
+    patches_nCHW = patches.astype(np.complex64)[:, None]
+    found = reconstruct(patches_nCHW, fitted.data.test, fitted.parameters.dataset)
     return found, score(found)
 
 

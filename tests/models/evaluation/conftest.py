@@ -18,7 +18,7 @@ class Case:
     dataset: Dataset
     test: Split
     exact: np.ndarray
-    """What a perfect network would return: the normalised test patches, complex64."""
+    """What a perfect network would return: the normalised test patches, (n, 1, N, N) complex64."""
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def small(tmp_path_factory) -> Case:
     )
     folder = tmp_path_factory.mktemp("small")
     simulate(dataset, 3, folder)
-    exact = make_scan(dataset, "test").patches(0, 10**6).astype(np.complex64)
+    exact = make_scan(dataset, "test").patches(0, 10**6).astype(np.complex64)[:, None]
     return Case(dataset, load_split(folder / "test.npz"), exact)
 
 
@@ -38,7 +38,7 @@ def study() -> Case:
     """The study's test object at N = 64; its diffraction patterns, which no metric sees, are 0."""
     dataset = Dataset()
     scan = make_scan(dataset, "test")
-    exact = scan.patches(0, 10**6).astype(np.complex64)
+    exact = scan.patches(0, 10**6).astype(np.complex64)[:, None]
     nothing = np.zeros((1, 64, 64, 1), np.float32)
     bare = Split(
         diffraction=nothing,

@@ -112,7 +112,7 @@ def test_a_ramp_of_phase_has_no_variance_either(small):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_one_value_that_is_not_finite_makes_every_metric_null(small, value):
     patches = small.exact.copy()
-    patches[7, 16, 16] = value
+    patches[7, 0, 16, 16] = value
     with np.errstate(invalid="ignore"):
         scores = score(reconstruct(patches, small.test, small.dataset))
     assert reasons_of(scores, "amp") == {"the predicted amplitude is not finite"}

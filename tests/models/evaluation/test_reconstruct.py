@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.data.scan import make_scan
 from models.evaluation.reconstruct import reconstruct, remove_plane, save
 
 
@@ -66,15 +67,15 @@ def test_only_the_patches_of_the_first_object_count(small):
 
 @pytest.mark.parametrize("count", [0, 1, 288, 290, 577])
 def test_another_number_of_patches_is_refused(small, count):
-    patches = np.ones((count, 32, 32), np.complex64)
-    with pytest.raises(ValueError, match=rf"{count} patches, but a test object has 289"):
+    patches = np.ones((count, 1, 32, 32), np.complex64)
+    with pytest.raises(ValueError, match=rf"{count} samples, but a test object has 289"):
         reconstruct(patches, small.test, small.dataset)
 
 
 def test_patches_of_another_size_are_refused(small):
     wide = small.dataset.model_copy(update={"test_stride": 4, "object_size": 99})
     with pytest.raises(ValueError, match=r"\(64, 64\) pixels but the ground truth \(98, 98\)"):
-        reconstruct(np.ones((289, 32, 32), np.complex64), small.test, wide)
+        reconstruct(np.ones((289, 1, 32, 32), np.complex64), small.test, wide)
 
 
 def test_a_split_without_ground_truth_is_refused(small):
@@ -86,7 +87,7 @@ def test_a_split_without_ground_truth_is_refused(small):
 def test_an_image_that_cannot_be_trimmed_is_refused(small):
     tiny = small.dataset.model_copy(update={"object_size": 32, "test_stride": 4})
     with pytest.raises(ValueError, match="cannot lose 2 on every side"):
-        reconstruct(np.ones((1, 32, 32), np.complex64), small.test, tiny)
+        reconstruct(np.ones((1, 1, 32, 32), np.complex64), small.test, tiny)
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
@@ -138,3 +139,40 @@ def test_a_scale_that_does_not_exist_is_stored_as_nan(small, tmp_path):
     save(reconstruct(0 * small.exact, small.test, small.dataset), tmp_path / "r.npz")
     with np.load(tmp_path / "r.npz", allow_pickle=False) as stored:
         assert np.isnan(stored["amplitude_scale"])
+
+
+# --- samples of four -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def grouped(small):
+    """The small dataset in samples of 2×2 neighbours, and what a perfect network would return."""
+    dataset = small.dataset.model_copy(update={"gridsize": 2})
+    scan = make_scan(dataset, "test")
+    return replace(small, dataset=dataset, exact=small.exact[:, 0][scan.groups])
+
+
+def test_exact_samples_of_four_give_what_exact_patches_give_bit_by_bit(small, grouped):
+    assert grouped.exact.shape == (2 * 16**2, 4, 32, 32)
+    alone = reconstruct(small.exact, small.test, small.dataset)
+    together = reconstruct(grouped.exact, grouped.test, grouped.dataset)
+    np.testing.assert_array_equal(together.amplitude, alone.amplitude)
+    np.testing.assert_array_equal(together.phase, alone.phase)
+
+
+def test_predictions_of_a_position_that_differ_are_averaged(small, grouped):
+    """Opposite errors in the two channels of a position cancel; inside, each has four of them."""
+    errors = np.array([1, -1, -1, 1], np.float32)[:, None, None]
+    spoilt = grouped.exact + np.complex64(0.05) * errors
+    r = reconstruct(spoilt, grouped.test, grouped.dataset)
+    inside = np.s_[8:-8, 8:-8]
+    difference = np.abs(r.amplitude / r.amplitude_scale - r.target_amplitude)
+    assert difference[inside].max() < 1e-5
+    assert difference.max() > 0.1, "at the rim a position has one or two predictions"
+
+
+def test_samples_of_another_gridsize_are_refused(small, grouped):
+    with pytest.raises(ValueError, match=r"^578 samples, but a test object has 256 and there"):
+        reconstruct(small.exact, small.test, grouped.dataset)
+    with pytest.raises(ValueError, match=r"^256 samples, but a test object has 289 and there"):
+        reconstruct(grouped.exact[:256], small.test, small.dataset)

@@ -68,3 +68,10 @@ def test_a_dark_prediction_and_a_dark_measurement_have_finite_loss_and_gradient(
         loss.backward()
         assert torch.isfinite(loss)
         assert torch.isfinite(predicted.grad).all()
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_four_patterns_in_one_sample_count_as_four_samples(name):
+    predicted, measured = (amplitudes(seed).expand(3, 4, 8, 8) ** 2 for seed in (0, 1))
+    apart = LOSSES[name](predicted.reshape(12, 1, 8, 8), measured.reshape(12, 1, 8, 8))
+    assert LOSSES[name](predicted, measured).item() == pytest.approx(apart.item(), rel=1e-12)

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.physics.stitching import crop_ground_truth, margin, stitch
+from models.physics.stitching import (
+    crop_ground_truth,
+    group_positions,
+    margin,
+    merge_groups,
+    stitch,
+)
 
 
 def numbered(size: int) -> np.ndarray:
@@ -75,3 +81,49 @@ def test_complex_patches_stay_complex():
 def test_patches_that_do_not_make_the_image_are_refused(shape, stride, complaint):
     with pytest.raises(ValueError, match=complaint):
         stitch(np.zeros(shape), stride, 2, 2)
+
+
+# --- groups --------------------------------------------------------------------------------------
+
+
+def test_a_group_is_a_position_and_its_neighbours_to_the_right_and_below():
+    assert group_positions(3, 4, 2).tolist() == [
+        [0, 1, 4, 5],
+        [1, 2, 5, 6],
+        [2, 3, 6, 7],
+        [4, 5, 8, 9],
+        [5, 6, 9, 10],
+        [6, 7, 10, 11],
+    ]
+    assert group_positions(2, 3, 1).tolist() == [[0], [1], [2], [3], [4], [5]]
+
+
+def test_a_position_has_the_mean_of_all_its_predictions():
+    positions = group_positions(3, 3, 2)
+    generator = np.random.default_rng(0)
+    patches = generator.normal(size=(4, 4, 5, 5)) + 1j * generator.normal(size=(4, 4, 5, 5))
+    merged = merge_groups(patches, 3, 3)
+    predictions = [int((positions == position).sum()) for position in range(9)]
+    assert predictions == [1, 2, 1, 2, 4, 2, 1, 2, 1]
+    for position in range(9):
+        expected = patches[positions == position].mean(axis=0)
+        np.testing.assert_allclose(merged[position], expected, rtol=1e-14)
+
+
+@given(rows=st.integers(2, 5), cols=st.integers(2, 5))
+def test_equal_predictions_are_kept_bit_by_bit(rows, cols):
+    patches = np.random.default_rng(1).normal(size=(rows * cols, 3, 3)).astype(np.complex64)
+    merged = merge_groups(patches[group_positions(rows, cols, 2)], rows, cols)
+    assert merged.dtype == np.complex64
+    np.testing.assert_array_equal(merged, patches)
+
+
+def test_patches_that_are_alone_are_passed_on():
+    patches = np.random.default_rng(1).normal(size=(6, 1, 3, 3))
+    assert np.shares_memory(merge_groups(patches, 2, 3), patches)
+
+
+def test_samples_that_are_not_all_groups_are_refused():
+    told = r"^4 samples of a raster of 3×3 positions were expected, not 9 of 4 patches$"
+    with pytest.raises(ValueError, match=told):
+        merge_groups(np.zeros((9, 4, 3, 3)), 3, 3)
