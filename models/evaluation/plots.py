@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
+import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,6 +20,10 @@ Image = NDArray[np.float64]
 
 DOTS_PER_INCH: Final = 100
 
+LEVELS: Final = 64
+"""Steps of each colour scale. They fit into one palette, so that the picture is a third in size."""
+SCALES: Final = ("gray", "viridis", "RdBu_r")
+
 SHOWN_PERCENTILE: Final = 99.5
 """Share of the differences, in percent, inside the colour range; a few outliers lie outside."""
 
@@ -26,7 +32,8 @@ def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
     """Write a PNG of two rows, amplitude and phase: reconstruction, ground truth, difference.
 
     Reconstruction and truth share the truth's colour range; the difference has a symmetric one of
-    its own that leaves out the largest 0.5 %. Pixels that are not finite stay blank. The bytes
+    its own that leaves out the largest 0.5 %. Each scale has 64 steps. Pixels that are not finite
+    stay blank. The bytes
     depend on the images and on the installed matplotlib only: no date, no version, no user's style.
     """
     r = reconstruction
@@ -36,7 +43,36 @@ def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
         axes = figure.subplots(2, 3)
         _row(axes[0], "amplitude", "object units", "gray", r.amplitude, r.target_amplitude)
         _row(axes[1], "phase", "rad", "viridis", r.phase, r.target_phase)
-        figure.savefig(path_png, format="png", metadata={"Software": None})
+        drawn = BytesIO()
+        figure.savefig(drawn, format="png")
+    with PIL.Image.open(drawn) as image:
+        pixels_HW3 = np.asarray(image.convert("RGB"))
+    in_palette(pixels_HW3, palette()).save(path_png, format="PNG", optimize=True)
+
+
+def palette() -> NDArray[np.uint8]:
+    """Red, green and blue of every colour of a picture: the scales, and greys for what is written.
+
+    At most 256 rows, each of 3 values.
+    """
+    scales = [
+        mpl.colormaps[name].resampled(LEVELS)(np.arange(LEVELS), bytes=True)[:, :3]
+        for name in SCALES
+    ]
+    greys = np.repeat(np.linspace(0, 255, 256 - LEVELS * len(SCALES)).round(), 3).reshape(-1, 3)
+    return np.concatenate([*scales, greys.astype(np.uint8)])
+
+
+def in_palette(pixels_HW3: NDArray[np.uint8], colours_N3: NDArray[np.uint8]) -> PIL.Image.Image:
+    """An image of indices; what is not one of the colours takes the nearest."""
+    codes_HW = pixels_HW3 @ np.array([1 << 16, 1 << 8, 1])
+    unique, places = np.unique(codes_HW, return_inverse=True)
+    shown = np.stack([unique >> 16, unique >> 8 & 255, unique & 255], axis=-1)
+    apart = shown[:, None, :] - colours_N3[None, :, :].astype(np.int64)
+    nearest = (apart**2).sum(axis=-1).argmin(axis=1).astype(np.uint8)
+    image = PIL.Image.fromarray(nearest[places].reshape(pixels_HW3.shape[:2]))
+    image.putpalette(colours_N3.tobytes())
+    return image
 
 
 def _row(
@@ -56,7 +92,11 @@ def _show(
     axes: Axes, image: Image, title: str, unit: str, colours: str, limits: tuple[float, float]
 ) -> None:
     shown = axes.imshow(
-        image, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest"
+        image,
+        cmap=mpl.colormaps[colours].resampled(LEVELS),
+        vmin=limits[0],
+        vmax=limits[1],
+        interpolation="nearest",
     )
     axes.set_title(title)
     axes.set_xlabel("column (px)")
