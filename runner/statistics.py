@@ -189,11 +189,19 @@ def read_statistics(path: Path) -> Statistics | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
+    return parse_statistics(content, path.name)
+
+
+def parse_statistics(content: bytes, name: str) -> Statistics:
+    """The content of the file called ``name``.
+
+    Raises ``ValueError`` saying what is wrong with it.
+    """
     try:
         return Statistics.model_validate(parse_json(content))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{path.name}: {place}: {first['msg']}") from error
+        raise ValueError(f"{name}: {place}: {first['msg']}") from error
     except ValueError as error:
-        raise ValueError(f"{path.name} {error}") from error
+        raise ValueError(f"{name} {error}") from error

@@ -21,7 +21,7 @@ from runner.findings import (
 from runner.record import ArmRecord, HubRecord, leaves
 from runner.report.wording import declared, listing, measured
 from runner.rule_parser import parse
-from runner.study.statistics import Comparison, Statistics
+from runner.statistics import CollapseComparison, Comparison, Group, ScoreDifference, Statistics
 from runner.study.store import KeptHub
 
 Outcome = Literal["supports", "contradicts", "no evidence", "open"]
@@ -111,14 +111,22 @@ def _comparison(expectation: ComparisonExpectation, hub: KeptHub) -> tuple[Outco
     arms, against = (_group(where, hub) for where in (expectation.arms, expectation.against))
     row = _pair(_statistics(hub).comparisons, arms, against)
     by_score = expectation.measure != "collapse"
+    found: CollapseComparison | ScoreDifference | None
     found = row.metrics.get(expectation.measure) if by_score else row.collapse
     if found is None:
         raise Unanswered(f"its statistics do not compare {expectation.measure}")
+    words = found.words + _confounded(row)
     if not (found.evidence and found.difference):
-        return "no evidence", found.words
+        return "no evidence", words
     arms_first = row.places == (arms, against)  # a difference is the second's less the first's
     lower = (found.difference > 0) is arms_first
-    return "supports" if lower is (expectation.expect == "lower") else "contradicts", found.words
+    return "supports" if lower is (expectation.expect == "lower") else "contradicts", words
+
+
+def _confounded(row: Comparison) -> str:
+    if row.controlled:
+        return ""
+    return f"; the groups differ in {listing(row.knobs)}, and no difference can be laid to one"
 
 
 def _statistics(hub: KeptHub) -> Statistics:
@@ -144,11 +152,16 @@ def _group(where: Mapping[str, object], hub: KeptHub) -> int:
     found = [
         place
         for place, group in enumerate(groups)
-        if group.phase == hub.phase and names & group.members
+        if group.phase == hub.phase and names & _members(group)
     ]
-    if len(found) != 1 or groups[found[0]].members != names:
+    if len(found) != 1 or _members(groups[found[0]]) != names:
         raise Unanswered(f"the arms with {spelled(where)} are not one group of its statistics")
     return found[0]
+
+
+def _members(group: Group) -> set[str]:
+    """Names of all arms of a group, counted or not."""
+    return {*group.arms, *(arm.name for arm in group.not_counted)}
 
 
 def _with_knobs(arms: Iterable[ArmRecord], where: Mapping[str, object]) -> list[ArmRecord]:

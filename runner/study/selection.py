@@ -19,10 +19,9 @@ ALLOWANCE_BYTES = {"phase": 220_000, "profile": 80_000}
 STUDY_BYTES = 3_000_000
 """What all hubs of a study may take."""
 
-STATISTICS = "statistics.json"
 SUFFIXES = (".json", ".csv", ".png", ".md", ".toml")
-ALWAYS = (hub.MANIFEST, hub.SUMMARY, hub.README, hub.ENVIRONMENT)
-"""What is kept of the newest hub however large it is, beside the record and the statistics."""
+ALWAYS = (hub.MANIFEST, hub.SUMMARY, hub.README, hub.ENVIRONMENT, hub.STATISTICS)
+"""What is kept of the hub that speaks for its phase however large it is, beside the record."""
 
 _LEFT_OUT = re.compile(rf"{re.escape(hub.CRATE)}|{re.escape(hub.PROVENANCE)}")
 _RANKS = (
@@ -46,7 +45,7 @@ def kept_files(record: HubRecord) -> tuple[str, ...]:
     are kept of one arm of each group only: of the first one among those that share all but seeds.
     """
     allowance = ALLOWANCE_BYTES["profile" if record.profile else "phase"]
-    always = [file for file in record.artifacts if is_always_kept(file.path)]
+    always = [file for file in record.artifacts if file.path in ALWAYS]
     chosen = [file.path for file in always]
     left = allowance - sum(file.bytes for file in always)
     for file in _candidates(record):
@@ -54,11 +53,6 @@ def kept_files(record: HubRecord) -> tuple[str, ...]:
             chosen.append(file.path)
             left -= file.bytes
     return tuple(sorted(chosen))
-
-
-def is_always_kept(path: str) -> bool:
-    """Whether a file is kept however large it is."""
-    return path in ALWAYS or path.rsplit("/", 1)[-1] == STATISTICS
 
 
 def _candidates(record: HubRecord) -> list[FileRecord]:
@@ -71,7 +65,7 @@ def _candidates(record: HubRecord) -> list[FileRecord]:
 
 
 def _is_wanted(file: FileRecord, shown: set[str]) -> bool:
-    if is_always_kept(file.path) or _LEFT_OUT.fullmatch(file.path):
+    if file.path in ALWAYS or _LEFT_OUT.fullmatch(file.path):
         return False
     if file.bytes > LARGEST_BYTES or not file.path.endswith(SUFFIXES):
         return False

@@ -16,8 +16,8 @@ from runner.digest import entries, parse_json, sha256_bytes
 from runner.errors import StudyError, VerificationError
 from runner.manifest_names import SAFE_NAME
 from runner.record import HubRecord
-from runner.study.selection import STATISTICS, STUDY_BYTES, kept_files
-from runner.study.statistics import Statistics, read_statistics
+from runner.statistics import Statistics, parse_statistics
+from runner.study.selection import STUDY_BYTES, kept_files
 
 HUBS = "hubs"
 RECORD_FILES = (hub.RECORD, CHECKSUMS)
@@ -60,13 +60,12 @@ class KeptHub:
         """Whether the run came to its end and left out no arm."""
         return not (self.record.interrupted or self.record.only)
 
-    def table(self, name: str) -> dict[str, Any]:
-        """A JSON file as a table, by path or by name alone; empty where it is not kept.
+    def table(self, path: str) -> dict[str, Any]:
+        """A JSON file as a table; empty where it is not kept.
 
         Raises ``VerificationError`` for what cannot be read.
         """
-        path = next((p for p in self.files if p == name or p.endswith(f"/{name}")), None)
-        if path is None:
+        if path not in self.files:
             return {}
         try:
             found = parse_json(self.files[path])
@@ -80,7 +79,12 @@ class KeptHub:
 
         Raises ``VerificationError`` for what cannot be read.
         """
-        return read_statistics(self.table(STATISTICS), self.folder)
+        if hub.STATISTICS not in self.files:
+            return None
+        try:
+            return parse_statistics(self.files[hub.STATISTICS], hub.STATISTICS)
+        except ValueError as error:
+            raise VerificationError(f"{self.folder}/{error}; leave the hub out") from error
 
 
 Store: TypeAlias = dict[tuple[str, str], KeptHub]

@@ -1,6 +1,5 @@
 """A small project with a manifest and a register, and hubs that are really sealed."""
 
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -63,7 +62,7 @@ def project(tmp_path):
 def seal(project, record):
     """Seal a hub of the record, changed as asked, in the project's artifacts; its path."""
 
-    def sealed(minute=0, *, more=None, statistics=None, artifacts=None, **changed):
+    def sealed(minute=0, *, more=None, artifacts=None, **changed):
         one = record.model_copy(update=changed)
         now = datetime(2026, 1, 30, 5, minute, 0, tzinfo=UTC)
         staging = hub.stage(artifacts or project / "artifacts", one.phase, now)
@@ -73,8 +72,6 @@ def seal(project, record):
             "environment.json": ENVIRONMENT,
             **(more or {}),
         }
-        if statistics is not None:
-            files["statistics.json"] = json.dumps(statistics).encode()
         for arm in one.arms:
             files |= {f"arms/{arm.name}/{file.path}": b"x" * BIG for file in arm.files[:1]}
             files |= {f"arms/{arm.name}/{file.path}": b"{}" for file in arm.files[1:]}

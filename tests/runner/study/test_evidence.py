@@ -11,27 +11,48 @@ from runner.study.evidence import JudgedFinding, Judgement, judge, told
 from runner.study.store import KeptHub
 
 
-def group(*arms, collapsed=0, interval=(0.0, 1.0), phase="phase8"):
+def group(*arms, collapsed=0, interval=(0.0, 1.0), phase="phase8", not_counted=()):
     """A group of ``statistics.json``."""
     return {
-        "phase": phase,
-        "arms": list(arms),
-        "not_counted": [],
-        "num_arms": len(arms),
-        "num_collapsed": collapsed,
+        "name": "g", "label": "g", "phase": phase, "hub": "here", "knobs": {},
+        "arms": list(arms), "seeds": [1] * len(arms),
+        "not_counted": [{"name": n, "seed": 1, "status": "failed"} for n in not_counted],
+        "num_arms": len(arms), "num_collapsed": collapsed, "arms_collapsed": [],
+        "collapse_rate": 0.5 if arms else None,
         "collapse_interval": list(interval) if arms else None,
-    }
+        "metrics": {},
+    }  # fmt: skip
 
 
-def compared(one, other, *, difference=0.0, evidence=False, words="as the hub says", **metrics):
+def apart(difference=0.0, *, evidence=False, words="as the hub says"):
+    """How far a score of two groups lies apart."""
+    return {
+        "n": [5, 5], "difference": difference, "interval": None, "reason": None, "p_value": None,
+        "p_adjusted": None, "smallest_p_possible": None, "evidence": evidence, "words": words,
+    }  # fmt: skip
+
+
+def compared(one, other, *, knobs=("k",), difference=0.0, evidence=False, words="", **metrics):
     """A comparison of ``statistics.json``; ``difference`` is the second less the first."""
-    found = {"difference": difference, "evidence": evidence, "words": words}
-    return {"places": [one, other], "collapse": found, "metrics": metrics}
+    return {
+        "groups": ["a", "b"], "places": [one, other], "knobs": list(knobs),
+        "controlled": len(knobs) == 1,
+        "collapse": {
+            "arms": [5, 5], "collapsed": [0, 0], "difference": difference, "odds_ratio": None,
+            "p_value": None, "p_adjusted": None, "smallest_p_possible": None,
+            "evidence": evidence, "words": words,
+        },
+        "metrics": {name: found | {"not_collapsed": apart()} for name, found in metrics.items()},
+    }  # fmt: skip
 
 
 def statistics(groups, comparisons=()):
-    """The content of ``statistics.json``, as far as it is read."""
-    return {"schema_version": 1, "groups": groups, "comparisons": list(comparisons)}
+    """The content of ``statistics.json``."""
+    return {
+        "schema_version": 1, "confidence": 0.95, "seed": 1, "methods": {}, "groups": groups,
+        "num_comparisons": len(comparisons), "comparisons": list(comparisons), "factors": [],
+        "dead_decoders": [], "notes": [],
+    }  # fmt: skip
 
 
 SGD, ADAMW = {"train.optimizer.kind": "sgd"}, {"train.optimizer.kind": "adamw"}
@@ -96,8 +117,7 @@ def test_a_rate_counts_by_its_whole_interval(hub, interval, expect, outcome):
 
 
 def test_arms_that_did_not_run_as_planned_leave_a_rate_open(hub):
-    empty = group() | {"not_counted": [{"name": "stable_sgd"}]}
-    found = statistics([empty, group("stable_adamw")])
+    found = statistics([group(not_counted=["stable_sgd"]), group("stable_adamw")])
     assert judged(rate(), hub(found)) == ("open", "none of these arms ran as planned")
 
 
@@ -130,13 +150,21 @@ def test_a_difference_that_is_not_called_evidence_is_none(hub):
 
 
 def test_a_score_is_compared_where_it_is_asked_for(hub):
-    score = {"difference": -0.3, "evidence": True, "words": "lower SSIM"}
-    rows = [compared(0, 1, amp_ssim=score)]
+    rows = [compared(0, 1, amp_ssim=apart(-0.3, evidence=True, words="lower SSIM"))]
     found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
     asked = comparison(measure="amp_ssim", expect="higher")
     assert judged(asked, hub(found)) == ("supports", "lower SSIM")
     asked = comparison(measure="phase_mae", expect="higher")
     assert judged(asked, hub(found)) == ("open", "its statistics do not compare phase_mae")
+
+
+def test_groups_that_differ_in_several_knobs_say_so(hub):
+    rows = [compared(0, 1, knobs=("train.a", "train.b"), words="no evidence")]
+    found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
+    assert judged(comparison(), hub(found))[1] == (
+        "no evidence; the groups differ in train.a and train.b, and no difference can be laid to "
+        "one"
+    )
 
 
 def test_groups_of_another_phase_in_the_same_table_are_not_taken_for_ours(hub):
@@ -228,8 +256,8 @@ def test_statistics_of_another_shape_are_refused(hub):
     with pytest.raises(VerificationError) as caught:
         judged(rate(), hub({"schema_version": 1, "groups": []}))
     assert str(caught.value) == (
-        "hubs/phase8/2026-01-30T050000Z: statistics.json cannot be used: comparisons: Field "
-        "required; make the hub with this phasehub, or leave it out"
+        "hubs/phase8/2026-01-30T050000Z/statistics.json: confidence: Field required; "
+        "leave the hub out"
     )
 
 

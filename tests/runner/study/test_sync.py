@@ -122,26 +122,31 @@ def test_a_manifest_that_changed_since_is_told(project, seal):
 
 
 def test_findings_have_their_status_from_hubs(project, seal, record):
-    def group(name, num):
-        return {
-            "phase": "phase8", "arms": [name], "not_counted": [], "num_arms": 1,
-            "num_collapsed": num, "collapse_interval": [0.0, 1.0],
-        }  # fmt: skip
-
-    row = {"difference": 1.0, "evidence": True, "words": "they differ"}
-    found = {
-        "schema_version": 1,
-        "groups": [group("stable_sgd", 0), group("stable_adamw", 1)],
-        "comparisons": [{"places": [0, 1], "collapse": row, "metrics": {}}],
-    }
-    seal(statistics=found, arms=record.arms[:2], identical_arms=())
+    register = project / "docs" / "study" / "findings.toml"
+    rule = """[[findings]]
+id = "RULE-001"
+date = "2026-11-21"
+claim = "A collapsed arm has an amplitude without structure."
+basis = "By definition."
+[[findings.evidence]]
+kind = "rule"
+phase = "phase8"
+among = "collapsed"
+rule = "recon_amp_std <= 1e-3"
+"""
+    register.write_text(register.read_text() + rule)
+    seal()
     synced(project)
     text = page(project, "README.md")
     evidence = "[phase8, 2026-01-30T050000Z](phase8.md)"
-    assert f"under SGD than under AdamW. | {evidence} | **supported** |" in text
-    assert f"**supports**; they differ ({evidence})." in text
+    assert f"an amplitude without structure. | {evidence} | **supported** |" in text
+    assert f"**supports**; holds for all 1 arms that collapsed ({evidence})." in text
     assert "| no phase asks for it | **open** |" in text
-    assert "[OPTIM-001](README.md#optim-001) (supported)" in page(project)
+    assert f"**open**; the hub has no statistics over arms ({evidence})." in text
+    assert (
+        "[OPTIM-001](README.md#optim-001) (open), [RULE-001](README.md#rule-001) (supported)"
+        in (page(project))
+    )
 
 
 # --- stability -----------------------------------------------------------------------------------
