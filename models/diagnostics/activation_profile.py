@@ -13,6 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from models.picture import save_png
+
 DOTS_PER_INCH = 100
 INCHES_PER_ROW = 0.2
 STARVED = 0.1
@@ -42,7 +44,7 @@ def plot_profile(report: Mapping[str, Any], title: str, path_png: Path) -> None:
         size.set_ylim(len(layers) - 0.5, -0.5)
         for axes in (size, share, ratio):
             axes.grid(visible=True, alpha=0.3)
-        figure.savefig(path_png, format="png", metadata={"Software": None})
+        save_png(figure, path_png)
 
 
 def _column(layers: Layers, key: str) -> list[float]:

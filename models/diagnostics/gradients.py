@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.data.npz import write_npz
+from models.picture import save_png
 from models.training.gradients import LOG10_EDGES, Gradients, TensorGradient
 
 DOTS_PER_INCH = 100
@@ -73,7 +74,7 @@ def plot_gradients(gradients: Gradients, title: str, path_png: Path) -> None:
         zero.set(xlim=(0, 100), xlabel="share with g = 0 (%)")
         _plot_norms(norm, [tensor.norm for tensor in tensors.values()])
         histogram.set_ylim(len(tensors) - 0.5, -0.5)
-        figure.savefig(path_png, format="png", metadata={"Software": None})
+        save_png(figure, path_png)
 
 
 def _plot_shares(axes: Axes, tensors: list[TensorGradient]) -> None:

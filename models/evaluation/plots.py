@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
-import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.evaluation.reconstruct import Reconstruction
+from models.picture import save_png
 
 Image = NDArray[np.float64]
 
-DOTS_PER_INCH: Final = 100
+DOTS_PER_INCH: Final = 90
 
 LEVELS: Final = 64
-"""Steps of each colour scale. They fit into one palette, so that the picture is a third in size."""
-SCALES: Final = ("gray", "viridis", "RdBu_r")
+"""Steps of each colour scale; three scales and the greys of the writing fit into one palette."""
 
 SHOWN_PERCENTILE: Final = 99.5
 """Share of the differences, in percent, inside the colour range; a few outliers lie outside."""
@@ -43,36 +41,7 @@ def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
         axes = figure.subplots(2, 3)
         _row(axes[0], "amplitude", "object units", "gray", r.amplitude, r.target_amplitude)
         _row(axes[1], "phase", "rad", "viridis", r.phase, r.target_phase)
-        drawn = BytesIO()
-        figure.savefig(drawn, format="png")
-    with PIL.Image.open(drawn) as image:
-        pixels_HW3 = np.asarray(image.convert("RGB"))
-    in_palette(pixels_HW3, palette()).save(path_png, format="PNG", optimize=True)
-
-
-def palette() -> NDArray[np.uint8]:
-    """Red, green and blue of every colour of a picture: the scales, and greys for what is written.
-
-    At most 256 rows, each of 3 values.
-    """
-    scales = [
-        mpl.colormaps[name].resampled(LEVELS)(np.arange(LEVELS), bytes=True)[:, :3]
-        for name in SCALES
-    ]
-    greys = np.repeat(np.linspace(0, 255, 256 - LEVELS * len(SCALES)).round(), 3).reshape(-1, 3)
-    return np.concatenate([*scales, greys.astype(np.uint8)])
-
-
-def in_palette(pixels_HW3: NDArray[np.uint8], colours_N3: NDArray[np.uint8]) -> PIL.Image.Image:
-    """An image of indices; what is not one of the colours takes the nearest."""
-    codes_HW = pixels_HW3 @ np.array([1 << 16, 1 << 8, 1])
-    unique, places = np.unique(codes_HW, return_inverse=True)
-    shown = np.stack([unique >> 16, unique >> 8 & 255, unique & 255], axis=-1)
-    apart = shown[:, None, :] - colours_N3[None, :, :].astype(np.int64)
-    nearest = (apart**2).sum(axis=-1).argmin(axis=1).astype(np.uint8)
-    image = PIL.Image.fromarray(nearest[places].reshape(pixels_HW3.shape[:2]))
-    image.putpalette(colours_N3.tobytes())
-    return image
+        save_png(figure, path_png)
 
 
 def _row(

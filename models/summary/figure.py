@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from models.picture import save_png
 from models.summary.runs import Run
 
 DOTS_PER_INCH = 100
@@ -75,7 +76,7 @@ def figure(path_png: Path, *, height_inch: float) -> Iterator[Figure]:
         drawn = Figure(figsize=(WIDTH_INCH, height_inch), dpi=DOTS_PER_INCH, layout="constrained")
         FigureCanvasAgg(drawn)
         yield drawn
-        drawn.savefig(path_png, format="png", metadata={"Software": None})
+        save_png(drawn, path_png)
 
 
 def add_legend(drawn: Figure, shown: Shown, *more: Line2D) -> None:

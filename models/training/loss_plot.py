@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from models.picture import save_png
 from models.training.history import History
 
 DOTS_PER_INCH = 100
@@ -44,4 +45,4 @@ def plot_losses(history: History, collapse_epoch: int | None, path_png: Path) ->
             for axes in (losses, rates):
                 axes.axvline(collapse_epoch, color="C3", linestyle="--", label="collapse")
         losses.legend()
-        figure.savefig(path_png, format="png", metadata={"Software": None})
+        save_png(figure, path_png)

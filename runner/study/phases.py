@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner import hub
+from runner.digest import canonical_json
 from runner.errors import StudyError
 from runner.findings import Finding
-from runner.manifest import LoadedManifest, load, planned_arms, resolve
+from runner.manifest import Arm, LoadedManifest, load, planned_arms, resolve
 from runner.record import differing_knobs, leaves
-from runner.report.wording import NOTHING, declared
+from runner.report.wording import NOTHING, declared, listing
 from runner.study.store import KeptHub, Store, current
 
 TAKEN = ("readme", "history", "reference")
@@ -59,27 +61,37 @@ class Phase:
         return self.manifest is not None and sealed not in (None, self.manifest.source)
 
     def declared_arms(self) -> tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]:
-        """The knobs that differ between the planned arms; each arm's name and their values."""
+        """The knobs that differ between the planned arms; each arm's name and their values.
+
+        Arms that differ in nothing but the seed share a row, which tells all their seeds.
+        """
         if self.manifest is None:
             return (), []
         declaration = self.manifest.manifest
-        arms = planned_arms(declaration)
+        groups: dict[bytes, list[tuple[Arm, int]]] = {}
+        for arm in planned_arms(declaration):
+            parameters = resolve(declaration, arm).model_dump(mode="json")
+            seed = declaration.phase.seed if arm.seed is None else arm.seed
+            groups.setdefault(canonical_json(parameters), []).append((arm, seed))
         plans = [
-            {
-                **resolve(declaration, arm).model_dump(mode="json"),
-                "seed": declaration.phase.seed if arm.seed is None else arm.seed,
-            }
-            for arm in arms
+            {**json.loads(parameters), "seed": listing([str(seed) for _, seed in members])}
+            for parameters, members in groups.items()
         ]
-        names = differing_knobs(plans)
+        names = (*(name for name in differing_knobs(plans) if name != "seed"), "seed")
         flat = [dict(leaves(plan)) for plan in plans]
         return names, [
             (
-                arm.name + (" (optional)" if arm.optional else ""),
+                _row_name([arm for arm, _ in members]),
                 tuple(declared(plan[name]) if name in plan else NOTHING for name in names),
             )
-            for arm, plan in zip(arms, flat, strict=True)
+            for members, plan in zip(groups.values(), flat, strict=True)
         ]
+
+
+def _row_name(arms: Sequence[Arm]) -> str:
+    optional = " (optional)" if arms[0].optional else ""
+    name = arms[0].name if len(arms) == 1 else f"{arms[0].name} to {arms[-1].name}"
+    return name + optional
 
 
 def read_manifests(folder: Path) -> dict[str, LoadedManifest]:

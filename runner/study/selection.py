@@ -14,20 +14,21 @@ from runner.record import ArmRecord, FileRecord, HubRecord
 
 LARGEST_BYTES = 200_000
 """Of a single file that is kept, but for those that are always."""
-ALLOWANCE_BYTES = {"phase": 220_000, "profile": 80_000}
+ALLOWANCE_BYTES = {"phase": 260_000, "profile": 40_000}
 """What the files of a hub may take beside its record: of a phase in full, of a profile of it."""
 STUDY_BYTES = 3_000_000
 """What all hubs of a study may take."""
 
 SUFFIXES = (".json", ".csv", ".png", ".md", ".toml")
-ALWAYS = (hub.MANIFEST, hub.SUMMARY, hub.README, hub.ENVIRONMENT, hub.STATISTICS)
+ALWAYS = (hub.MANIFEST, hub.SUMMARY, hub.ENVIRONMENT, hub.STATISTICS)
 """What is kept of the hub that speaks for its phase however large it is, beside the record."""
 
 _LEFT_OUT = re.compile(rf"{re.escape(hub.CRATE)}|{re.escape(hub.PROVENANCE)}")
 _RANKS = (
     re.compile(r".*_metrics_.*\.json"),
-    re.compile(r"(?!arms/).*\.png"),
+    re.compile(r"(losses|scores)\.png"),
     re.compile(r"arms/[^/]+/recon\.png"),
+    re.compile(r"(?!arms/).*\.png"),
     re.compile(r"arms/[^/]+/(stats|history)\.json"),
     re.compile(r"arms/[^/]+/loss\.png"),
     re.compile(r"arms/[^/]+/(metrics|effective_config)\.json"),

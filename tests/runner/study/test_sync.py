@@ -53,11 +53,24 @@ def test_a_phase_without_a_hub_says_so_and_shows_what_is_declared(project):
     synced(project)
     text = page(project)
     assert "**Status: not run.** No hub of this phase has been sealed" in text
-    assert "| stable_sgd | — | sgd | 0.9 | 0 |" in text
+    assert "| stable_sgd | — | sgd | 0.9 | 0 | 1 |" in text
     assert "| [phase8](phase8.md) | Does SGD or AdamW keep it from collapsing? | not run |" in page(
         project, "README.md"
     )
     assert "| none yet |" in page(project, "history.md")
+
+
+def test_declared_arms_that_differ_in_the_seed_alone_share_a_row(project):
+    matrix = '[matrix]\nmodel.architecture = ["hybrid", "stable_hybrid"]\nseed = [1, 2, 3]\n'
+    head = (project / "manifests" / "phase8.toml").read_text().split("[model]")[0]
+    (project / "manifests" / "phase8.toml").write_text(head + matrix)
+    synced(project)
+    found = [row for row in rows(page(project)) if "hybrid-s1" in row]
+    assert [row.strip("| ").split(" | ")[0] for row in found] == [
+        "hybrid-s1 to hybrid-s3",
+        "stable_hybrid-s1 to stable_hybrid-s3",
+    ]
+    assert [row.strip("| ").split(" | ")[-1] for row in found] == ["1, 2 and 3"] * 2
 
 
 def test_the_page_of_a_phase_tells_what_its_hub_holds(project, seal):
