@@ -195,7 +195,7 @@ def test_the_verdict_names_a_knob_that_does_not_arrive(workshop, monkeypatch, kn
 def named(workshop, parameters):
     """What the runner's verdict names of a run."""
     effective = workshop.fit(parameters).effective()
-    place = SimpleNamespace(device="cpu", threads=1)
+    place = SimpleNamespace(device="cpu", threads=1, determinism="native")
     plan = parameters.model_dump(mode="json")
     return [d.knob for d in compare_effective(plan, 20260128, place, effective)]
 

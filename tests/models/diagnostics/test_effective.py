@@ -276,7 +276,10 @@ def evidence(effective) -> list[Any]:
 
 def caught(planned, result) -> list[str]:
     """What the verdict names when the plan was ``planned`` and ``result`` is what ran."""
-    table, cpu = planned.model_dump(mode="json"), SimpleNamespace(device="cpu", threads=1)
+    table, cpu = (
+        planned.model_dump(mode="json"),
+        SimpleNamespace(device="cpu", threads=1, determinism="native"),
+    )
     return [d.knob for d in compare_effective(table, 20260128, cpu, result)]
 
 
