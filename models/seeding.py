@@ -58,6 +58,10 @@ def make_deterministic(threads: int) -> None:
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if reach() == "portable":
+        from models.rounding import use_exact_square_roots
+
+        use_exact_square_roots()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)  # noqa: FBT003  torch's own signature
     torch.set_float32_matmul_precision("highest")
