@@ -82,7 +82,7 @@ def run_layers(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def run(session: nox.Session) -> None:
-    """Run a phase: `nox -s run -- manifests/quickstart.toml [--profile quick]`."""
+    """Run a phase: `nox -s run -- manifests/phase6.toml [--profile quick] [--with-optional]`."""
     phasehub(session, "run", *session.posargs)
 
 

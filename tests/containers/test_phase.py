@@ -336,3 +336,32 @@ def test_a_manifest_that_is_wrong_runs_nothing_and_exits_2(write, tmp_path):
     assert done.stdout == ""
     assert "learning_rate" in done.stderr
     assert not (tmp_path / "hubs").exists()
+
+
+REGRESSION = """
+[tests]
+select = [
+  "tests/models/nets/test_blocks.py::test_the_layerscale_block_is_nearly_the_identity_at_first",
+]
+[[arms]]
+name = "one"
+[[arms]]
+name = "two"
+optional = true
+[matrix]
+seed = [1, 2]
+"""
+
+
+@pytest.mark.docker
+def test_regression_tests_run_in_the_image_of_the_arms_and_a_matrix_makes_them(write, tmp_path):
+    path, code, stderr = run(write(REGRESSION), tmp_path / "artifacts")
+    assert code == 0, stderr
+    record = hub.read(path)
+    assert [arm.name for arm in record.arms] == ["one-s1", "one-s2"]
+    assert [arm.seed for arm in record.arms] == [1, 2]
+    (result,) = record.tests.results
+    assert (result.outcome, record.tests.hold) == ("passed", True)
+    assert "1 passed" in (path / "regression_tests.log").read_text()
+    assert any("optional arms two-s1 and two-s2" in note for note in record.notes)
+    assert "Regression tests: 1 passed" in (path / "README.md").read_text()
