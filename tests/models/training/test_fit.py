@@ -46,6 +46,15 @@ def test_a_fit_with_checkpointed_activations_ends_with_the_same_bits(workshop, a
     assert shown == [False, True]
 
 
+def test_without_warmup_the_rates_are_those_of_a_plain_cosine(workshop):
+    scheduler = {"kind": "warmup_cosine", "warmup_epochs": 0, "min_ratio": 0.1}
+    train = {"scheduler": scheduler, "learning_rate": 0.004, "epochs": 4}
+    fit = workshop.fit(workshop.parameters(train=train)).fit
+    used = [rate for epoch in fit.history.epochs for rate in epoch.learning_rates]
+    middle = [0.55 + 0.45 * math.cos(math.pi * epoch / 4) for epoch in range(4)]
+    assert used == pytest.approx([0.004 * share for share in middle], rel=1e-12)
+
+
 def test_exponential_rates_are_used_epoch_by_epoch(workshop):
     train = {"scheduler": {"kind": "exponential", "gamma": 0.5}, "learning_rate": 0.004}
     fit = workshop.fit(workshop.parameters(train=train)).fit
