@@ -19,6 +19,7 @@ from runner.report.wording import NOTHING, markdown, moment
 from runner.study.evidence import JudgedFinding
 from runner.study.phases import Phase
 from runner.study.sealed_text import embedded
+from runner.study.selection import rank
 from runner.study.store import KeptHub, Store
 
 GIB = 2**30
@@ -150,13 +151,14 @@ def _commit(record: HubRecord) -> str:
 
 
 def _pictures(one: KeptHub) -> Iterator[tuple[str, str]]:
+    """Caption and path of every picture that is kept, the most telling first."""
     captions = dict(PICTURES)
-    for path in sorted(one.files, key=lambda path: (path.startswith(f"{hub.ARMS}/"), path)):
+    for path in sorted(one.files, key=lambda path: (rank(path), path)):
         if path.endswith(".png"):
             *folders, name = path.split("/")
             caption = captions.get(name, name.removesuffix(".png").replace("_", " "))
-            of_arm = f"{folders[1]}: " if folders[:1] == [hub.ARMS] else ""
-            yield of_arm + caption, f"{one.folder}/{path}"
+            of_what = "".join(f"{folder}: " for folder in folders[1:])
+            yield of_what + caption, f"{one.folder}/{path}"
 
 
 def _hub_row(one: KeptHub) -> tuple[str, ...]:

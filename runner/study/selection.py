@@ -14,7 +14,7 @@ from runner.record import ArmRecord, FileRecord, HubRecord
 
 LARGEST_BYTES = 200_000
 """Of a single file that is kept, but for those that are always."""
-ALLOWANCE_BYTES = {"phase": 260_000, "profile": 40_000}
+ALLOWANCE_BYTES = {"phase": 290_000, "profile": 40_000}
 """What the files of a hub may take beside its record: of a phase in full, of a profile of it."""
 STUDY_BYTES = 3_000_000
 """What all hubs of a study may take."""
@@ -26,8 +26,9 @@ ALWAYS = (hub.MANIFEST, hub.SUMMARY, hub.ENVIRONMENT, hub.STATISTICS)
 _LEFT_OUT = re.compile(rf"{re.escape(hub.CRATE)}|{re.escape(hub.PROVENANCE)}")
 _RANKS = (
     re.compile(r".*_metrics_.*\.json"),
-    re.compile(r"(losses|scores)\.png"),
+    re.compile(r"losses\.png"),
     re.compile(r"arms/[^/]+/recon\.png"),
+    re.compile(r"scores\.png"),
     re.compile(r"(?!arms/).*\.png"),
     re.compile(r"arms/[^/]+/(stats|history)\.json"),
     re.compile(r"arms/[^/]+/loss\.png"),
@@ -61,7 +62,7 @@ def _candidates(record: HubRecord) -> list[FileRecord]:
     shown = set(first_of_groups(record.arms))
     return sorted(
         (file for file in record.artifacts if _is_wanted(file, shown)),
-        key=lambda file: (_rank(file.path), file.path),
+        key=lambda file: (rank(file.path), file.path),
     )
 
 
@@ -75,7 +76,8 @@ def _is_wanted(file: FileRecord, shown: set[str]) -> bool:
     return not (of_arm and file.path.endswith(".png") and rest[0] not in shown)
 
 
-def _rank(path: str) -> int:
+def rank(path: str) -> int:
+    """How much a file tells; what tells most has the lowest."""
     ranks = (rank for rank, pattern in enumerate(_RANKS) if pattern.fullmatch(path))
     return next(ranks, len(_RANKS))
 
