@@ -180,3 +180,17 @@ def test_two_threads_are_faster_but_not_twice_as_fast():
 def test_sizes_and_times_are_told_in_units_that_fit():
     assert [gibibytes(size) for size in (GIB // 4, 1.26 * GIB)] == ["0.25 GiB", "1.3 GiB"]
     assert [duration(s) for s in (42, 90, 5400)] == ["42 s", "1.5 min", "1.5 h"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "samples"),
+    [
+        ({"patch_size": 128}, 4489 + 729),
+        ({"patch_size": 128, "gridsize": 2}, 4 * (66**2 + 26**2)),
+        ({"gridsize": 2}, 4 * (82**2 + 32**2)),
+    ],
+)
+def test_the_study_s_datasets_have_these_sizes(dataset, samples):
+    planned = Dataset(**dataset)
+    patch = 12 * planned.patch_size**2
+    assert dataset_bytes(planned) == patch * samples + 8 * 2 * 392**2

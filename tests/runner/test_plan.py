@@ -281,3 +281,38 @@ def test_a_phase_of_optional_arms_alone_does_not_run_unasked(tmp_path):
         f"{loaded.path}: every arm is optional; run them with --with-optional, or one with "
         "--only one"
     )
+
+
+STUDY = """\
+schema_version = 1
+[phase]
+name = "tiny"
+title = "One arm"
+question = "How large is it?"
+seed = 7
+[dataset]
+{dataset}
+[[arms]]
+name = "one"
+"""
+
+
+@pytest.mark.parametrize(
+    ("dataset", "steps", "channels"),
+    [
+        # Of 4489 and of 4356 training samples 224 and 218 are held out; batches of 16, 20 epochs.
+        ("patch_size = 128", 20 * 267, 1),
+        ("patch_size = 128\ngridsize = 2", 20 * 259, 4),
+        # Of 6724 samples of four 336 are held out.
+        ("gridsize = 2", 20 * 400, 4),
+    ],
+)
+def test_large_patches_and_samples_of_four_are_planned(tmp_path, dataset, steps, channels):
+    (job,) = make_plan(load_text(tmp_path, STUDY.format(dataset=dataset))).arms
+    assert job.steps == steps
+    parameters = Parameters.model_validate_json(json.dumps(job.parameters))
+    one = count_parameters(Parameters(model=parameters.model))
+    # The lifter's first convolution and the head see the channels, and nothing else does.
+    more = (channels - 1) * 32 * 9 + 2 * (channels - 1) * (32 + 1)
+    assert job.num_parameters == count_parameters(parameters).live
+    assert count_parameters(parameters).nominal == one.nominal + more
