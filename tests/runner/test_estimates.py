@@ -73,6 +73,18 @@ MEASURED = {
         1415,
         {**small(architecture="stable_hybrid"), **REPORT},
     ),
+    "hybrid, n = 4, gridsize 2": (
+        1124,
+        {"dataset": {**small()["dataset"], "gridsize": 2}},
+    ),
+    "a tiny network, 1,805 samples of gridsize 2": (
+        1275,
+        {
+            "dataset": {"gridsize": 2, "object_size": 256, "train_stride": 5, "test_stride": 10},
+            "model": {"hidden_channels": 2, "fno_blocks": 2, "modes": 4},
+            "train": {"batch_size": 64, "inference_batch_size": 64},
+        },
+    ),
     "hybrid, n = 6, cap 512 (phase 9)": (1895, small(fno_blocks=6, **CAP)),
     "hybrid, n = 8, 4 levels, cap 512 (phase 4)": (
         2457,
