@@ -69,11 +69,24 @@ def seal(run: Run, record: HubRecord) -> Path:
         sys.argv, started=timestamp(run.started), ended=timestamp(time.time())
     )
     (folder / hub.ENVIRONMENT).write_bytes(pretty_json(described))
+    if missing := why_no_statistics(run):
+        run.note(f"no statistics over arms: {missing}")
     record = record.model_copy(update={"notes": tuple(run.notes)})
     write_reports(record, folder, [one.record for one in run.compared])
     write_metadata(record, folder, run.hub_name)
     hub.write_record(folder, record)
     return run.staging.seal()
+
+
+def why_no_statistics(run: Run) -> str | None:
+    """Why the hub says nothing about its arms together; ``None`` where it does."""
+    if run.summary is not None:
+        summary = run.summary
+        log = f"; see {summary.log}" if summary.log else ""
+        return None if summary.status == "succeeded" else f"{summary.message}{log}"
+    if run.interrupted:
+        return "the run was interrupted before"
+    return str(run.failure) if run.failure else "no arm succeeded"
 
 
 def write_metadata(record: HubRecord, folder: Path, name: str) -> None:

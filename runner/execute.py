@@ -23,7 +23,7 @@ from runner.manifest import load
 from runner.plan import Job, asks_for_gpu, make_plan
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.record import DatasetRecord, EngineRecord
+from runner.record import DatasetRecord, EngineRecord, SummaryRecord
 from runner.removal import remove_tree
 from runner.report.plan_text import left_out
 from runner.report.wording import listing
@@ -219,7 +219,6 @@ def summarise_arms(run: Run, engine: Engine) -> None:
     """
     record = conclude(run)
     if not any(arm.status == "succeeded" for arm in record.arms):
-        run.note("no statistics over arms: no arm succeeded")
         return
     own = ArmsOf(name=run.hub_name, record=record, folder=run.staging.path)
     others = [
@@ -236,10 +235,7 @@ def summarise_arms(run: Run, engine: Engine) -> None:
             run=lambda attempt: run_alone(run, engine, attempt),
         )
     except (RunnerError, OSError) as error:
-        run.note(f"no statistics over arms: {error}")
-        return
-    if run.summary.status != "succeeded":
-        run.note(f"no statistics over arms: {run.summary.message}; see {run.summary.log}")
+        run.summary = SummaryRecord(status="could_not_start", message=str(error))
 
 
 def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:

@@ -63,7 +63,7 @@ def summary_of(sources: Sequence[Source], *, own: bool) -> Summary:
     pairs, notes = pairs_of(groups, values, own=own)
     return Summary(
         groups=tuple(
-            _described(group, flat, sources, unique=len(sources) == 1)
+            _described(group, flat, sources, bare=len(sources) == 1 or (own and not group.place))
             for group, flat in zip(groups, values, strict=True)
         ),
         pairs=pairs,
@@ -113,14 +113,14 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _described(
-    group: Group, values: Flat, sources: Sequence[Source], *, unique: bool
+    group: Group, values: Flat, sources: Sequence[Source], *, bare: bool
 ) -> SummaryGroup:
     source = sources[group.place]
     phases = [each.record.phase for each in sources]
     hub = source.record.phase if phases.count(source.record.phase) == 1 else source.name
     return SummaryGroup(
         name=group.name,
-        label=group.name if unique else f"{hub} · {group.name}",
+        label=group.name if bare else f"{hub} · {group.name}",
         phase=source.record.phase,
         hub=source.name,
         knobs=values,
@@ -157,11 +157,11 @@ def pairs_of(
     notes = []
     if not every:
         notes.append(
-            f"of {len(counting)} groups, only those that differ in one knob are compared with each "
+            f"Of {len(counting)} groups, only those that differ in one knob are compared with each "
             "other"
         )
     if len(found) > MOST_PAIRS:
-        notes.append(f"only the first {MOST_PAIRS} of {len(found)} comparisons were made")
+        notes.append(f"Only the first {MOST_PAIRS} of {len(found)} comparisons were made")
     return tuple(found[:MOST_PAIRS]), tuple(notes)
 
 
@@ -205,6 +205,7 @@ def factors_of(
                     phase=source.record.phase,
                     hub=source.name,
                     values=tuple(chosen),
+                    others=tuple(others),
                     strata=tuple(strata),
                 )
 

@@ -40,12 +40,13 @@ class SummaryPair(Table):
 
 
 class SummaryFactor(Table):
-    """A knob of a matrix, with what the other knobs are held at."""
+    """A knob of a matrix, and the groups at each setting of the other knobs."""
 
     knob: str = Field(description="Dotted name of the knob.")
     phase: str = Field(description="The hub's phase.")
     hub: str = Field(description="The hub's name.")
     values: tuple[Knob, ...] = Field(description="The values that it takes.")
+    others: tuple[str, ...] = Field(description="The other knobs that vary in the hub.")
     strata: tuple[tuple[NonNegativeInt, ...], ...] = Field(
         description="For each setting of the other knobs the groups, in the order of `values`."
     )

@@ -79,22 +79,12 @@ def strata(
     """The same within each setting of the other knobs."""
     return [
         {
-            "others": others(summary, stratum),
+            "others": {knob: summary.groups[stratum[0]].knobs.get(knob) for knob in factor.others},
             "values": rows(factor.values, [groups[place].rate for place in stratum]),
             "p_value": test([groups[place].rate for place in stratum]),
         }
         for stratum in factor.strata
     ]
-
-
-def others(summary: Summary, stratum: Sequence[int]) -> dict[str, Knob]:
-    """The knobs that all groups of a stratum share."""
-    first, *rest = (summary.groups[place].knobs for place in stratum)
-    return {
-        knob: value
-        for knob, value in first.items()
-        if all(knob in other and other[knob] == value for other in rest)
-    }
 
 
 def told(value: Knob) -> str:

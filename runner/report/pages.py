@@ -15,6 +15,7 @@ from runner.report import wording
 from runner.report.repeat import how_to_repeat
 from runner.report.tables import metrics_rows
 from runner.report.view import RESULTS, Row, View, make_view
+from runner.statistics import Statistics, read_statistics
 
 COLUMNS = (*(heading for heading, _ in RESULTS), "steps/s", "time")
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
@@ -28,12 +29,23 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
     ``earlier`` are the hubs of the phases that the manifest wants this one to be compared with;
     their arms stand beside this phase's in the tables.
     """
-    view = make_view(record, earlier)
+    statistics, problem = _statistics(folder)
+    if problem:
+        record = record.model_copy(update={"notes": (*record.notes, problem)})
+    view = make_view(record, earlier, statistics)
     for name in (hub.README, hub.SUMMARY, hub.REPORT):
         (folder / name).write_text(render(name, view, folder), encoding="utf-8")
     rows = metrics_rows(record)
     metrics = folder / hub.metrics_name(record.stage, record.phase)
     metrics.write_bytes(pretty_json(rows))
+
+
+def _statistics(folder: Path) -> tuple[Statistics | None, str | None]:
+    """The statistics over arms, or why they cannot be shown."""
+    try:
+        return read_statistics(folder / hub.STATISTICS), None
+    except ValueError as error:
+        return None, f"the statistics over arms cannot be used: {error}"
 
 
 def render(name: str, view: View, folder: Path) -> str:
@@ -45,6 +57,7 @@ def render(name: str, view: View, folder: Path) -> str:
         record=record,
         status=wording.STATUS_WORDS,
         columns=COLUMNS,
+        scores=[heading for heading, _ in RESULTS],
         marks=MARKS,
         kinds=KINDS,
         holds=HOLDS,

@@ -13,6 +13,10 @@ from runner.report.wording import STATUS_WORDS, listing
 Kind = Literal["good", "neutral", "bad"]
 
 
+MOST_NAMED = 12
+"""Arms that are named one by one; of more the sentences give the number."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Statement:
     """One sentence, and whether it is what one hopes for."""
@@ -82,7 +86,10 @@ def _rules(record: HubRecord) -> Iterator[Statement]:
     if not judged:
         return
     met = [arm.name for arm in judged if arm.met_all_rules]
-    if met:
+    if len(met) > MOST_NAMED:
+        told = f"{len(met)} of {len(judged)} arms"
+        yield Statement(kind="good", text=f"All success rules hold for {told}.")
+    elif met:
         yield Statement(kind="good", text=f"All success rules hold for {listing(met)}.")
     else:
         yield Statement(kind="bad", text="The success rules hold for no arm.")
@@ -90,6 +97,11 @@ def _rules(record: HubRecord) -> Iterator[Statement]:
 
 def _collapses(record: HubRecord) -> Iterator[Statement]:
     known = [arm for arm in record.arms if arm.collapsed is not None]
+    if len(known) > MOST_NAMED:
+        number = sum(bool(arm.collapsed) for arm in known)
+        kind: Kind = "bad" if number else "good"
+        yield Statement(kind=kind, text=f"{number} of {len(known)} arms collapsed.")
+        return
     for arm in known:
         if arm.collapsed:
             when = "" if arm.collapse_epoch is None else f" at epoch {arm.collapse_epoch}"

@@ -8,6 +8,8 @@ from typing import Literal
 
 from runner.hub import arm_dir
 from runner.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
+from runner.report.cautions import cautions
+from runner.report.groups import GroupsView, evidence_statements, groups_view
 from runner.report.statements import Statement, statements
 from runner.report.wording import (
     NOTHING,
@@ -18,6 +20,7 @@ from runner.report.wording import (
     measured,
     plain,
 )
+from runner.statistics import Statistics
 
 RESULTS = (
     ("val loss, best", "val_loss_best"),
@@ -28,6 +31,23 @@ RESULTS = (
     ("phase MAE", "phase_mae"),
 )
 """Heading and statistic of the columns that every page shows; the metrics table has them all."""
+SCORES = tuple(stat for _, stat in RESULTS)
+
+PLOTS = (
+    ("scores.png", "scores of every run, by group"),
+    (
+        "losses.png",
+        "losses, and the decoder's dead share, by epoch; a cross where an arm collapsed",
+    ),
+    ("learning_rates.png", "learning rate as it was used, by epoch"),
+    ("gradient_norms.png", "norm of the gradient before and after clipping, by step"),
+    ("correlations.png", "Fourier ring correlation with the truth, by spatial frequency"),
+    ("activations.png", "activations of every layer, from the input to the output"),
+)
+"""The plots over all arms, at the hub's root, in the order in which pages show them."""
+
+MOST_ARMS = 12
+"""Arms of which every page shows pictures; of more it shows one of each group."""
 
 PICTURES = (
     ("recon.png", "reconstruction, ground truth and error"),
@@ -111,8 +131,22 @@ class View:
     shared: tuple[tuple[str, str], ...]
     """Name and value of every knob that is the same in all arms."""
     pictures: tuple[Picture, ...]
+    """Of all arms, or where they are many of one arm of each group."""
+    hidden_pictures: tuple[Picture, ...]
+    """The reconstructions that are linked and not shown."""
+    plots: tuple[tuple[str, str], ...]
+    """Path and caption of the plots over all arms."""
+    cautions: tuple[str, ...]
+    """What a reader must know before comparing rows."""
+    groups: GroupsView | None
+    """What several arms show together; ``None`` where no statistics were made."""
     constant: str | None
     """What a constant image would score on the same object; ``None`` where nothing was scored."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are so many arms that their groups are to be read first."""
+        return len(self.record.arms) > MOST_ARMS
 
     @property
     def failed(self) -> tuple[ArmRecord, ...]:
@@ -120,7 +154,9 @@ class View:
         return tuple(arm for arm in self.record.arms if arm.status != "succeeded")
 
 
-def make_view(record: HubRecord, earlier: Sequence[HubRecord] = ()) -> View:
+def make_view(
+    record: HubRecord, earlier: Sequence[HubRecord] = (), statistics: Statistics | None = None
+) -> View:
     """The view of a record, with the arms of ``earlier`` hubs beside its own."""
     own: list[tuple[str | None, ArmRecord]] = [(None, arm) for arm in record.arms]
     shown = own + [(hub.phase, arm) for hub in earlier for arm in hub.arms]
@@ -129,16 +165,26 @@ def make_view(record: HubRecord, earlier: Sequence[HubRecord] = ()) -> View:
     numbers = {note.reason: number for number, note in enumerate(footnotes, start=1)}
     rows = tuple(_row(phase, arm, names, numbers) for phase, arm in shown)
     judged = tuple(arm for arm in record.arms if arm.rules)
+    groups = groups_view(statistics, record.phase, SCORES) if statistics else None
+    pictures, hidden = _pictures(record.arms, groups)
+    hubs = [(hub.phase, hub) for hub in (record, *earlier)]
     return View(
         record=record,
-        statements=statements(record),
+        statements=(
+            *statements(record),
+            *(evidence_statements(statistics) if statistics else ()),
+        ),
         knob_names=names,
         rows=rows,
         footnotes=footnotes,
         judged=tuple(arm.name for arm in judged),
         rules=_rules(judged),
         shared=_shared(record.arms),
-        pictures=_pictures(record.arms),
+        pictures=pictures,
+        hidden_pictures=hidden,
+        plots=_plots(record),
+        cautions=cautions(hubs, record.compared, dict(RESULTS)),
+        groups=groups,
         constant=_constant(record.arms),
     )
 
@@ -241,7 +287,25 @@ def _shared(arms: Sequence[ArmRecord]) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _pictures(arms: Sequence[ArmRecord]) -> tuple[Picture, ...]:
+def _plots(record: HubRecord) -> tuple[tuple[str, str], ...]:
+    left = {file.path for file in record.summary.files} if record.summary else set()
+    return tuple((name, caption) for name, caption in PLOTS if name in left)
+
+
+def _pictures(
+    arms: Sequence[ArmRecord], groups: GroupsView | None
+) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
+    """The pictures that are shown, and the reconstructions that are linked only."""
+    every = _all_pictures(arms)
+    if len(arms) <= MOST_ARMS:
+        return every, ()
+    chosen = (groups.chosen if groups else [arm.name for arm in arms])[:MOST_ARMS]
+    shown = tuple(picture for picture in every if picture.arm in chosen)
+    rest = (picture for picture in every if picture.arm not in chosen)
+    return shown, tuple(picture for picture in rest if picture.name == PICTURES[0][0])
+
+
+def _all_pictures(arms: Sequence[ArmRecord]) -> tuple[Picture, ...]:
     return tuple(
         Picture(
             arm=arm.name,

@@ -1,6 +1,7 @@
 """The job at the end of a phase, run for real on small files, and what is kept of it."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -30,7 +31,12 @@ def run(attempt):
         data.symlink_to(attempt.launch.data_dir)
     with attempt.launch.log_path.open("w") as log:
         done = subprocess.run(
-            [sys.executable, *words[1:]], cwd=ROOT, stdout=log, stderr=log, check=False
+            [sys.executable, *words[1:]],
+            cwd=ROOT,
+            env=os.environ | attempt.launch.environment,
+            stdout=log,
+            stderr=log,
+            check=False,
         )
     now = time.time()
     status = "succeeded" if done.returncode == 0 else "failed"

@@ -93,7 +93,9 @@ class Phase:
     def factor(self, knob: str, values: list[Any], strata: list[list[int]]) -> None:
         """Look at one knob of a matrix."""
         place = {"phase": "p", "hub": "p/1"}
-        self.factors.append({"knob": knob, "values": values, "strata": strata, **place})
+        self.factors.append(
+            {"knob": knob, "values": values, "strata": strata, "others": [], **place}
+        )
 
     def write(self) -> Path:
         """``job.json``."""

@@ -24,8 +24,20 @@ def matrix(groups=GROUPS):
         for i, each in enumerate(knobs)
     ]
     factors = [
-        {**place, "knob": "norm", "values": ["none", "instance"], "strata": [[0, 1], [2, 3]]},
-        {**place, "knob": "rate", "values": [2e-3, 2e-2], "strata": [[0, 2], [1, 3]]},
+        {
+            **place,
+            "knob": "norm",
+            "others": ["rate"],
+            "values": ["none", "instance"],
+            "strata": [[0, 1], [2, 3]],
+        },
+        {
+            **place,
+            "knob": "rate",
+            "others": ["norm"],
+            "values": [2e-3, 2e-2],
+            "strata": [[0, 2], [1, 3]],
+        },
     ]
     table = {"groups": tables, "pairs": [], "factors": factors}
     summary = Summary.model_validate_json(json.dumps(table))

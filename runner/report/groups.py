@@ -1,0 +1,274 @@
+"""The statistics over arms as a page shows them: text in rows. No layout, no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.report.statements import Statement
+from runner.report.wording import NOTHING, STATUS_WORDS, declared, listing, measured
+from runner.statistics import (
+    Comparison,
+    Factor,
+    Group,
+    Interval,
+    ScoreDifference,
+    Spread,
+    Statistics,
+    Value,
+)
+
+MOST_COMPARISONS = 30
+"""Comparisons that a page shows; ``statistics.json`` has all."""
+SHOWN_SCORES = ("amp_ssim",)
+"""Scores whose comparisons a page tells in words."""
+SUGGESTIVE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRow:
+    """A group: what it is and how often it collapsed."""
+
+    label: str
+    knobs: tuple[str, ...]
+    runs: str
+    collapsed: str
+    rate: str
+    not_counted: str
+    """Its arms that did not run as planned, with what became of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpreadRow:
+    """The scores of a group over one selection of its runs."""
+
+    label: str
+    over: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One sentence about a comparison, and whether it speaks of evidence."""
+
+    text: str
+    evidence: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """Two groups and what can be said of their difference."""
+
+    groups: tuple[str, str]
+    knobs: str
+    controlled: bool
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorRow:
+    """A knob of a matrix at one setting of the other knobs, or over all of them."""
+
+    setting: str
+    rates: tuple[str, ...]
+    p_value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorTable:
+    """A knob of a matrix: its values, and how often arms with them collapsed."""
+
+    knob: str
+    values: tuple[str, ...]
+    rows: tuple[FactorRow, ...]
+    claim: Claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupsView:
+    """Everything that a page shows of the statistics."""
+
+    knob_names: tuple[str, ...]
+    groups: tuple[GroupRow, ...]
+    spreads: tuple[SpreadRow, ...]
+    comparisons: tuple[ComparisonRow, ...]
+    num_comparisons: int
+    factors: tuple[FactorTable, ...]
+    notes: tuple[str, ...]
+    methods: Mapping[str, str]
+    chosen: tuple[str, ...]
+    """One arm of each group of this hub, the first that counts."""
+
+
+def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -> GroupsView:
+    """The view of some statistics; ``scores`` are the statistics that its columns show."""
+    names = tuple(statistics.groups[0].knobs) if statistics.groups else ()
+    return GroupsView(
+        knob_names=names,
+        groups=tuple(_group(group, names) for group in statistics.groups),
+        spreads=tuple(row for group in statistics.groups for row in _spreads(group, scores)),
+        comparisons=tuple(_comparison(one) for one in _foremost(statistics.comparisons)),
+        num_comparisons=len(statistics.comparisons),
+        factors=tuple(map(_factor, statistics.factors)),
+        notes=(*statistics.notes, *_dead(statistics)),
+        methods={name: str(text) for name, text in statistics.methods.items()},
+        chosen=tuple(
+            group.arms[0] for group in statistics.groups if group.arms and group.phase == hub_phase
+        ),
+    )
+
+
+def _group(group: Group, names: Sequence[str]) -> GroupRow:
+    return GroupRow(
+        label=group.label,
+        knobs=tuple(declared(group.knobs[name]) for name in names),
+        runs=str(group.num_arms),
+        collapsed=f"{group.num_collapsed} of {group.num_arms}" if group.num_arms else NOTHING,
+        rate=_rate(group.collapse_rate, group.collapse_interval),
+        not_counted=", ".join(
+            f"{arm.name} ({STATUS_WORDS.get(arm.status, arm.status)})"  # type: ignore[call-overload]
+            for arm in group.not_counted
+        ),
+    )
+
+
+def _rate(rate: float | None, interval: Interval | None) -> str:
+    if rate is None or interval is None:
+        return NOTHING
+    return f"{rate:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+
+
+def _spreads(group: Group, scores: Sequence[str]) -> Iterator[SpreadRow]:
+    """Over all runs, and over those that did not collapse where that makes a difference."""
+    if not group.num_arms:
+        return
+    every = f"all {group.num_arms}" if group.num_arms > 1 else "the only run"
+    yield SpreadRow(
+        label=group.label,
+        over=every,
+        cells=tuple(_spread(group.metrics[score].all, group.num_arms) for score in scores),
+    )
+    sound = group.num_arms - group.num_collapsed
+    if group.num_collapsed:
+        yield SpreadRow(
+            label=group.label,
+            over=f"the {sound} not collapsed" if sound else "not collapsed: none",
+            cells=tuple(_spread(group.metrics[score].not_collapsed, sound) for score in scores),
+        )
+
+
+def _spread(spread: Spread | None, num_runs: int) -> str:
+    """Median with quartiles; how many runs have the score, where it is not all of them."""
+    if spread is None:
+        return NOTHING
+    some = f" of {spread.n}" if spread.n != num_runs else ""
+    if spread.n == 1:
+        return f"{measured(spread.median)}{some}"
+    return f"{measured(spread.median)} [{measured(spread.q1)}, {measured(spread.q3)}]{some}"
+
+
+def _foremost(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The first ones to show, in their order: those that show something, then controlled ones."""
+    ranked = sorted(
+        range(len(comparisons)),
+        key=lambda place: (-_weight(comparisons[place]), place),
+    )
+    return [comparisons[place] for place in sorted(ranked[:MOST_COMPARISONS])]
+
+
+def _weight(comparison: Comparison) -> int:
+    p_value = comparison.collapse.p_value
+    suggestive = p_value is not None and p_value < SUGGESTIVE
+    return 4 * comparison.collapse.evidence + 2 * suggestive + comparison.controlled
+
+
+def _comparison(comparison: Comparison) -> ComparisonRow:
+    claims = [Claim(text=comparison.collapse.words, evidence=comparison.collapse.evidence)]
+    for score in SHOWN_SCORES:
+        row = comparison.metrics.get(score)
+        if row is not None:
+            claims.append(_claim(row))
+            if any(comparison.collapse.collapsed) and row.not_collapsed.difference is not None:
+                sound = _claim(row.not_collapsed)
+                claims.append(
+                    Claim(text=f"of runs not collapsed: {sound.text}", evidence=sound.evidence)
+                )
+    return ComparisonRow(
+        groups=comparison.groups,
+        knobs=", ".join(comparison.knobs),
+        controlled=comparison.controlled,
+        claims=tuple(claims),
+    )
+
+
+def _claim(row: ScoreDifference) -> Claim:
+    return Claim(text=row.words, evidence=row.evidence)
+
+
+def _factor(factor: Factor) -> FactorTable:
+    pooled = FactorRow(
+        setting="all together", rates=_rates(factor.values), p_value=_p(factor.p_value)
+    )
+    strata = (
+        FactorRow(
+            setting=", ".join(f"{name} {declared(value)}" for name, value in one.others.items()),
+            rates=_rates(one.values),
+            p_value=_p(one.p_value),
+        )
+        for one in factor.strata
+    )
+    return FactorTable(
+        knob=factor.knob,
+        values=tuple(declared(one.value) for one in factor.values),
+        rows=(pooled, *strata),
+        claim=Claim(text=factor.words, evidence=factor.evidence),
+    )
+
+
+def _rates(values: Sequence[Value]) -> tuple[str, ...]:
+    return tuple(
+        f"{one.num_collapsed} of {one.num_arms}: {_rate(one.collapse_rate, one.collapse_interval)}"
+        for one in values
+    )
+
+
+def _p(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.3g}"
+
+
+def _dead(statistics: Statistics) -> Iterator[str]:
+    """How collapsed arms and others differ in the share of dead decoder pre-activations."""
+    for one in statistics.dead_decoders:
+        told = [
+            f"{extent.min:.2f} to {extent.max:.2f} in {extent.n} {who}"
+            for extent, who in (
+                (one.collapsed, "collapsed arms"),
+                (one.not_collapsed, "others"),
+            )
+            if extent is not None
+        ]
+        yield f"{one.statistic} at the last epoch: {listing(told)}"
+
+
+def evidence_statements(statistics: Statistics) -> Iterator[Statement]:
+    """What the statistics allow to say, in few sentences."""
+    found = [factor.words for factor in statistics.factors if factor.evidence]
+    found += [one.collapse.words for one in statistics.comparisons if one.collapse.evidence]
+    for words in found[:5]:
+        yield Statement(kind="neutral", text=f"{words}.")
+    if len(found) > 5:
+        yield Statement(kind="neutral", text=f"{len(found) - 5} further comparisons give evidence.")
+    if not found and statistics.comparisons:
+        yield Statement(kind="neutral", text=_nothing(statistics))
+
+
+def _nothing(statistics: Statistics) -> str:
+    """That no comparison shows anything, and why where it could not."""
+    if all(group.num_arms < 2 for group in statistics.groups):
+        return (
+            "One seed each: no evidence either way that any of these plans collapses more often "
+            "than another."
+        )
+    number = len(statistics.comparisons)
+    told = "the comparison" if number == 1 else f"any of {number} comparisons"
+    return f"No evidence in {told} that one group collapses more often than another."

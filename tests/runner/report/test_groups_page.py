@@ -1,0 +1,272 @@
+"""The pages of phases with seeds: rates, medians, comparisons in words, and large matrices."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from models.summary.document import statistics as computed
+from models.summary.runs import Run
+from runner.digest import pretty_json
+from runner.groups import Source, summary_of
+from runner.record import ComparedHub, FileRecord, SummaryRecord
+from runner.report import write_reports
+from runner.report.groups import evidence_statements, groups_view
+from runner.report.view import MOST_ARMS, SCORES, make_view
+from runner.statistics import Statistics
+
+PLOTS = ("losses.png", "scores.png")
+
+
+def statistics_of(*records, own=True):
+    """What the job at the end of a phase would say of some records."""
+    hubs = [Source(name=f"{record.phase}/{i}", record=record) for i, record in enumerate(records)]
+    summary = summary_of(hubs, own=own)
+    arms = {(source.name, arm.name): arm for source in hubs for arm in source.record.arms}
+    empty = dict.fromkeys(("step", "pre_clip", "post_clip"), np.array([]))
+    runs = [
+        Run(
+            group=place, name=arm.name, seed=arm.seed, history={}, frc=(), activations={},
+            stats=arms[group.hub, arm.name].stats, gradients=empty,
+        )
+        for place, group in enumerate(summary.groups)
+        for arm in group.arms
+        if arm.status == "succeeded"
+    ]  # fmt: skip
+    return Statistics.model_validate(json.loads(json.dumps(computed(summary, runs, 1))))
+
+
+@pytest.fixture
+def matrix(record):
+    """A hub: decoder norm against learning rate, so many seeds, most of one cell collapsed."""
+
+    def make(num_seeds=5, num_flat=4):
+        arms = []
+        for norm in ("none", "instance"):
+            for rate in (2e-3, 2e-2):
+                for seed in range(1, num_seeds + 1):
+                    flat = norm == "none" and rate > 1e-2 and seed <= num_flat
+                    like = record.arms[1 if flat else 0]
+                    plan = json.loads(json.dumps(like.parameters))
+                    plan["model"]["decoder_norm"] = norm
+                    plan["train"] = {**record.arms[0].parameters["train"], "learning_rate": rate}
+                    name = f"{norm}-lr{rate:g}-s{seed}"
+                    update = {"name": name, "seed": seed, "parameters": plan, "log": None}
+                    update |= {"final_weights_sha256": f"{len(arms):064d}"}
+                    arms.append(like.model_copy(update=update))
+        plots = tuple(
+            FileRecord(path=name, sha256="0" * 64, bytes=1, deterministic=True) for name in PLOTS
+        )
+        return record.model_copy(
+            update={
+                "phase": "phase10", "arms": tuple(arms), "identical_arms": (),
+                "summary": SummaryRecord(status="succeeded", files=plots),
+            }
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """Writes the pages of a record and gives their texts back."""
+
+    def write(record, *earlier, statistics=True):
+        if statistics:
+            table = statistics_of(record, *earlier).model_dump(mode="json")
+            (tmp_path / "statistics.json").write_bytes(pretty_json(table))
+        write_reports(record, tmp_path, earlier)
+        return {
+            name: (tmp_path / name).read_text()
+            for name in ("README.md", "summary.md", "report.html")
+        }
+
+    return write
+
+
+def rows(text, first):
+    """Cells of the rows that begin with ``first``."""
+    return [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in text.splitlines()
+        if line.startswith(f"| {first} |")
+    ]
+
+
+def test_a_group_has_its_rate_with_an_interval_and_its_medians(matrix, pages):
+    text = pages(matrix())["summary.md"]
+    rate, every, sound, *_ = rows(text, "none-lr0.02")
+    assert rate == ["none-lr0.02", "4 of 5", "0.80 (0.38 to 0.96)", "none", "0.02"]
+    assert every[1:5] == [
+        "all 5", r"0.02370 \[0.02370, 0.02370\]", r"0.1978 \[0.1978, 0.1978\]",
+        r"0.2771 \[0.2771, 0.2771\]",
+    ]  # fmt: skip
+    assert sound[1:4] == ["the 1 not collapsed", "0.02370", "0.02412"]
+
+
+def test_a_group_in_which_nothing_collapsed_has_one_row_of_medians(matrix, pages):
+    text = pages(matrix())["summary.md"]
+    rate, every, *rest = rows(text, "instance-lr0.02")
+    assert rate[1:3] == ["0 of 5", "0.00 (0.00 to 0.43)"]
+    assert every[1] == "all 5"
+    assert rest == []
+
+
+def test_a_knob_is_shown_over_all_others_and_at_each_of_their_settings(matrix, pages):
+    text = pages(matrix())["summary.md"]
+    section = text[
+        text.index("### model.decoder\\_norm" if "\\_" in text else "### model.decoder_norm") :
+    ]
+    assert rows(section, "all together")[0][1:] == [
+        "4 of 10: 0.40 (0.17 to 0.69)",
+        "0 of 10: 0.00 (0.00 to 0.28)",
+        "0.0867",
+    ]
+    assert rows(section, "train.learning_rate 0.02")[0][3] == "0.0476"
+
+
+def test_comparisons_are_told_in_words_on_both_pages(matrix, pages):
+    told = (
+        "none-lr0.02: 4 of 5 collapsed, instance-lr0.02: 0 of 5; no evidence of a difference "
+        "(Fisher p = 0.0476, adjusted for 6 comparisons"
+    )
+    written = pages(matrix())
+    assert told in written["summary.md"]
+    assert told in written["report.html"]
+    assert "several at once: a difference cannot be laid to one of them" in written["summary.md"]
+
+
+def test_pages_never_say_that_nothing_has_an_effect(matrix, pages):
+    for text in pages(matrix()).values():
+        assert re.findall(r"no effect", text) == re.findall(
+            r"(?<=not the same as .)no effect", text
+        )
+
+
+def test_evidence_is_told_among_the_first_sentences(matrix, pages):
+    record = matrix(num_seeds=8, num_flat=8)
+    found = [one.text for one in evidence_statements(statistics_of(record))]
+    assert found[0].startswith("model.decoder_norm: none: 8 of 16 collapsed, instance: 0 of 16")
+    assert "evidence that the rate depends on it" in found[0]
+    assert found[0] in pages(record)["README.md"].replace("\\", "")
+
+
+def test_where_nothing_is_evidence_that_is_told(matrix):
+    (only,) = evidence_statements(statistics_of(matrix(num_seeds=3, num_flat=1)))
+    assert only.text == (
+        "No evidence in any of 6 comparisons that one group collapses more often than another."
+    )
+
+
+def test_one_seed_each_is_told_to_be_no_evidence_either_way(record):
+    (only,) = evidence_statements(statistics_of(record))
+    assert only.text == (
+        "One seed each: no evidence either way that any of these plans collapses more often than "
+        "another."
+    )
+
+
+def test_arms_that_do_not_count_are_named_with_their_fate(record, pages):
+    text = pages(record)["summary.md"]
+    assert "Of stable_large does not count: stable_large (out of memory)." in text
+    assert "Of stable_dropped does not count: stable_dropped (not as planned)." in text
+
+
+def test_in_a_small_phase_arms_come_first_and_in_a_large_one_groups(record, matrix, pages):
+    small = pages(record)["summary.md"]
+    assert small.index("## What was measured") < small.index("## Over seeds")
+    large = pages(matrix())["summary.md"]
+    assert large.index("## Over seeds") < large.index("## What differs")
+
+
+def test_of_many_arms_one_of_each_group_is_pictured_and_the_others_are_linked(matrix):
+    record = matrix()
+    assert len(record.arms) > MOST_ARMS
+    view = make_view(record, statistics=statistics_of(record))
+    shown = [picture.arm for picture in view.pictures]
+    assert shown == [
+        "none-lr0.002-s1",
+        "none-lr0.02-s1",
+        "instance-lr0.002-s1",
+        "instance-lr0.02-s1",
+    ]
+    assert len(view.hidden_pictures) == 16
+    unknown = make_view(record)
+    assert len(unknown.pictures) <= MOST_ARMS
+
+
+def test_the_rules_of_many_arms_have_a_row_for_each_arm(matrix, pages):
+    text = pages(matrix())["summary.md"]
+    verdict = text[text.index("## Verdict") :]
+    (row,) = rows(verdict, "none-lr0.02-s1")
+    assert row[1:] == ["✗ 0.2771 (margin -0.523)", "✗ 0.5131 (margin -0.363)", "✗ yes"]
+
+
+def test_many_collapses_are_told_by_their_number(matrix):
+    texts = [one.text for one in make_view(matrix()).statements]
+    assert "4 of 20 arms collapsed." in texts
+    assert "All success rules hold for 16 of 20 arms." in texts
+
+
+class Tags(HTMLParser):
+    """Fails on a tag that is not closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in {"meta", "br", "img", "wbr"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_with_groups_is_well_formed_and_shows_the_plots(matrix, pages):
+    text = pages(matrix())["report.html"]
+    Tags(text)
+    for name in PLOTS:
+        assert f'<img src="{name}"' in text
+    assert "correlations.png" not in text
+
+
+def test_tables_of_the_summary_with_groups_are_regular(matrix, pages):
+    text = pages(matrix())["summary.md"]
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        widths = {len(re.split(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1, block
+
+
+def test_cautions_stand_with_the_tables_on_every_page(matrix, record, pages):
+    facts = ComparedHub(
+        name="phase8/1", phase="phase8", profile=None, checksums_sha256="a" * 64, problem=""
+    )
+    earlier = record.model_copy(update={"profile": "quick"})
+    own = matrix().model_copy(update={"compared": (facts,)})
+    told = "phase8 is another size of experiment: profile quick there, the phase as written here."
+    written = pages(own, earlier)
+    for text in written.values():
+        assert told in " ".join(text.split())
+    summary = written["summary.md"]
+    measured = summary.index("## What was measured")
+    assert measured < summary.index(told, measured) < summary.index("| arm | outcome", measured)
+
+
+def test_statistics_that_cannot_be_used_are_a_note(record, pages, tmp_path):
+    (tmp_path / "statistics.json").write_text('{"schema_version": 2}')
+    text = pages(record, statistics=False)["summary.md"]
+    assert "the statistics over arms cannot be used: statistics.json: schema_version" in text
+    assert "## Over seeds" not in text
+
+
+def test_a_page_shows_so_many_comparisons_and_says_where_the_others_are(matrix, monkeypatch, pages):
+    monkeypatch.setattr("runner.report.groups.MOST_COMPARISONS", 2)
+    record = matrix()
+    shown = groups_view(statistics_of(record), "phase10", SCORES).comparisons
+    assert len(shown) == 2
+    assert "2 of 6, those that show something first" in pages(record)["summary.md"]
