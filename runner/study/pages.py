@@ -14,7 +14,7 @@ from runner import hub
 from runner.record import HubRecord
 from runner.report.pages import page_environment
 from runner.report.tally import tally
-from runner.report.view import PICTURES
+from runner.report.view import PICTURES, PLOTS
 from runner.report.wording import NOTHING, markdown, moment
 from runner.study.evidence import JudgedFinding
 from runner.study.phases import Phase
@@ -152,7 +152,7 @@ def _commit(record: HubRecord) -> str:
 
 def _pictures(one: KeptHub) -> Iterator[tuple[str, str]]:
     """Caption and path of every picture that is kept, the most telling first."""
-    captions = dict(PICTURES)
+    captions = dict((*PLOTS, *PICTURES))
     for path in sorted(one.files, key=lambda path: (rank(path), path)):
         if path.endswith(".png"):
             *folders, name = path.split("/")

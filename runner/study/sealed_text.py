@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+NOT_KEPT = "*Not kept here: {}.*"
+"""In place of a picture."""
+
 _LINK = re.compile(r"(?<!\\)(!?)\[((?:\\.|[^\]\\])*)\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"#{1,5} ")
 _FENCE = re.compile(r"(`{3,})")
@@ -14,16 +17,18 @@ def embedded(text: str, *, folder: str, has: Callable[[str], bool], deeper: int)
     """The Markdown of a sealed page without its title, for a page elsewhere.
 
     ``folder`` is where the hub is kept, from the page that takes the text; ``has`` tells which of
-    the hub's files are kept there. Links to others become plain text, pictures disappear. Headings
-    go down by ``deeper`` levels. Fenced lines stay as they are.
+    the hub's files are kept there. Links to others become plain text, pictures with the line of
+    their caption a remark. Headings go down by ``deeper`` levels. Fenced lines stay as they are.
     """
-    shown = "".join(_lines(text.split("\n"), folder, has, "#" * deeper))
-    return re.sub(r"\n{3,}", "\n\n", shown).strip()
+    return "".join(_lines(text.split("\n"), folder, has, "#" * deeper)).strip()
 
 
 def _lines(lines: list[str], folder: str, has: Callable[[str], bool], lower: str) -> Iterator[str]:
     fence = ""
+    missing = ""
     for number, line in enumerate(lines):
+        if missing and line == f"*{missing}.*":
+            continue
         mark = _FENCE.match(line)
         if fence:
             fence = "" if line.strip() == fence else fence
@@ -33,6 +38,8 @@ def _lines(lines: list[str], folder: str, has: Callable[[str], bool], lower: str
             continue
         else:
             line = _LINK.sub(lambda match: _led(match, folder, has), line)
+            picture = _LINK.fullmatch(lines[number])
+            missing = picture[2] if picture and line == NOT_KEPT.format(picture[2]) else ""
             line = lower + line if _HEADING.match(line) else line
         yield line + "\n"
 
@@ -44,4 +51,4 @@ def _led(match: re.Match[str], folder: str, has: Callable[[str], bool]) -> str:
     path, hash_, anchor = target.partition("#")
     if has(path):
         return f"{picture}[{text}]({folder}/{path}{hash_}{anchor})"
-    return "" if picture else text
+    return NOT_KEPT.format(text) if picture else text

@@ -8,7 +8,10 @@ SEALED = """\
 See [plan.json](plan.json) and [the log](stage_a_arm_one.log).
 
 ![one: picture](arms/one/recon.png)
+*one: picture.*
+
 ![one: other](arms/one/huge.png)
+*one: other.*
 
 ## What differs
 
@@ -36,6 +39,8 @@ def test_what_is_not_kept_is_not_linked():
     text = fitted()
     assert "and the log." in text
     assert "huge" not in text
+    assert "\n\n*Not kept here: one: other.*\n\n### What differs" in text
+    assert "*one: picture.*" in text
 
 
 def test_headings_go_down_and_the_title_is_left_out():
