@@ -192,6 +192,35 @@ def diagnose(
 
 
 @app.command()
+def compare(
+    hubs: Annotated[list[Path], typer.Argument(metavar="HUB...", help="Folders of sealed hubs.")],
+    engine: Annotated[
+        EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
+    ] = EngineName.auto,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="New folder for the page, statistics and plots."),
+    ] = None,
+    python: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Interpreter of the process engine, in place of the locked environment.",
+        ),
+    ] = None,
+) -> None:
+    """Put the arms of several hubs into one table, and say what else differs between them."""
+    from runner import compare as comparisons
+
+    print(
+        comparisons.compare(
+            comparisons.Request(hubs=tuple(hubs), engine=engine.value, python=python, out=out)
+        ),
+        end="",
+    )
+
+
+@app.command()
 def archive(
     hub: HubPath,
     with_image: Annotated[

@@ -109,7 +109,7 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
         spreads=tuple(row for group in statistics.groups for row in _spreads(group, scores)),
         comparisons=tuple(_comparison(one) for one in _foremost(statistics.comparisons)),
         num_comparisons=len(statistics.comparisons),
-        factors=tuple(map(_factor, statistics.factors)),
+        factors=tuple(_factor(one, statistics.factors) for one in statistics.factors),
         notes=(*statistics.notes, *_dead(statistics)),
         methods={name: str(text) for name, text in statistics.methods.items()},
         chosen=tuple(
@@ -205,7 +205,8 @@ def _claim(row: ScoreDifference) -> Claim:
     return Claim(text=row.words, evidence=row.evidence)
 
 
-def _factor(factor: Factor) -> FactorTable:
+def _factor(factor: Factor, every: Sequence[Factor]) -> FactorTable:
+    hubs = {one.hub for one in every}
     pooled = FactorRow(
         setting="all together", rates=_rates(factor.values), p_value=_p(factor.p_value)
     )
@@ -218,7 +219,7 @@ def _factor(factor: Factor) -> FactorTable:
         for one in factor.strata
     )
     return FactorTable(
-        knob=factor.knob,
+        knob=f"{factor.knob} in {factor.hub}" if len(hubs) > 1 else factor.knob,
         values=tuple(declared(one.value) for one in factor.values),
         rows=(pooled, *strata),
         claim=Claim(text=factor.words, evidence=factor.evidence),

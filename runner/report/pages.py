@@ -12,9 +12,10 @@ from runner import hub
 from runner.digest import pretty_json
 from runner.record import Difference, HubRecord
 from runner.report import wording
+from runner.report.arm_rows import RESULTS, Row
 from runner.report.repeat import how_to_repeat
 from runner.report.tables import metrics_rows
-from runner.report.view import RESULTS, Row, View, make_view
+from runner.report.view import View, make_view
 from runner.statistics import Statistics, read_statistics
 
 COLUMNS = (*(heading for heading, _ in RESULTS), "steps/s", "time")

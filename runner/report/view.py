@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from runner.hub import arm_dir
 from runner.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
+from runner.report.arm_rows import RESULTS, SCORES, Footnote, Row, arm_table, constant_scores
 from runner.report.cautions import cautions
 from runner.report.groups import GroupsView, evidence_statements, groups_view
 from runner.report.statements import Statement, statements
 from runner.report.wording import (
-    NOTHING,
-    STATUS_WORDS,
-    collapse,
     declared,
-    duration,
     measured,
-    plain,
 )
 from runner.statistics import Statistics
-
-RESULTS = (
-    ("val loss, best", "val_loss_best"),
-    ("val loss, final", "val_loss_final"),
-    ("amp SSIM", "amp_ssim"),
-    ("amp MAE", "amp_mae"),
-    ("phase SSIM", "phase_ssim"),
-    ("phase MAE", "phase_mae"),
-)
-"""Heading and statistic of the columns that every page shows; the metrics table has them all."""
-SCORES = tuple(stat for _, stat in RESULTS)
 
 PLOTS = (
     ("scores.png", "scores of every run, by group"),
@@ -53,38 +37,6 @@ PICTURES = (
     ("recon.png", "reconstruction, ground truth and error"),
     ("loss.png", "losses and learning rate by epoch"),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """A value as text, and the number of the footnote that says why there is none."""
-
-    text: str
-    footnote: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Footnote:
-    """Why scores are missing: which ones, and of which arms."""
-
-    reason: str
-    stats: tuple[str, ...]
-    arms: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """An arm in the tables. ``fate`` tells at a glance what became of it."""
-
-    label: str
-    phase: str | None
-    """The earlier phase that the arm is from; ``None`` for this phase."""
-    fate: Literal["fine", "collapsed", "failed"]
-    outcome: str
-    collapsed: str
-    cells: tuple[Cell, ...]
-    knobs: tuple[str, ...]
-    as_planned: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,11 +111,7 @@ def make_view(
 ) -> View:
     """The view of a record, with the arms of ``earlier`` hubs beside its own."""
     own: list[tuple[str | None, ArmRecord]] = [(None, arm) for arm in record.arms]
-    shown = own + [(hub.phase, arm) for hub in earlier for arm in hub.arms]
-    names = differing_knobs([arm.plan for _, arm in shown])
-    footnotes = _footnotes([arm for _, arm in shown])
-    numbers = {note.reason: number for number, note in enumerate(footnotes, start=1)}
-    rows = tuple(_row(phase, arm, names, numbers) for phase, arm in shown)
+    table = arm_table(own + [(hub.phase, arm) for hub in earlier for arm in hub.arms])
     judged = tuple(arm for arm in record.arms if arm.rules)
     groups = groups_view(statistics, record.phase, SCORES) if statistics else None
     pictures, hidden = _pictures(record.arms, groups)
@@ -174,9 +122,9 @@ def make_view(
             *statements(record),
             *(evidence_statements(statistics) if statistics else ()),
         ),
-        knob_names=names,
-        rows=rows,
-        footnotes=footnotes,
+        knob_names=table.knob_names,
+        rows=table.rows,
+        footnotes=table.footnotes,
         judged=tuple(arm.name for arm in judged),
         rules=_rules(judged),
         shared=_shared(record.arms),
@@ -185,65 +133,7 @@ def make_view(
         plots=_plots(record),
         cautions=cautions(hubs, record.compared, dict(RESULTS)),
         groups=groups,
-        constant=_constant(record.arms),
-    )
-
-
-def _constant(arms: Sequence[ArmRecord]) -> str | None:
-    """The scores that every phase gets for nothing, in the words of the columns."""
-    for arm in arms:
-        scores = [
-            f"{heading} {measured(value)}"
-            for heading, stat in RESULTS
-            if (value := arm.stats.get(f"constant_{stat}")) is not None
-        ]
-        if scores:
-            return ", ".join(scores)
-    return None
-
-
-def _row(
-    phase: str | None, arm: ArmRecord, knobs: Sequence[str], numbers: Mapping[str, int]
-) -> Row:
-    plan = dict(leaves(arm.plan))
-    return Row(
-        label=arm.name,
-        phase=phase,
-        fate="failed" if arm.status != "succeeded" else "collapsed" if arm.collapsed else "fine",
-        outcome=STATUS_WORDS[arm.status],
-        collapsed=collapse(arm),
-        cells=(
-            *(_cell(arm, stat, numbers) for _, stat in RESULTS),
-            Cell(text=measured(arm.timing.get("steps_per_s"))),
-            Cell(text=duration(arm.wall_s)),
-        ),
-        knobs=tuple(declared(plan[name]) if name in plan else NOTHING for name in knobs),
-        as_planned=not arm.differences,
-    )
-
-
-def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
-    """A statistic; one that means nothing has a footnote."""
-    value = arm.stats.get(stat)
-    reason = arm.null_reasons.get(stat) if value is None else None
-    return Cell(text=measured(value), footnote=numbers[reason] if reason else None)
-
-
-def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:
-    """One footnote for each reason, whichever scores and arms it is given for.
-
-    Reasons for scores of the best epoch, which the pages do not show, are left to the tables.
-    """
-    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
-    for arm in arms:
-        for stat, reason in arm.null_reasons.items():
-            if stat.startswith("best_"):
-                continue
-            stats, names = found.setdefault(reason, ({}, {}))
-            stats[plain(stat)] = names[arm.name] = None
-    return tuple(
-        Footnote(reason=reason, stats=tuple(stats), arms=tuple(names))
-        for reason, (stats, names) in found.items()
+        constant=constant_scores(record.arms),
     )
 
 

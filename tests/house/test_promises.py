@@ -41,6 +41,7 @@ VERBS = [
     "plan",
     "run",
     "diagnose",
+    "compare",
     "verify",
     "archive",
     "restore",

@@ -1,0 +1,142 @@
+"""Arms as rows of a page's tables: what differs, what was measured, why a score is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.record import ArmRecord, differing_knobs, leaves
+from runner.report.wording import (
+    NOTHING,
+    STATUS_WORDS,
+    collapse,
+    declared,
+    duration,
+    measured,
+    plain,
+)
+
+RESULTS = (
+    ("val loss, best", "val_loss_best"),
+    ("val loss, final", "val_loss_final"),
+    ("amp SSIM", "amp_ssim"),
+    ("amp MAE", "amp_mae"),
+    ("phase SSIM", "phase_ssim"),
+    ("phase MAE", "phase_mae"),
+)
+"""Heading and statistic of the columns that every page shows; the metrics table has them all."""
+SCORES = tuple(stat for _, stat in RESULTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A value as text, and the number of the footnote that says why there is none."""
+
+    text: str
+    footnote: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footnote:
+    """Why scores are missing: which ones, and of which arms."""
+
+    reason: str
+    stats: tuple[str, ...]
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An arm in the tables. ``fate`` tells at a glance what became of it."""
+
+    label: str
+    phase: str | None
+    """The earlier phase that the arm is from; ``None`` for this phase."""
+    fate: Literal["fine", "collapsed", "failed"]
+    outcome: str
+    collapsed: str
+    cells: tuple[Cell, ...]
+    knobs: tuple[str, ...]
+    as_planned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmTable:
+    """All arms, and the knobs that are not the same in all of them."""
+
+    knob_names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    footnotes: tuple[Footnote, ...]
+    """The first one has number 1."""
+
+
+def arm_table(shown: Sequence[tuple[str | None, ArmRecord]]) -> ArmTable:
+    """Rows for arms, each with the name of the hub that it is from, ``None`` for a page's own."""
+    arms = [arm for _, arm in shown]
+    names = differing_knobs([arm.plan for arm in arms])
+    footnotes = _footnotes(arms)
+    numbers = {note.reason: number for number, note in enumerate(footnotes, start=1)}
+    return ArmTable(
+        knob_names=names,
+        rows=tuple(_row(phase, arm, names, numbers) for phase, arm in shown),
+        footnotes=footnotes,
+    )
+
+
+def constant_scores(arms: Sequence[ArmRecord]) -> str | None:
+    """The scores that every phase gets for nothing, in the words of the columns."""
+    for arm in arms:
+        scores = [
+            f"{heading} {measured(value)}"
+            for heading, stat in RESULTS
+            if (value := arm.stats.get(f"constant_{stat}")) is not None
+        ]
+        if scores:
+            return ", ".join(scores)
+    return None
+
+
+def _row(
+    phase: str | None, arm: ArmRecord, knobs: Sequence[str], numbers: Mapping[str, int]
+) -> Row:
+    plan = dict(leaves(arm.plan))
+    return Row(
+        label=arm.name,
+        phase=phase,
+        fate="failed" if arm.status != "succeeded" else "collapsed" if arm.collapsed else "fine",
+        outcome=STATUS_WORDS[arm.status],
+        collapsed=collapse(arm),
+        cells=(
+            *(_cell(arm, stat, numbers) for _, stat in RESULTS),
+            Cell(text=measured(arm.timing.get("steps_per_s"))),
+            Cell(text=duration(arm.wall_s)),
+        ),
+        knobs=tuple(declared(plan[name]) if name in plan else NOTHING for name in knobs),
+        as_planned=not arm.differences,
+    )
+
+
+def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
+    """A statistic; one that means nothing has a footnote."""
+    value = arm.stats.get(stat)
+    reason = arm.null_reasons.get(stat) if value is None else None
+    return Cell(text=measured(value), footnote=numbers[reason] if reason else None)
+
+
+def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:
+    """One footnote for each reason, whichever scores and arms it is given for.
+
+    Reasons for scores of the best epoch, which the pages do not show, are left to the tables.
+    """
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for arm in arms:
+        for stat, reason in arm.null_reasons.items():
+            if stat.startswith("best_"):
+                continue
+            stats, names = found.setdefault(reason, ({}, {}))
+            stats[plain(stat)] = names[arm.name] = None
+    return tuple(
+        Footnote(reason=reason, stats=tuple(stats), arms=tuple(names))
+        for reason, (stats, names) in found.items()
+    )

@@ -1,0 +1,65 @@
+"""Several hubs on one page: their arms in one table, with what makes them no fair comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.compared import Compared, profile_in_words
+from runner.report import wording
+from runner.report.arm_rows import RESULTS, SCORES, arm_table, constant_scores
+from runner.report.cautions import cautions
+from runner.report.groups import evidence_statements, groups_view
+from runner.report.pages import COLUMNS, MARKS, page_environment
+from runner.report.view import PLOTS
+from runner.statistics import Statistics
+
+PAGE = "comparison.md"
+
+
+def render_comparison(
+    hubs: Sequence[Compared],
+    statistics: Statistics | None,
+    *,
+    notes: Sequence[str],
+    plots: Sequence[str],
+) -> str:
+    """Markdown that compares hubs; the first one is what the words "here" speak of.
+
+    ``plots`` are the names of the plots that lie beside the page.
+    """
+    named = list(zip(names_of(hubs), hubs, strict=True))
+    arms = [(name, arm) for name, one in named for arm in one.record.arms]
+    told = [(name, one.record) for name, one in named]
+    facts = [one.facts for one in hubs]
+    return (
+        page_environment("runner.report")
+        .get_template(f"{PAGE}.j2")
+        .render(
+            hubs=[(name, one, profile_in_words(one.facts.profile)) for name, one in named],
+            cautions=cautions(told, facts, dict(RESULTS)),
+            statements=list(evidence_statements(statistics)) if statistics else [],
+            groups=groups_view(statistics, "", SCORES) if statistics else None,
+            table=arm_table(arms),
+            constant=_constant(hubs),
+            columns=COLUMNS,
+            scores=[heading for heading, _ in RESULTS],
+            marks=MARKS,
+            status=wording.STATUS_WORDS,
+            notes=notes,
+            plots=[(name, caption) for name, caption in PLOTS if name in plots],
+        )
+    )
+
+
+def _constant(hubs: Sequence[Compared]) -> str | None:
+    """What a constant image would score, where that is the same in all hubs."""
+    found = {constant_scores(one.record.arms) for one in hubs}
+    return found.pop() if len(found) == 1 else None
+
+
+def names_of(hubs: Sequence[Compared]) -> list[str]:
+    """The phase where it tells hubs apart, otherwise the hub's whole name."""
+    phases = [one.record.phase for one in hubs]
+    return [
+        one.record.phase if phases.count(one.record.phase) == 1 else one.facts.name for one in hubs
+    ]
