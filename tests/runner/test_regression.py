@@ -18,7 +18,7 @@ JOB = Job(
     experiment="test",
     parameters={"select": [TEST]},
     seed=7,
-    execution=Execution(device="cpu", threads=1),
+    execution=Execution(device="cpu", threads=1, determinism="native"),
     resources=Resources(),
     command=("python",),
     environment={},
