@@ -285,10 +285,17 @@ def list_hubs(out: Out = Path("artifacts")) -> None:
 @app.command()
 def show(hub: HubPath) -> None:
     """Show what a hub holds: arms, verdict, environment."""
-    from runner.hub import read
+    from runner.hub import STATISTICS, read
     from runner.report.hub_text import render_show
+    from runner.statistics import read_statistics
 
-    print(render_show(read(hub)))
+    record = read(hub)
+    try:
+        statistics = read_statistics(hub / STATISTICS)
+    except ValueError as error:
+        statistics = None
+        print(f"{hub / STATISTICS} cannot be used: {error}", file=sys.stderr)
+    print(render_show(record, statistics))
 
 
 docs = typer.Typer(help="The pages of a study.", no_args_is_help=True, rich_markup_mode=None)

@@ -110,16 +110,28 @@ def _sizes(hubs: Hubs) -> Iterator[str]:
 
 
 def _datasets(hubs: Hubs) -> Iterator[str]:
+    """Which hubs saw other bytes; arrays are data, ``metadata.json`` only describes them."""
     (_, own), *others = hubs
+    found: dict[str, list[str]] = {}
     for name, record in others:
         here, there = _bytes(own), _bytes(record)
         files = [file for file in sorted(here | there) if here.get(file) != there.get(file)]
-        if files:
-            told = ", ".join(
-                f"{file} {_short(here.get(file))} here, {_short(there.get(file))} there"
-                for file in files
-            )
-            yield f"{name} was trained and scored on other data: {told}."
+        told = ", ".join(
+            f"{file} {_short(here.get(file))} here, {_short(there.get(file))} there"
+            for file in files
+        )
+        if any(file.endswith(".npz") for file in files):
+            found.setdefault(f"trained and scored on other data: {told}", []).append(name)
+        elif files:
+            words = f"trained and scored on the same arrays, described otherwise: {told}"
+            found.setdefault(words, []).append(name)
+    yield from _together(found)
+
+
+def _together(found: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """One sentence for all hubs of which the same is to be said."""
+    for words, names in found.items():
+        yield f"{listing(names)} {'was' if len(names) == 1 else 'were'} {words}."
 
 
 def _bytes(record: HubRecord) -> dict[str, str]:
@@ -129,6 +141,7 @@ def _bytes(record: HubRecord) -> dict[str, str]:
 def _surroundings(hubs: Hubs) -> Iterator[str]:
     (_, own), *others = hubs
     here = _surrounding(own)
+    found: dict[str, list[str]] = {}
     for name, record in others:
         there = _surrounding(record)
         told = [
@@ -137,7 +150,8 @@ def _surroundings(hubs: Hubs) -> Iterator[str]:
             if here[what] != there[what]
         ]
         if told:
-            yield f"{name} was made in other surroundings: {'; '.join(told)}."
+            found.setdefault(f"made in other surroundings: {'; '.join(told)}", []).append(name)
+    yield from _together(found)
 
 
 def _surrounding(record: HubRecord) -> dict[str, str]:

@@ -142,17 +142,17 @@ def _spreads(group: Group, scores: Sequence[str]) -> Iterator[SpreadRow]:
     """Over all runs, and over those that did not collapse where that makes a difference."""
     if not group.num_arms:
         return
+    sound = group.num_arms - group.num_collapsed
     every = f"all {group.num_arms}" if group.num_arms > 1 else "the only run"
     yield SpreadRow(
         label=group.label,
-        over=every,
+        over=every if sound else f"{every}, collapsed",
         cells=tuple(_spread(group.metrics[score].all, group.num_arms) for score in scores),
     )
-    sound = group.num_arms - group.num_collapsed
-    if group.num_collapsed:
+    if group.num_collapsed and sound:
         yield SpreadRow(
             label=group.label,
-            over=f"the {sound} not collapsed" if sound else "not collapsed: none",
+            over=f"the {sound} not collapsed",
             cells=tuple(_spread(group.metrics[score].not_collapsed, sound) for score in scores),
         )
 

@@ -9,10 +9,10 @@ from runner import hub
 from runner.errors import VerificationError
 from runner.record import HubRecord
 from runner.report.pages import COLUMNS, facts
-from runner.report.statements import statements
 from runner.report.tally import tally
 from runner.report.view import View, make_view
 from runner.report.wording import NOTHING, STATUS_WORDS, moment, plain
+from runner.statistics import Statistics
 
 MARKS = {"good": "+", "neutral": " ", "bad": "!"}
 
@@ -38,14 +38,15 @@ def _hub_row(path: Path) -> tuple[str, ...]:
     return (str(path), profile, counted.succeeded, counted.rules_hold, counted.collapsed)
 
 
-def render_show(record: HubRecord) -> str:
-    """What a hub says: question, outcome, tables, verdict, failures, origin."""
-    view = make_view(record)
+def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
+    """What a hub says: question, outcome, groups over seeds, tables, verdict, failures, origin."""
+    view = make_view(record, statistics=statistics)
     profile = f", profile {record.profile}" if record.profile else ""
     blocks = [
         f"{record.phase}{profile}: {plain(record.title)}\n{plain(record.question)}\n"
         f"{moment(record.started)} to {moment(record.ended)}",
-        _outcome(record),
+        _outcome(view),
+        _groups(view),
         _differing(view),
         _measurements(view),
         _verdict(view),
@@ -55,9 +56,17 @@ def render_show(record: HubRecord) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _outcome(record: HubRecord) -> str:
-    told = [f"{MARKS[one.kind]} {plain(one.text)}" for one in statements(record)]
-    return "\n".join([*told, *(f"  {plain(note)}" for note in record.notes)])
+def _outcome(view: View) -> str:
+    told = [f"{MARKS[one.kind]} {plain(one.text)}" for one in view.statements]
+    return "\n".join([*told, *(f"  {plain(note)}" for note in view.record.notes)])
+
+
+def _groups(view: View) -> str:
+    """How often each group of arms that differ in the seed alone collapsed."""
+    if view.groups is None:
+        return ""
+    rows = [(row.label, row.collapsed, row.rate) for row in view.groups.groups]
+    return _aligned([("over seeds", "collapsed", "rate (95 % interval)"), *rows])
 
 
 def _differing(view: View) -> str:

@@ -139,6 +139,7 @@ def page_environment(package: str) -> Environment:
         "duration": wording.duration,
         "moment": wording.moment,
         "listing": wording.listing,
+        "briefly": wording.briefly,
         "label": _label,
         "planned": _planned,
         "effective": _effective,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from runner.record import ArmRecord, ArmStatus
 
 NOTHING = "—"
+MOST_LISTED = 6
 
 STATUS_WORDS: dict[ArmStatus, str] = {
     "succeeded": "succeeded",
@@ -71,6 +72,13 @@ def duration(seconds: float | None) -> str:
 def listing(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
+def briefly(names: Sequence[str]) -> str:
+    """As ``listing``, the first ones where there are many: ``a, b, c and 5 more``."""
+    if len(names) <= MOST_LISTED:
+        return listing(names)
+    return f"{', '.join(names[:MOST_LISTED])} and {len(names) - MOST_LISTED} more"
 
 
 def collapse(arm: ArmRecord) -> str:

@@ -39,14 +39,43 @@ def test_a_hub_that_was_changed_is_said_to_be_worth_nothing(record, other):
     ]
 
 
+def with_files(record, **digests):
+    """The record with other digests of its dataset's files."""
+    files = tuple(
+        file.model_copy(update={"sha256": digests.get(file.path.partition(".")[0], file.sha256)})
+        for file in record.dataset.files
+    )
+    dataset = record.dataset.model_copy(update={"files": files})
+    return record.model_copy(update={"dataset": dataset})
+
+
 def test_other_data_are_named_file_by_file(record, other):
-    dataset = other.dataset
-    test, *rest = [file for file in dataset.files if file.path == "test.npz"]
-    files = (test.model_copy(update={"sha256": "f" * 64}), *rest)
-    changed = other.model_copy(update={"dataset": dataset.model_copy(update={"files": files})})
-    assert told(record, changed) == [
-        "phase7 was trained and scored on other data: metadata.json bbbbbbbbbbbb here, none there, "
-        "test.npz cccccccccccc here, ffffffffffff there, train.npz dddddddddddd here, none there."
+    assert told(record, with_files(other, test="f" * 64)) == [
+        "phase7 was trained and scored on other data: test.npz cccccccccccc here, ffffffffffff "
+        "there."
+    ]
+
+
+def test_a_file_of_the_data_that_is_missing_counts_as_another(record, other):
+    less = other.dataset.model_copy(update={"files": other.dataset.files[:2]})
+    assert told(record, other.model_copy(update={"dataset": less})) == [
+        "phase7 was trained and scored on other data: train.npz dddddddddddd here, none there."
+    ]
+
+
+def test_another_description_of_the_same_arrays_is_no_other_data(record, other):
+    assert told(record, with_files(other, metadata="f" * 64)) == [
+        "phase7 was trained and scored on the same arrays, described otherwise: metadata.json "
+        "bbbbbbbbbbbb here, ffffffffffff there."
+    ]
+
+
+def test_what_is_to_be_said_of_several_hubs_is_said_once(record, other):
+    arms = tuple(arm.model_copy(update={"seed": 0}) for arm in other.arms)
+    third = other.model_copy(update={"phase": "phase6", "arms": arms})
+    sentences = told(record, *(with_files(one, test="f" * 64) for one in (other, third)))
+    assert [one[:55] for one in sentences if "other data" in one] == [
+        "phase7 and phase6 were trained and scored on other data"
     ]
 
 

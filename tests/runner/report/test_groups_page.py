@@ -14,6 +14,7 @@ from runner.groups import Source, summary_of
 from runner.record import ComparedHub, FileRecord, SummaryRecord
 from runner.report import write_reports
 from runner.report.groups import evidence_statements, groups_view
+from runner.report.hub_text import render_show
 from runner.report.view import MOST_ARMS, SCORES, make_view
 from runner.statistics import Statistics
 
@@ -270,3 +271,12 @@ def test_a_page_shows_so_many_comparisons_and_says_where_the_others_are(matrix, 
     shown = groups_view(statistics_of(record), "phase10", SCORES).comparisons
     assert len(shown) == 2
     assert "2 of 6, those that show something first" in pages(record)["summary.md"]
+
+
+def test_showing_a_hub_tells_the_groups_before_the_arms(matrix):
+    record = matrix()
+    text = render_show(record, statistics_of(record))
+    assert re.search(r"none-lr0.02 +4 of 5 +0.80 \(0.38 to 0.96\)", text)
+    assert text.index("over seeds") < text.index("what was measured")
+    assert "No evidence in any of 6 comparisons" in text
+    assert "over seeds" not in render_show(record)

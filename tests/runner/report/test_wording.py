@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from runner.record import ArmRecord
 from runner.report.wording import (
     STATUS_WORDS,
+    briefly,
     collapse,
     declared,
     duration,
@@ -95,6 +96,11 @@ def test_a_moment_is_told_in_utc():
 )
 def test_names_are_listed_as_in_a_sentence(names, told):
     assert listing(names) == told
+
+
+def test_of_many_names_the_first_are_listed():
+    assert briefly(list("abcdef")) == "a, b, c, d, e and f"
+    assert briefly(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
 
 
 @pytest.mark.parametrize(
