@@ -220,7 +220,8 @@ def summarise_arms(run: Run, engine: Engine) -> None:
     record = conclude(run)
     if not any(arm.status == "succeeded" for arm in record.arms):
         return
-    own = ArmsOf(name=run.hub_name, record=record, folder=run.staging.path)
+    # Not by its full name, which is a time: the same phase gives the same statistics.
+    own = ArmsOf(name=run.plan.phase, record=record, folder=run.staging.path)
     others = [
         ArmsOf(name=one.facts.name, record=one.record, folder=one.folder) for one in run.compared
     ]

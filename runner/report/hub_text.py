@@ -11,9 +11,11 @@ from runner.record import HubRecord
 from runner.report.pages import COLUMNS, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
-from runner.report.wording import NOTHING, STATUS_WORDS, moment, plain
+from runner.report.wording import NOTHING, STATUS_WORDS, briefly, moment, plain
 from runner.statistics import Statistics
 
+MOST_COLUMNS = 6
+"""Arms that stand side by side."""
 MARKS = {"good": "+", "neutral": " ", "bad": "!"}
 
 
@@ -70,11 +72,12 @@ def _groups(view: View) -> str:
 
 
 def _differing(view: View) -> str:
-    """Knobs that differ by line, arms by column: consoles are narrow, and arms are few."""
+    """Knobs that differ by line, arms by column."""
     if not view.knob_names:
         return ""
-    rows = zip(view.knob_names, *(row.knobs for row in view.rows), strict=True)
-    return _aligned([("what differs", *(row.label for row in view.rows)), *rows])
+    return _turned(
+        ("what differs", *view.knob_names), [(row.label, *row.knobs) for row in view.rows]
+    )
 
 
 def _measurements(view: View) -> str:
@@ -89,21 +92,22 @@ def _measurements(view: View) -> str:
     ]
     names = ("what was measured", "outcome", "collapse", *COLUMNS)
     notes = [
-        f"({number}) {', '.join(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
+        f"({number}) {briefly(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
         for number, note in enumerate(view.footnotes, start=1)
     ]
-    return "\n".join([_aligned(list(zip(names, *columns, strict=True))), *notes])
+    return "\n".join([_turned(names, columns), *notes])
 
 
 def _verdict(view: View) -> str:
     if not view.rules:
         return ""
     words = {True: "holds", False: "fails", None: "not measured"}
-    rows = [
-        (rule.rule, *(f"{words[c.holds]}: {c.measured}" if c else NOTHING for c in rule.cells))
+    told = [
+        [f"{words[c.holds]}: {c.measured}" if c else NOTHING for c in rule.cells]
         for rule in view.rules
     ]
-    return _aligned([("rule", *view.judged), *rows])
+    arms = [(name, *cells) for name, *cells in zip(view.judged, *told, strict=True)]
+    return _turned(("rule", *(rule.rule for rule in view.rules)), arms)
 
 
 def _failures(record: HubRecord) -> list[str]:
@@ -117,6 +121,12 @@ def _failures(record: HubRecord) -> list[str]:
         for arm in record.arms
         if arm.log_tail
     ]
+
+
+def _turned(names: Sequence[str], arms: Sequence[Sequence[str]]) -> str:
+    """A column for each arm, as consoles are narrow; a line for each where arms are many."""
+    rows = [names, *arms]
+    return _aligned(rows if len(arms) > MOST_COLUMNS else list(zip(*rows, strict=True)))
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from runner import hub
 from runner.environment import state_dir
+from runner.statistics import read_statistics
 
 ROOT = Path(__file__).parents[2]
 
@@ -365,3 +366,46 @@ def test_regression_tests_run_in_the_image_of_the_arms_and_a_matrix_makes_them(w
     assert "1 passed" in (path / "regression_tests.log").read_text()
     assert any("optional arms two-s1 and two-s2" in note for note in record.notes)
     assert "Regression tests: 1 passed" in (path / "README.md").read_text()
+
+
+SEEDS = """
+[matrix]
+train.learning_rate = [1e-3, 2e-3]
+seed = [1, 2]
+"""
+
+
+def test_a_phase_ends_with_statistics_over_its_seeds_and_those_of_an_earlier_phase(write, tmp_path):
+    earlier, code, said = run(
+        write('[[arms]]\nname = "only"\ntrain.learning_rate = 3e-3\n', name="before"),
+        tmp_path,
+        engine="process",
+    )
+    assert code == 0, said
+    manifest = write(SEEDS, name="after")
+    text = manifest.read_text().replace("seed = 7", 'seed = 7\ncompare_with = ["before", "never"]')
+    manifest.write_text(text)
+    path, code, said = run(manifest, tmp_path, engine="process")
+    assert code == 0, said
+    record = hub.read(path)
+    assert record.summary.status == "succeeded"
+    assert [one.name for one in record.compared] == [f"before/{earlier.name}"]
+    statistics = read_statistics(path / "statistics.json")
+    assert [(group.label, group.num_arms) for group in statistics.groups] == [
+        ("lr1e-3", 2),
+        ("lr2e-3", 2),
+        ("before · only", 1),
+    ]
+    assert [pair.places for pair in statistics.comparisons] == [(0, 1), (0, 2), (1, 2)]
+    assert "no sealed hub of never to compare with" in record.notes
+    assert all((path / name).is_file() for name in ("losses.png", "scores.png", "summary/job.json"))
+    assert "before · only" in (path / "summary.md").read_text()
+
+
+def test_a_phase_in_which_nothing_succeeded_says_why_it_has_no_statistics(write, tmp_path):
+    arms = '[[arms]]\nname = "broken"\ncommand = ["python", "-c", "raise SystemExit(3)"]\n'
+    path, code, _ = run(write(arms), tmp_path, engine="process")
+    assert code == 1
+    assert hub.read(path).summary is None
+    assert "no statistics over arms: no arm succeeded" in hub.read(path).notes
+    assert not (path / "statistics.json").exists()

@@ -589,7 +589,7 @@ def test_showing_a_hub_says_outcome_tables_verdict_and_origin(record):
         "train.optimizer.kind          sgd         adamw ",
         "amp_ssim >= 0.8  holds: 0.8923   fails: 0.2771  holds: 0.8923",
         "stable_large: out of memory; the end of its log:",
-        "(1) stable_sgd, stable_sgd_clip: no phase_ms_ssim",
+        "(1) stable_sgd and stable_sgd_clip: no phase_ms_ssim",
         "docker, each arm isolated",
     ):
         assert told in text

@@ -280,3 +280,9 @@ def test_showing_a_hub_tells_the_groups_before_the_arms(matrix):
     assert text.index("over seeds") < text.index("what was measured")
     assert "No evidence in any of 6 comparisons" in text
     assert "over seeds" not in render_show(record)
+
+
+def test_many_arms_stand_below_each_other_on_the_console(matrix):
+    lines = render_show(matrix()).splitlines()
+    assert sum(line.startswith("none-lr0.02-s1 ") for line in lines) == 3
+    assert max(map(len, lines)) < 180
