@@ -134,12 +134,15 @@ def run(
 
 @app.command()
 def verify(hub: HubPath) -> None:
-    """Compare every file of a hub with its checksum; name what changed, is missing or new."""
+    """Compare every file of a hub with its checksum, and what the files say with each other."""
+    from runner.consistency import describe, inconsistencies
     from runner.hub import verify as verify_hub
 
     found = verify_hub(hub)
     if not found.intact:
         raise VerificationError(found.describe())
+    if wrong := inconsistencies(hub):
+        raise VerificationError(describe(hub, wrong))
     print(f"{hub}: {found.num_files} files, all as sealed")
 
 

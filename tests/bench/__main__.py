@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import checkpointing, engines, planning, sealing, steps
+from tests.bench import checkpointing, engines, planning, portability, sealing, steps
 
 PARTS = {
     "steps": steps.measure,
@@ -15,6 +15,7 @@ PARTS = {
     "engines": engines.measure,
     "sealing": sealing.measure,
     "planning": planning.measure,
+    "portability": portability.measure,
 }
 
 

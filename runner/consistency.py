@@ -1,0 +1,270 @@
+"""Whether a hub agrees with itself: files, plan, jobs, results, verdict and attestation.
+
+``SHA256SUMS`` finds a file that was changed. Whoever changes a number and writes new checksums must
+also change every other place that says the same; what can be computed again is computed again here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner import hub
+from runner.checksums import CHECKSUMS
+from runner.digest import canonical_json, parse_json
+from runner.effective import compare_effective, compare_history
+from runner.errors import VerificationError
+from runner.plan import Job, Plan
+from runner.record import ArmRecord, FileRecord, HubRecord
+from runner.report.tables import metrics_rows
+from runner.rule_parser import parse
+from runner.verdict import identical_arms, judge
+
+MEASURED = ("succeeded", "configuration_differs")
+"""Ends of an arm whose results are in the record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """A hub whose files are as they were sealed."""
+
+    folder: Path
+    record: HubRecord
+
+    @property
+    def artifacts(self) -> dict[str, FileRecord]:
+        """The files that ``hub.json`` lists, by path."""
+        return {file.path: file for file in self.record.artifacts}
+
+    def table(self, path: str) -> dict[str, Any]:
+        """A JSON file of the hub; empty where it is missing or no table."""
+        try:
+            content = parse_json((self.folder / path).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+def inconsistencies(folder: Path) -> tuple[str, ...]:
+    """What contradicts itself in a hub whose checksums hold, a sentence each; empty for nothing.
+
+    Raises ``VerificationError`` where there is no record that can be read.
+    """
+    sealed = Sealed(folder=folder, record=hub.read(folder))
+    return tuple(problem for check in CHECKS for problem in check(sealed))
+
+
+def describe(folder: Path, wrong: Sequence[str]) -> str:
+    """What is wrong, a line each, and what to do about it."""
+    told = [f"  {problem}" for problem in wrong]
+    return "\n".join(
+        [
+            f"{folder} contradicts itself, although its checksums hold: it was sealed anew",
+            *told,
+            "Trust none of its numbers; take the hub from its archive, or run the phase again.",
+        ]
+    )
+
+
+def check_files(sealed: Sealed) -> Iterator[str]:
+    """``hub.json`` lists every file that is there, with its digest, and no other."""
+    listed = _checksums(sealed.folder)
+    artifacts = sealed.artifacts
+    for path in sorted(listed.keys() - artifacts.keys() - {hub.RECORD}):
+        yield f"{path} is in the hub and not in {hub.RECORD}"
+    for path in sorted(artifacts.keys() - listed.keys()):
+        yield f"{path} is in {hub.RECORD} and not in the hub"
+    for path in sorted(artifacts.keys() & listed.keys()):
+        if artifacts[path].sha256 != listed[path]:
+            yield f"{path} has another digest in {hub.RECORD}"
+
+
+def check_parts(sealed: Sealed) -> Iterator[str]:
+    """What arms, steps, tests and the summary say they left is what the hub holds."""
+    artifacts = sealed.artifacts
+    for path, file in _parts(sealed.record):
+        found = artifacts.get(path)
+        if found is None:
+            yield f"{path} is a result and not in the hub"
+        elif (found.sha256, found.bytes) != (file.sha256, file.bytes):
+            yield f"{path} is not the file that its job left"
+
+
+def check_plan(sealed: Sealed) -> Iterator[str]:
+    """Every arm is one of the plan, with its parameters, seed, execution and command."""
+    record = sealed.record
+    try:
+        plan = Plan.model_validate_json((sealed.folder / hub.PLAN).read_bytes())
+    except (OSError, ValidationError) as error:
+        yield f"{hub.PLAN} cannot be read: {str(error).splitlines()[0]}"
+        return
+    if (plan.phase, plan.profile) != (record.phase, record.profile):
+        yield f"{hub.PLAN} is of {plan.phase}, profile {plan.profile}"
+    planned = {job.name: job for job in plan.arms}
+    for name in sorted(planned.keys() ^ {arm.name for arm in record.arms}):
+        yield f"arm {name} is not in both {hub.PLAN} and {hub.RECORD}"
+    for arm in record.arms:
+        if arm.name in planned:
+            yield from _compare_with_job(arm, planned[arm.name])
+
+
+def _compare_with_job(arm: ArmRecord, job: Job) -> Iterator[str]:
+    execution = arm.execution.model_dump(exclude={"gpu_ids"})
+    pairs = {
+        "parameters": (arm.parameters, job.parameters),
+        "seed": (arm.seed, job.seed),
+        "execution": (execution, job.execution.model_dump()),
+        "command": (list(arm.command), list(job.command)),
+        "environment": (arm.environment, job.environment),
+    }
+    for name, (recorded, planned) in pairs.items():
+        if canonical_json(recorded) != canonical_json(planned):
+            yield f"arm {arm.name}: its {name} are not those of {hub.PLAN}"
+
+
+def check_jobs(sealed: Sealed) -> Iterator[str]:
+    """Every arm's ``job.json`` is the one that ran, as planned, on the hub's dataset."""
+    data = {file.path: file.sha256 for file in sealed.record.dataset.files}
+    for arm in sealed.record.arms:
+        path = f"{hub.arm_dir(arm.name)}/{hub.JOB}"
+        if arm.job_sha256 is None or path not in sealed.artifacts:
+            continue
+        if sealed.artifacts[path].sha256 != arm.job_sha256:
+            yield f"{path} is not the job that ran"
+        job = sealed.table(path)
+        if canonical_json([job.get("parameters"), job.get("seed")]) != canonical_json(
+            [arm.parameters, arm.seed]
+        ):
+            yield f"{path} has other parameters or another seed than {hub.RECORD}"
+        given = _digests(job.get("inputs"))
+        for name in sorted(data.keys() | given.keys()):
+            if data.get(name) != given.get(name):
+                yield f"{path} reads another {name} than the hub's dataset has"
+
+
+def check_results(sealed: Sealed) -> Iterator[str]:
+    """What the record says an arm measured is in the arm's files, and follows from them."""
+    for arm in sealed.record.arms:
+        if arm.status in MEASURED:
+            yield from _compare_with_files(sealed, arm)
+
+
+def _compare_with_files(sealed: Sealed, arm: ArmRecord) -> Iterator[str]:
+    folder = hub.arm_dir(arm.name)
+    effective = sealed.table(f"{folder}/effective_config.json")
+    stats = sealed.table(f"{folder}/stats.json")
+    differences = (
+        *compare_effective(arm.parameters, arm.seed, arm.execution, effective),
+        *compare_history(effective, sealed.table(f"{folder}/history.json")),
+    )
+    rules = judge([parse(rule.rule) for rule in arm.rules], stats)
+    observed = effective.get("observed")
+    weights = observed.get("final_weights_sha256") if isinstance(observed, dict) else None
+    verdict = [stats.get(key) for key in ("collapsed", "collapse_epoch", "collapse_reason")]
+    pairs = {
+        "stats": (arm.stats, stats),
+        "timing": (arm.timing, sealed.table(f"{folder}/timing.json")),
+        "collapse": ([arm.collapsed, arm.collapse_epoch, arm.collapse_reason], verdict),
+        "differences from the plan": (_dumped(arm.differences), _dumped(differences)),
+        "rules": (_dumped(arm.rules), _dumped(rules)),
+        "final weights": (arm.final_weights_sha256, weights),
+    }
+    for name, (recorded, found) in pairs.items():
+        if canonical_json(recorded) != canonical_json(found):
+            yield f"arm {arm.name}: its {name} in {hub.RECORD} are not those of its files"
+
+
+def check_whole(sealed: Sealed) -> Iterator[str]:
+    """What is said of all arms together follows from the arms."""
+    record = sealed.record
+    identical = identical_arms(
+        {arm.name: arm.plan for arm in record.arms},
+        {arm.name: arm.final_weights_sha256 for arm in record.arms},
+    )
+    if identical != record.identical_arms:
+        yield f"{hub.RECORD} names other identical arms than the weights show"
+    path = hub.metrics_name(record.stage, record.phase)
+    try:
+        rows = parse_json((sealed.folder / path).read_bytes())
+    except (OSError, ValueError):
+        rows = None
+    if canonical_json(rows) != canonical_json(metrics_rows(record)):
+        yield f"{path} is not the table of the record's arms"
+
+
+def check_attestations(sealed: Sealed) -> Iterator[str]:
+    """The provenance and the crate name the files as they are."""
+    made_last = {hub.RECORD, hub.PROVENANCE, hub.CRATE}
+    present = {path: file.sha256 for path, file in sealed.artifacts.items()}
+    subjects = {
+        str(one.get("name")): str((one.get("digest") or {}).get("sha256"))
+        for one in _tables(sealed.table(hub.PROVENANCE).get("subject"))
+    }
+    entities = {
+        str(one.get("name")): str(one.get("sha256"))
+        for one in _tables(sealed.table(hub.CRATE).get("@graph"))
+        if one.get("@type") == "File"
+    }
+    for name, found, left_out in (
+        (hub.PROVENANCE, subjects, made_last),
+        (hub.CRATE, entities, {hub.RECORD, hub.CRATE}),
+    ):
+        wanted = {path: digest for path, digest in present.items() if path not in left_out}
+        for path in sorted(wanted.keys() | found.keys()):
+            if wanted.get(path) != found.get(path):
+                yield f"{name} does not name {path} as it is"
+
+
+CHECKS: tuple[Callable[[Sealed], Iterator[str]], ...] = (
+    check_files,
+    check_parts,
+    check_plan,
+    check_jobs,
+    check_results,
+    check_whole,
+    check_attestations,
+)
+
+
+def _parts(record: HubRecord) -> Iterator[tuple[str, FileRecord]]:
+    """Every file that a part of the record claims, by its path in the hub."""
+    for arm in record.arms:
+        yield from ((f"{hub.arm_dir(arm.name)}/{file.path}", file) for file in arm.files)
+    for step in record.steps:
+        for capture in step.captures:
+            folder = f"steps/{step.name}/{capture.arm}"
+            yield from ((f"{folder}/{file.path}", file) for file in capture.files)
+    if record.tests is not None:
+        yield from ((f"tests/{file.path}", file) for file in record.tests.files)
+    if record.summary is not None:
+        yield from ((file.path, file) for file in record.summary.files)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    try:
+        lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
+    except OSError as error:
+        raise VerificationError(f"{folder} has no {CHECKSUMS}; it was never sealed") from error
+    return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+
+
+def _digests(inputs: object) -> dict[str, str]:
+    if not isinstance(inputs, Mapping):
+        return {}
+    return {
+        str(name): str(given.get("sha256"))
+        for name, given in inputs.items()
+        if isinstance(given, Mapping)
+    }
+
+
+def _tables(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _dumped(records: tuple[Any, ...]) -> list[Any]:
+    return [record.model_dump(mode="json") for record in records]
