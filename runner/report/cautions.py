@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from runner.compared import profile_in_words
 from runner.digest import digest_json
@@ -11,23 +11,33 @@ from runner.report.wording import listing
 from runner.verdict import identical_arms
 
 Hubs = Sequence[tuple[str, HubRecord]]
-"""Hubs under the names by which the page speaks of them; the first one is the page's own."""
+"""Hubs under the names by which the page speaks of them."""
+Arms = Sequence[tuple[str, ArmRecord]]
 
 
 def cautions(
-    hubs: Hubs, facts: Sequence[ComparedHub], scores: Mapping[str, str]
+    hubs: Hubs,
+    facts: Sequence[ComparedHub],
+    scores: Mapping[str, str],
+    *,
+    own: bool = True,
 ) -> tuple[str, ...]:
     """One sentence for each thing that makes rows of the tables no fair comparison.
 
     ``facts`` are those of the hubs beside the first; ``scores`` has heading → statistic of the
-    columns.
+    columns. With ``own`` the page is that of the first hub: its arms need no name of a hub, and
+    what is odd about them alone has its own places there.
     """
+    arms = list(_arms(hubs, own=own))
+    here = {label for label, _ in arms[: len(hubs[0][1].arms)]} if own else set()
+    ran = [(label, arm) for label, arm in arms if arm.status == "succeeded"]
     return (
         *_changed_hubs(facts),
-        *_interrupted(hubs),
-        *_twice(hubs),
-        *_identical(hubs),
-        *_vacuous(hubs, scores),
+        *_interrupted(hubs[1:] if own else hubs),
+        *_dropped([(label, arm) for label, arm in arms if label not in here]),
+        *_twice(ran),
+        *_identical(ran, here),
+        *_vacuous(ran, scores),
         *_sizes(hubs),
         *_datasets(hubs),
         *_surroundings(hubs),
@@ -43,15 +53,24 @@ def _changed_hubs(facts: Sequence[ComparedHub]) -> Iterator[str]:
 
 
 def _interrupted(hubs: Hubs) -> Iterator[str]:
-    for name, record in hubs[1:]:
+    for name, record in hubs:
         if record.interrupted:
             yield f"{name} was interrupted: it has what was finished by then."
 
 
-def _twice(hubs: Hubs) -> Iterator[str]:
+def _dropped(arms: Arms) -> Iterator[str]:
+    for label, arm in arms:
+        if arm.differences:
+            yield (
+                f"{label} did not run as planned; its numbers say nothing about its plan: "
+                f"{arm.message}."
+            )
+
+
+def _twice(arms: Arms) -> Iterator[str]:
     """Arms of several hubs with one plan and one seed."""
     groups: dict[str, list[tuple[str, ArmRecord]]] = {}
-    for label, arm in _arms(hubs):
+    for label, arm in arms:
         groups.setdefault(digest_json(arm.plan), []).append((label, arm))
     for group in groups.values():
         if len(group) > 1:
@@ -64,36 +83,29 @@ def _twice(hubs: Hubs) -> Iterator[str]:
             )
 
 
-def _identical(hubs: Hubs) -> Iterator[str]:
-    """Arms of different hubs with other plans and the same weights; a hub tells of its own."""
-    arms = dict(_arms(hubs))
-    plans = {label: arm.plan for label, arm in arms.items()}
-    weights = {label: arm.final_weights_sha256 for label, arm in arms.items()}
-    own = {arm.name for arm in hubs[0][1].arms}
+def _identical(arms: Arms, here: Set[str]) -> Iterator[str]:
+    """Arms with other plans and the same weights, but for those that are all ``here``."""
+    plans = {label: arm.plan for label, arm in arms}
+    weights = {label: arm.final_weights_sha256 for label, arm in arms}
     for group in identical_arms(plans, weights):
-        if set(group.arms) <= own and len(hubs) > 1:
-            continue
-        if len(hubs) == 1:
-            continue  # said as a statement and below the table, with the digest
-        yield (
-            f"{listing(group.arms)} are one and the same: their final weights have the same bytes "
-            f"although their plans differ in {listing(group.knobs)}."
-        )
+        if not set(group.arms) <= here:
+            yield (
+                f"{listing(group.arms)} are one and the same: their final weights have the same "
+                f"bytes although their plans differ in {listing(group.knobs)}."
+            )
 
 
-def _arms(hubs: Hubs) -> Iterator[tuple[str, ArmRecord]]:
-    """Every arm that succeeded, under a name that no other has."""
+def _arms(hubs: Hubs, *, own: bool) -> Iterator[tuple[str, ArmRecord]]:
+    """Every arm under a name that no other has."""
     for place, (name, record) in enumerate(hubs):
         for arm in record.arms:
-            if arm.status == "succeeded":
-                yield (f"{name} · {arm.name}" if place else arm.name), arm
+            yield (f"{name} · {arm.name}" if place or not own else arm.name), arm
 
 
-def _vacuous(hubs: Hubs, scores: Mapping[str, str]) -> Iterator[str]:
-    arms = [arm for _, arm in _arms(hubs)]
+def _vacuous(arms: Arms, scores: Mapping[str, str]) -> Iterator[str]:
     for heading, stat in scores.items():
-        if arms and all(arm.stats.get(stat) is None for arm in arms):
-            reasons = dict.fromkeys(arm.null_reasons.get(stat, "") for arm in arms)
+        if arms and all(arm.stats.get(stat) is None for _, arm in arms):
+            reasons = dict.fromkeys(arm.null_reasons.get(stat, "") for _, arm in arms)
             why = "; ".join(reason for reason in reasons if reason)
             told = f": {why}" if why else ""
             yield f"{heading} means nothing for any arm{told}. Nothing can be concluded from it."

@@ -36,7 +36,7 @@ def render_comparison(
         .get_template(f"{PAGE}.j2")
         .render(
             hubs=[(name, one, profile_in_words(one.facts.profile)) for name, one in named],
-            cautions=cautions(told, facts, dict(RESULTS)),
+            cautions=cautions(told, facts, dict(RESULTS), own=False),
             statements=list(evidence_statements(statistics)) if statistics else [],
             groups=groups_view(statistics, "", SCORES) if statistics else None,
             table=arm_table(arms),

@@ -19,6 +19,7 @@ def other(record):
     arms = tuple(
         arm.model_copy(update={"seed": arm.seed + 1, "final_weights_sha256": f"{place:064d}"})
         for place, arm in enumerate(record.arms)
+        if not arm.differences
     )
     return record.model_copy(update={"phase": "phase7", "arms": arms, "identical_arms": ()})
 
@@ -162,3 +163,22 @@ def test_a_score_that_means_nothing_for_any_arm_is_called_vacuous(record):
         "phase SSIM means nothing for any arm: the target phase has no variance. Nothing can be "
         "concluded from it."
     ]
+
+
+def test_a_dropped_knob_of_another_hub_is_told_with_its_values(record, other):
+    arms = (*other.arms, record.arm("stable_dropped"))
+    assert told(record, other.model_copy(update={"arms": arms})) == [
+        "phase7 · stable_dropped did not run as planned; its numbers say nothing about its plan: "
+        "train.clip.max_norm: planned 0.5, effective None."
+    ]
+
+
+def test_where_no_hub_is_the_page_s_own_the_first_one_is_told_of_as_well(record, other):
+    hubs = [(one.phase, one) for one in (record, other)]
+    dropped, identical = cautions(hubs, (), SCORES, own=False)
+    assert dropped.startswith("phase8 · stable_dropped did not run as planned")
+    assert identical == (
+        "phase8 · stable_sgd and phase8 · stable_sgd_clip are one and the same: their final "
+        "weights have the same bytes although their plans differ in train.clip.kind and "
+        "train.clip.max_norm."
+    )
