@@ -19,7 +19,6 @@ PLOTS = {
     "learning_rates.png": plot_learning_rates,
     "gradient_norms.png": plot_gradients,
     "correlations.png": plot_correlations,
-    "activations.png": plot_activations,
 }
 """File → what draws it from the arms."""
 
@@ -38,4 +37,6 @@ def summarise(job: Job, summary: Summary, out: Path, events: Events) -> None:
     shown = choose(runs, labels)
     for name, plot in PLOTS.items():
         plot(shown, out / name)
+    if any(run.activations for run in shown.runs):
+        plot_activations(shown, out / "activations.png")
     plot_scores(groups_of(summary, runs), out / "scores.png")

@@ -45,7 +45,10 @@ def share_of_nyquist(num_rings: int) -> Series:
 
 
 def plot_activations(shown: Shown, path_png: Path) -> None:
-    """Mean of |output| and share of outputs ≤ 0 of every layer, from the input to the output."""
+    """Mean of |output| and share of outputs ≤ 0 of every layer, from the input to the output.
+
+    Of those runs that left an activation report, of which there must be one.
+    """
     runs = [run for run in shown.runs if run.activations]
     names = merged(in_order(run.activations) for run in runs)
     places = {name: float(place) for place, name in enumerate(names)}
@@ -62,8 +65,6 @@ def plot_activations(shown: Shown, path_png: Path) -> None:
                 line(axes, shown, run, np.array([places[n] for n in layers]), found)
             if key == "mean":
                 logarithmic(axes, values)
-            if not runs:
-                say_nothing(axes, "no arm left an activation report")
         rows[0].set(ylabel="mean |output|, arbitrary units")
         rows[0].set_title(
             f"{len(runs)} of {shown.num_runs} arms have a report; last epoch",

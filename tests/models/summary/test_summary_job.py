@@ -120,3 +120,9 @@ def test_parameters_that_are_no_summary_are_refused(phase, capsys):
     path.write_text(json.dumps(table))
     assert main(["summarise", "--job", str(path), "--out", str(phase.folder / "out")]) == 2
     assert "parameters.more: Extra inputs are not permitted" in capsys.readouterr().err
+
+
+def test_where_no_arm_left_an_activation_report_there_is_no_empty_plot(phase):
+    phase.add("low", [files(SOUND), files(SOUND)], rate=1e-3)
+    _, out = summarise(phase)
+    assert {path.name for path in out.glob("*.png")} == PLOTS - {"activations.png"}
