@@ -14,6 +14,8 @@ from runner.digest import entries, is_plain_name, oddity, sha256_file
 from runner.errors import VerificationError
 
 CHECKSUMS = "SHA256SUMS"
+SIGNATURE = f"{CHECKSUMS}.sig"
+"""The signature of ``SHA256SUMS``, if there is one; it cannot be listed there."""
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
@@ -104,7 +106,8 @@ def compare_checksums(folder: Path) -> Verification:
 
 
 def _listed(folder: Path) -> list[PurePosixPath]:
-    return [path for path in entries(folder) if path != PurePosixPath(CHECKSUMS)]
+    apart = {PurePosixPath(CHECKSUMS), PurePosixPath(SIGNATURE)}
+    return [path for path in entries(folder) if path not in apart]
 
 
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:

@@ -111,6 +111,9 @@ def run(
             help="Interpreter of the process engine, in place of the locked environment.",
         ),
     ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="KEY", help="Sign the hub with this SSH key.")
+    ] = None,
 ) -> None:
     """Run a phase and seal its hub. The last line on stdout is the hub's path."""
     from runner.execute import run_phase
@@ -126,6 +129,7 @@ def run(
             with_optional=with_optional,
             artifacts=out,
             python=python,
+            signing_key=sign,
         )
     )
     print(hub)
@@ -133,7 +137,13 @@ def run(
 
 
 @app.command()
-def verify(hub: HubPath) -> None:
+def verify(
+    hub: HubPath,
+    signers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Insist on a signature by one of these; ssh-keygen(1)."),
+    ] = None,
+) -> None:
     """Compare every file of a hub with its checksum, and what the files say with each other."""
     from runner.consistency import describe, inconsistencies
     from runner.hub import verify as verify_hub
@@ -141,6 +151,13 @@ def verify(hub: HubPath) -> None:
     found = verify_hub(hub)
     if not found.intact:
         raise VerificationError(found.describe())
+    if signers is not None:
+        from runner.signing import check as check_signature
+
+        signature = check_signature(hub, signers)
+        if signature.status != "valid":
+            raise VerificationError(signature.told)
+        print(f"{hub}: {signature.told}")
     if wrong := inconsistencies(hub):
         raise VerificationError(describe(hub, wrong))
     print(f"{hub}: {found.num_files} files, all as sealed")

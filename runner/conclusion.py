@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from runner import arms, hub, provenance, regression, verdict
@@ -13,10 +14,12 @@ from runner.conditions import not_judged
 from runner.crate import crate
 from runner.dataset import not_made
 from runner.digest import pretty_json
+from runner.errors import EngineError
 from runner.record import HubRecord
 from runner.removal import remove_tree
 from runner.report import write_reports
 from runner.run import WORK, Run
+from runner.signing import sign
 
 
 def conclude(run: Run) -> HubRecord:
@@ -75,7 +78,17 @@ def seal(run: Run, record: HubRecord) -> Path:
     write_reports(record, folder, [one.record for one in run.compared])
     write_metadata(record, folder, run.hub_name)
     hub.write_record(folder, record)
-    return run.staging.seal()
+    return run.staging.seal(sign=partial(_sign, run) if run.signing_key else None)
+
+
+def _sign(run: Run, folder: Path) -> None:
+    """Sign the hub; where that fails now, it is better kept unsigned than lost."""
+    assert run.signing_key is not None
+    try:
+        sign(folder, run.signing_key)
+    except EngineError as error:
+        run.failure = error
+        run.shown.say(f"the hub is not signed: {error}")
 
 
 def why_no_statistics(run: Run) -> str | None:

@@ -29,6 +29,7 @@ from runner.report.plan_text import left_out
 from runner.report.wording import listing
 from runner.run import WORK, Request, Run, write_declaration
 from runner.schedule import run_attempts
+from runner.signing import try_key
 from runner.steps import run_steps
 from runner.summary import ArmsOf, summarise
 from runner.wheels import Variant
@@ -62,6 +63,8 @@ def run_phase(request: Request) -> tuple[Path, int]:
     )
     machine = this_machine(request.artifacts, with_gpus=device == "cuda")
     remarks = preflight(plan, machine)
+    if request.signing_key is not None:
+        try_key(request.signing_key)
     staging = hub.stage(request.artifacts, plan.phase, datetime.now(UTC))
     with sigterm_as_interrupt(), display() as shown:
         run = Run(
@@ -71,6 +74,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             code=provenance.identify_code(diff_name=hub.DIFF),
             shown=shown,
             only=request.only,
+            signing_key=request.signing_key,
         )
         write_declaration(run)
         if remark:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -80,13 +81,16 @@ class Staging:
     path: Path
     final: Path
 
-    def seal(self) -> Path:
+    def seal(self, sign: Callable[[Path], None] | None = None) -> Path:
         """Write ``SHA256SUMS``, make every file read-only and durable, rename; the hub's path.
 
-        Raises ``VerificationError`` naming every link, device or odd name; nothing is renamed then.
+        ``sign`` is given the folder once ``SHA256SUMS`` is there. Raises ``VerificationError``
+        naming every link, device or odd name; nothing is renamed then.
         """
         (self.path / CHECKSUMS).unlink(missing_ok=True)
         write_checksums(self.path)
+        if sign is not None:
+            sign(self.path)
         _make_durable(self.path)
         if os.path.lexists(self.final):
             raise VerificationError(

@@ -43,6 +43,7 @@ class Request:
     with_optional: bool = False
     artifacts: Path = Path("artifacts")
     python: Path | None = None
+    signing_key: Path | None = None
 
 
 @dataclass(kw_only=True)
@@ -65,6 +66,7 @@ class Run:
     compared: tuple[Compared, ...] = ()
     summary: SummaryRecord | None = None
     steps: dict[str, StepRecord] = field(default_factory=dict)
+    signing_key: Path | None = None
     failure: RunnerError | None = None
     interrupted: bool = False
     only: tuple[str, ...] = ()
