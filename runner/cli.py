@@ -55,6 +55,16 @@ Only = Annotated[
     list[str] | None, typer.Option(metavar="ARM", help="Run this arm only; may be repeated.")
 ]
 WithOptional = Annotated[bool, typer.Option("--with-optional", help="Run the optional arms, too.")]
+Engine = Annotated[
+    EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
+]
+Interpreter = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="Interpreter of the process engine, in place of the locked environment.",
+    ),
+]
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")]
 
@@ -96,21 +106,13 @@ def plan(
 @app.command()
 def run(
     manifest: ManifestPath,
-    engine: Annotated[
-        EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
-    ] = EngineName.auto,
+    engine: Engine = EngineName.auto,
     device: Device = DeviceName.auto,
     profile: Profile = None,
     only: Only = None,
     with_optional: WithOptional = False,
     out: Out = Path("artifacts"),
-    python: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="Interpreter of the process engine, in place of the locked environment.",
-        ),
-    ] = None,
+    python: Interpreter = None,
     sign: Annotated[
         Path | None, typer.Option(metavar="KEY", help="Sign the hub with this SSH key.")
     ] = None,
@@ -174,21 +176,13 @@ def diagnose(
         str | None,
         typer.Option(metavar="NAME", help="last, best, before_collapse or at_collapse."),
     ] = None,
-    engine: Annotated[
-        EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
-    ] = EngineName.auto,
+    engine: Engine = EngineName.auto,
     device: Device = DeviceName.auto,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="New folder, in place of one beside the hub."),
     ] = None,
-    python: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="Interpreter of the process engine, in place of the locked environment.",
-        ),
-    ] = None,
+    python: Interpreter = None,
 ) -> None:
     """Look into weights that an arm stored. The last line on stdout is the reports' folder."""
     from runner import diagnose as diagnoses
@@ -214,20 +208,12 @@ def diagnose(
 @app.command()
 def compare(
     hubs: Annotated[list[Path], typer.Argument(metavar="HUB...", help="Folders of sealed hubs.")],
-    engine: Annotated[
-        EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
-    ] = EngineName.auto,
+    engine: Engine = EngineName.auto,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="New folder for the page, statistics and plots."),
     ] = None,
-    python: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH",
-            help="Interpreter of the process engine, in place of the locked environment.",
-        ),
-    ] = None,
+    python: Interpreter = None,
 ) -> None:
     """Put the arms of several hubs into one table, and say what else differs between them."""
     from runner import compare as comparisons
