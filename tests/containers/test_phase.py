@@ -302,7 +302,8 @@ def test_what_an_interpreter_lacks_of_the_lock_is_listed_in_the_hub(write, tmp_p
     record = hub.read(path)
     assert code == 1
     assert "torch: locked 2.13.0+cpu, not installed" in record.engine.facts["differences"]
-    network, packages = record.notes
+    network, packages, statistics = record.notes
+    assert statistics == "no statistics over arms: no arm succeeded"
     assert network == "only may reach the network"
     assert packages.startswith("the environment is not the lock's, ")
     assert "all of them in hub.json" in (path / "summary.md").read_text()
