@@ -12,9 +12,9 @@ from runner import hub
 from runner.digest import canonical_json
 from runner.record import ArmRecord, FileRecord, HubRecord
 
-LARGEST_BYTES = 200_000
+LARGEST_BYTES = 260_000
 """Of a single file that is kept, but for those that are always."""
-ALLOWANCE_BYTES = {"phase": 290_000, "profile": 40_000}
+ALLOWANCE_BYTES = {"phase": 470_000, "profile": 130_000}
 """What the files of a hub may take beside its record: of a phase in full, of a profile of it."""
 STUDY_BYTES = 3_000_000
 """What all hubs of a study may take."""
@@ -43,7 +43,7 @@ def kept_files(record: HubRecord) -> tuple[str, ...]:
     """Paths of the files that are kept of a hub that its phase's page shows, sorted.
 
     Besides ``hub.json`` and ``SHA256SUMS``, which every stored hub has: what is always kept; then,
-    as far as the allowance goes, files of at most 200 kB of the kinds that people read. Pictures
+    as far as the allowance goes, files of at most 260 kB of the kinds that people read. Pictures
     are kept of one arm of each group only: of the first one among those that share all but seeds.
     """
     allowance = ALLOWANCE_BYTES["profile" if record.profile else "phase"]

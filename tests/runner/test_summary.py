@@ -17,7 +17,7 @@ from runner.statistics import read_statistics
 from runner.summary import ArmsOf, summarise
 
 ROOT = Path(__file__).parents[2]
-PLOTS = ("activations", "correlations", "gradient_norms", "learning_rates", "losses", "scores")
+PLOTS = ("correlations", "gradient_norms", "learning_rates", "losses", "scores")
 
 
 def run(attempt):
