@@ -235,15 +235,24 @@ def archive(
     with_dataset: Annotated[
         bool, typer.Option("--with-dataset", help="Put the simulated data in.")
     ] = False,
+    bag: Annotated[
+        bool, typer.Option("--bag", help="Make a BagIt folder of the hub in place of one file.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
     ] = None,
 ) -> None:
     """Make one file out of a hub. The last line on stdout is its path."""
-    from runner.archive import archive_hub
+    from runner.archive import archive_hub, write_bag
     from runner.digest import sha256_file
     from runner.environment import state_dir
 
+    if bag:
+        if with_image or with_dataset:
+            raise typer.BadParameter("a bag holds the hub alone; leave --with-… out")
+        name = f"{hub.resolve().parent.name}-{hub.resolve().name}.bag"
+        print(write_bag(hub, output or Path(name)))
+        return
     path, index = archive_hub(
         hub,
         target=output,

@@ -5,6 +5,7 @@ size and digest, so the uncompressed bytes follow from the contents alone, and w
 what must come before it comes. ``tar --zstd -xf`` unpacks it too.
 """
 
+from runner.archive.bag import write_bag
 from runner.archive.contents import archive_hub
 from runner.archive.pack import Source, pack
 from runner.archive.restoration import Restored, image_file, restore
@@ -19,4 +20,5 @@ __all__ = [
     "pack",
     "restore",
     "unpack",
+    "write_bag",
 ]
