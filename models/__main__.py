@@ -94,7 +94,6 @@ def simulate(options: argparse.Namespace) -> None:
     verify_inputs(job)
 
     def run(events: Events) -> None:
-        events.write("started", experiment=job.experiment)
         from models.data import grid_lines
         from models.seeding import make_deterministic
 
@@ -115,17 +114,17 @@ def train(options: argparse.Namespace) -> None:
     verify_inputs(job)
 
     def run(events: Events) -> None:
-        events.write(
-            "started",
-            experiment=job.experiment,
-            epochs=parameters.train.epochs,
-            steps_per_epoch=steps_per_epoch(parameters.dataset, parameters.train),
-        )
         from models.arm import train_arm
 
         train_arm(job, parameters, options.out, events)
 
-    perform(job, options.out, run)
+    perform(
+        job,
+        options.out,
+        run,
+        epochs=parameters.train.epochs,
+        steps_per_epoch=steps_per_epoch(parameters.dataset, parameters.train),
+    )
 
 
 def diagnose(options: argparse.Namespace) -> None:
@@ -141,7 +140,6 @@ def diagnose(options: argparse.Namespace) -> None:
     verify_inputs(job)
 
     def run(events: Events) -> None:
-        events.write("started", experiment=job.experiment)
         from models.diagnosis import diagnose_checkpoint
 
         diagnose_checkpoint(job, parameters, wanted, options.out, events)
@@ -158,7 +156,6 @@ def test(options: argparse.Namespace) -> None:
     verify_inputs(job)
 
     def run(events: Events) -> None:
-        events.write("started", experiment=job.experiment)
         from models.regression import run_tests
 
         run_tests(job, selection, options.out, events)
@@ -175,7 +172,6 @@ def summarise(options: argparse.Namespace) -> None:
     verify_inputs(job)
 
     def run(events: Events) -> None:
-        events.write("started", experiment=job.experiment)
         from models.summary import job as last
 
         last.summarise(job, summary, options.out, events)
@@ -215,13 +211,17 @@ def validated(kind: type[Parsed], content: object) -> Parsed:
         raise JobError("; ".join(problems)) from error
 
 
-def perform(job: Job, out: Path, run: Callable[[Events], None]) -> None:
-    """Run a job into an empty folder; ``result.json`` is written when all else is complete."""
+def perform(job: Job, out: Path, run: Callable[[Events], None], **facts: object) -> None:
+    """Run a job into an empty folder; ``result.json`` is written when all else is complete.
+
+    ``facts`` stand in the first event, beside the experiment.
+    """
     require_variables(job)
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
         raise JobError(f"{out} is not empty; give every attempt a fresh folder")
     with Events(out / EVENTS) as events:
+        events.write("started", experiment=job.experiment, **facts)
         run(events)
         events.write("finished")
     write_result(job, out)

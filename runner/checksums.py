@@ -84,7 +84,7 @@ def compare_checksums(folder: Path) -> Verification:
     Raises ``VerificationError`` where there is nothing to compare with, or a file that cannot be
     read.
     """
-    expected, malformed = _expected(folder)
+    expected, malformed = listed_digests(folder)
     present = {path.as_posix() for path in _listed(folder)}
     readable = sorted(name for name in expected.keys() & present if _is_regular(folder / name))
     try:
@@ -124,8 +124,11 @@ def _digests(paths: list[Path]) -> list[str]:
         return list(pool.map(sha256_file, paths))
 
 
-def _expected(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Digest by path as ``SHA256SUMS`` has it, and the lines that cannot be read."""
+def listed_digests(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Digest by path as ``SHA256SUMS`` has it, and the lines that cannot be read.
+
+    Raises ``VerificationError`` where there is no such file.
+    """
     text = _read(folder)
     expected: dict[str, str] = {}
     malformed: list[str] = []

@@ -14,10 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner import hub
-from runner.checksums import CHECKSUMS
+from runner.checksums import listed_digests
 from runner.digest import canonical_json, parse_json
 from runner.effective import compare_effective, compare_history
-from runner.errors import VerificationError
 from runner.plan import Job, Plan
 from runner.record import ArmRecord, FileRecord, HubRecord
 from runner.report.tables import metrics_rows
@@ -72,7 +71,7 @@ def describe(folder: Path, wrong: Sequence[str]) -> str:
 
 def check_files(sealed: Sealed) -> Iterator[str]:
     """``hub.json`` lists every file that is there, with its digest, and no other."""
-    listed = _checksums(sealed.folder)
+    listed, _ = listed_digests(sealed.folder)
     artifacts = sealed.artifacts
     for path in sorted(listed.keys() - artifacts.keys() - {hub.RECORD}):
         yield f"{path} is in the hub and not in {hub.RECORD}"
@@ -242,14 +241,6 @@ def _parts(record: HubRecord) -> Iterator[tuple[str, FileRecord]]:
         yield from ((f"tests/{file.path}", file) for file in record.tests.files)
     if record.summary is not None:
         yield from ((file.path, file) for file in record.summary.files)
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    try:
-        lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
-    except OSError as error:
-        raise VerificationError(f"{folder} has no {CHECKSUMS}; it was never sealed") from error
-    return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
 
 
 def _digests(inputs: object) -> dict[str, str]:
