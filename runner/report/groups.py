@@ -244,7 +244,7 @@ def _dead(statistics: Statistics) -> Iterator[str]:
             f"{extent.min:.2f} to {extent.max:.2f} in {extent.n} {who}"
             for extent, who in (
                 (one.collapsed, "collapsed arms"),
-                (one.not_collapsed, "others"),
+                (one.not_collapsed, "arms that did not collapse"),
             )
             if extent is not None
         ]
