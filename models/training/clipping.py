@@ -170,8 +170,13 @@ def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 
 
 def total_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """L2 norm of all gradients together, the sum over tensors in float64."""
-    norms = [torch.linalg.vector_norm(gradient).double() for gradient in gradients(parameters)]
+    """L2 norm of all gradients together, the sum over tensors in float64.
+
+    Complex gradients are read as pairs of real numbers, which have the same norm and a kernel that
+    is several times faster.
+    """
+    grads = gradients(parameters)
+    norms = [torch.linalg.vector_norm(_real(gradient)).double() for gradient in grads]
     return float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
 
 
