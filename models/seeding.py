@@ -66,7 +66,7 @@ def make_deterministic(threads: int) -> None:
         use_exact_square_roots()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)  # noqa: FBT003  torch's own signature
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
