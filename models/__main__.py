@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
         ("diagnose", diagnose, "look into a stored checkpoint of an arm"),
         ("test", test, "run tests of the project"),
         ("summarise", summarise, "statistics and plots over several arms"),
+        ("compare", compare, "where pairs of files begin to differ"),
     ):
         command = verbs.add_parser(verb, help=text, description=text)
         command.add_argument("--job", type=Path, required=True, help="job.json")
@@ -175,6 +176,25 @@ def summarise(options: argparse.Namespace) -> None:
         from models.summary import job as last
 
         last.summarise(job, summary, options.out, events)
+
+    perform(job, options.out, run)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """``compare``: files that are there twice and are not the same."""
+    job = read_job(options.job, "compare")
+    from models.config.differences import FilePairs
+
+    pairs = validated(FilePairs, job.parameters)
+    verify_inputs(job)
+    wanted = {f"{side}/{path}" for path in pairs.paths for side in ("before", "after")}
+    if wanted != job.inputs.keys():
+        raise JobError("inputs are not before/ and after/ of every path in parameters.paths")
+
+    def run(events: Events) -> None:
+        from models.differences.job import compare_files
+
+        compare_files(job, pairs, options.out, events)
 
     perform(job, options.out, run)
 

@@ -33,6 +33,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {"simulate": (PROBE,)}
 
 RESULT = "result.json"
 EVENTS = "events.jsonl"
+DIFFERENCES = "differences.json"
 
 DETERMINISTIC: Mapping[str, bool] = {
     "train.npz": True,
@@ -62,6 +63,7 @@ DETERMINISTIC: Mapping[str, bool] = {
     "correlations.png": True,
     "activations.png": True,
     "scores.png": True,
+    DIFFERENCES: True,
     "regression_tests.json": False,
     "timing.json": False,
     "environment.json": False,

@@ -35,17 +35,20 @@ def dockerfile_base(dockerfile: Path = ROOT / "Dockerfile") -> str:
     return found[1]
 
 
-def choose_base(client: DockerClient, asked: str | None, say: Say) -> DockerImage:
+def choose_base(
+    client: DockerClient, asked: str | None, say: Say, root: Path = ROOT
+) -> DockerImage:
     """The image to build on, present at the daemon.
 
     The manifest's (``asked``) or ``$PHASEHUB_BASE_IMAGE`` if there is one, pulled if need be, and
-    nothing in its place. Otherwise the Dockerfile's default if present, else the one that
-    ``nox -s base_image`` made, else the default pulled. Raises ``EngineError`` with the remedy.
+    nothing in its place. Otherwise the default of the Dockerfile at ``root`` if present, else the
+    one that ``nox -s base_image`` made, else the default pulled. Raises ``EngineError`` with the
+    remedy.
     """
     named = asked or os.environ.get("PHASEHUB_BASE_IMAGE")
     if named:
         return _present(client, named) or _pull(client, named, say)
-    default = dockerfile_base()
+    default = dockerfile_base(root / "Dockerfile")
     image = _present(client, default)
     if image is None and (image := _present(client, LOCAL_BASE)) is not None:
         say(f"Base image: {LOCAL_BASE}, made on this machine ({default} is not here)")

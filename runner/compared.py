@@ -10,7 +10,10 @@ from runner import hub
 from runner.checksums import CHECKSUMS
 from runner.digest import sha256_file
 from runner.errors import VerificationError
-from runner.record import ComparedHub, HubRecord
+from runner.record import ArmRecord, ComparedHub, HubRecord
+
+SMALL_FILES = ("stats.json", "history.json", "metrics.json", "grad_norms.csv")
+"""What of an arm a comparison reads, beside its activation report."""
 
 Say = Callable[[str], None]
 
@@ -85,6 +88,16 @@ def _newest(artifacts: Path, phase: str, profile: str | None, note: Say) -> Comp
         return compared
     note(f"no sealed hub of {phase} to compare with")
     return None
+
+
+def small_files(arm: ArmRecord) -> list[str]:
+    """What of an arm's files a comparison is shown; nothing of one that did not succeed."""
+    if arm.status != "succeeded":
+        return []
+    names = [file.path for file in arm.files]
+    recording = arm.parameters.get("diagnostics")
+    report = recording.get("activation_report") if isinstance(recording, dict) else None
+    return [name for name in (*SMALL_FILES, report) if isinstance(name, str) and name in names]
 
 
 def told(facts: ComparedHub) -> str:

@@ -17,6 +17,7 @@ from runner import hub
 from runner.checksums import listed_digests
 from runner.digest import canonical_json, parse_json
 from runner.effective import compare_effective, compare_history
+from runner.environment import models_digest
 from runner.plan import Job, Plan
 from runner.record import ArmRecord, FileRecord, HubRecord
 from runner.report.tables import metrics_rows
@@ -125,6 +126,13 @@ def _compare_with_job(arm: ArmRecord, job: Job) -> Iterator[str]:
             yield f"arm {arm.name}: its {name} are not those of {hub.PLAN}"
 
 
+def check_code(sealed: Sealed) -> Iterator[str]:
+    """The source of ``models/`` that the hub carries is the one that its jobs ran."""
+    code = sealed.folder / hub.CODE
+    if code.is_dir() and models_digest(code) != sealed.record.code.models_sha256:
+        yield f"{hub.CODE}/models is not what {hub.RECORD} says that the jobs ran"
+
+
 def check_jobs(sealed: Sealed) -> Iterator[str]:
     """Every arm's ``job.json`` is the one that ran, as planned, on the hub's dataset."""
     data = {file.path: file.sha256 for file in sealed.record.dataset.files}
@@ -222,6 +230,7 @@ CHECKS: tuple[Callable[[Sealed], Iterator[str]], ...] = (
     check_files,
     check_parts,
     check_plan,
+    check_code,
     check_jobs,
     check_results,
     check_whole,

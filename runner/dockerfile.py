@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EngineError
-from runner.wheels import ROOT, Say
+from runner.wheels import Say
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-DOCKERFILE = ROOT / "Dockerfile"
+DOCKERFILE = "Dockerfile"
 SILENCE_S = 3600
 """The longest that a step of a build may say nothing, s; unpacking CUDA takes minutes."""
 
@@ -32,7 +32,7 @@ def build_stage(
     labels: Mapping[str, str],
     work: Path,
     say: Say,
-    dockerfile: Path = DOCKERFILE,
+    dockerfile: Path,
 ) -> None:
     """Build the stage ``target`` and name it ``reference``.
 

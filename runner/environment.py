@@ -81,13 +81,13 @@ def source_copy(name: str, shelf: Path, root: Path = ROOT) -> Path:
     return folder
 
 
-def locked_python(variant: Variant, *, cache: Path, say: Say) -> Path:
+def locked_python(variant: Variant, *, cache: Path, say: Say, root: Path = ROOT) -> Path:
     """The interpreter of an environment with exactly the locked packages, made on first use.
 
     An environment that no longer holds what its lock says is made again. Raises ``EngineError``
     when there is no Python of the lock's version, or a wheel cannot be had or installed.
     """
-    return python_with(lock_path(variant), name=variant, cache=cache, say=say)
+    return python_with(lock_path(variant, root), name=variant, cache=cache, say=say)
 
 
 def python_with(lock: Path, *, name: str, cache: Path, say: Say) -> Path:

@@ -11,6 +11,7 @@ from types import FrameType
 
 from runner import arms, hub, provenance, regression, verdict
 from runner.attempts import Attempt, lay_out
+from runner.carried import carry_compared
 from runner.compared import find_compared
 from runner.conclusion import conclude, seal
 from runner.dataset import Dataset, prepare, probe_digest
@@ -89,6 +90,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             run.compared = find_compared(
                 request.artifacts, loaded.manifest.phase.compare_with, plan.profile, run.note
             )
+            carry_compared(run.compared, staging.path)
             carry_out(run, request)
         except RunnerError as error:
             run.failure = error
@@ -111,6 +113,7 @@ def carry_out(run: Run, request: Request) -> None:
             variant=variant,
             cache=state_dir(),
             say=run.shown.say,
+            root=run.root,
             base=image.base,
             python=request.python,
         ),
@@ -165,7 +168,7 @@ def make_dataset(run: Run, engine: Engine) -> Dataset | None:
     """The dataset that all arms share; ``None``, with the failure on record, if there is none."""
     made = prepare(
         run.plan.dataset,
-        models=models_source(state_dir()) / "models",
+        models=models_source(state_dir(), run.root) / "models",
         environment=str(run.engine.facts["packages_sha256"]),
         cache=state_dir() / "datasets",
         labels=run.labels,

@@ -41,6 +41,8 @@ JOURNAL = "journal.jsonl"
 ARMS = "arms"
 STEPS = "steps"
 DATASET = "dataset"
+CODE = "code"
+COMPARED = "compared"
 DATASET_LOG = "dataset.log"
 SUMMARY_DIR = "summary"
 STATISTICS = "statistics.json"
@@ -52,6 +54,8 @@ _STAMP = "%Y-%m-%dT%H%M%SZ"
 _STAMP_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
 _STAGING = ".staging-"
 _DETERMINISTIC = {MANIFEST, PLAN, f"{DATASET}/probe.npz"}
+CARRIED = (CODE, COMPARED)
+"""Folders of what was given to the run, copied so that the run can be repeated."""
 
 
 def arm_dir(arm: str) -> str:
@@ -178,7 +182,8 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
 
 def _is_deterministic(path: PurePosixPath, known: dict[str, bool]) -> bool:
     name = path.as_posix()
-    return known.get(name, name in _DETERMINISTIC or path.name == JOB)
+    given = name in _DETERMINISTIC or path.parts[0] in CARRIED or path.name == JOB
+    return known.get(name, given)
 
 
 def verify(hub: Path) -> Verification:

@@ -21,7 +21,7 @@ from runner.digest import digest_json, pretty_json, sha256_bytes, sha256_file
 from runner.dockerfile import DOCKERFILE, build_stage
 from runner.environment import models_digest, models_source
 from runner.errors import EngineError
-from runner.wheels import Say, Variant, lock_path, wheelhouse
+from runner.wheels import ROOT, Say, Variant, lock_path, wheelhouse
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -52,8 +52,8 @@ class Image:
         return asdict(self) | {"base_digests": list(self.base_digests)}
 
 
-def build(variant: Variant, *, base: str | None, cache: Path, say: Say) -> Image:
-    """The image of ``variant`` with the current locks and sources, built if it does not exist.
+def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Path = ROOT) -> Image:
+    """The image of ``variant`` with the locks and sources at ``root``, built if it does not exist.
 
     ``base`` is the manifest's ``image.base``; see ``choose_base`` for what stands in for it.
     Wheels are downloaded on the host; the build itself has no network.
@@ -67,16 +67,16 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say) -> Image
     shelf = cache / "images"
     shelf.mkdir(parents=True, exist_ok=True)
     with FileLock(shelf / ".lock"):
-        found = choose_base(client, base, say)
-        lock, source = lock_path(variant), models_source(cache)
+        found = choose_base(client, base, say, root)
+        lock, source = lock_path(variant, root), models_source(cache, root)
         made_from = {
             "lock": sha256_file(lock),
             "base": str(found.id),
-            "dockerfile": sha256_file(DOCKERFILE),
+            "dockerfile": sha256_file(root / DOCKERFILE),
         }
         environment = _tag("phasehub-environment", variant, made_from)
         if not _is_made(client, environment, made_from):
-            wheels = wheelhouse(variant, cache=cache, say=say)
+            wheels = wheelhouse(variant, cache=cache, say=say, root=root)
             say(f"Building {environment}: the locked packages, once; takes a minute or two")
             build_stage(
                 client,
@@ -87,6 +87,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say) -> Image
                 labels=_labels(made_from),
                 work=shelf,
                 say=say,
+                dockerfile=root / DOCKERFILE,
             )
         made_from |= {"models": models_digest(source)}
         reference = _tag("phasehub", variant, made_from)
@@ -101,6 +102,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say) -> Image
                 labels=_labels(made_from),
                 work=shelf,
                 say=say,
+                dockerfile=root / DOCKERFILE,
             )
         installed = _installed(client, environment, shelf)
     return Image(
@@ -116,6 +118,49 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say) -> Image
         python=installed["python"],
         packages_sha256=installed["packages_sha256"],
     )
+
+
+def recover(identity: Mapping[str, Any], saved: Path, say: Say) -> Image | None:
+    """The very image that a hub names: at the daemon already, or loaded from the file ``saved``.
+
+    ``None`` where it is in neither. Raises ``EngineError`` when no daemon answers, the file cannot
+    be loaded, or it holds another image.
+    """
+    from docker.errors import DockerException
+
+    from runner.daemon import connect, reason
+
+    client, wanted = connect(), str(identity["id"])
+    if not _is_there(client, wanted):
+        if not saved.is_file():
+            return None
+        say(f"loading the image {wanted[:19]} from {saved}")
+        try:
+            with saved.open("rb") as file:
+                client.images.load(file)
+        except (DockerException, OSError) as error:
+            raise EngineError(
+                f"{saved} cannot be loaded: {reason(error)}; remove it, and the image is built "
+                "from the hub's locks and source"
+            ) from None
+        if not _is_there(client, wanted):
+            raise EngineError(
+                f"{saved} does not hold the image {wanted} that the hub names; remove it, and the "
+                "image is built from the hub's locks and source"
+            )
+    return Image(
+        **{**identity, "reference": wanted, "base_digests": tuple(identity["base_digests"])}
+    )
+
+
+def _is_there(client: DockerClient, identity: str) -> bool:
+    from docker.errors import ImageNotFound
+
+    try:
+        client.images.get(identity)
+    except ImageNotFound:
+        return False
+    return True
 
 
 def save(client: DockerClient, identity: str, target: Path) -> None:

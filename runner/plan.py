@@ -53,7 +53,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    experiment: Literal["simulate", "train", "test", "diagnose", "summarise"]
+    experiment: Literal["simulate", "train", "test", "diagnose", "summarise", "compare"]
     parameters: dict[str, Any]
     seed: int
     execution: Execution

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner import hub, provenance
+from runner.carried import carry_code
 from runner.compared import Compared
 from runner.digest import canonical_json, pretty_json
+from runner.environment import models_source, state_dir
 from runner.errors import RunnerError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Plan
@@ -22,6 +24,7 @@ from runner.record import (
     SummaryRecord,
     TestsRecord,
 )
+from runner.wheels import ROOT
 
 WORK = ".attempts"
 """Folder of the attempts inside the staged hub; gone before the seal."""
@@ -55,6 +58,8 @@ class Run:
     staging: hub.Staging
     code: provenance.Code
     shown: Display
+    root: Path = ROOT
+    """Folder of the code that jobs run."""
     started: float = field(default_factory=time.time)
     run_id: str = field(default_factory=lambda: secrets.token_hex(8))
     """Tells this run's jobs from those of any other on the same daemon."""
@@ -105,6 +110,7 @@ def write_declaration(run: Run) -> None:
     folder = run.staging.path
     (folder / hub.MANIFEST).write_bytes(run.loaded.source)
     (folder / hub.PLAN).write_bytes(pretty_json(run.plan.model_dump(mode="json")))
+    carry_code(models_source(state_dir(), run.root), run.root, folder)
     if run.code.diff:
         (folder / hub.DIFF).write_bytes(run.code.diff)
     run.journal("planned", manifest_sha256=run.loaded.sha256, run=run.run_id)

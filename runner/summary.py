@@ -16,14 +16,14 @@ from runner import hub
 from runner.arms import keep_log, tail
 from runner.attempts import Attempt, lay_out
 from runner.collect import RESULT, collect
+from runner.compared import small_files
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
 from runner.groups import Source, summary_of
 from runner.manifest import Resources
 from runner.plan import InputRef, summary_job
-from runner.record import ArmRecord, FileRecord, HubRecord, SummaryRecord
+from runner.record import FileRecord, HubRecord, SummaryRecord
 
-SMALL_FILES = ("stats.json", "history.json", "metrics.json", "grad_norms.csv")
 LOG = "summary.log"
 
 RunAttempt = Callable[[Attempt], Outcome]
@@ -90,16 +90,6 @@ def hand_over(hubs: Sequence[ArmsOf], data: Path) -> Iterator[tuple[str, InputRe
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
                 yield key, InputRef(path=f"../data/{key}", sha256=sha256_file(target))
-
-
-def small_files(arm: ArmRecord) -> list[str]:
-    """What of an arm's files the job is shown; nothing of one that did not succeed."""
-    if arm.status != "succeeded":
-        return []
-    names = [file.path for file in arm.files]
-    recording = arm.parameters.get("diagnostics")
-    report = recording.get("activation_report") if isinstance(recording, dict) else None
-    return [name for name in (*SMALL_FILES, report) if isinstance(name, str) and name in names]
 
 
 def _conclude(attempt: Attempt, outcome: Outcome, collected: Path, folder: Path) -> SummaryRecord:

@@ -52,9 +52,9 @@ class Pin:
         return f"{self.name}=={self.version}"
 
 
-def lock_path(variant: Variant) -> Path:
-    """The lock of the container side's packages."""
-    return ROOT / "models" / f"requirements-{variant}.txt"
+def lock_path(variant: Variant, root: Path = ROOT) -> Path:
+    """The lock of the container side's packages, beside the code at ``root``."""
+    return root / "models" / f"requirements-{variant}.txt"
 
 
 def read_lock(lock: Path) -> list[Pin]:
@@ -74,8 +74,8 @@ def _read_pin(lock: Path, line: str) -> Pin:
     return Pin(name=found[1], version=found[2], sha256=digests)
 
 
-def wheelhouse(variant: Variant, *, cache: Path, say: Say) -> Path:
-    """A folder with exactly the wheels of ``models/requirements-<variant>.txt``.
+def wheelhouse(variant: Variant, *, cache: Path, say: Say, root: Path = ROOT) -> Path:
+    """A folder with exactly the wheels of ``models/requirements-<variant>.txt`` at ``root``.
 
     pip's configuration decides where they come from (``PIP_INDEX_URL``, ``PIP_EXTRA_INDEX_URL``,
     ``PIP_FIND_LINKS``, ``pip.conf``). Only when nothing there has the locked torch, PyTorch's own
@@ -83,7 +83,7 @@ def wheelhouse(variant: Variant, *, cache: Path, say: Say) -> Path:
 
     Raises ``EngineError``, leaving nothing behind, when a wheel cannot be had.
     """
-    return wheelhouse_of(lock_path(variant), name=variant, cache=cache, say=say)
+    return wheelhouse_of(lock_path(variant, root), name=variant, cache=cache, say=say)
 
 
 def wheelhouse_of(lock: Path, *, name: str, cache: Path, say: Say) -> Path:

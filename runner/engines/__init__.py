@@ -11,6 +11,7 @@ from runner.errors import EngineError
 
 if TYPE_CHECKING:
     from runner.engines.base import Engine
+    from runner.image import Image
     from runner.wheels import Say, Variant
 
 MODULES = {
@@ -27,10 +28,15 @@ class Needs:
     variant: Variant
     cache: Path
     say: Say
+    root: Path | None = None
+    """Folder of the code that jobs run, ``models/`` with its locks and the Dockerfile; by default
+    this checkout."""
     base: str | None = None
     """Base image that the manifest names."""
     python: Path | None = None
     """Interpreter to use in place of the locked environment; process engine only."""
+    image: Image | None = None
+    """Image to use in place of one that is built from ``root``; docker engine only."""
 
 
 def open_engine(name: str, needs: Needs) -> Engine:
@@ -39,8 +45,7 @@ def open_engine(name: str, needs: Needs) -> Engine:
     ``auto`` is docker where a usable daemon answers and process otherwise, or where ``--python``
     asks for it; which of the two, and why, is said once. Raises ``EngineError`` with the remedy.
     """
-    if name == "auto":
-        name = _choose(needs)
+    name = choose(name, needs)
     if name not in MODULES:
         raise EngineError(f"there is no engine {name!r}; choose auto, {', '.join(MODULES)}")
     engine: Engine = import_module(MODULES[name]).open_engine(needs)
@@ -48,7 +53,10 @@ def open_engine(name: str, needs: Needs) -> Engine:
     return engine
 
 
-def _choose(needs: Needs) -> str:
+def choose(name: str, needs: Needs) -> str:
+    """The engine that ``auto`` means on this machine, said with its reason; any other as it is."""
+    if name != "auto":
+        return name
     if needs.python is not None:
         needs.say("Engine: process, not isolated, as --python asks for")
         return "process"

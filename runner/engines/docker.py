@@ -28,6 +28,7 @@ from runner.engines.containers import ending, enforced, refusal, remove, write_l
 from runner.engines.ending import conclude
 from runner.errors import EngineError
 from runner.image import Image, build
+from runner.wheels import ROOT
 
 UNPRIVILEGED = (10001, 10001)
 """uid and gid of a container whose caller is root."""
@@ -265,5 +266,7 @@ def open_engine(needs: Needs) -> DockerEngine:
     """Build the image if need be. Raises ``EngineError`` as ``build`` does."""
     if needs.python is not None:
         raise EngineError("--python is for --engine process; a container has its own Python")
-    image = build(needs.variant, base=needs.base, cache=needs.cache, say=needs.say)
+    image = needs.image or build(
+        needs.variant, base=needs.base, cache=needs.cache, say=needs.say, root=needs.root or ROOT
+    )
     return DockerEngine(image)

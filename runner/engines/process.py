@@ -26,7 +26,7 @@ from runner.engines.ending import Ending, conclude
 from runner.environment import describe_python, differences, locked_python, models_source
 from runner.errors import EngineError
 from runner.removal import remove_tree
-from runner.wheels import lock_path
+from runner.wheels import ROOT, lock_path
 
 SUFFIX = ".process"
 STOP_S = 10.0
@@ -258,11 +258,14 @@ def open_engine(needs: Needs) -> ProcessEngine:
     Raises ``EngineError`` as ``locked_python`` does.
     """
     given = needs.python is not None
-    python = needs.python or locked_python(needs.variant, cache=needs.cache, say=needs.say)
+    root = needs.root or ROOT
+    python = needs.python or locked_python(
+        needs.variant, cache=needs.cache, say=needs.say, root=root
+    )
     engine = ProcessEngine(
         python,
-        source=models_source(needs.cache),
-        lock=lock_path(needs.variant),
+        source=models_source(needs.cache, root),
+        lock=lock_path(needs.variant, root),
         given=given,
     )
     if found := engine.differences:

@@ -46,11 +46,11 @@ def test_an_interpreter_cannot_be_named_for_containers(needs):
 def test_without_a_daemon_processes_run_and_it_is_said_once_and_clearly(
     needs, told, monkeypatch, tmp_path
 ):
-    from runner.engines import _choose
+    from runner.engines import choose
 
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     without = Needs(variant="cpu", cache=needs.cache, say=told.append)
-    assert _choose(without) == "process"
+    assert choose("auto", without) == "process"
     (line,) = told
     assert line.startswith("Engine: process; arms are NOT isolated from this machine (no Docker")
 

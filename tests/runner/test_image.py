@@ -13,8 +13,9 @@ from runner.base_image import LOCAL_BASE, dockerfile_base
 from runner.base_image import _pack as pack_base
 from runner.dockerfile import DOCKERFILE, _follow, _pack, stages_for
 from runner.errors import EngineError
+from runner.wheels import ROOT
 
-TEXT = DOCKERFILE.read_text("utf-8")
+TEXT = (ROOT / DOCKERFILE).read_text("utf-8")
 
 
 def names(text):

@@ -1,0 +1,13 @@
+"""What the job that compares files is told."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from models.config.tables import Table
+
+
+class FilePairs(Table):
+    """Files that are there twice: as inputs ``before/<path>`` and ``after/<path>``."""
+
+    paths: tuple[str, ...] = Field(description="Their paths.")

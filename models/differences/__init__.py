@@ -1,0 +1,1 @@
+"""Where two files that should have been the same begin to differ."""

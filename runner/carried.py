@@ -1,0 +1,76 @@
+"""What a hub carries so that it can be run again without the checkout that it was run from.
+
+``code/`` holds the source of ``models/`` with its locks, and the Dockerfile; ``compared/`` holds of
+every hub that this one was compared with the record and the small files that the comparison read.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from runner import hub
+from runner.compared import Compared, small_files
+from runner.dockerfile import DOCKERFILE
+from runner.environment import is_source, models_digest
+from runner.errors import VerificationError
+from runner.record import HubRecord
+
+
+def carry_code(source: Path, root: Path, folder: Path) -> None:
+    """Copy ``models/`` from ``source`` and the Dockerfile at ``root`` into the hub's ``folder``.
+
+    ``source`` is the copy that jobs import from, so what is carried is what runs.
+    """
+    target = folder / hub.CODE
+    for path in sorted((source / "models").rglob("*")):
+        name = PurePosixPath(path.relative_to(source))
+        if path.is_file() and is_source(name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / name)
+    shutil.copyfile(root / DOCKERFILE, target / DOCKERFILE)
+
+
+def carried_code(folder: Path, record: HubRecord) -> Path:
+    """The folder of a verified hub with the code that its jobs ran.
+
+    Raises ``VerificationError`` where there is none, or where it is not the code of the record.
+    """
+    code = folder / hub.CODE
+    if not (code / "models").is_dir() or not (code / DOCKERFILE).is_file():
+        raise VerificationError(
+            f"{folder} does not carry the code that it was run with; check out commit "
+            f"{record.code.commit or 'of its time'} and run its {hub.MANIFEST}"
+        )
+    if (found := models_digest(code)) != record.code.models_sha256:
+        raise VerificationError(
+            f"{code / 'models'} is not what the hub's jobs ran: its digest is {found}, and "
+            f"{hub.RECORD} says {record.code.models_sha256}"
+        )
+    return code
+
+
+def carry_compared(compared: Iterable[Compared], folder: Path) -> None:
+    """Copy of every compared hub what the job at the end of the phase reads."""
+    for one in compared:
+        target = folder / hub.COMPARED / one.facts.name
+        target.mkdir(parents=True)
+        shutil.copyfile(one.folder / hub.RECORD, target / hub.RECORD)
+        for arm in one.record.arms:
+            for name in small_files(arm):
+                path = Path(hub.arm_dir(arm.name)) / name
+                if (one.folder / path).is_file():
+                    (target / path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(one.folder / path, target / path)
+
+
+def carried_compared(folder: Path, record: HubRecord) -> tuple[Compared, ...]:
+    """The hubs that a verified hub was compared with, as it carries them.
+
+    Raises ``VerificationError`` for a record that cannot be read.
+    """
+    places = [(folder / hub.COMPARED / facts.name, facts) for facts in record.compared]
+    return tuple(
+        Compared(folder=place, facts=facts, record=hub.read(place)) for place, facts in places
+    )
