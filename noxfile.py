@@ -105,6 +105,12 @@ def verify(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def reproduce(session: nox.Session) -> None:
+    """Run a sealed hub again and compare the bits: `nox -s reproduce -- HUB [--arm ARM]`."""
+    phasehub(session, "reproduce", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def archive(session: nox.Session) -> None:
     """Make one file out of a hub: `nox -s archive -- HUB [--with-image] [--with-dataset]`."""
     phasehub(session, "archive", *session.posargs)

@@ -166,6 +166,34 @@ def verify(
 
 
 @app.command()
+def reproduce(
+    hub: HubPath,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ARM", help="Run this arm again, not all; may be repeated."),
+    ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="auto: the one that the hub was made by, if it is usable.")
+    ] = EngineName.auto,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to, in place of reproductions/ beside the phases."),
+    ] = None,
+    python: Interpreter = None,
+) -> None:
+    """Run a sealed hub again and compare the bits. The last line on stdout is the new hub."""
+    from runner import reproduction
+
+    path, exit_code = reproduction.reproduce(
+        reproduction.Request(
+            hub=hub, arms=tuple(arm or ()), engine=engine.value, out=out, python=python
+        )
+    )
+    print(path)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
 def diagnose(
     hub: HubPath,
     arm: Annotated[str, typer.Argument(metavar="ARM", help="An arm of the hub.")],

@@ -164,13 +164,13 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
     run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal, ended=ended)
 
 
-def make_dataset(run: Run, engine: Engine) -> Dataset | None:
+def make_dataset(run: Run, engine: Engine, cache: Path | None = None) -> Dataset | None:
     """The dataset that all arms share; ``None``, with the failure on record, if there is none."""
     made = prepare(
         run.plan.dataset,
         models=models_source(state_dir(), run.root) / "models",
         environment=str(run.engine.facts["packages_sha256"]),
-        cache=state_dir() / "datasets",
+        cache=cache or state_dir() / "datasets",
         labels=run.labels,
         run=lambda attempt: run_alone(run, engine, attempt),
         say=run.shown.say,

@@ -153,6 +153,15 @@ def recover(identity: Mapping[str, Any], saved: Path, say: Say) -> Image | None:
     )
 
 
+def recorded_base(identity: Mapping[str, Any]) -> str | None:
+    """The base that a hub's image was built on: by its id if it is here, else by its digest."""
+    from runner.daemon import connect
+
+    client = connect()
+    known = [str(identity["base_id"]), *map(str, identity["base_digests"])]
+    return next((name for name in known if _is_there(client, name)), [*known[1:], None][0])
+
+
 def _is_there(client: DockerClient, identity: str) -> bool:
     from docker.errors import ImageNotFound
 

@@ -183,19 +183,26 @@ def job_document(job: Job, inputs: Mapping[str, InputRef]) -> bytes:
 
 def summary_job(summary: Summary, *, seed: int, resources: Resources) -> Job:
     """The job at the end of a phase, which follows from how its arms ended: on the CPU, alone."""
-    alone = resources.model_copy(update={"gpus": 0, "threads": 1, "network": False})
     return Job(
         name="summary",
         experiment="summarise",
         parameters=summary.model_dump(mode="json"),
-        seed=seed,
-        execution=_execution("cpu", alone),
-        resources=alone,
-        command=command_of("summarise"),
-        environment=_environment(alone),
-        num_parameters=None,
-        steps=None,
+        **_beside_the_arms("summarise", seed, _alone(resources)),
     )
+
+
+def comparison_job(paths: Sequence[str], *, resources: Resources) -> Job:
+    """The job that says where files begin to differ: on the CPU, alone."""
+    return Job(
+        name="comparison",
+        experiment="compare",
+        parameters={"paths": list(paths)},
+        **_beside_the_arms("compare", 0, _alone(resources)),
+    )
+
+
+def _alone(resources: Resources) -> Resources:
+    return resources.model_copy(update={"gpus": 0, "threads": 1, "network": False})
 
 
 def _profile(loaded: LoadedManifest, name: str | None) -> Profile | None:

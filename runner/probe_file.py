@@ -66,6 +66,15 @@ def read_probes(source: Source) -> tuple[Source, Probes]:
     return replace(source, document=document, lines=lines), probes
 
 
+def with_probe(source: Source, digest: str | None) -> Source:
+    """The source with ``digest`` in the place of paths, for a manifest whose files have moved."""
+    document = copy.deepcopy(source.document)
+    for _, dataset in _datasets(document):
+        if dataset.pop(DECLARED, None) is not None:
+            dataset[PLANNED] = digest
+    return replace(source, document=document)
+
+
 def as_declared(complaint: Complaint) -> Complaint:
     """A complaint about the knob in the words of the manifest, which has the path."""
     return replace(

@@ -12,7 +12,7 @@ from models.differences.arrays import compare_arrays, read_npz, read_tensors
 from models.differences.finding import Finding
 from models.differences.octets import compare_bytes, compare_lines
 from models.differences.pictures import compare_pixels, read_pixels
-from models.differences.tables import compare_values, read_json
+from models.differences.tables import compare_histories, compare_values, read_json
 from models.job import DIFFERENCES, Events, Job, write_json
 
 UNREADABLE = (
@@ -41,7 +41,7 @@ def compare(before: Path, after: Path) -> Finding:
     Where one cannot be read as what its name says, or where only its packing differs (compression,
     order in a container), the first byte is told and why.
     """
-    of_kind = KINDS.get(before.suffix)
+    of_kind = KINDS.get(before.name, KINDS.get(before.suffix))
     why = ""
     if of_kind is not None:
         try:
@@ -68,6 +68,10 @@ def _values(before: Path, after: Path) -> Finding | None:
     return compare_values(read_json(before), read_json(after))
 
 
+def _epochs(before: Path, after: Path) -> Finding | None:
+    return compare_histories(read_json(before), read_json(after))
+
+
 def _pixels(before: Path, after: Path) -> Finding | None:
     return compare_pixels(read_pixels(before), read_pixels(after))
 
@@ -77,6 +81,7 @@ def _lines(before: Path, after: Path) -> Finding | None:
 
 
 KINDS: Mapping[str, Callable[[Path, Path], Finding | None]] = {
+    "history.json": _epochs,
     ".pt": _tensors,
     ".npz": _arrays,
     ".json": _values,
@@ -85,4 +90,4 @@ KINDS: Mapping[str, Callable[[Path, Path], Finding | None]] = {
     ".md": _lines,
     ".txt": _lines,
 }
-"""Suffix of a file → how its kind is compared."""
+"""Name or suffix of a file → how its kind is compared."""

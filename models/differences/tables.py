@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.differences.finding import Finding, spelled, ulp_distance
 
 MISSING = object()
+ENTRY = re.compile(r"(.+)\[(\d+)\]")
+"""Place of an entry of a list that no list or table is in."""
 
 
 def read_json(path: Path) -> object:
@@ -18,11 +21,25 @@ def read_json(path: Path) -> object:
 
 
 def compare_values(before: object, after: object) -> Finding | None:
-    """The first value that differs, in the order of ``before``, and how many do.
+    """The first value that differs, in the order of ``before``, and how many do."""
+    return _finding(list(_pairs(before, after, "")))
 
-    A row of a table that has an ``epoch`` is called by it.
-    """
-    pairs = list(_pairs(before, after, ""))
+
+def compare_histories(before: object, after: object) -> Finding | None:
+    """The same of tables whose lists have one entry an epoch: the first epoch that differs."""
+    pairs = [
+        (f"epoch {found[2]}: {found[1]}" if (found := ENTRY.fullmatch(place)) else place, a, b)
+        for place, a, b in sorted(_pairs(before, after, ""), key=lambda pair: _epoch(pair[0]))
+    ]
+    return _finding(pairs)
+
+
+def _epoch(place: str) -> int:
+    found = ENTRY.fullmatch(place)
+    return int(found[2]) if found else -1
+
+
+def _finding(pairs: list[tuple[str, object, object]]) -> Finding | None:
     differing = [(place, a, b) for place, a, b in pairs if not _same(a, b)]
     if not differing:
         return None
@@ -48,15 +65,9 @@ def _pairs(a: object, b: object, place: str) -> Iterator[tuple[str, object, obje
     elif isinstance(a, list) and isinstance(b, list):
         for number in range(max(len(a), len(b))):
             x, y = (side[number] if number < len(side) else MISSING for side in (a, b))
-            yield from _pairs(x, y, f"{place}[{_row(number, x)}]")
+            yield from _pairs(x, y, f"{place}[{number}]")
     else:
         yield place or "the whole", a, b
-
-
-def _row(number: int, entry: object) -> str:
-    if isinstance(entry, dict) and isinstance(entry.get("epoch"), int):
-        return f"epoch {entry['epoch']}"
-    return str(number)
 
 
 def _same(a: object, b: object) -> bool:

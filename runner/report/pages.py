@@ -14,6 +14,7 @@ from runner.record import Difference, HubRecord
 from runner.report import wording
 from runner.report.arm_rows import RESULTS, Row
 from runner.report.repeat import how_to_repeat
+from runner.report.reproduction import what_differs
 from runner.report.tables import metrics_rows
 from runner.report.view import View, make_view
 from runner.statistics import Statistics, read_statistics
@@ -144,5 +145,6 @@ def page_environment(package: str) -> Environment:
         "planned": _planned,
         "effective": _effective,
         "breakable": _breakable,
+        "what_differs": what_differs,
     }
     return environment

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.record import HubRecord
+from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
 
 Kind = Literal["good", "neutral", "bad"]
@@ -28,6 +29,7 @@ class Statement:
 def statements(record: HubRecord) -> tuple[Statement, ...]:
     """What came out: how many ran, which rules hold, what collapsed, what failed, what is odd."""
     return (
+        *_reproduction(record),
         *_interruption(record),
         *_tests(record),
         *_dataset(record),
@@ -38,6 +40,14 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_identical(record),
         *_steps(record),
     )
+
+
+def _reproduction(record: HubRecord) -> Iterator[Statement]:
+    """Whether a hub that was made again is the original's equal."""
+    if record.reproduction is None:
+        return
+    kind: Kind = "good" if record.reproduction.outcome == "identical" else "bad"
+    yield Statement(kind=kind, text=f"Reproduction: {verdict(record.reproduction)}.")
 
 
 def _interruption(record: HubRecord) -> Iterator[Statement]:

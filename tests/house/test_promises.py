@@ -41,6 +41,7 @@ VERBS = [
     "plan",
     "run",
     "diagnose",
+    "reproduce",
     "compare",
     "verify",
     "archive",

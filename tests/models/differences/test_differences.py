@@ -93,14 +93,15 @@ def test_a_tensor_that_only_one_of_them_has(pair):
 
 
 def test_the_first_differing_epoch_of_a_history(pair):
-    rows = [{"epoch": n, "train_loss": 0.5 / (n + 1)} for n in range(5)]
-    other = [dict(row) for row in rows]
-    for row in other[3:]:
-        row["train_loss"] += 2**-54
-    found = pair("history.json", {"epochs": rows}, {"epochs": other}, write_json)
-    assert found.place == "epochs[epoch 3].train_loss"
+    losses = [0.5 / (epoch + 1) for epoch in range(5)]
+    other = [*losses[:3], *(loss + 2**-54 for loss in losses[3:])]
+    shares = {"a": [0.0, 0.0, 0.0, 0.0, 0.5], "b": None}
+    before = {"share": shares, "train_loss": losses}
+    after = {"share": {"a": [0.0] * 5, "b": None}, "train_loss": other}
+    found = pair("history.json", before, after, write_json)
+    assert found.place == "epoch 3: train_loss"
     assert (found.before, found.after) == ("0.125", repr(0.125 + 2**-54))
-    assert (found.ulp, found.differing, found.total) == (2, 2, 10)
+    assert (found.ulp, found.differing, found.total) == (2, 3, 11)
 
 
 def test_a_value_that_only_one_of_them_has_and_one_that_is_of_another_type(pair):

@@ -1,0 +1,137 @@
+"""Deterministic files beside their originals: which are the same, where others begin to differ."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner import hub
+from runner.attempts import Attempt, lay_out
+from runner.collect import collect, read_table
+from runner.dataset import PROBE
+from runner.digest import sha256_file
+from runner.engines.base import Outcome
+from runner.manifest import Resources
+from runner.plan import InputRef, comparison_job
+from runner.record import FileRecord, HubRecord, ReproducedFile
+from runner.run import WORK
+
+DIFFERENCES = "differences.json"
+GIVEN = (hub.MANIFEST, hub.PLAN, f"{hub.DATASET}/{PROBE}")
+"""Files that were given to the run, and are copied and not made."""
+NOT_MADE = (*hub.CARRIED, hub.TESTS, WORK)
+"""Folders of what was given, of tests, and of work in progress."""
+
+RunAttempt = Callable[[Attempt], Outcome]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """A hub, sealed or on its way, as a place where deterministic files are looked for."""
+
+    folder: Path
+    record: HubRecord
+    data: Path | None
+    """Folder of the simulated data, which no hub holds; ``None`` where they are gone."""
+
+    def path(self, name: str) -> Path | None:
+        """Where a file is, if it is anywhere."""
+        inner = name.removeprefix(f"{hub.DATASET}/")
+        if inner in {file.path for file in self.record.dataset.files} and inner != name:
+            return self.data / inner if self.data and (self.data / inner).is_file() else None
+        place = self.folder / name
+        return place if place.is_file() else None
+
+
+def made(files: Iterable[FileRecord], record: HubRecord, arms: Sequence[str]) -> dict[str, str]:
+    """Path → digest of the deterministic files that a run makes; of some ``arms`` if not of all.
+
+    Of some arms: what is theirs alone, and the data.
+    """
+    found = {
+        file.path: file.sha256
+        for file in files
+        if file.deterministic and file.path not in GIVEN and file.path.split("/")[0] not in NOT_MADE
+    }
+    found |= {f"{hub.DATASET}/{file.path}": file.sha256 for file in record.dataset.files}
+    if not arms:
+        return found
+    kept = tuple(f"{folder}/" for folder in (hub.DATASET, *map(hub.arm_dir, arms)))
+    return {path: digest for path, digest in found.items() if path.startswith(kept)}
+
+
+def pair(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[ReproducedFile, ...]:
+    """Both sides by path: data first, then arms, then what was made of several arms."""
+    return tuple(
+        ReproducedFile(path=path, before=before.get(path), after=after.get(path))
+        for path in sorted(before.keys() | after.keys(), key=_order)
+    )
+
+
+def _order(path: str) -> tuple[int, str]:
+    first = path.split("/")[0]
+    stages = (hub.DATASET, hub.ARMS, hub.STEPS)
+    return (stages.index(first) if first in stages else len(stages), path)
+
+
+def explain(
+    pairs: tuple[ReproducedFile, ...],
+    before: Side,
+    after: Side,
+    *,
+    work: Path,
+    resources: Resources,
+    labels: Mapping[str, str],
+    run: RunAttempt,
+) -> tuple[tuple[ReproducedFile, ...], str | None]:
+    """Say of every pair that differs where it begins to; and why not, where that fails.
+
+    A job looks into the files, as the host has no torch; it runs what the hub carries.
+    """
+    both = {
+        one.path: (old, new)
+        for one in pairs
+        if not one.identical
+        if (old := before.path(one.path)) and (new := after.path(one.path))
+    }
+    if not both:
+        return pairs, None
+    attempt = lay_out(
+        comparison_job([*both], resources=resources),
+        folder=work / "1",
+        inputs=dict(_hand_over(both, work / "data")),
+        data_dir=work / "data",
+        labels=labels,
+    )
+    outcome = run(attempt)
+    try:
+        found = _findings(attempt, outcome, work / "collected")
+    except ValueError as error:
+        return pairs, f"where the files begin to differ is not known: {error}"
+    return tuple(one.model_copy(update={"finding": found.get(one.path)}) for one in pairs), None
+
+
+def _hand_over(both: Mapping[str, tuple[Path, Path]], data: Path) -> Iterable[tuple[str, InputRef]]:
+    for path, sides in both.items():
+        for side, source in zip(("before", "after"), sides, strict=True):
+            key = f"{side}/{path}"
+            target = data / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            yield key, InputRef(path=f"../data/{key}", sha256=sha256_file(target))
+
+
+def _findings(attempt: Attempt, outcome: Outcome, collected: Path) -> dict[str, Any]:
+    """What the job found, by path. Raises ``ValueError`` where it did not get so far."""
+    if outcome.status != "succeeded":
+        raise ValueError(f"the job that compares files {outcome.status}: {outcome.message}")
+    found = collect(
+        attempt.launch.out_dir, collected, experiment="compare", job_sha256=attempt.job_sha256
+    )
+    if found.problems:
+        raise ValueError(found.describe())
+    files = read_table(collected / DIFFERENCES).get("files")
+    return files if isinstance(files, dict) else {}

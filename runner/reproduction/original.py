@@ -1,0 +1,109 @@
+"""The hub that is to be reproduced: verified, and read back into what a run starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from runner import hub
+from runner.carried import carried_code
+from runner.checksums import CHECKSUMS
+from runner.complaints import did_you_mean
+from runner.consistency import describe, inconsistencies
+from runner.dataset import PROBE, probe_digest
+from runner.digest import sha256_file
+from runner.errors import ManifestError, VerificationError
+from runner.manifest import LoadedManifest, Manifest
+from runner.plan import Plan
+from runner.probe_file import with_probe
+from runner.record import HubRecord
+from runner.toml_source import read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """A hub that is as it was sealed, and agrees with itself."""
+
+    folder: Path
+    record: HubRecord
+    sha256: str
+    """Digest of its ``SHA256SUMS``."""
+    loaded: LoadedManifest
+    plan: Plan
+    code: Path
+    """Folder with the source of ``models/``, its locks and the Dockerfile."""
+
+    @property
+    def name(self) -> str:
+        """The phase and the hub's own name."""
+        return f"{self.record.phase}/{self.folder.resolve().name}"
+
+
+def open_original(folder: Path) -> Original:
+    """Verify a hub, deeply, and read it.
+
+    Raises ``VerificationError`` for a hub that is not as it was sealed, contradicts itself, was
+    never run, or cannot be read by this version.
+    """
+    found = hub.verify(folder)
+    if not found.intact:
+        raise VerificationError(found.describe())
+    if wrong := inconsistencies(folder):
+        raise VerificationError(describe(folder, wrong))
+    record = hub.read(folder)
+    if not any(arm.status == "succeeded" for arm in record.arms):
+        raise VerificationError(
+            f"no arm of {folder} succeeded; there is nothing to reproduce. Run its manifest again"
+        )
+    try:
+        plan = Plan.model_validate_json((folder / hub.PLAN).read_bytes())
+        loaded = read_declaration(folder, plan)
+    except (ManifestError, ValidationError) as error:
+        raise VerificationError(
+            f"{folder} cannot be read by this phasehub; use the version that made the hub "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    return Original(
+        folder=folder,
+        record=record,
+        sha256=sha256_file(folder / CHECKSUMS),
+        loaded=loaded,
+        plan=plan,
+        code=carried_code(folder, record),
+    )
+
+
+def read_declaration(folder: Path, plan: Plan) -> LoadedManifest:
+    """The hub's manifest. What it says of knobs is not judged again: the plan is what ran."""
+    source, digest = read(folder / hub.MANIFEST), probe_digest(plan.dataset)
+    return LoadedManifest(
+        manifest=Manifest.model_validate_json(with_probe(source, digest).json),
+        source=source.content,
+        path=folder / hub.MANIFEST,
+        probes={digest: folder / hub.DATASET / PROBE} if digest else {},
+    )
+
+
+def plan_again(original: Original, arms: Sequence[str]) -> Plan:
+    """What is run of the plan: the data and the arms, all of them or those of ``arms``.
+
+    What follows from several arms together is made only where all are run again. The regression
+    tests are not run: their results are no numbers of the phase.
+
+    Raises ``VerificationError`` for an arm that the hub does not have.
+    """
+    plan = original.plan.model_copy(update={"tests": None})
+    if not arms:
+        return plan
+    names = [job.name for job in plan.arms]
+    for name in arms:
+        if name not in names:
+            raise VerificationError(
+                f"{original.folder} has no arm {name!r}; arms are {', '.join(names)}"
+                f"{did_you_mean(name, names)}"
+            )
+    chosen = tuple(job for job in plan.arms if job.name in arms)
+    return plan.model_copy(update={"arms": chosen, "steps": ()})

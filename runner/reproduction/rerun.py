@@ -1,0 +1,268 @@
+"""A reproduction, step by step: verify, image, data, arms, comparison, seal."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runner import hub, provenance
+from runner.archive import image_file
+from runner.arms import timestamp
+from runner.carried import carried_compared, carry_compared
+from runner.circumstances import circumstances
+from runner.conclusion import conclude, seal
+from runner.dataset import Dataset, find
+from runner.devices import choose_device
+from runner.digest import pretty_json, sha256_file
+from runner.engines import Needs, choose, open_engine
+from runner.engines.base import Engine
+from runner.environment import state_dir
+from runner.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
+from runner.execute import (
+    departures,
+    make_dataset,
+    run_alone,
+    run_arms,
+    sigterm_as_interrupt,
+    summarise_arms,
+)
+from runner.image import Image, recorded_base, recover
+from runner.preflight import preflight, this_machine
+from runner.progress import display
+from runner.record import EngineRecord, HubRecord, ReproductionRecord
+from runner.removal import remove_tree
+from runner.report.reproduction import verdict
+from runner.report.wording import listing
+from runner.reproduction.files import Side, explain, made, pair
+from runner.reproduction.original import Original, open_original, plan_again
+from runner.reproduction.outcome import attest, facts_between, judge, unequal_ends
+from runner.run import WORK, Run, write_declaration
+from runner.steps import run_steps
+from runner.wheels import Variant
+
+REPRODUCTIONS = "reproductions"
+"""Folder of reproduced hubs beside those of the phases, so that none is taken for the newest."""
+TEST_RESULT = "test-result.json"
+OTHER_DATA = (
+    "the arms were not run again: the data, simulated anew, are not those that the originals saw"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for on the command line."""
+
+    hub: Path
+    arms: tuple[str, ...] = ()
+    engine: str = "auto"
+    out: Path | None = None
+    python: Path | None = None
+
+
+@dataclass(kw_only=True)
+class Rerun:
+    """A reproduction on its way."""
+
+    original: Original
+    request: Request
+    run: Run
+    image: str = "none: nothing was run"
+    reasons: list[str]
+    data: Dataset | None = None
+    record: ReproductionRecord | None = None
+
+
+def reproduce(request: Request) -> tuple[Path, int]:
+    """Run a sealed hub again and seal what comes out, with every file beside its original.
+
+    Returns:
+        The new hub's path, and 0 where all is identical, 4 where it is not.
+
+    Raises:
+        RunnerError: Nothing was run: the hub, the device, the engine or the folder is at fault.
+    """
+    original = open_original(request.hub)
+    plan = plan_again(original, request.arms)
+    on_gpu = any(job.execution.device == "cuda" for job in plan.arms)
+    choose_device("cuda" if on_gpu else "cpu", wants_gpu=on_gpu)
+    artifacts = request.out or _beside(request.hub)
+    remarks = preflight(plan, this_machine(artifacts, with_gpus=on_gpu))
+    staging = hub.stage(artifacts, plan.phase, datetime.now(UTC))
+    with sigterm_as_interrupt(), display() as shown:
+        run = Run(
+            loaded=original.loaded,
+            plan=plan,
+            staging=staging,
+            code=provenance.Code(record=original.record.code, diff=_diff(original)),
+            shown=shown,
+            only=request.arms,
+            root=original.code,
+            compared=carried_compared(original.folder, original.record),
+        )
+        rerun = Rerun(original=original, request=request, run=run, reasons=[])
+        try:
+            write_declaration(run)
+            carry_compared(run.compared, staging.path)
+            run.note(f"made again from {original.name}, digest {original.sha256}")
+            if request.arms:
+                run.note(f"reproduced with --arm: {listing(request.arms)}")
+            for text in remarks:
+                shown.say(text)
+            engine = prepare(rerun)
+        except BaseException:
+            remove_tree(staging.path)
+            raise
+        record = carry_out(rerun, engine)
+        path = seal(run, record)
+        reproduced = record.reproduction
+        assert reproduced is not None
+        shown.say(verdict(reproduced))
+    if run.interrupted:
+        return path, INTERRUPTED
+    return path, 0 if reproduced.outcome == "identical" else VerificationError.exit_code
+
+
+def _beside(folder: Path) -> Path:
+    """``<artifacts>/reproductions`` of a hub in its place."""
+    return folder.resolve().parents[1] / REPRODUCTIONS
+
+
+def _diff(original: Original) -> bytes:
+    name = original.record.code.diff
+    return (original.folder / name).read_bytes() if name else b""
+
+
+def prepare(rerun: Rerun) -> Engine:
+    """Open the engine of the original, or the one that was asked for, on the original's code."""
+    original, request, run = rerun.original, rerun.request, rerun.run
+    declared = original.loaded.manifest.image
+    variant: Variant = run.device if declared.variant == "auto" else declared.variant
+    needs = Needs(
+        variant=variant,
+        cache=state_dir(),
+        say=run.shown.say,
+        root=original.code,
+        base=declared.base,
+        python=request.python,
+    )
+    asked = request.engine
+    if asked == "auto" and original.record.engine.name == "process":
+        asked = "process"
+    name = choose(asked, needs)
+    if name == "docker":
+        image = restore_image(rerun)
+        base = recorded_base(original.record.image) if original.record.image else None
+        needs = Needs(**vars(needs) | {"image": image, "base": base or declared.base})
+    else:
+        packages = "the interpreter that was named" if request.python else "the hub's lock"
+        rerun.image = f"none: the process engine, with the packages of {packages}"
+    engine = open_engine(name, needs)
+    run.engine = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
+    run.notes += departures(run)
+    run.note(f"image: {rerun.image}")
+    return engine
+
+
+def restore_image(rerun: Rerun) -> Image | None:
+    """The original's own image if it can be had; how it was is noted."""
+    original = rerun.original
+    if original.record.image is None:
+        rerun.image = "built from the hub's locks and source; the original ran in none"
+        return None
+    saved = image_file(original.sha256, state_dir())
+    image = recover(original.record.image, saved, rerun.run.shown.say)
+    wanted = str(original.record.image["id"])
+    if image is None:
+        rerun.image = "built again from the hub's locks and source; its own is not here"
+    else:
+        rerun.image = f"the original's own, {wanted}"
+    return image
+
+
+def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
+    """Make the data, run the arms and what follows them, compare; the record of the new hub."""
+    run = rerun.run
+    try:
+        try:
+            rerun.data = make_dataset(run, engine, cache=run.staging.path / WORK / "datasets")
+            if rerun.data is not None and same_data(rerun, rerun.data):
+                run_arms(run, engine, rerun.data)
+                if not rerun.request.arms:
+                    summarise_arms(run, engine)
+                    run_steps(run, engine, rerun.data)
+        except RunnerError as error:
+            rerun.reasons.append(f"the run ended early: {error}")
+            run.failure = error
+        except KeyboardInterrupt:
+            rerun.reasons.append("the run was interrupted")
+            run.interrupted = True
+        return compare(rerun, engine)
+    finally:
+        with suppress(EngineError):
+            engine.remove_leftovers(run.run_id)
+
+
+def same_data(rerun: Rerun, made_now: Dataset) -> bool:
+    """Whether the data are the original's; if not, why nothing was run on them is noted."""
+    old, new = (
+        {file.path: file.sha256 for file in record.files}
+        for record in (rerun.original.record.dataset, made_now.record)
+    )
+    if old != new:
+        rerun.reasons.append(OTHER_DATA)
+    return old == new
+
+
+def compare(rerun: Rerun, engine: Engine) -> HubRecord:
+    """Set files and facts side by side; the record of the new hub with what came of it."""
+    run, original, arms = rerun.run, rerun.original, rerun.request.arms
+    folder = run.staging.path
+    described = provenance.describe_run(
+        [], started=timestamp(run.started), ended=timestamp(time.time())
+    )
+    (folder / hub.ENVIRONMENT).write_bytes(pretty_json(described))
+    record = conclude(run)
+    pairs = pair(
+        made(original.record.artifacts, original.record, arms),
+        made(hub.list_files(folder, record), record, arms),
+    )
+    reasons = [*rerun.reasons]
+    if OTHER_DATA not in reasons:
+        reasons += unequal_ends(original.record, record, arms)
+    cached = find(original.record.dataset, state_dir() / "datasets")
+    try:
+        pairs, problem = explain(
+            pairs,
+            Side(
+                folder=original.folder,
+                record=original.record,
+                data=cached.folder if cached else None,
+            ),
+            Side(folder=folder, record=record, data=rerun.data.folder if rerun.data else None),
+            work=folder / WORK / ".comparison",
+            resources=run.plan.dataset.resources,
+            labels=run.labels,
+            run=lambda attempt: run_alone(run, engine, attempt),
+        )
+        if problem:
+            run.note(problem)
+    except RunnerError as error:
+        run.note(f"where the files begin to differ is not known: {error}")
+    reproduced = ReproductionRecord(
+        hub=original.name,
+        hub_sha256=original.sha256,
+        outcome=judge(pairs, reasons),
+        arms=tuple(job.name for job in run.plan.arms),
+        image=rerun.image,
+        files=pairs,
+        facts=facts_between(
+            circumstances(original.folder, original.record), circumstances(folder, record)
+        ),
+        reasons=tuple(reasons),
+    )
+    attestation = attest(reproduced, sha256_file(original.folder / hub.PLAN))
+    (folder / TEST_RESULT).write_bytes(pretty_json(attestation.table()))
+    return record.model_copy(update={"reproduction": reproduced, "notes": tuple(run.notes)})
