@@ -127,6 +127,23 @@ def differing(before: Facts, after: Facts) -> tuple[Fact, ...]:
     return tuple(sorted([*everywhere, *alone], key=lambda fact: fact.name))
 
 
+def planned(fact: Fact, before: HubRecord, after: HubRecord) -> bool:
+    """Whether both plans set a fact, for every arm that it is told of, to what it is there."""
+    named = _arm_of(fact.name)
+    arms = {arm.name for arm in before.arms} & {arm.name for arm in after.arms}
+    sides = ((before, fact.before), (after, fact.after))
+    return bool(arms) and all(
+        _of_plan(record.arm(arm)).get(_bare(fact.name)) == value
+        for arm in ([named] if named else arms)
+        for record, value in sides
+    )
+
+
+def bare(facts: Facts) -> set[str]:
+    """The names of facts without those of arms."""
+    return {_bare(name) for name in facts}
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 
@@ -195,7 +212,15 @@ def _instruction_sets(flags: object) -> Facts:
 
 
 def _arms(facts: Facts) -> set[str]:
-    return {name.split(".")[1] for name in facts if name.startswith(PREFIX)}
+    return {arm for name in facts if (arm := _arm_of(name))}
+
+
+def _arm_of(name: str) -> str | None:
+    return name.split(".")[1] if name.startswith(PREFIX) else None
+
+
+def _bare(name: str) -> str:
+    return name.split(".", 2)[2] if name.startswith(PREFIX) else name
 
 
 def _shared(facts: Facts) -> Facts:

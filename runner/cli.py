@@ -255,6 +255,28 @@ def compare(
 
 
 @app.command()
+def diff(
+    before: HubPath,
+    after: HubPath,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")] = False,
+) -> None:
+    """Explain what differs between two hubs: plan, environment, artifacts, metrics.
+
+    Exits with 0 when every deterministic file is the same, with 4 when not.
+    """
+    from runner.diff import diff as diff_hubs
+    from runner.diff import render
+    from runner.digest import pretty_json
+
+    found = diff_hubs(before, after)
+    if as_json:
+        print(pretty_json(found.model_dump(mode="json")).decode(), end="")
+    else:
+        print(render(found))
+    raise typer.Exit(0 if found.identical else VerificationError.exit_code)
+
+
+@app.command()
 def archive(
     hub: HubPath,
     with_image: Annotated[

@@ -11,7 +11,7 @@ from runner.record import HubRecord
 from runner.report.pages import COLUMNS, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
-from runner.report.wording import NOTHING, STATUS_WORDS, briefly, moment, plain
+from runner.report.wording import NOTHING, STATUS_WORDS, aligned, briefly, moment, plain
 from runner.statistics import Statistics
 
 MOST_COLUMNS = 6
@@ -27,7 +27,7 @@ def render_list(hubs: Sequence[Path]) -> str:
     if not hubs:
         return "no sealed hubs here; `phasehub run MANIFEST` makes one"
     rows = [("hub", "profile", "succeeded", "rules hold", "collapsed")]
-    return _aligned([*rows, *(_hub_row(path) for path in hubs)])
+    return aligned([*rows, *(_hub_row(path) for path in hubs)])
 
 
 def _hub_row(path: Path) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
         _measurements(view),
         _verdict(view),
         *_failures(record),
-        _aligned(facts(record)),
+        aligned(facts(record)),
     ]
     return "\n\n".join(block for block in blocks if block)
 
@@ -68,7 +68,7 @@ def _groups(view: View) -> str:
     if view.groups is None:
         return ""
     rows = [(row.label, row.collapsed, row.rate) for row in view.groups.groups]
-    return _aligned([("over seeds", "collapsed", "rate (95 % interval)"), *rows])
+    return aligned([("over seeds", "collapsed", "rate (95 % interval)"), *rows])
 
 
 def _differing(view: View) -> str:
@@ -126,19 +126,4 @@ def _failures(record: HubRecord) -> list[str]:
 def _turned(names: Sequence[str], arms: Sequence[Sequence[str]]) -> str:
     """A column for each arm, as consoles are narrow; a line for each where arms are many."""
     rows = [names, *arms]
-    return _aligned(rows if len(arms) > MOST_COLUMNS else list(zip(*rows, strict=True)))
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, two blanks apart; rows may be short."""
-    widths: dict[int, int] = {}
-    for row in rows:
-        for column, cell in enumerate(row[:-1]):
-            widths[column] = max(widths.get(column, 0), len(cell))
-    return "\n".join(
-        "  ".join(
-            cell.ljust(widths[column]) if column < len(row) - 1 else cell
-            for column, cell in enumerate(row)
-        ).rstrip()
-        for row in rows
-    )
+    return aligned(rows if len(arms) > MOST_COLUMNS else list(zip(*rows, strict=True)))

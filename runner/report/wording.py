@@ -81,6 +81,21 @@ def briefly(names: Sequence[str]) -> str:
     return f"{', '.join(names[:MOST_LISTED])} and {len(names) - MOST_LISTED} more"
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, two blanks apart; rows may be short."""
+    widths: dict[int, int] = {}
+    for row in rows:
+        for column, cell in enumerate(row[:-1]):
+            widths[column] = max(widths.get(column, 0), len(cell))
+    return "\n".join(
+        "  ".join(
+            cell.ljust(widths[column]) if column < len(row) - 1 else cell
+            for column, cell in enumerate(row)
+        ).rstrip()
+        for row in rows
+    )
+
+
 def collapse(arm: ArmRecord) -> str:
     """Whether an arm collapsed, and when: ``no``, ``epoch 7``; a dash where nothing is known."""
     if arm.collapsed is None:

@@ -43,6 +43,7 @@ VERBS = [
     "diagnose",
     "reproduce",
     "compare",
+    "diff",
     "verify",
     "archive",
     "restore",

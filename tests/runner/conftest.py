@@ -1,4 +1,9 @@
-"""A small hub with one arm of each fate, as a record and as a folder."""
+"""A small hub with one arm of each fate, as a record and as a folder; and hubs of real runs."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -183,4 +188,75 @@ def hub_folder(tmp_path, record):
         for file in one.files:
             content = PIXEL if file.path == "recon.png" else b"weights"
             (folder / "arms" / one.name / file.path).write_bytes(content)
+    return folder
+
+
+# --- real runs -----------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[2]
+TINY = """
+schema_version = 1
+[phase]
+name = "tiny"
+title = "A phase for tests"
+question = "Is it the same again?"
+stage = "stage_a"
+seed = 7
+[resources]
+threads = 1
+[dataset]
+object_size = 48
+patch_size = 16
+train_stride = 8
+test_stride = 8
+[model]
+hidden_channels = 2
+modes = 3
+fno_blocks = 2
+[train]
+epochs = 1
+inference_batch_size = 4
+[[arms]]
+name = "one"
+[[arms]]
+name = "two"
+train.learning_rate = 2e-3
+"""
+
+
+def run_phase(folder, manifest, *options):
+    """Run a manifest below ``folder`` with this interpreter; what the command line left behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tiny.toml").write_text(manifest)
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "runner", "run", folder / "tiny.toml", "--engine", "process"),
+            *("--python", sys.executable, "--out", folder / "artifacts", *options),
+        ],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_hubs(tmp_path_factory):
+    """Hubs of a tiny phase: run twice in different folders, and with another learning rate."""
+    hubs = []
+    for name, manifest in (
+        ("first", TINY),
+        ("second", TINY),
+        ("changed", TINY.replace("2e-3", "1e-3")),
+    ):
+        done = run_phase(tmp_path_factory.mktemp(name), manifest)
+        assert done.returncode == 0, done.stderr
+        hubs.append(Path(done.stdout.splitlines()[-1]))
+    return hubs
+
+
+@pytest.fixture
+def tiny_copy(tiny_hubs, tmp_path):
+    """A copy of the first of them that can be written."""
+    folder = tmp_path / "tiny" / tiny_hubs[0].name
+    shutil.copytree(tiny_hubs[0], folder)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     return folder

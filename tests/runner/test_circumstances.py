@@ -1,70 +1,21 @@
 """Two hubs' places are told apart by causes; two runs at one place have every fact in common."""
 
 import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from runner import hub
 from runner.circumstances import Fact, circumstances, differing
 
-ROOT = Path(__file__).parents[2]
-MANIFEST = """
-schema_version = 1
-[phase]
-name = "places"
-title = "A phase for tests"
-question = "Where did it run?"
-stage = "stage_a"
-seed = 7
-[resources]
-threads = 1
-[dataset]
-object_size = 48
-patch_size = 16
-train_stride = 8
-test_stride = 8
-[model]
-hidden_channels = 2
-modes = 3
-fno_blocks = 2
-[train]
-epochs = 1
-inference_batch_size = 4
-[[arms]]
-name = "one"
-[[arms]]
-name = "two"
-train.learning_rate = 2e-3
-"""
 
-
-@pytest.fixture(scope="module")
-def hubs(tmp_path_factory):
-    """Two runs of one phase by the process engine, on two paths, with other variables around."""
-    folder = tmp_path_factory.mktemp("places")
-    (folder / "places.toml").write_text(MANIFEST)
-    command = [sys.executable, "-m", "runner", "run", folder / "places.toml"]
-    command += ["--engine", "process", "--python", sys.executable, "--out"]
-    done = [
-        subprocess.run(
-            [*command, folder / out], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        for out in ("first", "second")
-    ]
-    return [Path(one.stdout.splitlines()[-1]) for one in done]
+@pytest.fixture
+def hubs(tiny_hubs):
+    return tiny_hubs[:2]
 
 
 @pytest.fixture
-def copy(hubs, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(hubs[0], folder)
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return folder
+def copy(tiny_copy):
+    return tiny_copy
 
 
 def facts(folder):
@@ -108,7 +59,10 @@ def test_times_paths_and_sizes_of_memory_are_no_facts(hubs):
 
 
 def test_flags_that_no_kernel_is_chosen_by_are_no_facts(copy, hubs):
-    each_arm(copy, lambda table: table["cpu"]["flags"].extend(["smep", "hypervisor", "rdrand"]))
+    each_arm(
+        copy,
+        lambda table: table["cpu"]["flags"].extend(["smep", "avoid", "popcnt_twice", "rdrand"]),
+    )
     assert told(hubs[0], copy) == []
 
 

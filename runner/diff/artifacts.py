@@ -1,0 +1,171 @@
+"""The deterministic files of two hubs, part by part, and which difference comes first in each.
+
+An arm's files are made in the order of ``STAGES``, and arms are made from the dataset; so a
+difference may follow from any that comes before it. That it does follow, digests cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
+
+from runner import hub
+from runner.diff.table import (
+    DATASET,
+    ArtifactsDifference,
+    EnvironmentDifference,
+    Given,
+    Part,
+    PlanDifference,
+)
+from runner.record import HubRecord
+from runner.report.wording import briefly
+
+Digests = Mapping[str, str]
+"""Path inside the hub → SHA-256 of a deterministic file."""
+
+TOGETHER = "all arms together"
+STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("weights", ("*.pt", "checkpoints.json")),
+    ("history", ("history.json", "grad_norms.csv")),
+    ("live configuration", ("effective_config.json",)),
+    ("scores", ("stats.json", "metrics.json", "recon.npz", hub.STATISTICS)),
+    ("reports", ("*.npz", "*.json", "*.csv")),
+    ("pictures", ("*.png", "*.svg")),
+)
+"""What is made after what, by the names of files. Of the dataset there is one stage, its data."""
+TRAINED = ("weights", "history")
+NO_NUMBER = "resources."
+"""Knobs on which no number depends."""
+NOT_TRAINED = "diagnostics."
+"""Knobs on which none of ``TRAINED`` depends."""
+
+
+def compare_artifacts(
+    records: tuple[HubRecord, HubRecord],
+    plan: PlanDifference,
+    environment: EnvironmentDifference,
+) -> ArtifactsDifference:
+    """Which deterministic files of two hubs are the same, and what may have made others differ."""
+    before, after = (_digests(record) for record in records)
+    given = [path for path in {**before, **after} if _part_of(path) is None]
+    parts: list[Part] = []
+    for name in _parts(before, after, plan):
+        part = _compare(name, _of(before, name), _of(after, name))
+        causes = tuple(_causes(part, parts, plan, environment)) if part.differing else ()
+        parts.append(part.model_copy(update={"may_follow_from": causes}))
+    only = [sum(len(getattr(part, side)) for part in parts) for side in ONLY]
+    return ArtifactsDifference(
+        given=Given(
+            num_identical=sum(before.get(path) == after.get(path) for path in given),
+            differing=tuple(sorted(p for p in given if before.get(p) != after.get(p))),
+        ),
+        parts=tuple(parts),
+        num_identical=sum(part.num_identical for part in parts),
+        num_different=sum(len(part.differing) for part in parts) - sum(only),
+        num_only_before=only[0],
+        num_only_after=only[1],
+        num_observational=len(_observational(records)),
+    )
+
+
+ONLY = ("only_before", "only_after")
+
+
+def _digests(record: HubRecord) -> dict[str, str]:
+    """The deterministic files, with the data, which the hub itself does not hold."""
+    data = {f"{hub.DATASET}/{file.path}": file.sha256 for file in record.dataset.files}
+    return data | {file.path: file.sha256 for file in record.artifacts if file.deterministic}
+
+
+def _observational(records: Sequence[HubRecord]) -> set[str]:
+    return {f.path for record in records for f in record.artifacts if not f.deterministic}
+
+
+def _part_of(path: str) -> str | None:
+    """To which part a file belongs; ``None`` for what a run was given."""
+    parts = PurePosixPath(path).parts
+    name = parts[-1]
+    if name == hub.JOB or path in (hub.MANIFEST, hub.PLAN) or parts[0] in hub.CARRIED:
+        return None
+    if parts[0] == hub.DATASET:
+        return None if name == "probe.npz" else DATASET
+    if parts[0] == hub.ARMS:
+        return f"arm {parts[1]}"
+    return f"arm {parts[2]}" if parts[0] == hub.STEPS else TOGETHER
+
+
+def _parts(before: Digests, after: Digests, plan: PlanDifference) -> list[str]:
+    """The parts that are compared: dataset, arms in their order, all arms together."""
+    present = {_part_of(path) for path in {**before, **after}}
+    arms = (*plan.common, *plan.only_before, *plan.only_after)
+    return [
+        name for name in (DATASET, *(f"arm {arm}" for arm in arms), TOGETHER) if name in present
+    ]
+
+
+def _of(digests: Digests, part: str) -> dict[str, str]:
+    return {path: digest for path, digest in digests.items() if _part_of(path) == part}
+
+
+def _compare(name: str, before: Digests, after: Digests) -> Part:
+    paths = sorted({**before, **after}, key=lambda path: (_stage(path), path))
+    differing = [path for path in paths if before.get(path) != after.get(path)]
+    first = [path for path in differing if _stage(path) == _stage(differing[0])]
+    return Part(
+        name=name,
+        num_identical=len(paths) - len(differing),
+        first=tuple(first),
+        stage=_stage_name(first[0]) if first else "",
+        later=tuple(differing[len(first) :]),
+        only_before=tuple(path for path in differing if path not in after),
+        only_after=tuple(path for path in differing if path not in before),
+    )
+
+
+def _stage(path: str) -> int:
+    """How early a file is made, from 0."""
+    if _part_of(path) == DATASET:
+        return 0
+    name = PurePosixPath(path).name
+    places = (i for i, (_, names) in enumerate(STAGES) if any(fnmatch(name, n) for n in names))
+    return next(places, len(STAGES))
+
+
+def _stage_name(path: str) -> str:
+    if _part_of(path) == DATASET:
+        return "data"
+    return STAGES[_stage(path)][0] if _stage(path) < len(STAGES) else "other files"
+
+
+# --- what may have made them differ --------------------------------------------------------------
+
+
+def _causes(
+    part: Part, earlier: Sequence[Part], plan: PlanDifference, environment: EnvironmentDifference
+) -> Iterator[str]:
+    """The differences that come before a part's first one, the nearest to it first."""
+    if part.name == TOGETHER:
+        yield from (other.name for other in earlier if other.differing and other.name != DATASET)
+        yield from (f"the plan ({k.knob})" for k in plan.knobs if not k.of and k.knob == "compared")
+    else:
+        yield from (
+            f"the {DATASET}" for other in earlier if other.name == DATASET and other.differing
+        )
+        arm = part.name.removeprefix("arm ")
+        if arm in (*plan.only_before, *plan.only_after):
+            yield "the plan (only one has this arm)"
+        elif knobs := [k.knob for k in plan.knobs if arm in k.of and _matters(k.knob, part.stage)]:
+            yield f"the plan ({briefly(knobs)})"
+    if plan.source:
+        yield "the source of models/"
+    if num := len(environment.facts):
+        yield f"the environment ({num} {'fact' if num == 1 else 'facts'})"
+
+
+def _matters(knob: str, stage: str) -> bool:
+    """Whether a knob can change what is made at a stage."""
+    if knob.startswith(NO_NUMBER):
+        return False
+    return not (knob.startswith(NOT_TRAINED) and stage in TRAINED)
