@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent
 SOURCES = ("runner", "models", "tests", "noxfile.py")
 TEST_LOCK = "tests/requirements.txt"
 VALIDATOR_LOCK = "tests/validators/requirements.txt"
+S3_LOCK = "tests/s3/requirements.txt"
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
@@ -141,6 +142,7 @@ def tests(session: nox.Session) -> None:
     run_types(session)
     run_layers(session)
     environment(session, ".venv-validators", VALIDATOR_LOCK)
+    environment(session, ".venv-s3", S3_LOCK)
     tool(session, "pytest", *session.posargs)
 
 
@@ -176,7 +178,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Rewrite the five hash-locked files: `nox -s lock [-- --upgrade]`."""
+    """Rewrite the seven hash-locked files: `nox -s lock [-- --upgrade]`."""
     find_links = os.environ.get("PIP_FIND_LINKS")
     compile_ = [
         *(host_python(), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
@@ -193,8 +195,12 @@ def lock(session: nox.Session) -> None:
 
     resolve("runner/requirements.in", "runner/requirements.txt", "--universal")
     resolve("models/requirements-cpu.in", "models/requirements-cpu.txt", *linux, *cpu)
-    locks = ("runner/requirements.txt", "models/requirements-cpu.txt")
-    same = [f"--constraint={lock}" for lock in locks]
-    resolve("tests/requirements.in", "tests/requirements.txt", *linux, *cpu, *same)
+    host, s3, same = (
+        f"--constraint={lock}.txt"
+        for lock in ("runner/requirements", "runner/requirements-s3", "models/requirements-cpu")
+    )
+    resolve("runner/requirements-s3.in", "runner/requirements-s3.txt", "--universal", host)
+    resolve("tests/s3/requirements.in", S3_LOCK, *linux, host, s3)
+    resolve("tests/requirements.in", "tests/requirements.txt", *linux, *cpu, host, same)
     resolve("tests/validators/requirements.in", VALIDATOR_LOCK, *linux)
     resolve("models/requirements-cuda.in", "models/requirements-cuda.txt", *linux)

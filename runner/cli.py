@@ -291,34 +291,57 @@ def archive(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Put it there, in place of this folder: s3://, file://…"),
+    ] = None,
 ) -> None:
     """Make one file out of a hub. The last line on stdout is its path."""
-    from runner.archive import archive_hub, write_bag
+    from runner.archive import archive_hub, archive_to, write_bag
     from runner.digest import sha256_file
     from runner.environment import state_dir
 
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
     if bag:
-        if with_image or with_dataset:
-            raise typer.BadParameter("a bag holds the hub alone; leave --with-… out")
+        if with_image or with_dataset or to:
+            raise typer.BadParameter("a bag is a folder of the hub alone; leave --with-…, --to out")
         name = f"{hub.resolve().parent.name}-{hub.resolve().name}.bag"
         print(write_bag(hub, output or Path(name)))
         return
-    path, index = archive_hub(
-        hub,
-        target=output,
-        with_image=with_image,
-        with_dataset=with_dataset,
-        state=state_dir(),
-        say=lambda line: print(line, file=sys.stderr),
-    )
-    print(f"{len(index.members)} files, {index.total_bytes} bytes", file=sys.stderr)
-    print(f"sha256 {sha256_file(path)}", file=sys.stderr)
-    print(path)
+    if to:
+        sent = archive_to(
+            hub,
+            to,
+            target=output,
+            with_image=with_image,
+            with_dataset=with_dataset,
+            state=state_dir(),
+            say=say,
+        )
+        index, digest, place = sent.index, sent.sha256, sent.url
+        say("uploaded and read back" if sent.fresh else "it is there already; read back")
+    else:
+        path, index = archive_hub(
+            hub,
+            target=output,
+            with_image=with_image,
+            with_dataset=with_dataset,
+            state=state_dir(),
+            say=say,
+        )
+        digest, place = sha256_file(path), str(path)
+    say(f"{len(index.members)} files, {index.total_bytes} bytes")
+    say(f"sha256 {digest}")
+    print(place)
 
 
 @app.command()
 def restore(
-    archive: Annotated[Path, typer.Argument(metavar="FILE", help="What `archive` has written.")],
+    archive: Annotated[
+        str, typer.Argument(metavar="FILE", help="What `archive` has written: a path or a URL.")
+    ],
     out: Out = Path("artifacts"),
     limit_gib: Annotated[
         float, typer.Option(metavar="GIB", min=0, help="Most that it may unpack to.")
@@ -326,11 +349,17 @@ def restore(
 ) -> None:
     """Give back the hub of an archive, verified. The last line on stdout is its path."""
     from runner.archive import restore as restore_archive
+    from runner.archive import restore_from
     from runner.environment import state_dir
+    from runner.store import is_url
 
-    found = restore_archive(
-        archive, artifacts=out, state=state_dir(), limit_bytes=round(limit_gib * 2**30)
-    )
+    limit_bytes = round(limit_gib * 2**30)
+    if is_url(archive):
+        found = restore_from(archive, artifacts=out, state=state_dir(), limit_bytes=limit_bytes)
+    else:
+        found = restore_archive(
+            Path(archive), artifacts=out, state=state_dir(), limit_bytes=limit_bytes
+        )
     if found.image:
         print(f"image: {found.image}", file=sys.stderr)
     if found.dataset:

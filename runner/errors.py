@@ -33,6 +33,12 @@ class StudyError(RunnerError):
     exit_code = 6
 
 
+class StoreError(RunnerError):
+    """A place that archives are copied to or from cannot be reached, read or written."""
+
+    exit_code = 7
+
+
 ARM_FAILED = 1
 TIMED_OUT = 5
 INTERRUPTED = 130

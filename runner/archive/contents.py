@@ -17,6 +17,11 @@ from runner.record import HubRecord
 Say = Callable[[str], None]
 
 
+def archive_name(folder: Path) -> str:
+    """What the archive of a hub is called. Raises ``VerificationError`` where there is no hub."""
+    return f"{hub.read(folder).phase}-{folder.resolve().name}{SUFFIX}"
+
+
 def archive_hub(
     folder: Path,
     *,
@@ -33,7 +38,7 @@ def archive_hub(
         EngineError: the image or the dataset is no longer there, or ``target`` cannot be written.
     """
     record = hub.read(folder)
-    path = target or Path(f"{record.phase}-{folder.resolve().name}{SUFFIX}")
+    path = target or Path(archive_name(folder))
     if path.exists():
         raise EngineError(f"{path} exists already; move it away, or give another name with -o")
     data = dataset_sources(record, state) if with_dataset else []

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from runner import hub
 from runner.archive.layout import DATASET, HUB, IMAGE, Index
+from runner.archive.remote import fetch, scratch
 from runner.archive.unpack import unpack
+from runner.digest import sha256_bytes
 from runner.errors import EngineError, VerificationError
 from runner.removal import remove_tree
 
@@ -45,6 +47,16 @@ def restore(archive: Path, *, artifacts: Path, state: Path, limit_bytes: int) ->
         raise EngineError(f"{archive} cannot be restored: {error}") from error
     finally:
         remove_tree(work)
+
+
+def restore_from(url: str, *, artifacts: Path, state: Path, limit_bytes: int) -> Restored:
+    """Download an archive from a store and give back its hub; nothing else of it stays.
+
+    Raises ``StoreError`` where the store cannot be read, and as ``restore``.
+    """
+    with scratch(state / "incoming" / sha256_bytes(url.encode())[:16]) as folder:
+        file = fetch(url, folder, limit_bytes=limit_bytes)
+        return restore(file, artifacts=artifacts, state=state, limit_bytes=limit_bytes)
 
 
 def image_file(hub_sha256: str, state: Path) -> Path:

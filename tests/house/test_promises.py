@@ -27,6 +27,7 @@ def imported_by(*arguments: str) -> set[str]:
 
 def test_help_imports_nothing_heavy():
     heavy = {"torch", "lightning", "numpy", "docker", "requests", "pydantic", "jinja2", "rich"}
+    heavy |= {"fsspec", "s3fs", "aiohttp", "botocore"}
     assert imported_by("--help") & heavy == set()
 
 
@@ -86,9 +87,13 @@ def locked(path: str) -> dict[str, str]:
 def test_the_locks_agree_wherever_they_name_the_same_package():
     cpu, cuda = locked("models/requirements-cpu.txt"), locked("models/requirements-cuda.txt")
     host, tests = locked("runner/requirements.txt"), locked("tests/requirements.txt")
+    s3, s3_tests = locked("runner/requirements-s3.txt"), locked("tests/s3/requirements.txt")
     assert cpu.pop("torch") == cuda["torch"] + "+cpu"
     assert tests.pop("torch") == cuda.pop("torch") + "+cpu"
-    for one, other in ((cpu, cuda), (cpu, tests), (host, tests), (cpu, host)):
+    for one, other in (
+        *((cpu, cuda), (cpu, tests), (host, tests), (cpu, host)),
+        *((s3, host), (s3, s3_tests), (host, s3_tests)),
+    ):
         shared = one.keys() & other.keys()
         assert {name: one[name] for name in shared} == {name: other[name] for name in shared}
     assert cpu.keys() <= tests.keys()
@@ -99,7 +104,10 @@ def test_every_locked_package_has_a_hash():
         "models/requirements-cpu.txt",
         "models/requirements-cuda.txt",
         "runner/requirements.txt",
+        "runner/requirements-s3.txt",
         "tests/requirements.txt",
+        "tests/s3/requirements.txt",
+        "tests/validators/requirements.txt",
     ):
         for block in re.split(r"^(?=[a-z0-9])", (ROOT / path).read_text(), flags=re.MULTILINE):
             if "==" in block:
