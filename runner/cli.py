@@ -116,6 +116,9 @@ def run(
     sign: Annotated[
         Path | None, typer.Option(metavar="KEY", help="Sign the hub with this SSH key.")
     ] = None,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Refuse whatever is not as `lock` has written it down.")
+    ] = False,
 ) -> None:
     """Run a phase and seal its hub. The last line on stdout is the hub's path."""
     from runner.execute import run_phase
@@ -132,10 +135,38 @@ def run(
             artifacts=out,
             python=python,
             signing_key=sign,
+            locked=locked,
         )
     )
     print(hub)
     raise typer.Exit(exit_code)
+
+
+@app.command()
+def lock(
+    manifest: ManifestPath,
+    profile: Profile = None,
+    engine: Engine = EngineName.auto,
+    device: Device = DeviceName.auto,
+    python: Interpreter = None,
+) -> None:
+    """Write what a manifest resolves to beside it: base image, packages, source, plan, dataset.
+
+    The last line on stdout is the lock file's path; `run --locked` refuses to differ from it.
+    """
+    from runner import lock as locking
+
+    print(
+        locking.lock(
+            locking.Request(
+                manifest=manifest,
+                profile=profile,
+                engine=engine.value,
+                device=device.value,
+                python=python,
+            )
+        )
+    )
 
 
 @app.command()

@@ -59,6 +59,7 @@ def conclude(run: Run) -> HubRecord:
         tests=(
             run.tests or regression.not_run(run.plan.tests, run.failure) if run.plan.tests else None
         ),
+        lock_sha256=run.lock.sha256 if run.lock else None,
         rules_required=run.loaded.manifest.verdict.required,
         notes=tuple(run.notes),
     )

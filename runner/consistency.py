@@ -133,6 +133,13 @@ def check_code(sealed: Sealed) -> Iterator[str]:
         yield f"{hub.CODE}/models is not what {hub.RECORD} says that the jobs ran"
 
 
+def check_lock(sealed: Sealed) -> Iterator[str]:
+    """The lock file that the hub carries is the one that the run was held to."""
+    artifact = sealed.artifacts.get(hub.LOCK)
+    if (artifact.sha256 if artifact else None) != sealed.record.lock_sha256:
+        yield f"{hub.LOCK} is not the lock file that {hub.RECORD} says the run was held to"
+
+
 def check_jobs(sealed: Sealed) -> Iterator[str]:
     """Every arm's ``job.json`` is the one that ran, as planned, on the hub's dataset."""
     data = {file.path: file.sha256 for file in sealed.record.dataset.files}
@@ -231,6 +238,7 @@ CHECKS: tuple[Callable[[Sealed], Iterator[str]], ...] = (
     check_parts,
     check_plan,
     check_code,
+    check_lock,
     check_jobs,
     check_results,
     check_whole,

@@ -9,8 +9,10 @@ import psutil
 
 from runner import gpus
 from runner.errors import EngineError
+from runner.manifest import LoadedManifest
 from runner.plan import Device, Job
 from runner.schedule import Place
+from runner.wheels import Variant
 
 
 def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
@@ -57,3 +59,9 @@ def _num_side_by_side(jobs: Sequence[Job]) -> int:
     memory = max(job.resources.memory_bytes for job in jobs)
     by_memory = psutil.virtual_memory().total // memory
     return max(1, min(by_cores, by_memory, len(jobs)))
+
+
+def package_variant(loaded: LoadedManifest, device: Device) -> Variant:
+    """The packages that the jobs of a phase need: those that it names, or those for the device."""
+    named = loaded.manifest.image.variant
+    return device if named == "auto" else named

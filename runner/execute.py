@@ -15,13 +15,15 @@ from runner.carried import carry_compared
 from runner.compared import find_compared
 from runner.conclusion import conclude, seal
 from runner.dataset import Dataset, prepare, probe_digest
-from runner.devices import choose_device, reserve_places
+from runner.departures import dataset_departures, engine_departures, plan_departures
+from runner.devices import choose_device, package_variant, reserve_places
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.environment import models_source, state_dir
 from runner.errors import EngineError, RunnerError
-from runner.manifest import load
-from runner.plan import Job, asks_for_gpu, make_plan
+from runner.lockfile import Lock, find_lock
+from runner.manifest import LoadedManifest, load
+from runner.plan import Device, Job, Plan, asks_for_gpu, make_plan
 from runner.preflight import preflight, this_machine
 from runner.progress import display
 from runner.record import DatasetRecord, EngineRecord, SummaryRecord
@@ -33,7 +35,6 @@ from runner.schedule import run_attempts
 from runner.signing import try_key
 from runner.steps import run_steps
 from runner.summary import ArmsOf, summarise
-from runner.wheels import Variant
 
 MOST_DIFFERENCES = 10
 """Packages that a note names; an interpreter without any would fill a page."""
@@ -62,6 +63,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with_optional=request.with_optional,
         device=device,
     )
+    lock = held_to(loaded, plan, device) if request.locked else None
     machine = this_machine(request.artifacts, with_gpus=device == "cuda")
     remarks = preflight(plan, machine)
     if request.signing_key is not None:
@@ -76,6 +78,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             shown=shown,
             only=request.only,
             signing_key=request.signing_key,
+            lock=lock,
         )
         write_declaration(run)
         if remark:
@@ -103,23 +106,37 @@ def run_phase(request: Request) -> tuple[Path, int]:
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
 
 
+def held_to(loaded: LoadedManifest, plan: Plan, device: Device) -> Lock:
+    """The lock of a manifest. Raises ``RunnerError`` where there is none, or the plan departs."""
+    lock = find_lock(loaded, plan, device)
+    lock.hold(plan_departures(lock.entry, plan))
+    return lock
+
+
+def asked_engine(request: Request, lock: Lock | None) -> str:
+    """The engine that was asked for; the locked one where any would do."""
+    if lock is None or request.engine != "auto" or request.python is not None:
+        return request.engine
+    return lock.entry.engine
+
+
 def carry_out(run: Run, request: Request) -> None:
     """Prepare the engine, run the tests that the phase names, make the dataset, run every arm."""
-    image = run.loaded.manifest.image
-    variant: Variant = run.device if image.variant == "auto" else image.variant
     engine = open_engine(
-        request.engine,
+        asked_engine(request, run.lock),
         Needs(
-            variant=variant,
+            variant=package_variant(run.loaded, run.device),
             cache=state_dir(),
             say=run.shown.say,
             root=run.root,
-            base=image.base,
+            base=run.loaded.manifest.image.base,
             python=request.python,
         ),
     )
     run.engine = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
     run.notes += departures(run)
+    if run.lock is not None:
+        run.lock.hold(engine_departures(run.lock.entry, run.engine))
     try:
         if run.plan.tests is not None:
             run_tests(run, engine, run.plan.tests)
@@ -181,6 +198,8 @@ def make_dataset(run: Run, engine: Engine, cache: Path | None = None) -> Dataset
         run.shown.say(f"dataset: {made.status}: {made.message}")
         return None
     run.dataset = made.record
+    if run.lock is not None:
+        run.lock.hold(dataset_departures(run.lock.entry, made.record))
     if made.record.metadata.get("twin_ambiguity"):
         run.note(TWIN)
     made.describe_in(run.staging.path / hub.DATASET)

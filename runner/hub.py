@@ -28,6 +28,7 @@ from runner.errors import EngineError, VerificationError
 from runner.record import FileRecord, HubRecord
 
 MANIFEST = "manifest.toml"
+LOCK = "manifest.lock.json"
 PLAN = "plan.json"
 RECORD = "hub.json"
 ENVIRONMENT = "environment.json"

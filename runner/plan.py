@@ -159,6 +159,11 @@ def asks_for_gpu(loaded: LoadedManifest, profile: str | None = None) -> bool:
     return any(resolve_resources(manifest, chosen, arm).gpus for arm in arms)
 
 
+def computes_on(plan: Plan) -> Device:
+    """``cuda`` when any arm computes on a GPU."""
+    return "cuda" if any(job.execution.device == "cuda" for job in plan.arms) else "cpu"
+
+
 def digest(plan: Plan) -> str:
     """Digest of everything that the plan says."""
     return digest_json(plan.model_dump(mode="json"))

@@ -389,6 +389,9 @@ class HubRecord(Record):
     """The regression tests; ``null`` where the phase names none."""
     steps: tuple[StepRecord, ...] = ()
     """What was declared to follow the arms on a condition, taken or not."""
+    lock_sha256: str | None = None
+    """Digest of the manifest's lock file that the run was held to, ``manifest.lock.json`` in the
+    hub; ``null`` for a run without ``--locked``."""
     rules_required: bool = False
     """Whether the phase fails when a success rule does not hold."""
     identical_arms: tuple[IdenticalArms, ...] = ()

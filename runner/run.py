@@ -13,8 +13,9 @@ from runner.compared import Compared
 from runner.digest import canonical_json, pretty_json
 from runner.environment import models_source, state_dir
 from runner.errors import RunnerError
+from runner.lockfile import Lock
 from runner.manifest import LoadedManifest
-from runner.plan import Device, Plan
+from runner.plan import Device, Plan, computes_on
 from runner.progress import Display
 from runner.record import (
     ArmRecord,
@@ -47,6 +48,8 @@ class Request:
     artifacts: Path = Path("artifacts")
     python: Path | None = None
     signing_key: Path | None = None
+    locked: bool = False
+    """Whether to refuse whatever is not as the manifest's lock file says."""
 
 
 @dataclass(kw_only=True)
@@ -72,6 +75,8 @@ class Run:
     summary: SummaryRecord | None = None
     steps: dict[str, StepRecord] = field(default_factory=dict)
     signing_key: Path | None = None
+    lock: Lock | None = None
+    """What the run is held to, if it was asked to be."""
     failure: RunnerError | None = None
     interrupted: bool = False
     only: tuple[str, ...] = ()
@@ -80,8 +85,7 @@ class Run:
     @property
     def device(self) -> Device:
         """``cuda`` when any arm computes on a GPU."""
-        on_gpu = any(job.execution.device == "cuda" for job in self.plan.arms)
-        return "cuda" if on_gpu else "cpu"
+        return computes_on(self.plan)
 
     @property
     def hub_name(self) -> str:
@@ -111,6 +115,8 @@ def write_declaration(run: Run) -> None:
     (folder / hub.MANIFEST).write_bytes(run.loaded.source)
     (folder / hub.PLAN).write_bytes(pretty_json(run.plan.model_dump(mode="json")))
     carry_code(models_source(state_dir(), run.root), run.root, folder)
+    if run.lock is not None:
+        (folder / hub.LOCK).write_bytes(run.lock.content)
     if run.code.diff:
         (folder / hub.DIFF).write_bytes(run.code.diff)
     run.journal("planned", manifest_sha256=run.loaded.sha256, run=run.run_id)

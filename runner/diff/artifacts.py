@@ -87,7 +87,7 @@ def _part_of(path: str) -> str | None:
     """To which part a file belongs; ``None`` for what a run was given."""
     parts = PurePosixPath(path).parts
     name = parts[-1]
-    if name == hub.JOB or path in (hub.MANIFEST, hub.PLAN) or parts[0] in hub.CARRIED:
+    if name == hub.JOB or path in (hub.MANIFEST, hub.LOCK, hub.PLAN) or parts[0] in hub.CARRIED:
         return None
     if parts[0] == hub.DATASET:
         return None if name == "probe.npz" else DATASET

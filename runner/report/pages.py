@@ -91,6 +91,7 @@ def facts(record: HubRecord) -> list[tuple[str, str]]:
         ("uncommitted changes", code.diff or ""),
         ("digest of models/", code.models_sha256),
         ("dataset", _dataset(record)),
+        ("lock", record.lock_sha256 or ""),
         ("seed", str(record.seed)),
         ("arms' time", wording.duration(sum(arm.wall_s or 0.0 for arm in record.arms))),
         ("run", f"{wording.moment(record.started)} to {wording.moment(record.ended)}"),

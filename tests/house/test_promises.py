@@ -41,6 +41,7 @@ VERBS = [
     "check",
     "plan",
     "run",
+    "lock",
     "diagnose",
     "reproduce",
     "compare",

@@ -1,0 +1,123 @@
+"""In what a run departs from an entry of a lock file: as planned, as opened, as simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.digest import digest_json, sha256_file
+from runner.dockerfile import DOCKERFILE
+from runner.environment import models_digest
+from runner.lockfile import Base, Departure, Entry, differs, short
+from runner.plan import Plan
+from runner.record import DatasetRecord, EngineRecord
+from runner.wheels import ROOT, lock_path
+
+
+def plan_departures(entry: Entry, plan: Plan, root: Path = ROOT) -> Iterator[Departure]:
+    """What can be told before anything is started: plan, source, package lock, Dockerfile."""
+    for name, digest in job_digests(plan).items():
+        yield from differs(
+            f"plan of {name}",
+            entry.jobs.get(name, "none"),
+            digest,
+            "use the phasehub that wrote the lock: this one plans otherwise",
+        )
+    yield from differs(
+        "source of models/", entry.models_sha256, models_digest(root), "restore it from git"
+    )
+    requirements = lock_path(entry.packages.variant, root)
+    yield from differs(
+        f"models/{requirements.name}",
+        entry.packages.requirements_sha256,
+        sha256_file(requirements),
+        "restore it from git",
+    )
+    if entry.dockerfile_sha256 is not None:
+        yield from differs(
+            DOCKERFILE,
+            entry.dockerfile_sha256,
+            sha256_file(root / DOCKERFILE),
+            "restore it from git",
+        )
+
+
+def engine_departures(entry: Entry, engine: EngineRecord) -> Iterator[Departure]:
+    """What an engine tells once it is open: which one it is, base image, installed packages."""
+    yield from differs("engine", entry.engine, engine.name, f"run with --engine {entry.engine}")
+    found = base_of(engine)
+    if entry.base is not None and found is not None and not _same_base(entry.base, found):
+        yield Departure(
+            what="base image",
+            locked=_told(entry.base),
+            found=_told(found),
+            remedy=_base_remedy(entry.base),
+        )
+    yield from differs(
+        "installed packages",
+        entry.packages.installed_sha256,
+        str(engine.facts["packages_sha256"]),
+        "use the locked environment, without --python",
+    )
+    yield from differs(
+        "Python",
+        entry.packages.python,
+        python_of(engine),
+        "use that version, or lock with --engine docker, whose image brings its own",
+    )
+
+
+def dataset_departures(entry: Entry, dataset: DatasetRecord) -> Iterator[Departure]:
+    """Whether the dataset has the bytes that were locked."""
+    found = dataset_digests(dataset)
+    for name in sorted({*entry.dataset, *found}):
+        yield from differs(
+            f"dataset {name}",
+            entry.dataset.get(name, "none"),
+            found.get(name, "none"),
+            "it was simulated on another kind of machine, or the lock was edited",
+        )
+
+
+# --- what a run resolves to ----------------------------------------------------------------------
+
+
+def job_digests(plan: Plan) -> dict[str, str]:
+    """Job → digest of all that is planned for it."""
+    jobs = (plan.dataset, *plan.arms, *((plan.tests,) if plan.tests else ()))
+    return {job.name: digest_json(job.model_dump(mode="json")) for job in jobs}
+
+
+def dataset_digests(dataset: DatasetRecord) -> dict[str, str]:
+    """File → digest."""
+    return {file.path: file.sha256 for file in dataset.files}
+
+
+def base_of(engine: EngineRecord) -> Base | None:
+    """The base image of an engine's image; ``None`` for an engine without."""
+    image: Any = engine.facts.get("image")
+    if not isinstance(image, Mapping):
+        return None
+    return Base(name=image["base"], id=image["base_id"], digests=tuple(image["base_digests"]))
+
+
+def python_of(engine: EngineRecord) -> str:
+    """Version of the interpreter that jobs run under."""
+    image: Any = engine.facts.get("image")
+    return str((image if isinstance(image, Mapping) else engine.facts)["python"])
+
+
+def _same_base(locked: Base, found: Base) -> bool:
+    """By id, or by a digest that a registry gave to both."""
+    return locked.id == found.id or bool({*locked.digests} & {*found.digests})
+
+
+def _told(base: Base) -> str:
+    return f"{base.name} {short(base.id)}"
+
+
+def _base_remedy(base: Base) -> str:
+    if base.digests:
+        return f"`docker pull {base.digests[0]}` and name that in image.base"
+    return "it was made on one machine and is at no registry: take it from there by `docker save`"
