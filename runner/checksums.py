@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -75,7 +75,7 @@ def digest_files(folder: Path) -> dict[PurePosixPath, str]:
     paths = _listed(folder)
     if problems := [problem for path in paths if (problem := oddity(folder, path))]:
         raise VerificationError(f"{folder} cannot be sealed: " + "; ".join(problems))
-    return dict(zip(paths, _digests([folder / path for path in paths]), strict=True))
+    return dict(zip(paths, digest_all([folder / path for path in paths]), strict=True))
 
 
 def compare_checksums(folder: Path) -> Verification:
@@ -88,7 +88,7 @@ def compare_checksums(folder: Path) -> Verification:
     present = {path.as_posix() for path in _listed(folder)}
     readable = sorted(name for name in expected.keys() & present if _is_regular(folder / name))
     try:
-        actual = dict(zip(readable, _digests([folder / name for name in readable]), strict=True))
+        actual = dict(zip(readable, digest_all([folder / name for name in readable]), strict=True))
     except OSError as error:
         raise VerificationError(
             f"{error.filename} cannot be read ({error.strerror}); verify as a user who may"
@@ -118,10 +118,16 @@ def _is_regular(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
 
 
-def _digests(paths: list[Path]) -> list[str]:
-    """Digests in the order of the paths; hashing lets go of the interpreter, so threads help."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(sha256_file, paths))
+def digest_all(paths: Sequence[Path]) -> list[str]:
+    """Digests in the order of the paths, on all cores. Raises ``OSError`` as ``sha256_file`` does.
+
+    Hashing lets go of the interpreter, so threads help. The largest come first, so that no core is
+    left alone with one of them at the end.
+    """
+    order = sorted(range(len(paths)), key=lambda index: -paths[index].lstat().st_size)
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        digests = pool.map(lambda index: (index, sha256_file(paths[index])), order)
+        return [digest for _, digest in sorted(digests)]
 
 
 def listed_digests(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:

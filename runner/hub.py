@@ -24,6 +24,7 @@ from runner.checksums import (
     write_checksums,
 )
 from runner.digest import entries, parse_json, pretty_json
+from runner.durable import make_durable
 from runner.errors import EngineError, VerificationError
 from runner.record import FileRecord, HubRecord
 
@@ -96,13 +97,13 @@ class Staging:
         write_checksums(self.path)
         if sign is not None:
             sign(self.path)
-        _make_durable(self.path)
+        _protect(self.path)
         if os.path.lexists(self.final):
             raise VerificationError(
                 f"{self.final} exists already; move it away, the new hub waits in {self.path}"
             )
         self.path.rename(self.final)
-        _sync(self.final.parent)
+        make_durable([self.final.parent])
         return self.final
 
 
@@ -238,20 +239,11 @@ def find_hubs(artifacts: Path, phase: str | None = None) -> list[Path]:
     )
 
 
-def _make_durable(folder: Path) -> None:
+def _protect(folder: Path) -> None:
     """Take the right to write from every file, and wait until files and folders are on disk."""
     files = entries(folder)
     for file in files:
         path = folder / file
         path.chmod(path.stat().st_mode & 0o555)
-        _sync(path)
-    for parent in {parent for file in files for parent in file.parents}:
-        _sync(folder / parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    make_durable(folder / file for file in files)
+    make_durable(folder / parent for parent in {one for file in files for one in file.parents})

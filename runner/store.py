@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runner.digest import is_plain_name
+from runner.durable import make_durable
 from runner.errors import StoreError
 from runner.store_errors import holds_password, is_corruption, redacted, told
 
@@ -123,7 +123,7 @@ class Store:
                 self.fs.rm_file(self.path)
             self.fs.put_file(str(file), self.path)
             if self.protocol in ("file", "local"):
-                _sync(Path(self.path))
+                make_durable([Path(self.path)])
 
     def _require(self, digest: str) -> None:
         """Read back what was written; remove it if it is anything else."""
@@ -227,11 +227,3 @@ def _require_protocol(url: str, protocol: str) -> None:
         raise StoreError(
             f"{url}: what {protocol} needs is not installed ({error}); install {install}"
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from runner import hub
-from runner.checksums import CHECKSUMS, compare_checksums
+from runner.checksums import CHECKSUMS, compare_checksums, digest_all
 from runner.digest import entries, sha256_bytes, sha256_file
 from runner.errors import EngineError, VerificationError
 from runner.removal import remove_tree
@@ -46,6 +46,7 @@ def _write_tags(folder: Path, bag: Path) -> None:
     record = hub.read(folder)
     payload = {f"data/{path.as_posix()}": bag / "data" / path for path in entries(bag / "data")}
     size = sum(file.stat().st_size for file in payload.values())
+    digests = digest_all(list(payload.values()))
     tags = {
         "bagit.txt": DECLARATION,
         "bag-info.txt": "".join(
@@ -59,7 +60,7 @@ def _write_tags(folder: Path, bag: Path) -> None:
             )
         ),
         "manifest-sha256.txt": "".join(
-            f"{sha256_file(file)}  {_spelled(path)}\n" for path, file in payload.items()
+            f"{digest}  {_spelled(path)}\n" for path, digest in zip(payload, digests, strict=True)
         ),
     }
     tags["tagmanifest-sha256.txt"] = "".join(

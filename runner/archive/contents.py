@@ -10,7 +10,7 @@ from pathlib import Path
 from runner import hub
 from runner.archive.layout import DATASET, IMAGE, SUFFIX, Index
 from runner.archive.pack import Source, pack
-from runner.digest import sha256_file
+from runner.checksums import digest_all
 from runner.errors import EngineError, VerificationError
 from runner.record import HubRecord
 
@@ -76,16 +76,17 @@ def image_sources(record: HubRecord, work: Path, say: Say) -> Iterator[list[Sour
 def dataset_sources(record: HubRecord, state: Path) -> list[Source]:
     """The dataset of a hub from the cache, its bytes compared with the hub's record."""
     folder = state / "datasets" / record.dataset.parameters_sha256
-    for file in record.dataset.files:
-        path = folder / file.path
+    paths = [folder / file.path for file in record.dataset.files]
+    for path in paths:
         if not path.is_file():
             raise EngineError(
                 f"the dataset is not in the cache any more: {path} is missing; archive without "
                 "--with-dataset, as the hub tells how to simulate it again"
             )
-        if sha256_file(path) != file.sha256:
+    for file, path, found in zip(record.dataset.files, paths, digest_all(paths), strict=True):
+        if found != file.sha256:
             raise VerificationError(f"{path} is not what the hub ran on; remove that folder")
     return [
-        Source(path=f"{DATASET}/{file.path}", file=folder / file.path)
+        Source(path=f"{DATASET}/{file.path}", file=folder / file.path, sha256=file.sha256)
         for file in record.dataset.files
     ]

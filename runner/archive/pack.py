@@ -22,7 +22,7 @@ from runner.archive.layout import (
     padding,
     wrong_paths,
 )
-from runner.checksums import CHECKSUMS, compare_checksums
+from runner.checksums import CHECKSUMS, compare_checksums, digest_all, listed_digests
 from runner.digest import entries, pretty_json, sha256_file
 from runner.errors import VerificationError
 
@@ -36,6 +36,8 @@ class Source:
 
     path: str
     file: Path
+    sha256: str | None = None
+    """Its digest, where it was taken already."""
 
 
 def pack(hub: Path, extras: Sequence[Source], target: Path) -> Index:
@@ -74,6 +76,8 @@ def make_index(hub: Path, sources: Sequence[Source]) -> Index:
         raise VerificationError(f"{hub} cannot be archived: {'; '.join(problems)}; rename the file")
     if len(sources) > MOST_MEMBERS:
         raise VerificationError(f"{hub} cannot be archived: more than {MOST_MEMBERS} files")
+    unknown = [source for source in sources if source.sha256 is None]
+    digests = dict(zip(unknown, digest_all([source.file for source in unknown]), strict=True))
     return Index(
         name=f"{hub.resolve().parent.name}/{hub.resolve().name}",
         hub_sha256=sha256_file(hub / CHECKSUMS),
@@ -81,7 +85,7 @@ def make_index(hub: Path, sources: Sequence[Source]) -> Index:
             Member(
                 path=source.path,
                 bytes=source.file.stat().st_size,
-                sha256=sha256_file(source.file),
+                sha256=source.sha256 or digests[source],
             )
             for source in sources
         ),
@@ -89,8 +93,11 @@ def make_index(hub: Path, sources: Sequence[Source]) -> Index:
 
 
 def _hub_files(hub: Path) -> Iterator[Source]:
+    """The files of a hub, with the digests that were compared with it a moment ago."""
+    listed, _ = listed_digests(hub)
     for path in entries(hub):
-        yield Source(path=f"{HUB}/{path.as_posix()}", file=hub / path)
+        name = path.as_posix()
+        yield Source(path=f"{HUB}/{name}", file=hub / path, sha256=listed.get(name))
 
 
 def _options() -> dict[int, int]:

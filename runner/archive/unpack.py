@@ -33,6 +33,7 @@ from runner.archive.layout import (
 )
 from runner.checksums import CHECKSUMS, compare_checksums
 from runner.digest import parse_json, sha256_file
+from runner.durable import make_durable
 from runner.errors import VerificationError
 from runner.removal import remove_tree
 
@@ -86,6 +87,7 @@ def _extract(archive: Path, folder: Path, limit_bytes: int) -> Index:
                 _extract_member(archive, member, stream, folder)
             if stream.read(len(END) + 1) != END:
                 raise _refusal(archive, "something follows its last member")
+        make_durable(folder / member.path for member in index.members)
     except (zstd.ZstdError, EOFError) as error:
         reason = "it is cut short" if isinstance(error, EOFError) else str(error)
         raise _refusal(archive, reason) from error
@@ -140,8 +142,6 @@ def _extract_member(archive: Path, member: Member, stream: zstd.ZstdFile, folder
             digest.update(content)
             file.write(content)
             left -= len(content)
-        file.flush()
-        os.fsync(file.fileno())
     if digest.hexdigest() != member.sha256:
         raise _refusal(archive, f"{member.path} was changed")
     if any(_exactly(stream, len(padding(member.bytes)))):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import checkpointing, engines, planning, portability, sealing, steps
+from tests.bench import checkpointing, determinism, engines, planning, portability, sealing, steps
 
 PARTS = {
     "steps": steps.measure,
+    "determinism": determinism.measure,
     "checkpointing": checkpointing.measure,
     "engines": engines.measure,
     "sealing": sealing.measure,

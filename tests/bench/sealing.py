@@ -1,4 +1,4 @@
-"""Sealing and verifying 1 GiB against `sha256sum` on the same files."""
+"""Sealing, verifying, archiving and restoring 1 GiB beside the system's own tools."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runner import hub
+from runner.archive import pack, unpack
+from runner.removal import remove_tree
 from tests.bench.pairs import compare
 
 FILES, BYTES = 16, 64 * 2**20
 
 
 def measure() -> None:
-    """Print seconds to seal, and to verify, beside the system's own tool."""
+    """Print seconds of each beside those of `sha256sum`, and of `tar` and `zstd`."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         root = Path(folder)
         source = root / "files"
@@ -56,3 +58,40 @@ def measure() -> None:
             ),
             rounds=3,
         )
+        measure_archives(size, root, sealed[0])
+
+
+def measure_archives(size: str, root: Path, sealed: Path) -> None:
+    """The same for an archive and its restoration, both with every file compared."""
+    archive, unpacked = root / "a.tar.zst", root / "unpacked"
+
+    def archive_it() -> None:
+        archive.unlink(missing_ok=True)
+        pack(sealed, [], archive)
+
+    def by_tar() -> None:
+        script = "sha256sum --quiet -c SHA256SUMS && tar -c . | zstd -q -9 -T0 -f -o ../../../b.zst"
+        subprocess.run(["sh", "-c", f"{script} && sync ../../../b.zst"], cwd=sealed, check=True)
+
+    def restore_it() -> None:
+        remove_tree(unpacked)
+        unpack(archive, unpacked)
+
+    def by_untar() -> None:
+        remove_tree(root / "by_tar")
+        script = "mkdir by_tar && cd by_tar && zstd -q -d -c ../b.zst | tar -x"
+        script += " && sync * && sha256sum --quiet -c SHA256SUMS"
+        subprocess.run(["sh", "-c", script], cwd=root, check=True)
+
+    compare(
+        f"Archiving {size} that cannot be compressed, checked first",
+        ("phasehub archive", archive_it),
+        ("sha256sum -c, tar | zstd -9 -T0, sync", by_tar),
+        rounds=3,
+    )
+    compare(
+        f"Restoring {size}",
+        ("phasehub restore", restore_it),
+        ("zstd -d | tar -x, sync, sha256sum -c", by_untar),
+        rounds=3,
+    )
