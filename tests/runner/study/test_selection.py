@@ -38,6 +38,7 @@ def test_small_files_of_the_kinds_that_people_read_are_kept(record):
         "report.html", "journal.jsonl", "uncommitted.diff", "stage_a_arm_stable_sgd.log",
         "arms/stable_sgd/model.pt", "arms/stable_sgd/recon.npz", "arms/stable_sgd/events.jsonl",
         "ro-crate-metadata.json", "provenance.json",
+        "code/models/x.json", "compared/phase7/x/arms/a/stats.json",
     }  # fmt: skip
     assert kept(record, dict.fromkeys(wanted | unwanted, 100)) == wanted
 
