@@ -207,8 +207,9 @@ def make_dataset(run: Run, engine: Engine, cache: Path | None = None) -> Dataset
 
 
 def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
-    """Run the arms side by side; each one's results are in the hub as soon as it ends."""
+    """Run the arms that have not ended side by side; results are in the hub as soon as they end."""
     manifest = run.loaded.manifest
+    jobs = [job for job in run.plan.arms if job.name not in run.arms]
     attempts = [
         lay_out(
             job,
@@ -217,7 +218,7 @@ def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
             data_dir=dataset.folder,
             labels=run.labels,
         )
-        for job in run.plan.arms
+        for job in jobs
     ]
 
     def ended(attempt: Attempt, outcome: Outcome) -> None:
@@ -232,7 +233,7 @@ def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
         run.shown.say(arms.describe(record))
         remove_tree(attempt.launch.out_dir)
 
-    with reserve_places(run.plan.arms) as places:
+    with reserve_places(jobs) as places:
         run_attempts(
             engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
         )

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LONGEST = 40
+"""Characters that are told of a value."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -32,8 +35,12 @@ class Finding:
 
 
 def spelled(value: object) -> str:
-    """A number with all its digits, a text in quotes, anything else as Python writes it."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
+    """A number with the digits that tell it from all others of its type; a text in quotes.
+
+    Of a digest, as of any long text, the beginning.
+    """
+    text = str(value) if isinstance(value, np.number) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def ulp_distance(before: object, after: object) -> int | None:

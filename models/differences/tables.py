@@ -78,7 +78,4 @@ def _same(a: object, b: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    if value is MISSING:
-        return "nothing"
-    text = spelled(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
+    return "nothing" if value is MISSING else spelled(value)

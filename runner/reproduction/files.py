@@ -11,6 +11,7 @@ from typing import Any
 from runner import hub
 from runner.attempts import Attempt, lay_out
 from runner.collect import collect, read_table
+from runner.consistency import MEASURED
 from runner.dataset import PROBE
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
@@ -49,12 +50,18 @@ class Side:
 def made(files: Iterable[FileRecord], record: HubRecord, arms: Sequence[str]) -> dict[str, str]:
     """Path → digest of the deterministic files that a run makes; of some ``arms`` if not of all.
 
-    Of some arms: what is theirs alone, and the data.
+    Of some arms: what is theirs alone, and the data. An arm without results has none to compare.
     """
+    without = tuple(
+        f"{hub.arm_dir(arm.name)}/" for arm in record.arms if arm.status not in MEASURED
+    )
     found = {
         file.path: file.sha256
         for file in files
-        if file.deterministic and file.path not in GIVEN and file.path.split("/")[0] not in NOT_MADE
+        if file.deterministic
+        and file.path not in GIVEN
+        and file.path.split("/")[0] not in NOT_MADE
+        and not file.path.startswith(without)
     }
     found |= {f"{hub.DATASET}/{file.path}": file.sha256 for file in record.dataset.files}
     if not arms:

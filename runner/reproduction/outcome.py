@@ -14,7 +14,7 @@ from runner.record import (
     ReproducedFile,
     ReproductionRecord,
 )
-from runner.report.wording import STATUS_WORDS
+from runner.report.wording import STATUS_WORDS, briefly
 
 Outcome = Literal["identical", "different", "not_comparable"]
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
@@ -25,9 +25,7 @@ def judge(files: Sequence[ReproducedFile], reasons: Sequence[str]) -> Outcome:
     """One differing file makes it different; nothing to set side by side, not comparable."""
     if any(one.before and one.after and not one.identical for one in files):
         return "different"
-    if reasons or not files or not all(one.identical for one in files):
-        return "not_comparable"
-    return "identical"
+    return "identical" if files and not reasons else "not_comparable"
 
 
 def unequal_ends(before: HubRecord, after: HubRecord, arms: Sequence[str]) -> Iterator[str]:
@@ -42,6 +40,16 @@ def unequal_ends(before: HubRecord, after: HubRecord, arms: Sequence[str]) -> It
                 f"arm {arm.name}: the original {STATUS_WORDS[arm.status]}, the reproduction "
                 f"{_ended(again)}"
             )
+
+
+def missing_files(files: Sequence[ReproducedFile]) -> Iterator[str]:
+    """The files that only one side has, a sentence for each side."""
+    for told, names in (
+        ("not made again", [one.path for one in files if one.after is None]),
+        ("not in the original", [one.path for one in files if one.before is None]),
+    ):
+        if names:
+            yield f"{told}: {briefly(names)}"
 
 
 def _ended(arm: ArmRecord | None) -> str:

@@ -14,6 +14,7 @@ from runner.arms import timestamp
 from runner.carried import carried_compared, carry_compared
 from runner.circumstances import circumstances
 from runner.conclusion import conclude, seal
+from runner.consistency import MEASURED
 from runner.dataset import Dataset, find
 from runner.devices import choose_device
 from runner.digest import pretty_json, sha256_file
@@ -35,10 +36,10 @@ from runner.progress import display
 from runner.record import EngineRecord, HubRecord, ReproductionRecord
 from runner.removal import remove_tree
 from runner.report.reproduction import verdict
-from runner.report.wording import listing
+from runner.report.wording import STATUS_WORDS, listing
 from runner.reproduction.files import Side, explain, made, pair
 from runner.reproduction.original import Original, open_original, plan_again
-from runner.reproduction.outcome import attest, facts_between, judge, unequal_ends
+from runner.reproduction.outcome import attest, facts_between, judge, missing_files, unequal_ends
 from runner.run import WORK, Run, write_declaration
 from runner.steps import run_steps
 from runner.wheels import Variant
@@ -127,7 +128,7 @@ def reproduce(request: Request) -> tuple[Path, int]:
 
 def _beside(folder: Path) -> Path:
     """``<artifacts>/reproductions`` of a hub in its place."""
-    return folder.resolve().parents[1] / REPRODUCTIONS
+    return folder.resolve().parent.parent / REPRODUCTIONS
 
 
 def _diff(original: Original) -> bytes:
@@ -187,6 +188,7 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
     run = rerun.run
     try:
         try:
+            leave_out(rerun)
             rerun.data = make_dataset(run, engine, cache=run.staging.path / WORK / "datasets")
             if rerun.data is not None and same_data(rerun, rerun.data):
                 run_arms(run, engine, rerun.data)
@@ -203,6 +205,15 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
     finally:
         with suppress(EngineError):
             engine.remove_leftovers(run.run_id)
+
+
+def leave_out(rerun: Rerun) -> None:
+    """Take over as it is every arm that left no results, so that the statistics count it again."""
+    for arm in rerun.original.record.arms:
+        if arm.status in MEASURED or arm.name not in {job.name for job in rerun.run.plan.arms}:
+            continue
+        rerun.run.arms[arm.name] = arm.model_copy(update={"files": (), "log": None})
+        rerun.run.note(f"{arm.name} was not run again: the original {STATUS_WORDS[arm.status]}")
 
 
 def same_data(rerun: Rerun, made_now: Dataset) -> bool:
@@ -231,7 +242,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
     )
     reasons = [*rerun.reasons]
     if OTHER_DATA not in reasons:
-        reasons += unequal_ends(original.record, record, arms)
+        reasons += [*unequal_ends(original.record, record, arms), *missing_files(pairs)]
     cached = find(original.record.dataset, state_dir() / "datasets")
     try:
         pairs, problem = explain(

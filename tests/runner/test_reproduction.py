@@ -21,11 +21,12 @@ ROOT = Path(__file__).parents[2]
 MANIFEST = """
 schema_version = 1
 [phase]
-name = "tiny"
+name = "{name}"
 title = "A phase for tests"
 question = "Does it come out again?"
 stage = "stage_a"
 seed = 7
+compare_with = {compare_with}
 [resources]
 threads = 1
 determinism = "native"
@@ -47,6 +48,11 @@ name = "one"
 name = "two"
 train.learning_rate = 2e-3
 """
+BROKEN = """
+[[arms]]
+name = "broken"
+command = ["python", "-c", "raise SystemExit(1)"]
+"""
 
 
 def phasehub(*arguments, python=sys.executable):
@@ -65,12 +71,18 @@ def state(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory, state):
+    """A phase with an arm that fails, compared with an earlier one."""
     folder = tmp_path_factory.mktemp("original")
-    (folder / "tiny.toml").write_text(MANIFEST)
-    done = phasehub(
-        "run", folder / "tiny.toml", "--engine", "process", "--out", folder / "artifacts"
-    )
+
+    def run(name, compare_with, arms=""):
+        path = folder / f"{name}.toml"
+        path.write_text(MANIFEST.format(name=name, compare_with=compare_with) + arms)
+        return phasehub("run", path, "--engine", "process", "--out", folder / "artifacts")
+
+    done = run("earlier", "[]")
     assert done.returncode == 0, done.stderr
+    done = run("tiny", '["earlier"]', BROKEN)
+    assert done.returncode == 1, done.stderr
     return Path(done.stdout.splitlines()[-1])
 
 
@@ -121,9 +133,13 @@ def test_a_hub_comes_out_again_bit_by_bit(copy, tmp_path):
     assert inconsistencies(made) == ()
     told = reproduction(made)
     assert (told["outcome"], told["facts"], told["reasons"]) == ("identical", [], [])
+    assert "broken was not run again: the original failed" in done.stderr
+    statistics = json.loads((made / hub.STATISTICS).read_bytes())
+    assert "earlier" in json.dumps(statistics), "the compared hub was not there again"
     assert told["hub_sha256"] == sha256_file(copy / "SHA256SUMS")
     compared = {file["path"] for file in told["files"]}
     assert {"dataset/train.npz", "arms/one/model.pt", "arms/two/recon.png", "losses.png"} < compared
+    assert hub.STATISTICS in compared
     assert not any(path.startswith(("code/", "manifest")) for path in compared)
     assert f"identical: all {len(compared)} deterministic files" in done.stderr
     result = json.loads((made / "test-result.json").read_bytes())
@@ -197,7 +213,7 @@ def test_a_byte_of_the_carried_source_is_named_before_anything_runs(copy):
 def test_an_arm_that_the_hub_does_not_have(copy):
     done = phasehub("reproduce", copy, "--arm", "thre")
     assert done.returncode == 4
-    assert "has no arm 'thre'; arms are one, two" in done.stderr
+    assert "has no arm 'thre'; arms are one, two, broken" in done.stderr
 
 
 def test_a_hub_without_code_says_what_to_check_out(copy):

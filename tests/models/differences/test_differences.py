@@ -62,7 +62,8 @@ def test_one_bit_of_one_weight_is_named_by_tensor_element_and_ulp(pair):
     found = pair("model.pt", state(), state(**{"a.weight": other}), lambda p, s: save_state(s, p))
     assert found.place == "tensor a.weight, element [1, 2] (1 of 2 tensors differ)"
     assert (found.ulp, found.differing, found.total, found.unit) == (1, 1, 10, "elements")
-    assert float(found.before) != float(found.after)
+    assert np.float32(found.before) == state()["a.weight"][1, 2].numpy()
+    assert np.float32(found.after) == other[1, 2].numpy()
 
 
 def test_of_a_complex_weight_the_part_is_told(pair):
