@@ -62,6 +62,9 @@ NO_CAUSES = frozenset(
 """Variables of a job that change no number, or that say which of several GPUs was free."""
 
 PREFIX = "arms."
+PACKAGES = "packages"
+MOST_TOLD = 12
+"""Of what only one of two sets has, as many are told in words."""
 OF_ONE_ENGINE = frozenset({"image", "distribution"})
 """Groups of facts that only containers have, or only processes; the engines' names say so once."""
 
@@ -238,14 +241,33 @@ def _of(facts: Facts, arm: str) -> Facts:
 def _compare(before: Facts, after: Facts) -> list[Fact]:
     """The facts that differ. A group that one side does not record at all is one fact."""
     groups = [_groups(facts) for facts in (before, after)]
-    found = []
+    found: list[Fact | None] = []
     for group in sorted(groups[0].keys() & groups[1].keys()):
         ours, theirs = groups[0][group], groups[1][group]
+        if group == PACKAGES:
+            ours, theirs, alone = _installed(ours, theirs)
+            found += alone
         found += [_fact(name, ours, theirs) for name in ours.keys() | theirs.keys()]
     for group in groups[0].keys() ^ groups[1].keys():
         if group not in OF_ONE_ENGINE:
             found.append(_fact(group, *_whole(group, groups)))
     return [fact for fact in found if fact is not None]
+
+
+def _installed(before: Facts, after: Facts) -> tuple[Facts, Facts, list[Fact]]:
+    """The packages that both have; and as one fact those that only one has, with their versions."""
+    both = before.keys() & after.keys()
+    alone = [
+        [*sorted(f"{_package(name)} {side[name]}" for name in side.keys() - both)]
+        for side in (before, after)
+    ]
+    common = [{name: side[name] for name in both} for side in (before, after)]
+    facts = [Fact(name=PACKAGES, before=[*alone[0]], after=[*alone[1]])] if any(alone) else []
+    return common[0], common[1], facts
+
+
+def _package(name: str) -> str:
+    return name.removeprefix(f"{PACKAGES}.")
 
 
 def _groups(facts: Facts) -> dict[str, Facts]:
@@ -281,11 +303,11 @@ def _fact(name: str, before: Facts, after: Facts) -> Fact | None:
 def _sets(before: Sequence[JsonValue], after: Sequence[JsonValue]) -> str:
     """What only one of two sets has."""
     sides = (("before", before, after), ("after", after, before))
-    told = [
-        f"only {side}: {', '.join(str(value) for value in own if value not in other)}"
-        for side, own, other in sides
-        if any(value not in other for value in own)
-    ]
+    told = []
+    for side, own, other in sides:
+        if alone := [str(value) for value in own if value not in other]:
+            rest = f" and {len(alone) - MOST_TOLD} more" if alone[MOST_TOLD:] else ""
+            told.append(f"only {side}: {', '.join(alone[:MOST_TOLD])}{rest}")
     return "; ".join(told) or "the same in another order"
 
 

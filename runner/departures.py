@@ -43,9 +43,16 @@ def plan_departures(entry: Entry, plan: Plan, root: Path = ROOT) -> Iterator[Dep
         )
 
 
+def engine_name_departures(entry: Entry, asked: str) -> Iterator[Departure]:
+    """Whether the engine that is asked for is the locked one; ``--python`` asks for process."""
+    remedy = f"run with --engine {entry.engine}"
+    if entry.engine != "process":
+        remedy += " and without --python"
+    yield from differs("engine", entry.engine, asked, remedy)
+
+
 def engine_departures(entry: Entry, engine: EngineRecord) -> Iterator[Departure]:
-    """What an engine tells once it is open: which one it is, base image, installed packages."""
-    yield from differs("engine", entry.engine, engine.name, f"run with --engine {entry.engine}")
+    """What an engine tells once it is open: base image and installed packages."""
     found = base_of(engine)
     if entry.base is not None and found is not None and not _same_base(entry.base, found):
         yield Departure(

@@ -15,7 +15,12 @@ from runner.carried import carry_compared
 from runner.compared import find_compared
 from runner.conclusion import conclude, seal
 from runner.dataset import Dataset, prepare, probe_digest
-from runner.departures import dataset_departures, engine_departures, plan_departures
+from runner.departures import (
+    dataset_departures,
+    engine_departures,
+    engine_name_departures,
+    plan_departures,
+)
 from runner.devices import choose_device, package_variant, reserve_places
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
@@ -63,7 +68,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with_optional=request.with_optional,
         device=device,
     )
-    lock = held_to(loaded, plan, device) if request.locked else None
+    lock = held_to(request, loaded, plan, device) if request.locked else None
     machine = this_machine(request.artifacts, with_gpus=device == "cuda")
     remarks = preflight(plan, machine)
     if request.signing_key is not None:
@@ -106,15 +111,17 @@ def run_phase(request: Request) -> tuple[Path, int]:
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
 
 
-def held_to(loaded: LoadedManifest, plan: Plan, device: Device) -> Lock:
-    """The lock of a manifest. Raises ``RunnerError`` where there is none, or the plan departs."""
+def held_to(request: Request, loaded: LoadedManifest, plan: Plan, device: Device) -> Lock:
+    """The lock of a manifest. Raises ``RunnerError`` where there is none, or the run departs."""
     lock = find_lock(loaded, plan, device)
-    lock.hold(plan_departures(lock.entry, plan))
+    named = asked_engine(request, lock)
+    engine = "process" if named == "auto" else named
+    lock.hold([*engine_name_departures(lock.entry, engine), *plan_departures(lock.entry, plan)])
     return lock
 
 
 def asked_engine(request: Request, lock: Lock | None) -> str:
-    """The engine that was asked for; the locked one where any would do."""
+    """The engine that was asked for; the locked one where any would do, unless ``--python`` is."""
     if lock is None or request.engine != "auto" or request.python is not None:
         return request.engine
     return lock.entry.engine

@@ -86,6 +86,25 @@ def test_a_variable_that_was_set_on_one_side_only(copy, hubs):
     assert told(hubs[0], copy) == ["variables.KMP_AFFINITY: none → none,0"]
 
 
+def test_packages_that_only_one_side_has_are_one_fact(copy, hubs):
+    def change(table):
+        del table["packages"]["numpy"]
+        table["packages"] |= {"torch": "1.0", "new": "2", "other": "3"}
+
+    each_arm(copy, change)
+    found = differing(facts(hubs[0]), facts(copy))
+    assert [fact.name for fact in found] == ["packages", "packages.torch"]
+    assert str(found[0]).startswith("packages: only before: numpy ")
+    assert str(found[0]).endswith("; only after: new 2, other 3")
+
+
+def test_of_many_packages_the_first_are_told_in_words(copy, hubs):
+    many = {f"p{number:02}": "1" for number in range(20)}
+    each_arm(copy, lambda table: table["packages"].update(many))
+    (told_fact,) = told(hubs[0], copy)
+    assert told_fact.endswith(", p11 1 and 8 more")
+
+
 def test_which_of_several_gpus_was_free_is_no_fact(copy, hubs):
     each_arm(copy, lambda table: table["variables"].update(CUDA_VISIBLE_DEVICES="GPU-1"))
     assert told(hubs[0], copy) == []

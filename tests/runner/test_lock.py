@@ -184,12 +184,14 @@ def test_other_data_stop_the_run_before_any_arm_and_are_named_in_the_hub(held, t
     assert record.lock_sha256 is not None
 
 
-def test_another_engine_is_refused_with_the_option_that_helps(locked):
-    entry = lockfile.LockFile.model_validate_json(locked).entries[0]
-    facts = {"packages_sha256": entry.packages.installed_sha256, "python": entry.packages.python}
-    docker = EngineRecord(name="docker", isolated=True, facts=facts)
-    (found,) = engine_departures(entry, docker)
-    assert str(found) == "engine: locked process, found docker; run with --engine process"
+def test_another_engine_is_refused_before_anything_starts(held, table, tmp_path):
+    table["entries"][0]["engine"] = "docker"
+    done = held(table)
+    assert done.returncode == 4
+    assert (
+        "  engine: locked docker, found process; run with --engine docker and without --python\n"
+    ) in done.stderr
+    assert not (tmp_path / "artifacts").exists()
 
 
 def in_docker(entry, base):
