@@ -394,7 +394,7 @@ def restore(
     if found.image:
         print(f"image: {found.image}", file=sys.stderr)
     if found.dataset:
-        print("dataset: in the cache", file=sys.stderr)
+        print("dataset: kept for this hub", file=sys.stderr)
     print(found.hub)
 
 

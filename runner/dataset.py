@@ -55,18 +55,29 @@ class Dataset:
 
 
 def find(record: DatasetRecord, cache: Path) -> Dataset | None:
-    """The dataset of a hub's ``record`` in the cache, if every file has the digest of the record.
+    """The dataset of a hub's ``record``, simulated or restored, if its files have their digests.
 
     Whatever is missing or has other bytes makes it ``None``.
     """
-    folder = cache / record.parameters_sha256
     if not re.fullmatch("[0-9a-f]{64}", record.parameters_sha256) or not record.files:
         return None
-    for file in record.files:
-        path = folder / file.path
-        if not path.is_file() or sha256_file(path) != file.sha256:
-            return None
-    return Dataset(folder=folder, record=record)
+    for folder in (cache / record.parameters_sha256, restored_folder(record, cache)):
+        if all(_has(folder / file.path, file.sha256) for file in record.files):
+            return Dataset(folder=folder, record=record)
+    return None
+
+
+def restored_folder(record: DatasetRecord, cache: Path) -> Path:
+    """Where arrays out of an archive are kept: under the digest of what they are.
+
+    Not where a run looks. That place is named after the parameters, and nobody but a simulation on
+    this machine can say that these arrays follow from them.
+    """
+    return cache / f"restored-{digest_json({file.path: file.sha256 for file in record.files})}"
+
+
+def _has(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256_file(path) == digest
 
 
 def refuse_other_data(sealed: DatasetRecord, made: DatasetRecord) -> None:

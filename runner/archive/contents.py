@@ -11,6 +11,7 @@ from runner import hub
 from runner.archive.layout import DATASET, IMAGE, SUFFIX, Index
 from runner.archive.pack import Source, pack
 from runner.checksums import digest_all
+from runner.dataset import restored_folder
 from runner.errors import EngineError, VerificationError
 from runner.record import HubRecord
 
@@ -76,6 +77,11 @@ def image_sources(record: HubRecord, work: Path, say: Say) -> Iterator[list[Sour
 def dataset_sources(record: HubRecord, state: Path) -> list[Source]:
     """The dataset of a hub from the cache, its bytes compared with the hub's record."""
     folder = state / "datasets" / record.dataset.parameters_sha256
+    if (
+        not folder.is_dir()
+        and (restored := restored_folder(record.dataset, folder.parent)).is_dir()
+    ):
+        folder = restored
     paths = [folder / file.path for file in record.dataset.files]
     for path in paths:
         if not path.is_file():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +20,8 @@ BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)
 """Two blocks of zeros end a tar."""
 LARGEST_INDEX_BYTES = 32 * 2**20
-MOST_MEMBERS = 100_000
+MOST_ENTRIES = 100_000
+"""Members and the folders that they need: each takes room on a disk, however small it is."""
 LONGEST_PATH = 255
 """What a tar header of 1988 has room for, so that no member needs a second one."""
 
@@ -107,7 +107,18 @@ def wrong_paths(paths: Sequence[str]) -> Iterable[str]:
         if path in seen:
             yield f"{path!r} appears twice"
         seen.add(path)
+    folders = folders_of(paths)
+    for path in sorted(seen & folders):
+        yield f"{path!r} is a file and a folder"
+    if len(seen) + len(folders) > MOST_ENTRIES:
+        yield f"there are more than {MOST_ENTRIES} files and folders"
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """Every folder that the paths need."""
+    folders: set[str] = set()
     for path in paths:
-        for parent in PurePosixPath(path).parents:
-            if parent.as_posix() in seen:
-                yield f"{parent.as_posix()!r} is a file and a folder"
+        folder = path
+        while "/" in folder and (folder := folder.rpartition("/")[0]) not in folders:
+            folders.add(folder)
+    return folders

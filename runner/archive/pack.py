@@ -15,7 +15,6 @@ from runner.archive.layout import (
     HUB,
     INDEX,
     LARGEST_INDEX_BYTES,
-    MOST_MEMBERS,
     Index,
     Member,
     header,
@@ -74,8 +73,6 @@ def make_index(hub: Path, sources: Sequence[Source]) -> Index:
     """The index over ``sources``, which are sorted. Raises ``VerificationError`` for bad names."""
     if problems := list(wrong_paths([source.path for source in sources])):
         raise VerificationError(f"{hub} cannot be archived: {'; '.join(problems)}; rename the file")
-    if len(sources) > MOST_MEMBERS:
-        raise VerificationError(f"{hub} cannot be archived: more than {MOST_MEMBERS} files")
     unknown = [source for source in sources if source.sha256 is None]
     digests = dict(zip(unknown, digest_all([source.file for source in unknown]), strict=True))
     return Index(

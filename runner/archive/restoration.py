@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from runner import hub
 from runner.archive.layout import DATASET, HUB, IMAGE, Index
 from runner.archive.remote import fetch, scratch
 from runner.archive.unpack import unpack
+from runner.dataset import restored_folder
 from runner.digest import sha256_bytes
 from runner.errors import EngineError, VerificationError
 from runner.removal import remove_tree
@@ -26,27 +28,30 @@ class Restored:
     image: Path | None
     """The saved image, for `docker load`; ``None`` where the archive has none."""
     dataset: bool
-    """Whether the dataset is in the cache now."""
+    """Whether the dataset is here now, for what is done with the hub."""
 
 
 def restore(archive: Path, *, artifacts: Path, state: Path, limit_bytes: int) -> Restored:
     """Give back the hub of an archive below ``artifacts``, verified, or nothing at all.
 
-    An image stays in a file below ``state``; a dataset goes into the cache of datasets.
+    An image and a dataset stay below ``state``, for what is done with this hub alone.
 
     Raises:
         VerificationError: the archive or the hub in it is not what it says it is.
         EngineError: the hub is there already, or something cannot be read or written.
     """
-    work = state / "restored" / f"{archive.name}.work"
+    if not archive.is_file():
+        raise EngineError(f"{archive} is no file; give what `phasehub archive` has written")
     try:
-        remove_tree(work)
-        index = unpack(archive, work, limit_bytes=limit_bytes)
-        return _put_in_place(archive, index, work, artifacts=artifacts, state=state)
+        with scratch(_shelf(str(archive.resolve()), state)) as folder:
+            index = unpack(archive, folder / "unpacked", limit_bytes=limit_bytes)
+            return _put_in_place(
+                archive, index, folder / "unpacked", artifacts=artifacts, state=state
+            )
     except OSError as error:
-        raise EngineError(f"{archive} cannot be restored: {error}") from error
-    finally:
-        remove_tree(work)
+        raise EngineError(
+            f"{archive} cannot be restored: {error}; make room or mend that, and try again"
+        ) from error
 
 
 def restore_from(url: str, *, artifacts: Path, state: Path, limit_bytes: int) -> Restored:
@@ -54,9 +59,14 @@ def restore_from(url: str, *, artifacts: Path, state: Path, limit_bytes: int) ->
 
     Raises ``StoreError`` where the store cannot be read, and as ``restore``.
     """
-    with scratch(state / "incoming" / sha256_bytes(url.encode())[:16]) as folder:
+    with scratch(_shelf(url, state)) as folder:
         file = fetch(url, folder, limit_bytes=limit_bytes)
         return restore(file, artifacts=artifacts, state=state, limit_bytes=limit_bytes)
+
+
+def _shelf(origin: str, state: Path) -> Path:
+    """Where an archive of one origin is worked on; another try comes to the same place."""
+    return state / "incoming" / sha256_bytes(os.fsencode(origin))[:16]
 
 
 def image_file(hub_sha256: str, state: Path) -> Path:
@@ -70,7 +80,7 @@ def _put_in_place(
     if not _NAME.fullmatch(index.name):
         raise VerificationError(f"{archive} is refused: {index.name!r} is no name of a hub")
     target = artifacts / index.name
-    if target.exists():
+    if os.path.lexists(target):
         raise EngineError(
             f"{target} is there already; `phasehub verify {target}` tells whether it is intact, or "
             "restore below another folder with --out"
@@ -78,9 +88,10 @@ def _put_in_place(
     record = hub.read(work / HUB)
     if record.phase != target.parent.name:
         raise VerificationError(f"{archive} is refused: its hub is of {record.phase}")
+    _compare_dataset(index, work)
+    target.parent.mkdir(parents=True, exist_ok=True)
     image = _keep_image(index, work, state)
     dataset = _keep_dataset(index, work, state)
-    target.parent.mkdir(parents=True, exist_ok=True)
     _move(work / HUB, target)
     return Restored(hub=target, image=image, dataset=dataset)
 
@@ -94,18 +105,25 @@ def _keep_image(index: Index, work: Path, state: Path) -> Path | None:
     return kept
 
 
-def _keep_dataset(index: Index, work: Path, state: Path) -> bool:
-    """Put the arrays beside the hub's copy of what describes them, as the cache has it."""
+def _compare_dataset(index: Index, work: Path) -> None:
+    """See that the arrays, if there are any, are those of the hub."""
     if not index.holds(DATASET):
-        return False
+        return
     record = hub.read(work / HUB).dataset
     for file in record.files:
         member = next((m for m in index.members if m.path == f"{DATASET}/{file.path}"), None)
         if member is None or member.sha256 != file.sha256:
             raise VerificationError(f"the archived {file.path} is not what the hub ran on")
-    if not re.fullmatch("[0-9a-f]{64}", record.parameters_sha256):
-        raise VerificationError("the hub names no dataset by its digest")
-    cached = state / "datasets" / record.parameters_sha256
+    if not (work / HUB / hub.DATASET).is_dir():
+        raise VerificationError("the archive has a dataset, and its hub none")
+
+
+def _keep_dataset(index: Index, work: Path, state: Path) -> bool:
+    """Keep the arrays, and the hub's copy of what describes them, for this hub and its likes."""
+    if not index.holds(DATASET):
+        return False
+    record = hub.read(work / HUB).dataset
+    cached = restored_folder(record, state / "datasets")
     if not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(work / HUB / hub.DATASET, work / DATASET, dirs_exist_ok=True)

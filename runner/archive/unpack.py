@@ -24,7 +24,6 @@ from runner.archive.layout import (
     HUB,
     INDEX,
     LARGEST_INDEX_BYTES,
-    MOST_MEMBERS,
     Index,
     Member,
     header,
@@ -95,15 +94,12 @@ def _extract(archive: Path, folder: Path, limit_bytes: int) -> Index:
 
 
 def _read_index(archive: Path, stream: zstd.ZstdFile, limit_bytes: int) -> Index:
-    try:
-        info = tarfile.TarInfo.frombuf(_exactly(stream, BLOCK), "utf-8", "strict")
-        announced = info.name == INDEX and info.size <= LARGEST_INDEX_BYTES
-    except (tarfile.HeaderError, UnicodeError):
-        announced = False
-    if not announced:
+    size = _announced_size(_exactly(stream, BLOCK))
+    if size is None:
         raise _refusal(archive, f"it does not begin with {INDEX}; it is no archive of phasehub")
-    content = _exactly(stream, info.size)
-    _exactly(stream, len(padding(info.size)))
+    content = _exactly(stream, size)
+    if any(_exactly(stream, len(padding(size)))):
+        raise _refusal(archive, f"something is hidden behind {INDEX}")
     try:
         index = Index.model_validate_json(content, strict=True)
         parse_json(content)
@@ -112,8 +108,6 @@ def _read_index(archive: Path, stream: zstd.ZstdFile, limit_bytes: int) -> Index
         raise _refusal(archive, f"{INDEX} cannot be used: {first}") from error
     if problems := list(wrong_paths([member.path for member in index.members])):
         raise _refusal(archive, "; ".join(problems[:5]))
-    if len(index.members) > MOST_MEMBERS:
-        raise _refusal(archive, f"it has more than {MOST_MEMBERS} members")
     if index.total_bytes > limit_bytes:
         raise _refusal(
             archive,
@@ -121,6 +115,16 @@ def _read_index(archive: Path, stream: zstd.ZstdFile, limit_bytes: int) -> Index
             "allow more with --limit-gib if you trust it",
         )
     return index
+
+
+def _announced_size(block: bytes) -> int | None:
+    """Bytes of the index by its header; ``None`` unless it is the header of one."""
+    try:
+        size = tarfile.TarInfo.frombuf(block, "utf-8", "strict").size
+    except (tarfile.HeaderError, UnicodeError):
+        return None
+    honest = 0 <= size <= LARGEST_INDEX_BYTES and block == header(INDEX, size)
+    return size if honest else None
 
 
 def _require_room(archive: Path, folder: Path, index: Index) -> None:

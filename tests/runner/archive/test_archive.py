@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import struct
 import subprocess
 import tarfile
 
@@ -230,6 +231,88 @@ class TestRefuses:
     def test_more_bytes_than_are_allowed(self, archive, tmp_path):
         message = refused(archive, tmp_path, limit_bytes=1000)
         assert "bytes and 1000 are allowed; allow more with --limit-gib if you trust it" in message
+
+    def test_more_files_and_folders_than_are_allowed(self, archive, tmp_path):
+        """Files without a byte, each in a hundred folders of its own."""
+        empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        paths = [f"hub/{number}/" + "a/" * 100 + "f" for number in range(1000)]
+        members = [{"path": path, "bytes": 0, "sha256": empty} for path in paths]
+        blocks = b"".join(header(path, 0) for path in paths)
+        rebuilt(archive, lambda index: index.update(members=members), members=blocks)
+        assert "more than 100000 files and folders" in refused(archive, tmp_path)
+
+    @pytest.mark.parametrize("size", [-1, -5, -(2**40)])
+    def test_an_index_of_negative_size(self, tmp_path, size):
+        block = bytearray(header("index.json", 0))
+        block[124:136] = (256**12 + size).to_bytes(12, "big")
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+        path = compressed(tmp_path / "x.tar.zst", bytes(block) + bytes(2**20))
+        assert "does not begin with index.json" in refused(path, tmp_path)
+
+    @pytest.mark.parametrize(
+        "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.GNUTYPE_SPARSE, tarfile.DIRTYPE]
+    )
+    def test_an_index_that_is_no_regular_file(self, archive, tmp_path, kind):
+        content = plain(archive)
+        info = tarfile.TarInfo.frombuf(content[:512], "utf-8", "strict")
+        info.type, info.linkname = kind, "/etc/passwd"
+        compressed(archive, info.tobuf(tarfile.GNU_FORMAT) + content[512:])
+        assert "does not begin with index.json" in refused(archive, tmp_path)
+
+    @pytest.mark.parametrize("kind", ["pax", "global pax", "long name"])
+    def test_headers_that_change_what_the_next_one_says(self, archive, tmp_path, kind):
+        info = tarfile.TarInfo("x" * 150)
+        blocks = {
+            "pax": info.create_pax_header({**info.get_info(), "path": "../evil"}, "utf-8"),
+            "global pax": tarfile.TarInfo.create_pax_global_header({"path": "../evil"}),
+            "long name": info.tobuf(tarfile.GNU_FORMAT),
+        }[kind]
+        content = plain(archive)
+        compressed(archive, blocks + content)
+        assert "does not begin with index.json" in refused(archive, tmp_path)
+        size = tarfile.TarInfo.frombuf(content[:512], "utf-8", "strict").size
+        end = 512 + size + len(padding(size))
+        compressed(archive, content[:end] + blocks + content[end:])
+        assert "in place of hub/README.md it has another member" in refused(archive, tmp_path)
+
+    def test_what_is_hidden_where_zeros_belong(self, archive, tmp_path):
+        content = plain(archive)
+        size = tarfile.TarInfo.frombuf(content[:512], "utf-8", "strict").size
+        hidden = b"h" * len(padding(size))
+        compressed(archive, content[: 512 + size] + hidden + content[512 + size + len(hidden) :])
+        assert "something is hidden behind index.json" in refused(archive, tmp_path)
+
+    def test_a_flipped_bit_anywhere_under_the_compression(self, archive, tmp_path):
+        content = plain(archive)
+        size = tarfile.TarInfo.frombuf(content[:512], "utf-8", "strict").size
+        first = 512 + size + len(padding(size))
+        places = [
+            *range(512),
+            *range(first, first + 1024),
+            *range(len(content) - 1024, len(content)),
+        ]
+        for place in places[::7]:
+            flipped = bytearray(content)
+            flipped[place] ^= 4
+            assert "refused" in refused(compressed(archive, bytes(flipped)), tmp_path)
+
+    @pytest.mark.parametrize("wrong", [-1, 1, 512, 10**30, 2**63])
+    def test_an_index_that_lies_about_sizes(self, archive, tmp_path, wrong):
+        def lie(index):
+            index["members"][0]["bytes"] += wrong
+
+        rebuilt(archive, lie)
+        assert "is refused" in refused(archive, tmp_path)
+
+    @pytest.mark.parametrize("tail", [b"garbage", bytes(100)])
+    def test_what_follows_the_last_frame(self, archive, tmp_path, tail):
+        archive.write_bytes(archive.read_bytes() + tail)
+        assert "is refused" in refused(archive, tmp_path)
+
+    def test_a_skippable_frame_that_promises_gigabytes(self, archive, tmp_path):
+        archive.write_bytes(struct.pack("<II", 0x184D2A50, 2**32 - 1) + archive.read_bytes())
+        assert "it is cut short" in refused(archive, tmp_path)
 
     def test_a_bomb_in_the_index_s_place(self, tmp_path):
         path = tmp_path / "bomb.tar.zst"

@@ -1,18 +1,24 @@
 """From a hub in its place to a file, and from the file to a hub in its place."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
-from runner.archive import archive_hub, image_file, restore
-from runner.digest import sha256_bytes, sha256_file
+from runner.archive import Source, archive_hub, image_file, pack, restore
+from runner.archive.layout import header, padding
+from runner.dataset import find
+from runner.digest import entries, sha256_bytes, sha256_file
 from runner.errors import EngineError, VerificationError
-from runner.hub import stage, verify, write_record
+from runner.hub import read, stage, verify, write_record
 from runner.record import FileRecord
 
 NOW = datetime(2026, 1, 30, 5, 0, 0, tzinfo=UTC)
@@ -62,14 +68,99 @@ def test_a_restored_hub_lies_in_its_place_and_verifies(hub, state, tmp_path):
     assert verify(found.hub).intact
     assert not found.dataset
     assert found.image is None
-    assert list((tmp_path / "fresh" / "restored").iterdir()) == []
+    assert left_in(tmp_path / "fresh") == []
 
 
-def test_the_dataset_is_in_the_cache_again_with_what_describes_it(hub, state, tmp_path):
+def left_in(state):
+    """Files below the state but locks."""
+    return [path for path in entries(state) if not path.name.endswith(".lock")]
+
+
+def test_the_dataset_is_found_again_with_what_describes_it(hub, state, tmp_path):
     found = restored(archived(hub, state, tmp_path / "a.tar.zst", with_dataset=True), tmp_path)
-    cached = tmp_path / "fresh" / "datasets" / KEY
     assert found.dataset
-    assert {path.name: path.read_bytes() for path in cached.iterdir()} == ARRAYS
+    dataset = find(read(found.hub).dataset, tmp_path / "fresh" / "datasets")
+    assert {path.name: path.read_bytes() for path in dataset.folder.iterdir()} == ARRAYS
+    again = archived(found.hub, tmp_path / "fresh", tmp_path / "b.tar.zst", with_dataset=True)
+    assert again.read_bytes() == (tmp_path / "a.tar.zst").read_bytes()
+
+
+def test_a_restored_dataset_does_not_pass_for_one_that_was_simulated_here(hub, state, tmp_path):
+    restored(archived(hub, state, tmp_path / "a.tar.zst", with_dataset=True), tmp_path)
+    assert not (tmp_path / "fresh" / "datasets" / KEY).exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "dangling link"])
+def test_what_is_in_the_hub_s_place_stays(hub, state, tmp_path, kind):
+    path = archived(hub, state, tmp_path / "a.tar.zst", with_dataset=True)
+    target = tmp_path / "there" / "phase8" / "2026-01-30T050000Z"
+    target.parent.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    if kind == "folder":
+        target.mkdir()
+    else:
+        target.symlink_to(tmp_path / ("elsewhere" if kind == "link" else "nowhere"))
+    with pytest.raises(EngineError, match="is there already"):
+        restored(path, tmp_path)
+    assert target.is_symlink() == (kind != "folder")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert left_in(tmp_path / "fresh") == []
+
+
+def test_data_that_the_hub_did_not_run_on_leave_nothing_behind(hub, state, tmp_path):
+    path = tmp_path / "a.tar.zst"
+    (tmp_path / "other.npz").write_bytes(b"other")
+    (tmp_path / "image.tar").write_bytes(b"layers")
+    extras = [Source(path=f"dataset/{name}", file=tmp_path / "other.npz") for name in ARRAYS]
+    pack(hub, [*extras, Source(path="image/image.tar", file=tmp_path / "image.tar")], path)
+    with pytest.raises(VerificationError, match="is not what the hub ran on"):
+        restored(path, tmp_path)
+    assert not (tmp_path / "there").exists()
+    assert left_in(tmp_path / "fresh") == []
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "phase8/2026-01-30T050000Z\n", "."])
+def test_a_hub_cannot_choose_another_place(hub, state, tmp_path, name):
+    path = archived(hub, state, tmp_path / "a.tar.zst")
+    rewrite_index(path, lambda index: index.update(name=name))
+    with pytest.raises(VerificationError, match="is no name of a hub"):
+        restored(path, tmp_path)
+    rewrite_index(path, lambda index: index.update(name="phase9/2026-01-30T050000Z"))
+    with pytest.raises(VerificationError, match="is refused: its hub is of phase8"):
+        restored(path, tmp_path)
+    assert not (tmp_path / "there").exists()
+
+
+def rewrite_index(path, change):
+    plain = zstd.decompress(path.read_bytes())
+    size = tarfile.TarInfo.frombuf(plain[:512], "utf-8", "strict").size
+    index = json.loads(plain[512 : 512 + size])
+    change(index)
+    text = json.dumps(index).encode()
+    rest = plain[512 + size + len(padding(size)) :]
+    path.write_bytes(
+        zstd.compress(header("index.json", len(text)) + text + padding(len(text)) + rest)
+    )
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "missing", "."):
+        with pytest.raises(EngineError, match="is no file; give what `phasehub archive`"):
+            restored(tmp_path / name, tmp_path)
+
+
+def test_two_restorations_of_one_archive_at_once_do_not_disturb_each_other(hub, state, tmp_path):
+    path = archived(hub, state, tmp_path / "a.tar.zst")
+    places = [tmp_path / str(number) for number in range(4)]
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(
+            lambda place: restore(
+                path, artifacts=place, state=tmp_path / "fresh", limit_bytes=LIMIT
+            ),
+            places,
+        )
+        assert all(verify(one.hub).intact for one in found)
 
 
 def test_a_hub_that_is_there_already_is_left_alone(hub, state, tmp_path):
@@ -110,7 +201,7 @@ def test_a_damaged_archive_leaves_nothing(hub, state, tmp_path):
     with pytest.raises(VerificationError, match="it is cut short"):
         restored(path, tmp_path)
     assert not (tmp_path / "there").exists()
-    assert list((tmp_path / "fresh" / "restored").iterdir()) == []
+    assert left_in(tmp_path / "fresh") == []
 
 
 def test_the_image_of_a_restored_hub_is_found_by_the_hub_s_digest(hub, tmp_path):
