@@ -93,10 +93,11 @@ def explain(
     resources: Resources,
     labels: Mapping[str, str],
     run: RunAttempt,
-) -> tuple[tuple[ReproducedFile, ...], str | None]:
-    """Say of every pair that differs where it begins to; and why not, where that fails.
+) -> tuple[ReproducedFile, ...]:
+    """Say of every pair that differs where it begins to.
 
-    A job looks into the files, as the host has no torch; it runs what the hub carries.
+    A job looks into the files, as the host has no torch; it runs what the hub carries. Raises
+    ``ValueError`` where it does not come to an end, ``EngineError`` where it cannot be started.
     """
     both = {
         one.path: (old, new)
@@ -105,7 +106,7 @@ def explain(
         if (old := before.path(one.path)) and (new := after.path(one.path))
     }
     if not both:
-        return pairs, None
+        return pairs
     attempt = lay_out(
         comparison_job([*both], resources=resources),
         folder=work / "1",
@@ -113,12 +114,8 @@ def explain(
         data_dir=work / "data",
         labels=labels,
     )
-    outcome = run(attempt)
-    try:
-        found = _findings(attempt, outcome, work / "collected")
-    except ValueError as error:
-        return pairs, f"where the files begin to differ is not known: {error}"
-    return tuple(one.model_copy(update={"finding": found.get(one.path)}) for one in pairs), None
+    found = _findings(attempt, run(attempt), work / "collected")
+    return tuple(one.model_copy(update={"finding": found.get(one.path)}) for one in pairs)
 
 
 def _hand_over(both: Mapping[str, tuple[Path, Path]], data: Path) -> Iterable[tuple[str, InputRef]]:

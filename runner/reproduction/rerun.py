@@ -33,7 +33,7 @@ from runner.execute import (
 from runner.image import Image, recorded_base, recover
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.record import EngineRecord, HubRecord, ReproductionRecord
+from runner.record import EngineRecord, HubRecord, ReproducedFile, ReproductionRecord
 from runner.removal import remove_tree
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
@@ -190,7 +190,7 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
         try:
             leave_out(rerun)
             rerun.data = make_dataset(run, engine, cache=run.staging.path / WORK / "datasets")
-            if rerun.data is not None and same_data(rerun, rerun.data):
+            if same_data(rerun) and rerun.data is not None:
                 run_arms(run, engine, rerun.data)
                 if not rerun.request.arms:
                     summarise_arms(run, engine)
@@ -216,11 +216,16 @@ def leave_out(rerun: Rerun) -> None:
         rerun.run.note(f"{arm.name} was not run again: the original {STATUS_WORDS[arm.status]}")
 
 
-def same_data(rerun: Rerun, made_now: Dataset) -> bool:
-    """Whether the data are the original's; if not, why nothing was run on them is noted."""
+def same_data(rerun: Rerun) -> bool:
+    """Whether there are data and they are the original's; if not, the reason is noted."""
+    if rerun.data is None:
+        made_now = rerun.run.dataset
+        told = f": {made_now.status}: {made_now.message}" if made_now else ""
+        rerun.reasons.append(f"the data could not be simulated{told}")
+        return False
     old, new = (
         {file.path: file.sha256 for file in record.files}
-        for record in (rerun.original.record.dataset, made_now.record)
+        for record in (rerun.original.record.dataset, rerun.data.record)
     )
     if old != new:
         rerun.reasons.append(OTHER_DATA)
@@ -243,30 +248,13 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
     reasons = [*rerun.reasons]
     if OTHER_DATA not in reasons:
         reasons += [*unequal_ends(original.record, record, arms), *missing_files(pairs)]
-    cached = find(original.record.dataset, state_dir() / "datasets")
-    try:
-        pairs, problem = explain(
-            pairs,
-            Side(
-                folder=original.folder,
-                record=original.record,
-                data=cached.folder if cached else None,
-            ),
-            Side(folder=folder, record=record, data=rerun.data.folder if rerun.data else None),
-            work=folder / WORK / ".comparison",
-            resources=run.plan.dataset.resources,
-            labels=run.labels,
-            run=lambda attempt: run_alone(run, engine, attempt),
-        )
-        if problem:
-            run.note(problem)
-    except RunnerError as error:
-        run.note(f"where the files begin to differ is not known: {error}")
+    if not run.interrupted:
+        pairs = look_into(rerun, engine, pairs, record)
     reproduced = ReproductionRecord(
         hub=original.name,
         hub_sha256=original.sha256,
         outcome=judge(pairs, reasons),
-        arms=tuple(job.name for job in run.plan.arms),
+        arms=tuple(arm.name for arm in record.arms if arm.status in MEASURED),
         image=rerun.image,
         files=pairs,
         facts=facts_between(
@@ -277,3 +265,30 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
     attestation = attest(reproduced, sha256_file(original.folder / hub.PLAN))
     (folder / TEST_RESULT).write_bytes(pretty_json(attestation.table()))
     return record.model_copy(update={"reproduction": reproduced, "notes": tuple(run.notes)})
+
+
+def look_into(
+    rerun: Rerun, engine: Engine, pairs: tuple[ReproducedFile, ...], record: HubRecord
+) -> tuple[ReproducedFile, ...]:
+    """Have a job say where files begin to differ; that it could not is a note and ends nothing."""
+    run, original = rerun.run, rerun.original
+    cached = find(original.record.dataset, state_dir() / "datasets")
+    before = Side(
+        folder=original.folder, record=original.record, data=cached.folder if cached else None
+    )
+    after = Side(
+        folder=run.staging.path, record=record, data=rerun.data.folder if rerun.data else None
+    )
+    try:
+        return explain(
+            pairs,
+            before,
+            after,
+            work=run.staging.path / WORK / ".comparison",
+            resources=run.plan.dataset.resources,
+            labels=run.labels,
+            run=lambda attempt: run_alone(run, engine, attempt),
+        )
+    except (RunnerError, ValueError) as error:
+        run.note(f"where the files begin to differ is not known: {error}")
+        return pairs
