@@ -166,13 +166,20 @@ def combined(store: Store, sealed: Iterable[KeptHub], study: Path) -> Store:
             )
         whole[one.key] = one
     shown = {one.key for one in current(whole.values())}
-    result = {key: one if key in shown else _reduced(one) for key, one in sorted(whole.items())}
+    result = {
+        key: _cut(one, kept_files(one.record) if key in shown else ())
+        for key, one in sorted(whole.items())
+    }
     _require_room(result.values())
     return result
 
 
-def _reduced(one: KeptHub) -> KeptHub:
-    return replace(one, files={path: one.files[path] for path in RECORD_FILES})
+def _cut(one: KeptHub, kept: Iterable[str]) -> KeptHub:
+    """The hub with these of its files beside the record; what was kept before may be more."""
+    chosen = {*RECORD_FILES, *kept}
+    return replace(
+        one, files={path: content for path, content in one.files.items() if path in chosen}
+    )
 
 
 def current(hubs: Iterable[KeptHub]) -> Iterator[KeptHub]:

@@ -241,6 +241,17 @@ def test_of_a_hub_that_a_newer_one_replaces_the_record_stays(project, seal):
     assert synced(project) == []
 
 
+def test_what_is_kept_shrinks_with_the_allowance(project, seal, monkeypatch):
+    seal()
+    synced(project)
+    before = set(tree(project / "docs" / "study" / FIRST))
+    monkeypatch.setitem(ALLOWANCE_BYTES, "phase", 0)
+    synced(project)
+    after = set(tree(project / "docs" / "study" / FIRST))
+    assert {"hub.json", "SHA256SUMS", "manifest.toml", "summary.md"} <= after < before
+    assert synced(project) == []
+
+
 @pytest.mark.parametrize("cut", [{"interrupted": True}, {"only": ("stable_sgd",)}])
 def test_a_newer_run_that_was_cut_short_does_not_speak_for_the_phase(project, seal, cut):
     seal()
