@@ -129,6 +129,7 @@ def recover(identity: Mapping[str, Any], saved: Path, say: Say) -> Image | None:
     from docker.errors import DockerException
 
     from runner.daemon import connect, reason
+    from runner.foreign_image import load
 
     client, wanted = connect(), str(identity["id"])
     if not _is_there(client, wanted):
@@ -136,8 +137,7 @@ def recover(identity: Mapping[str, Any], saved: Path, say: Say) -> Image | None:
             return None
         say(f"loading the image {wanted[:19]} from {saved}")
         try:
-            with saved.open("rb") as file:
-                client.images.load(file)
+            load(client, saved)
         except (DockerException, OSError) as error:
             raise EngineError(
                 f"{saved} cannot be loaded: {reason(error)}; remove it, and the image is built "

@@ -84,13 +84,19 @@ def _extract(archive: Path, folder: Path, limit_bytes: int) -> Index:
             _require_room(archive, folder, index)
             for member in index.members:
                 _extract_member(archive, member, stream, folder)
-            if stream.read(len(END) + 1) != END:
-                raise _refusal(archive, "something follows its last member")
+            _require_end(archive, stream.read(len(END) + 1))
         make_durable(folder / member.path for member in index.members)
     except (zstd.ZstdError, EOFError) as error:
         reason = "it is cut short" if isinstance(error, EOFError) else str(error)
         raise _refusal(archive, reason) from error
     return index
+
+
+def _require_end(archive: Path, rest: bytes) -> None:
+    if rest != END:
+        short = END.startswith(rest)
+        reason = "its end is missing" if short else "something follows its last member"
+        raise _refusal(archive, reason)
 
 
 def _read_index(archive: Path, stream: zstd.ZstdFile, limit_bytes: int) -> Index:

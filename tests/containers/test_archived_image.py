@@ -1,10 +1,14 @@
-"""An image goes into an archive as Docker saves it, and says so when it is gone."""
+"""An image goes into an archive as Docker saves it, and comes back without taking a name."""
 
+import io
 import subprocess
+import tarfile
+import uuid
 
 import pytest
 
 from runner.errors import EngineError
+from runner.foreign_image import load
 from runner.image import save
 
 
@@ -27,3 +31,37 @@ def test_an_image_that_is_gone_is_named_with_the_way_out(client, tmp_path):
     gone = "sha256:" + "0" * 64
     with pytest.raises(EngineError, match=f"{gone} is not here any more; archive the hub without"):
         save(client, gone, tmp_path / "x.tar")
+
+
+def imported(client, name, content):
+    """An image of one file, a few hundred bytes; its id."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        info = tarfile.TarInfo("file")
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    repository, _, tag = name.partition(":")
+    client.api.import_image_from_data(layer.getvalue(), repository=repository, tag=tag)
+    return client.images.get(name).id
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_loaded_image_takes_no_name_from_another_and_brings_none(client, tmp_path, taken):
+    name = f"phasehub-test-{uuid.uuid4().hex[:12]}:cpu"
+    hostile = imported(client, name, uuid.uuid4().bytes)
+    saved = tmp_path / "image.tar"
+    with saved.open("wb") as file:
+        file.writelines(client.images.get(name).save(named=name))
+    client.images.remove(name)
+    ours = imported(client, name, uuid.uuid4().bytes) if taken else None
+    try:
+        load(client, saved)
+        assert client.images.get(hostile).tags == [f"phasehub-restored:{hostile[7:19]}"]
+        named = [image.id for image in client.images.list() if name in image.tags]
+        assert named == ([ours] if taken else [])
+        load(client, saved)
+        assert client.images.get(hostile).tags == [f"phasehub-restored:{hostile[7:19]}"]
+    finally:
+        client.images.remove(f"phasehub-restored:{hostile[7:19]}")
+        if taken:
+            client.images.remove(name)

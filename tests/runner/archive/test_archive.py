@@ -170,6 +170,11 @@ class TestRefuses:
         compressed(archive, plain(archive) + bytes(512))
         assert "something follows its last member" in refused(archive, tmp_path)
 
+    @pytest.mark.parametrize("missing", [1, 512, 1024])
+    def test_what_ends_too_early(self, archive, tmp_path, missing):
+        compressed(archive, plain(archive)[:-missing])
+        assert "is refused: its end is missing" in refused(archive, tmp_path)
+
     def test_a_second_frame(self, archive, tmp_path):
         archive.write_bytes(archive.read_bytes() + zstd.compress(b"more"))
         assert "something follows its last member" in refused(archive, tmp_path)
