@@ -216,12 +216,20 @@ fno_blocks = 2
 [train]
 epochs = 1
 inference_batch_size = 4
+[verdict]
+success = ["amp_ssim >= 0.99"]
 [[arms]]
 name = "one"
 [[arms]]
 name = "two"
 train.learning_rate = 2e-3
 """
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest():
+    """A phase of two arms that takes seconds."""
+    return TINY
 
 
 def run_phase(folder, manifest, *options):

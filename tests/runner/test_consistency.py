@@ -1,7 +1,6 @@
 """A hub that was changed and sealed anew contradicts itself; every kind of change is named."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,61 +13,16 @@ from runner.consistency import inconsistencies
 from runner.digest import pretty_json, sha256_file
 
 ROOT = Path(__file__).parents[2]
-MANIFEST = """
-schema_version = 1
-[phase]
-name = "tiny"
-title = "A phase for tests"
-question = "Does a hub agree with itself?"
-stage = "stage_a"
-seed = 7
-[resources]
-threads = 1
-[dataset]
-object_size = 48
-patch_size = 16
-train_stride = 8
-test_stride = 8
-[model]
-hidden_channels = 2
-modes = 3
-fno_blocks = 2
-[train]
-epochs = 1
-inference_batch_size = 4
-[verdict]
-success = ["amp_ssim >= 0.99"]
-[[arms]]
-name = "one"
-[[arms]]
-name = "two"
-train.learning_rate = 2e-3
-"""
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """The hub of a real phase, run by the process engine with this interpreter."""
-    folder = tmp_path_factory.mktemp("consistency")
-    (folder / "tiny.toml").write_text(MANIFEST)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "runner", "run", folder / "tiny.toml", "--engine", "process"),
-            *("--python", sys.executable, "--out", folder / "artifacts"),
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture
-def copy(original, tmp_path):
-    folder = tmp_path / "tiny" / original.name
-    shutil.copytree(original, folder)
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return folder
+def original(tiny_hubs):
+    return tiny_hubs[0]
+
+
+@pytest.fixture
+def copy(tiny_copy):
+    return tiny_copy
 
 
 def rewrite(path, change):

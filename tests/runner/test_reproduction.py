@@ -18,36 +18,6 @@ from runner.record import DifferingFact, ReproducedFile, ReproductionRecord
 from runner.report.reproduction import verdict, what_differs
 
 ROOT = Path(__file__).parents[2]
-MANIFEST = """
-schema_version = 1
-[phase]
-name = "{name}"
-title = "A phase for tests"
-question = "Does it come out again?"
-stage = "stage_a"
-seed = 7
-compare_with = {compare_with}
-[resources]
-threads = 1
-determinism = "native"
-[dataset]
-object_size = 64
-patch_size = 16
-train_stride = 8
-test_stride = 8
-[model]
-hidden_channels = 4
-modes = 3
-fno_blocks = 2
-[train]
-epochs = 2
-inference_batch_size = 4
-[[arms]]
-name = "one"
-[[arms]]
-name = "two"
-train.learning_rate = 2e-3
-"""
 BROKEN = """
 [[arms]]
 name = "broken"
@@ -70,13 +40,15 @@ def state(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory, state):
+def original(tmp_path_factory, state, tiny_manifest):
     """A phase with an arm that fails, compared with an earlier one."""
     folder = tmp_path_factory.mktemp("original")
 
     def run(name, compare_with, arms=""):
         path = folder / f"{name}.toml"
-        path.write_text(MANIFEST.format(name=name, compare_with=compare_with) + arms)
+        text = tiny_manifest.replace('"tiny"', f'"{name}"\ncompare_with = {compare_with}')
+        native = text.replace("threads = 1", 'threads = 1\ndeterminism = "native"')
+        path.write_text(native + arms)
         return phasehub("run", path, "--engine", "process", "--out", folder / "artifacts")
 
     done = run("earlier", "[]")
