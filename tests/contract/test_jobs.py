@@ -260,8 +260,11 @@ def test_weights_are_loaded_without_executing_anything(trained):
 
 
 def test_both_checkpoints_are_scored_where_the_best_epoch_is_not_the_last(failing):
-    """At a rate that is too large the validation loss rises again."""
-    settings = {"learning_rate": 0.3, "epochs": 4, "validation": "test"}
+    """A rate that grows until it is far too large: the loss falls and then rises a hundredfold."""
+    schedule = {"kind": "warmup_cosine", "warmup_epochs": 3, "min_ratio": 0.5}
+    settings = {
+        "learning_rate": 0.3, "scheduler": schedule, "epochs": 4, "validation": "test",
+    }  # fmt: skip
     table = parameters(**settings, validation_fraction=None)
     code, _, out = failing(parameters=table)
     assert code == 0
