@@ -108,6 +108,8 @@ def test_a_hub_comes_out_again_bit_by_bit(copy, tmp_path):
     assert "broken was not run again: the original failed" in done.stderr
     statistics = json.loads((made / hub.STATISTICS).read_bytes())
     assert "earlier" in json.dumps(statistics), "the compared hub was not there again"
+    simulated = json.loads((made / hub.RECORD).read_bytes())["dataset"]
+    assert simulated["cached"] is False, "the data came from the cache of the first run"
     assert told["hub_sha256"] == sha256_file(copy / "SHA256SUMS")
     compared = {file["path"] for file in told["files"]}
     assert {"dataset/train.npz", "arms/one/model.pt", "arms/two/recon.png", "losses.png"} < compared
