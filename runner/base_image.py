@@ -47,15 +47,16 @@ def choose_base(
     """
     named = asked or os.environ.get("PHASEHUB_BASE_IMAGE")
     if named:
-        return _present(client, named) or _pull(client, named, say)
+        return present(client, named) or _pull(client, named, say)
     default = dockerfile_base(root / "Dockerfile")
-    image = _present(client, default)
-    if image is None and (image := _present(client, LOCAL_BASE)) is not None:
+    image = present(client, default)
+    if image is None and (image := present(client, LOCAL_BASE)) is not None:
         say(f"Base image: {LOCAL_BASE}, made on this machine ({default} is not here)")
     return image or _pull(client, default, say)
 
 
-def _present(client: DockerClient, reference: str) -> DockerImage | None:
+def present(client: DockerClient, reference: str) -> DockerImage | None:
+    """The image of that name, id or digest at the daemon, if it is there."""
     from docker.errors import ImageNotFound
 
     try:

@@ -6,6 +6,7 @@ every hub that this one was compared with the record and the small files that th
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from runner.compared import Compared, small_files
 from runner.dockerfile import DOCKERFILE
 from runner.environment import is_source, models_digest
 from runner.errors import VerificationError
+from runner.manifest_names import SAFE_NAME
 from runner.record import HubRecord
 
 
@@ -68,9 +70,24 @@ def carry_compared(compared: Iterable[Compared], folder: Path) -> None:
 def carried_compared(folder: Path, record: HubRecord) -> tuple[Compared, ...]:
     """The hubs that a verified hub was compared with, as it carries them.
 
-    Raises ``VerificationError`` for a record that cannot be read.
+    Raises ``VerificationError`` for a record that cannot be read, and for names that would lead
+    out of the hub.
     """
+    for facts in record.compared:
+        refuse_odd_names(folder, facts.name.split("/"))
     places = [(folder / hub.COMPARED / facts.name, facts) for facts in record.compared]
-    return tuple(
+    found = tuple(
         Compared(folder=place, facts=facts, record=hub.read(place)) for place, facts in places
     )
+    for one in found:
+        refuse_odd_names(folder, [arm.name for arm in one.record.arms])
+    return found
+
+
+def refuse_odd_names(folder: Path, names: Iterable[str]) -> None:
+    """Raise ``VerificationError`` for a name that no manifest gives and no folder may have."""
+    for name in names:
+        if not (hub.is_name(name) or re.fullmatch(SAFE_NAME[1:-1], name)):
+            raise VerificationError(
+                f"{folder} is refused: {name!r} is no name of a phase, a hub or an arm"
+            )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from runner import packages
-from runner.base_image import choose_base, make_base_image
+from runner.base_image import choose_base, make_base_image, present
 from runner.digest import digest_json, pretty_json, sha256_bytes, sha256_file
 from runner.dockerfile import DOCKERFILE, build_stage
 from runner.environment import models_digest, models_source
@@ -132,7 +132,7 @@ def recover(identity: Mapping[str, Any], saved: Path, say: Say) -> Image | None:
     from runner.foreign_image import load
 
     client, wanted = connect(), str(identity["id"])
-    if not _is_there(client, wanted):
+    if present(client, wanted) is None:
         if not saved.is_file():
             return None
         say(f"loading the image {wanted[:19]} from {saved}")
@@ -143,7 +143,7 @@ def recover(identity: Mapping[str, Any], saved: Path, say: Say) -> Image | None:
                 f"{saved} cannot be loaded: {reason(error)}; remove it, and the image is built "
                 "from the hub's locks and source"
             ) from None
-        if not _is_there(client, wanted):
+        if present(client, wanted) is None:
             raise EngineError(
                 f"{saved} does not hold the image {wanted} that the hub names; remove it, and the "
                 "image is built from the hub's locks and source"
@@ -159,17 +159,7 @@ def recorded_base(identity: Mapping[str, Any]) -> str | None:
 
     client = connect()
     known = [str(identity["base_id"]), *map(str, identity["base_digests"])]
-    return next((name for name in known if _is_there(client, name)), [*known[1:], None][0])
-
-
-def _is_there(client: DockerClient, identity: str) -> bool:
-    from docker.errors import ImageNotFound
-
-    try:
-        client.images.get(identity)
-    except ImageNotFound:
-        return False
-    return True
+    return next((name for name in known if present(client, name)), [*known[1:], None][0])
 
 
 def save(client: DockerClient, identity: str, target: Path) -> None:

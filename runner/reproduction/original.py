@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from runner import hub
-from runner.carried import carried_code
+from runner.carried import carried_code, refuse_odd_names
 from runner.checksums import CHECKSUMS
 from runner.complaints import did_you_mean
 from runner.consistency import describe, inconsistencies
@@ -66,6 +66,8 @@ def open_original(folder: Path) -> Original:
             f"{folder} cannot be read by this phasehub; use the version that made the hub "
             f"({str(error).splitlines()[0]})"
         ) from error
+    steps = [step.name for step in plan.steps]
+    refuse_odd_names(folder, [plan.phase, *(job.name for job in plan.arms), *steps])
     return Original(
         folder=folder,
         record=record,

@@ -16,7 +16,7 @@ from runner.circumstances import circumstances
 from runner.conclusion import conclude, seal
 from runner.consistency import MEASURED
 from runner.dataset import Dataset, find
-from runner.devices import choose_device
+from runner.devices import choose_device, package_variant
 from runner.digest import pretty_json, sha256_file
 from runner.engines import Needs, choose, open_engine
 from runner.engines.base import Engine
@@ -31,6 +31,7 @@ from runner.execute import (
     summarise_arms,
 )
 from runner.image import Image, recorded_base, recover
+from runner.plan import computes_on
 from runner.preflight import preflight, this_machine
 from runner.progress import display
 from runner.record import EngineRecord, HubRecord, ReproducedFile, ReproductionRecord
@@ -42,7 +43,6 @@ from runner.reproduction.original import Original, open_original, plan_again
 from runner.reproduction.outcome import attest, facts_between, judge, missing_files, unequal_ends
 from runner.run import WORK, Run, write_declaration
 from runner.steps import run_steps
-from runner.wheels import Variant
 
 REPRODUCTIONS = "reproductions"
 """Folder of reproduced hubs beside those of the phases, so that none is taken for the newest."""
@@ -87,10 +87,10 @@ def reproduce(request: Request) -> tuple[Path, int]:
     """
     original = open_original(request.hub)
     plan = plan_again(original, request.arms)
-    on_gpu = any(job.execution.device == "cuda" for job in plan.arms)
-    choose_device("cuda" if on_gpu else "cpu", wants_gpu=on_gpu)
+    device = computes_on(plan)
+    choose_device(device, wants_gpu=device == "cuda")
     artifacts = request.out or _beside(request.hub)
-    remarks = preflight(plan, this_machine(artifacts, with_gpus=on_gpu))
+    remarks = preflight(plan, this_machine(artifacts, with_gpus=device == "cuda"))
     staging = hub.stage(artifacts, plan.phase, datetime.now(UTC))
     with sigterm_as_interrupt(), display() as shown:
         run = Run(
@@ -140,9 +140,8 @@ def prepare(rerun: Rerun) -> Engine:
     """Open the engine of the original, or the one that was asked for, on the original's code."""
     original, request, run = rerun.original, rerun.request, rerun.run
     declared = original.loaded.manifest.image
-    variant: Variant = run.device if declared.variant == "auto" else declared.variant
     needs = Needs(
-        variant=variant,
+        variant=package_variant(original.loaded, run.device),
         cache=state_dir(),
         say=run.shown.say,
         root=original.code,
