@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from runner import hub
 from runner.attempts import Attempt
-from runner.collect import collect, read_table
+from runner.collect import collect
 from runner.effective import compare_effective, compare_history
 from runner.engines.base import Outcome
 from runner.errors import RunnerError
 from runner.plan import Job
+from runner.reading import read_table
 from runner.record import ArmRecord, Difference, Execution
 from runner.rules import Rule
 from runner.verdict import judge
@@ -107,11 +108,11 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
             "files": collected.files,
         }
     try:
-        effective = read_table(destination / "effective_config.json")
-        stats = read_table(destination / "stats.json")
-        metrics = read_table(destination / "metrics.json")
-        timing = read_table(destination / "timing.json")
-        history = read_table(destination / "history.json")
+        effective = read_table(destination, "effective_config.json")
+        stats = read_table(destination, "stats.json")
+        metrics = read_table(destination, "metrics.json")
+        timing = read_table(destination, "timing.json")
+        history = read_table(destination, "history.json")
     except ValueError as error:
         return {"status": "invalid_output", "message": str(error), "files": collected.files}
     differences = (

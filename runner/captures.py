@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner import hub
 from runner.attempts import Attempt, lay_out
-from runner.collect import collect, read_table
+from runner.collect import collect
 from runner.engines.base import Outcome
 from runner.errors import VerificationError
 from runner.manifest_steps import Capture
 from runner.plan import InputRef, Job, command_of
+from runner.reading import read_table
 from runner.record import CaptureRecord
 
 CHECKPOINTS = "checkpoints.json"
@@ -50,7 +51,7 @@ def stored_checkpoints(arm_folder: Path) -> dict[str, Stored]:
 
     Raises ``ValueError`` that says what is wrong with the arm's ``checkpoints.json``.
     """
-    table: Any = read_table(arm_folder / CHECKPOINTS).get("checkpoints")
+    table: Any = read_table(arm_folder, CHECKPOINTS).get("checkpoints")
     try:
         stored = {name: Stored.model_validate(entry) for name, entry in dict(table).items()}
     except (TypeError, ValidationError) as error:

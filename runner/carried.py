@@ -16,7 +16,7 @@ from runner.compared import Compared, small_files
 from runner.dockerfile import DOCKERFILE
 from runner.environment import is_source, models_digest
 from runner.errors import VerificationError
-from runner.manifest_names import SAFE_NAME
+from runner.names import SAFE_NAME
 from runner.record import HubRecord
 
 

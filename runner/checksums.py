@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from runner.digest import entries, is_plain_name, oddity, sha256_file
+from runner.digest import entries, oddity, sha256_file
 from runner.errors import VerificationError
+from runner.names import is_plain_name
 
 CHECKSUMS = "SHA256SUMS"
 SIGNATURE = f"{CHECKSUMS}.sig"

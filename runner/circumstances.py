@@ -17,7 +17,8 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from runner import hub
-from runner.digest import canonical_json, parse_json
+from runner.digest import canonical_json
+from runner.reading import parse_json
 from runner.record import ArmRecord, HubRecord, leaves
 
 Facts = dict[str, JsonValue]

@@ -416,7 +416,7 @@ def show(hub: HubPath) -> None:
 
     record = read(hub)
     try:
-        statistics = read_statistics(hub / STATISTICS)
+        statistics = read_statistics(hub, STATISTICS)
     except ValueError as error:
         statistics = None
         print(f"{hub / STATISTICS} cannot be used: {error}", file=sys.stderr)

@@ -7,22 +7,21 @@ is followed, waited for or believed without its digest, and one arm's bad files 
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from runner.digest import entries, oddity, parse_json
+from runner.digest import entries, oddity
+from runner.reading import open_below, parse_table, read_below, typed
 from runner.record import FileRecord
 
 RESULT = "result.json"
 RESERVED = ("job.json", RESULT)
 """Names in an arm's folder that the runner gives."""
-MOST_BYTES_OF_JSON = 64 * 2**20
-"""A summary that is larger than this is no summary."""
+MOST_FILES = 100_000
+"""Files and folders that an output may have: each takes room on a disk, however small it is."""
 DEEPEST = 8
 MOST_NAMED = 10
 _BLOCK = 2**20
@@ -61,9 +60,9 @@ def collect(out_dir: Path, destination: Path, *, experiment: str, job_sha256: st
     ``out_dir``, are links or devices, or are not listed.
     """
     try:
-        content = _bytes_of(out_dir / RESULT)
+        content = read_below(out_dir, RESULT)
         result = _result(content, experiment, job_sha256)
-        present = {path.as_posix(): path for path in entries(out_dir)}
+        present = {path.as_posix(): path for path in entries(out_dir, most=MOST_FILES)}
     except FileNotFoundError:
         return _nothing(f"{RESULT} is missing: the job ended before its output was complete")
     except OSError as error:
@@ -89,57 +88,14 @@ def collect(out_dir: Path, destination: Path, *, experiment: str, job_sha256: st
     return Collected(files=kept, problems=(*problems, *refused.values()))
 
 
-def read_table(path: Path) -> dict[str, object]:
-    """The JSON table in a file that a job left. Raises ``ValueError`` naming what is wrong."""
-    try:
-        return _table(path.name, _bytes_of(path))
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
-
-
 def _nothing(problem: str) -> Collected:
     return Collected(problems=(problem,))
 
 
-def _table(name: str, content: bytes) -> dict[str, object]:
-    if not content:
-        raise ValueError(f"{name} is empty: the job ended before its output was complete")
-    try:
-        value = parse_json(content)
-    except ValueError as error:
-        raise ValueError(f"{name} is not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{name} holds no table")  # noqa: TRY004 - a flaw of the file
-    return value
-
-
-def _bytes_of(path: Path) -> bytes:
-    """Content of a JSON file. Raises ``ValueError`` for links, devices and files without bound."""
-    with _open(path) as file:
-        content = file.read(MOST_BYTES_OF_JSON + 1)
-    if len(content) > MOST_BYTES_OF_JSON:
-        raise ValueError(f"{path.name} is larger than {MOST_BYTES_OF_JSON} bytes")
-    return content
-
-
-def _open(path: Path) -> BinaryIO:
-    """A regular file for reading; neither follows a link nor waits for a pipe's other end."""
-    if path.is_symlink():
-        raise ValueError(f"{path.name} is a symbolic link; the job must write a file")
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise ValueError(f"{path.name} is not a regular file; the job must write one")
-    return file
-
-
 def _result(content: bytes, experiment: str, job_sha256: str) -> Result:
-    try:
-        result = Result.model_validate(_table(RESULT, content))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{RESULT} does not keep the contract: {place}: {first['msg']}") from error
+    if not content:
+        raise ValueError(f"{RESULT} is empty: the job ended before its output was complete")
+    result = typed(Result, parse_table(content, RESULT), RESULT)
     if (result.experiment, result.job_sha256) != (experiment, job_sha256):
         raise ValueError(
             f"{RESULT} speaks of another job ({result.experiment}, {result.job_sha256}) than the "
@@ -150,16 +106,13 @@ def _result(content: bytes, experiment: str, job_sha256: str) -> Result:
 
 def _refusal(out_dir: Path, present: dict[str, PurePosixPath], name: str) -> str | None:
     """Why a file that ``result.json`` lists cannot be taken, by its name alone."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or path.as_posix() != name:
-        return f"{RESULT} lists {name!r}, which is no path inside the output folder"
     if name in RESERVED:
         return f"{RESULT} lists {name}, a name that the runner gives; use another"
-    if len(path.parts) > DEEPEST:
+    if name.count("/") >= DEEPEST:
         return f"{RESULT} lists {name!r}, more than {DEEPEST} folders deep"
     if name not in present:
         return f"{name!r} is listed in {RESULT} and is not there"
-    return oddity(out_dir, path)
+    return oddity(out_dir, present[name])
 
 
 def _copy(out_dir: Path, destination: Path, file: FileRecord) -> str | None:
@@ -168,7 +121,7 @@ def _copy(out_dir: Path, destination: Path, file: FileRecord) -> str | None:
     digest, size = hashlib.sha256(), 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _open(out_dir / file.path) as source, target.open("xb") as copy:
+        with open_below(out_dir, file.path) as source, target.open("xb") as copy:
             while size <= file.bytes and (block := source.read(_BLOCK)):
                 digest.update(block)
                 size += len(block)

@@ -109,7 +109,7 @@ def look(hubs: Sequence[Compared], request: Request, folder: Path, shown: Displa
     run_id = secrets.token_hex(8)
     try:
         findings.summary = run_summary(hubs, engine, run_id, folder, shown)
-        findings.statistics = read_statistics(folder / hub.STATISTICS)
+        findings.statistics = read_statistics(folder, hub.STATISTICS)
     except (RunnerError, OSError, ValueError) as error:
         findings.notes.append(f"no statistics over arms: {error}")
     finally:

@@ -15,10 +15,11 @@ from pydantic import ValidationError
 
 from runner import hub
 from runner.checksums import listed_digests
-from runner.digest import canonical_json, parse_json
+from runner.digest import canonical_json
 from runner.effective import compare_effective, compare_history
 from runner.environment import models_digest
 from runner.plan import Job, Plan
+from runner.reading import parse_json
 from runner.record import ArmRecord, FileRecord, HubRecord
 from runner.report.tables import metrics_rows
 from runner.rule_parser import parse

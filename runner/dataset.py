@@ -12,11 +12,12 @@ from typing import Any
 from filelock import FileLock
 
 from runner.attempts import Attempt, lay_out
-from runner.collect import RESULT, collect, read_table
+from runner.collect import RESULT, collect
 from runner.digest import digest_json, sha256_file, tree_digest
 from runner.engines.base import Outcome
 from runner.errors import RunnerError, VerificationError
 from runner.plan import InputRef, Job
+from runner.reading import read_table
 from runner.record import ArmStatus, DatasetRecord, FileRecord
 from runner.removal import remove_tree
 
@@ -199,7 +200,7 @@ def _seal(attempt: Attempt, key: str, *, folder: Path, outcome: Outcome) -> Data
         shutil.copyfile(attempt.launch.job_dir / name, sealed / name)
     sealed.rename(folder)
     remove_tree(work)
-    metadata: Any = read_table(folder / METADATA)
+    metadata: Any = read_table(folder, METADATA)
     return DatasetRecord(**facts, files=data_files(collected.files), metadata=metadata)
 
 
@@ -225,8 +226,8 @@ def _planned(job: Job, key: str) -> dict[str, Any]:
 def _load(folder: Path, job: Job, key: str) -> tuple[DatasetRecord | None, str | None]:
     """The record of a cached dataset, and what is wrong with its bytes, if anything is."""
     try:
-        result: Any = read_table(folder / RESULT)
-        metadata: Any = read_table(folder / METADATA)
+        result: Any = read_table(folder, RESULT)
+        metadata: Any = read_table(folder, METADATA)
         files = data_files(tuple(FileRecord(**file) for file in result["files"]))
         record = DatasetRecord(
             status="succeeded",

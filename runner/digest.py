@@ -9,20 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from runner.errors import VerificationError
-
-DEEPEST = 64
-"""Levels of tables and lists in a JSON text that is read."""
-MOST_DIGITS = 20
-"""Of an integer in a JSON text that is read; enough for 64 bits."""
-_TOO_DEEP = f"is nested more than {DEEPEST} levels deep"
+from runner.names import is_plain_name
 
 
 def sha256_bytes(content: bytes) -> str:
@@ -60,15 +53,6 @@ def pretty_json(value: object) -> bytes:
     return text.encode() + b"\n"
 
 
-def is_plain_name(name: str) -> bool:
-    """Whether a name can stand in a line of text as it is: it prints and has no backslash.
-
-    Control characters, undecodable bytes and invisible characters do not print; a backslash is
-    what ``sha256sum`` escapes with.
-    """
-    return name.isprintable() and "\\" not in name
-
-
 def tree_digest(root: Path, *, include: Callable[[PurePosixPath], bool] | None = None) -> str:
     r"""Digest of the files below ``root``; ``include`` chooses by path relative to it, all if None.
 
@@ -91,19 +75,24 @@ def tree_digest(root: Path, *, include: Callable[[PurePosixPath], bool] | None =
     return whole.hexdigest()
 
 
-def entries(root: Path) -> list[PurePosixPath]:
+def entries(root: Path, *, most: int | None = None) -> list[PurePosixPath]:
     """Everything below ``root`` that is not a real folder, relative to it, in byte order.
 
-    Symbolic links are listed and never followed. Raises ``OSError`` for what cannot be listed.
+    Symbolic links are listed and never followed. Raises ``OSError`` for what cannot be listed, and
+    ``ValueError`` where there are more than ``most`` files and folders.
     """
     found: list[PurePosixPath] = []
     folders = [PurePosixPath()]
+    num_seen = 0
     while folders:
         folder = folders.pop()
         with os.scandir(root / folder) as listing:
             for entry in listing:
                 kind = folders if entry.is_dir(follow_symlinks=False) else found
                 kind.append(folder / entry.name)
+                num_seen += 1
+                if most is not None and num_seen > most:
+                    raise ValueError(f"there are more than {most:,} files and folders")
     return sorted(found, key=lambda path: os.fsencode(path.as_posix()))
 
 
@@ -122,60 +111,3 @@ def oddity(root: Path, path: PurePosixPath) -> str | None:
     if not stat.S_ISREG(mode):
         return f"{path} is not a regular file; remove it"
     return None
-
-
-def parse_json(content: bytes) -> object:
-    """The value of a JSON text, by the strict reading: UTF-8, no NaN, no key twice.
-
-    Raises ``ValueError``, saying what is wrong, for everything else, and for depths and integers
-    that no honest record has and that would only trip whoever works with the value.
-    """
-    try:
-        value: object = json.loads(
-            content.decode(),
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_bounded,
-            object_pairs_hook=_table,
-        )
-    except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
-    _refuse_depth(value)
-    return value
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"holds {word}, which JSON does not have; write null and say why")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"holds {text}, which is no finite number")
-    return number
-
-
-def _bounded(text: str) -> int:
-    if len(text.lstrip("-")) > MOST_DIGITS:
-        raise ValueError(f"holds an integer of more than {MOST_DIGITS} digits")
-    return int(text)
-
-
-def _refuse_depth(value: object) -> None:
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    if level:
-        raise ValueError(_TOO_DEEP)
-
-
-def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("holds a key twice")
-    return table

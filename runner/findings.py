@@ -19,7 +19,8 @@ from runner.complaints import Complaint, did_you_mean, render
 from runner.errors import ManifestError
 from runner.field_types import FieldType, below, is_table, kinds_of
 from runner.manifest_checks import check_structure
-from runner.manifest_names import FINDING, FindingId, RuleText, SafeName, Text
+from runner.manifest_names import FINDING, FindingId, RuleText, Text
+from runner.names import SafeName
 from runner.overrides import SECTIONS, table
 from runner.toml_source import Source, read
 

@@ -23,9 +23,10 @@ from runner.checksums import (
     digest_files,
     write_checksums,
 )
-from runner.digest import entries, parse_json, pretty_json
+from runner.digest import entries, pretty_json
 from runner.durable import make_durable
 from runner.errors import EngineError, VerificationError
+from runner.reading import parse_json
 from runner.record import FileRecord, HubRecord
 
 MANIFEST = "manifest.toml"

@@ -13,10 +13,11 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from runner.digest import parse_json, pretty_json, sha256_bytes
+from runner.digest import pretty_json, sha256_bytes
 from runner.errors import EngineError, ManifestError, VerificationError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Plan
+from runner.reading import parse_json
 from runner.record import Record
 from runner.wheels import Variant
 

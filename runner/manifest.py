@@ -38,11 +38,12 @@ from runner.digest import sha256_bytes
 from runner.errors import ManifestError
 from runner.findings import unknown_findings
 from runner.manifest_checks import check
-from runner.manifest_names import ArmName, FindingId, RuleText, SafeName, Seed, Text
+from runner.manifest_names import ArmName, FindingId, RuleText, Seed, Text
 from runner.manifest_steps import Step
 from runner.manifest_tests import Tests
 from runner.matrix import expand, read_matrix
 from runner.matrix_tables import Matrix
+from runner.names import SafeName
 from runner.overrides import merged, merged_sections
 from runner.probe_file import as_declared, read_probes
 from runner.rule_parser import parse

@@ -7,26 +7,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from runner.names import SafeName
 from runner.rule_parser import parse
 
-SAFE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
-SAFE_NAME_WORDS = (
-    "a safe file name: lower-case letters, digits, underscores and hyphens, a letter or digit "
-    "first, at most 64 characters"
-)
 TAKEN = {"dataset": "the simulation", "regression_tests": "the regression tests"}
 """Names of jobs that are no arms."""
 FINDING = r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)+$"
 
 
-def _safe_name(name: str) -> str:
-    if not re.fullmatch(SAFE_NAME[1:-1], name):
-        raise ValueError(f"expected {SAFE_NAME_WORDS}")
-    return name
-
-
 def _arm_name(name: str) -> str:
-    if _safe_name(name) in TAKEN:
+    if name in TAKEN:
         raise ValueError(f"the name is taken by {TAKEN[name]}; choose another one")
     return name
 
@@ -42,10 +32,7 @@ def _rule(text: str) -> str:
     return text
 
 
-SafeName = Annotated[
-    str, AfterValidator(_safe_name), Field(json_schema_extra={"pattern": SAFE_NAME})
-]
-ArmName = Annotated[str, AfterValidator(_arm_name), Field(json_schema_extra={"pattern": SAFE_NAME})]
+ArmName = Annotated[SafeName, AfterValidator(_arm_name)]
 FindingId = Annotated[str, AfterValidator(_finding), Field(json_schema_extra={"pattern": FINDING})]
 RuleText = Annotated[str, AfterValidator(_rule)]
 Text = Annotated[str, Field(min_length=1)]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from models.config import Table
 from runner.complaints import Complaint
-from runner.manifest_names import SafeName
+from runner.names import SafeName
 from runner.overrides import table
 from runner.toml_source import Source
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.complaints import did_you_mean, dotted, shown
-from runner.manifest_names import SAFE_NAME, SAFE_NAME_WORDS
 from runner.matrix import MOST_ARMS, Axis, Combination, Entry, Expanded, Matrix
+from runner.names import SAFE_NAME, SAFE_NAME_WORDS
 from runner.toml_keys import KeyPath
 
 Problem = tuple[KeyPath, str]

@@ -7,13 +7,14 @@ digest, so that a hub can be compared, archived and reproduced without knowledge
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from models.config import Determinism
 from runner.digest import canonical_json
 from runner.engines.base import Status
+from runner.names import InnerPath, Sha256
 
 ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "not_run"]
 """How an arm ended: as the engine saw it, or what was wrong with what it left."""
@@ -34,9 +35,9 @@ class Record(BaseModel):
 class FileRecord(Record):
     """One file: its path inside the folder that the table speaks of, and what it must contain."""
 
-    path: str
-    sha256: str
-    bytes: int
+    path: InnerPath
+    sha256: Sha256
+    bytes: Annotated[int, Field(ge=0)]
     deterministic: bool
     """Whether the same job gives the same bytes again."""
 

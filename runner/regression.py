@@ -10,13 +10,14 @@ from pydantic import ValidationError
 from runner import hub
 from runner.arms import keep_log, tail
 from runner.attempts import Attempt, lay_out
-from runner.collect import collect, read_table
+from runner.collect import collect
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
 from runner.environment import source_copy, source_digest
 from runner.errors import RunnerError
 from runner.manifest_tests import FOLDER
 from runner.plan import InputRef, Job
+from runner.reading import read_table
 from runner.record import ArmStatus, TestsRecord
 
 RESULTS = "regression_tests.json"
@@ -73,7 +74,7 @@ def _results(attempt: Attempt, destination: Path) -> dict[str, Any]:
             "files": collected.files,
         }
     try:
-        results = read_table(destination / RESULTS).get("tests")
+        results = read_table(destination, RESULTS).get("tests")
         record = TestsRecord.model_validate({"select": [], "status": "failed", "results": results})
     except (ValueError, ValidationError) as error:
         message = f"{RESULTS} does not keep the contract: {' '.join(str(error).split())}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-from runner.digest import parse_json
+from runner.reading import MissingError, parse_table, read_file, typed
 
 Scalar = str | bool | int | float | None
 Interval = tuple[float, float]
@@ -180,16 +180,15 @@ class Statistics(Part):
     notes: tuple[str, ...]
 
 
-def read_statistics(path: Path) -> Statistics | None:
-    """The file at ``path``; ``None`` where there is none.
+def read_statistics(folder: Path, name: str) -> Statistics | None:
+    """The file ``name`` below ``folder``; ``None`` where there is none.
 
     Raises ``ValueError`` saying what is wrong with it.
     """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+        return parse_statistics(read_file(folder, name), name)
+    except MissingError:
         return None
-    return parse_statistics(content, path.name)
 
 
 def parse_statistics(content: bytes, name: str) -> Statistics:
@@ -197,11 +196,4 @@ def parse_statistics(content: bytes, name: str) -> Statistics:
 
     Raises ``ValueError`` saying what is wrong with it.
     """
-    try:
-        return Statistics.model_validate(parse_json(content))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{name}: {place}: {first['msg']}") from error
-    except ValueError as error:
-        raise ValueError(f"{name} {error}") from error
+    return typed(Statistics, parse_table(content, name), name)

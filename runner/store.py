@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from runner.digest import is_plain_name
 from runner.durable import make_durable
 from runner.errors import StoreError
+from runner.names import is_plain_name
 from runner.store_errors import holds_password, is_corruption, redacted, told
 
 READ_BYTES: Final = 8 * 2**20

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.digest import is_plain_name
+from runner.names import is_plain_name
 
 INDEX = "index.json"
 HUB = "hub"

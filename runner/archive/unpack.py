@@ -31,9 +31,10 @@ from runner.archive.layout import (
     wrong_paths,
 )
 from runner.checksums import CHECKSUMS, compare_checksums
-from runner.digest import parse_json, sha256_file
+from runner.digest import sha256_file
 from runner.durable import make_durable
 from runner.errors import VerificationError
+from runner.reading import parse_json
 from runner.removal import remove_tree
 
 DEFAULT_LIMIT_BYTES: Final = 64 * 2**30

@@ -18,8 +18,9 @@ from runner.diff.metrics import compare_metrics
 from runner.diff.plans import compare_plans
 from runner.diff.table import Difference, EnvironmentDifference, FactChange, Pair, Side
 from runner.diff.text import headline, render
-from runner.digest import parse_json, sha256_file
+from runner.digest import sha256_file
 from runner.errors import VerificationError
+from runner.reading import parse_json
 from runner.record import HubRecord
 
 __all__ = ["Difference", "diff", "render"]

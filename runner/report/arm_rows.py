@@ -14,8 +14,8 @@ from runner.report.wording import (
     declared,
     duration,
     measured,
-    plain,
 )
+from runner.text import plain
 
 RESULTS = (
     ("val loss, best", "val_loss_best"),

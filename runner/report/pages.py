@@ -18,6 +18,7 @@ from runner.report.reproduction import what_differs
 from runner.report.tables import metrics_rows
 from runner.report.view import View, make_view
 from runner.statistics import Statistics, read_statistics
+from runner.text import plain
 
 COLUMNS = (*(heading for heading, _ in RESULTS), "steps/s", "time")
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
@@ -45,7 +46,7 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
 def _statistics(folder: Path) -> tuple[Statistics | None, str | None]:
     """The statistics over arms, or why they cannot be shown."""
     try:
-        return read_statistics(folder / hub.STATISTICS), None
+        return read_statistics(folder, hub.STATISTICS), None
     except ValueError as error:
         return None, f"the statistics over arms cannot be used: {error}"
 
@@ -137,7 +138,7 @@ def page_environment(package: str) -> Environment:
     environment.filters |= {
         "md": wording.markdown,
         "fence": wording.fence,
-        "plain": wording.plain,
+        "plain": plain,
         "duration": wording.duration,
         "moment": wording.moment,
         "listing": wording.listing,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from runner.record import ArmRecord, ArmStatus
+from runner.text import plain
 
 NOTHING = "—"
 MOST_LISTED = 6
@@ -22,8 +23,6 @@ STATUS_WORDS: dict[ArmStatus, str] = {
     "configuration_differs": "not as planned",
     "not_run": "not run",
 }
-
-_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 def measured(value: object) -> str:
@@ -103,12 +102,6 @@ def collapse(arm: ArmRecord) -> str:
     if not arm.collapsed:
         return "no"
     return "yes" if arm.collapse_epoch is None else f"epoch {arm.collapse_epoch}"
-
-
-def plain(line: str) -> str:
-    """A line of a console log without terminal codes; what does not print becomes ``�``."""
-    bare = _ESCAPE_SEQUENCE.sub("", line).expandtabs()
-    return "".join(sign if sign.isprintable() else "�" for sign in bare)
 
 
 def markdown(text: object) -> str:

@@ -10,13 +10,14 @@ from typing import Any
 
 from runner import hub
 from runner.attempts import Attempt, lay_out
-from runner.collect import collect, read_table
+from runner.collect import collect
 from runner.consistency import MEASURED
 from runner.dataset import PROBE
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
 from runner.manifest import Resources
 from runner.plan import InputRef, comparison_job
+from runner.reading import read_table
 from runner.record import FileRecord, HubRecord, ReproducedFile
 from runner.run import WORK
 
@@ -137,5 +138,5 @@ def _findings(attempt: Attempt, outcome: Outcome, collected: Path) -> dict[str, 
     )
     if found.problems:
         raise ValueError(found.describe())
-    files = read_table(collected / DIFFERENCES).get("files")
+    files = read_table(collected, DIFFERENCES).get("files")
     return files if isinstance(files, dict) else {}

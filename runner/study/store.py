@@ -12,9 +12,10 @@ from typing import Any, TypeAlias, cast
 
 from runner import hub
 from runner.checksums import CHECKSUMS, compare_checksums
-from runner.digest import entries, parse_json, sha256_bytes
+from runner.digest import entries, sha256_bytes
 from runner.errors import StudyError, VerificationError
-from runner.manifest_names import SAFE_NAME
+from runner.names import SAFE_NAME
+from runner.reading import parse_json
 from runner.record import HubRecord
 from runner.statistics import Statistics, parse_statistics
 from runner.study.selection import STUDY_BYTES, kept_files

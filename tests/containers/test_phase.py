@@ -391,7 +391,7 @@ def test_a_phase_ends_with_statistics_over_its_seeds_and_those_of_an_earlier_pha
     record = hub.read(path)
     assert record.summary.status == "succeeded"
     assert [one.name for one in record.compared] == [f"before/{earlier.name}"]
-    statistics = read_statistics(path / "statistics.json")
+    statistics = read_statistics(path, "statistics.json")
     assert [(group.label, group.num_arms) for group in statistics.groups] == [
         ("lr1e-3", 2),
         ("lr2e-3", 2),

@@ -15,14 +15,14 @@ from runner.digest import (
     canonical_json,
     digest_json,
     entries,
-    is_plain_name,
-    parse_json,
     pretty_json,
     sha256_bytes,
     sha256_file,
     tree_digest,
 )
 from runner.errors import VerificationError
+from runner.names import is_plain_name
+from runner.reading import parse_json
 
 texts = st.text(st.characters(codec="utf-8"))
 numbers = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
@@ -82,7 +82,7 @@ def test_both_spellings_say_the_same_value(value):
     [
         (b"", "Expecting value"),
         (b"{", "Expecting property name"),
-        (b"\xff", "can't decode byte"),
+        (b"\xff", "not UTF-8: byte 0"),
         (b'{"a": NaN}', "NaN, which JSON does not have"),
         (b"-Infinity", "-Infinity, which JSON does not have"),
         (b"[1e999]", "1e999, which is no finite number"),
@@ -90,6 +90,7 @@ def test_both_spellings_say_the_same_value(value):
         (b"[" * 100_000, "nested more than 64 levels deep"),
         (b"[" * 65 + b"]" * 65, "nested more than 64 levels deep"),
         (b'{"a":' * 65 + b"1" + b"}" * 65, "nested more than 64 levels deep"),
+        (b'["\\ud83d"]', "half of a character"),
         (b"9" * 5000, "an integer of more than 20 digits"),
     ],
 )

@@ -103,7 +103,7 @@ def test_statistics_and_plots_lie_in_the_hub_and_the_job_beside_them(hub, tmp_pa
 
 def test_the_statistics_read_back_and_count_what_ran_as_planned(hub, tmp_path):
     summarised(hub, tmp_path)
-    found = read_statistics(hub.folder / "statistics.json")
+    found = read_statistics(hub.folder, "statistics.json")
     counted = {group.label: (group.num_arms, group.num_collapsed) for group in found.groups}
     assert counted == {
         "stable_sgd": (1, 0), "stable_adamw": (1, 1), "stable_sgd_clip": (1, 0),
@@ -119,7 +119,7 @@ def test_the_statistics_read_back_and_count_what_ran_as_planned(hub, tmp_path):
 def test_a_file_that_is_gone_from_a_hub_takes_its_arm_out_of_the_count(hub, tmp_path):
     (hub.folder / "arms/stable_sgd/stats.json").unlink()
     assert summarised(hub, tmp_path).status == "succeeded"
-    found = read_statistics(hub.folder / "statistics.json")
+    found = read_statistics(hub.folder, "statistics.json")
     assert found.groups[0].not_counted[0].name == "stable_sgd"
 
 
@@ -130,19 +130,19 @@ def test_a_job_that_fails_leaves_its_log_and_loses_nothing(hub, tmp_path):
     assert summary.log_tail[-1] == ("error: ValueError: arm stable_sgd: stats.json holds no table")
     assert (hub.folder / "summary.log").is_file()
     assert not (hub.folder / "statistics.json").exists()
-    assert read_statistics(hub.folder / "statistics.json") is None
+    assert read_statistics(hub.folder, "statistics.json") is None
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "statistics.json Expecting property name"),
+        ("{", "statistics.json is not valid JSON: Expecting property name"),
         ('{"schema_version": 2}', "statistics.json: schema_version: Input should be 1"),
         ('{"schema_version": 1}', "statistics.json: confidence: Field required"),
-        ('{"schema_version": NaN}', "statistics.json holds NaN"),
+        ('{"schema_version": NaN}', "statistics.json is not valid JSON: holds NaN"),
     ],
 )
 def test_statistics_that_cannot_be_used_say_why(tmp_path, text, told):
     (tmp_path / "statistics.json").write_text(text)
     with pytest.raises(ValueError, match=told):
-        read_statistics(tmp_path / "statistics.json")
+        read_statistics(tmp_path, "statistics.json")

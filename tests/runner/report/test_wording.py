@@ -18,8 +18,8 @@ from runner.report.wording import (
     markdown,
     measured,
     moment,
-    plain,
 )
+from runner.text import plain
 
 
 def cells(line):

@@ -1,0 +1,58 @@
+"""Text of others on a screen: nothing in it can steer a terminal or turn the line around."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TextIO
+
+_KEPT = frozenset("\n\t")
+_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+def visible(text: str) -> str:
+    r"""Text whose every sign can be seen: what does not print stands as ``\x1b`` or ``\u202e``.
+
+    Line ends and tabs stay. Control characters, formatting characters such as those that turn the
+    direction of writing, and halves of characters do not print.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if _is_seen(sign) else _spelled(sign) for sign in text)
+
+
+def _is_seen(sign: str) -> bool:
+    return sign.isprintable() or sign in _KEPT or unicodedata.category(sign) == "Zs"
+
+
+def _spelled(sign: str) -> str:
+    code = ord(sign)
+    return f"\\x{code:02x}" if code < 256 else sign.encode("ascii", "backslashreplace").decode()
+
+
+def plain(line: str) -> str:
+    """A line of a console log without terminal codes; what does not print becomes ``�``."""
+    bare = _ESCAPE_SEQUENCE.sub("", line).expandtabs()
+    return "".join(sign if sign.isprintable() else "�" for sign in bare)
+
+
+class Screen:
+    """A text stream that writes what it is given as ``visible`` has it; all else is the stream's.
+
+    The command line puts its standard streams behind one, so that no verb can forget.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write ``text``, made visible."""
+        return self._stream.write(visible(text))
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write each line, made visible."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
