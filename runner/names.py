@@ -58,7 +58,7 @@ def _safe_name(name: str) -> str:
 
 def _inner_path(path: str) -> str:
     if problem := wrong_path(path):
-        raise ValueError(f"the path {path[:LONGEST_PATH]!r} {problem}")
+        raise ValueError(f"the path {path[:60]!r} {problem}")
     return path
 
 

@@ -192,7 +192,8 @@ def first_problem(error: ValidationError) -> str:
     """The first key that pydantic refuses, and why, in a line of bounded length."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    told = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+    told = first["msg"].removeprefix("Value error, ")
+    told = "unknown key" if first["type"] == "extra_forbidden" else told
     return ": ".join(shortened(part) for part in (place, told) if part)
 
 
