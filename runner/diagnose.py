@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from runner import hub, provenance
 from runner.arms import timestamp
 from runner.attempts import Attempt
@@ -40,6 +38,7 @@ from runner.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecor
 from runner.removal import remove_tree
 from runner.run import WORK
 from runner.schedule import Place, run_attempts
+from runner.sealed import SealedHub
 from runner.toml_source import read
 
 DIAGNOSES = "diagnoses"
@@ -105,24 +104,27 @@ def diagnose(request: Request) -> tuple[Path, int]:
 
 def examine(request: Request) -> Patient:
     """Verify the hub and find the arm and its weights. Raises ``VerificationError``."""
-    found = hub.verify(request.hub)
-    if not found.intact:
-        raise VerificationError(found.describe())
-    record = hub.read(request.hub)
+    sealed = SealedHub(folder=request.hub).require_intact()
+    record = sealed.record
     names = [arm.name for arm in record.arms]
     if request.arm not in names:
         raise VerificationError(
             f"{request.hub} has no arm {request.arm!r}; arms are {', '.join(names)}"
             f"{did_you_mean(request.arm, names)}"
         )
-    plan = planned(request.hub)
+    plan = sealed.plan
     folder = request.hub / hub.arm_dir(request.arm)
     try:
         stored = stored_checkpoints(folder)
     except ValueError as error:
         raise VerificationError(f"{folder}: {error}; no weights can be looked into") from error
     name = choose(stored, name=request.checkpoint, epoch=request.epoch)
-    job = next(job for job in plan.arms if job.name == request.arm)
+    job = next((job for job in plan.arms if job.name == request.arm), None)
+    if job is None:
+        raise VerificationError(
+            f"{request.hub} contradicts itself: its plan has no arm {request.arm}; `phasehub "
+            "verify` tells all"
+        )
     order = CaptureOrder(
         arm=job,
         arm_folder=folder,
@@ -131,17 +133,6 @@ def examine(request: Request) -> Patient:
         reports=request.reports,
     )
     return Patient(hub=request.hub, record=record, plan=plan, order=order)
-
-
-def planned(path: Path) -> Plan:
-    """The plan of a hub. Raises ``VerificationError`` when this phasehub cannot read it."""
-    try:
-        return Plan.model_validate_json((path / hub.PLAN).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise VerificationError(
-            f"{path / hub.PLAN} cannot be read by this phasehub; use the version that made the hub "
-            f"({str(error).splitlines()[0]})"
-        ) from error
 
 
 def stage(request: Request) -> hub.Staging:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.config import (
     Dataset,
@@ -29,7 +29,11 @@ from runner.manifest import (
     resolve,
     resolve_resources,
 )
+from runner.manifest_names import Seed
 from runner.manifest_steps import Step
+from runner.names import SafeName
+from runner.reading import first_problem
+from runner.record import require_arm_parameters, require_dataset_parameters
 
 Device = Literal["cpu", "cuda"]
 
@@ -52,19 +56,28 @@ class Job(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: SafeName
     experiment: Literal["simulate", "train", "test", "diagnose", "summarise", "compare"]
     parameters: dict[str, Any]
-    seed: int
+    seed: Seed
     execution: Execution
     resources: Resources
-    command: tuple[str, ...]
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
     environment: dict[str, str]
     """Variables that must be set before the process starts: threads and determinism."""
     num_parameters: int | None
     """Live parameters of the network; ``None`` for a job that trains none."""
     steps: int | None
     """Optimisation steps of the whole fit; ``None`` for a job that trains nothing."""
+
+    @model_validator(mode="after")
+    def _parameters_are_those_of_the_experiment(self) -> Self:
+        """See that what is read from a file can be acted on; other jobs are made here."""
+        if self.experiment == "train":
+            require_arm_parameters(self.parameters)
+        elif self.experiment == "simulate":
+            require_dataset_parameters(self.parameters)
+        return self
 
 
 class Plan(BaseModel):
@@ -73,8 +86,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    phase: str
-    profile: str | None
+    phase: SafeName
+    profile: SafeName | None
     dataset: Job
     arms: tuple[Job, ...]
     tests: Job | None = None
@@ -83,6 +96,27 @@ class Plan(BaseModel):
     """What follows the arms if its condition holds."""
     left_out: tuple[str, ...] = ()
     """Optional arms that were not asked for."""
+
+    @model_validator(mode="after")
+    def _jobs_have_their_places(self) -> Self:
+        names = [job.name for job in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError("arms names one twice")
+        if self.dataset.experiment != "simulate":
+            raise ValueError("dataset is no simulation")
+        if any(job.experiment != "train" for job in self.arms):
+            raise ValueError("arms has a job that is no arm")
+        if self.tests is not None and self.tests.experiment != "test":
+            raise ValueError("tests is another job")
+        return self
+
+
+def parse_plan(content: bytes) -> Plan:
+    """The plan in the bytes of a ``plan.json``. Raises ``ValueError`` that names the key."""
+    try:
+        return Plan.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"plan.json: {first_problem(error)}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,17 +9,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from runner import hub
-from runner.carried import carried_code, refuse_odd_names
-from runner.checksums import CHECKSUMS
+from runner.carried import carried_code
 from runner.complaints import did_you_mean
 from runner.consistency import describe, inconsistencies
 from runner.dataset import PROBE, probe_digest
-from runner.digest import sha256_file
 from runner.errors import ManifestError, VerificationError
 from runner.manifest import LoadedManifest, Manifest
 from runner.plan import Plan
 from runner.probe_file import with_probe
 from runner.record import HubRecord
+from runner.sealed import SealedHub
 from runner.toml_source import read
 
 
@@ -48,32 +47,27 @@ def open_original(folder: Path) -> Original:
     Raises ``VerificationError`` for a hub that is not as it was sealed, contradicts itself, was
     never run, or cannot be read by this version.
     """
-    found = hub.verify(folder)
-    if not found.intact:
-        raise VerificationError(found.describe())
-    if wrong := inconsistencies(folder):
+    sealed = SealedHub(folder=folder).require_intact()
+    if wrong := inconsistencies(sealed):
         raise VerificationError(describe(folder, wrong))
-    record = hub.read(folder)
+    record = sealed.record
     if not any(arm.status == "succeeded" for arm in record.arms):
         raise VerificationError(
             f"no arm of {folder} succeeded; there is nothing to reproduce. Run its manifest again"
         )
     try:
-        plan = Plan.model_validate_json((folder / hub.PLAN).read_bytes())
-        loaded = read_declaration(folder, plan)
+        loaded = read_declaration(folder, sealed.plan)
     except (ManifestError, ValidationError) as error:
         raise VerificationError(
             f"{folder} cannot be read by this phasehub; use the version that made the hub "
             f"({str(error).splitlines()[0]})"
         ) from error
-    steps = [step.name for step in plan.steps]
-    refuse_odd_names(folder, [plan.phase, *(job.name for job in plan.arms), *steps])
     return Original(
         folder=folder,
         record=record,
-        sha256=sha256_file(folder / CHECKSUMS),
+        sha256=sealed.sha256,
         loaded=loaded,
-        plan=plan,
+        plan=sealed.plan,
         code=carried_code(folder, record),
     )
 

@@ -18,6 +18,7 @@ from runner.digest import pretty_json, sha256_file
 from runner.errors import VerificationError
 from runner.record import DifferingFact, ReproducedFile, ReproductionRecord
 from runner.report.reproduction import verdict, what_differs
+from runner.sealed import SealedHub
 
 ROOT = Path(__file__).parents[2]
 BROKEN = """
@@ -95,7 +96,7 @@ def sealed_anew(folder):
     (folder / hub.RECORD).write_bytes(pretty_json(table))
     write_checksums(folder)
     assert hub.verify(folder).intact
-    assert inconsistencies(folder) == ()
+    assert inconsistencies(SealedHub(folder=folder)) == ()
 
 
 def test_a_hub_comes_out_again_bit_by_bit(copy, tmp_path):
@@ -104,7 +105,7 @@ def test_a_hub_comes_out_again_bit_by_bit(copy, tmp_path):
     made = Path(done.stdout.splitlines()[-1])
     assert made.parent == tmp_path / "again" / "tiny"
     assert hub.verify(made).intact
-    assert inconsistencies(made) == ()
+    assert inconsistencies(SealedHub(folder=made)) == ()
     told = reproduction(made)
     assert (told["outcome"], told["facts"], told["reasons"]) == ("identical", [], [])
     assert "broken was not run again: the original failed" in done.stderr
