@@ -17,7 +17,7 @@ from models.config import (
     variables,
 )
 from models.config.summary import Summary
-from runner.complaints import did_you_mean
+from runner.complaints import did_you_mean, listed
 from runner.digest import digest_json, pretty_json
 from runner.errors import ManifestError
 from runner.manifest import (
@@ -36,9 +36,6 @@ from runner.reading import first_problem
 from runner.record import require_arm_parameters, require_dataset_parameters
 
 Device = Literal["cpu", "cuda"]
-
-MOST_LISTED = 20
-"""Arms that a message lists; a matrix can have thousands."""
 
 
 class Execution(BaseModel):
@@ -249,7 +246,7 @@ def _profile(loaded: LoadedManifest, name: str | None) -> Profile | None:
     if name is None:
         return None
     if name not in profiles:
-        known = f"profiles are {', '.join(profiles)}" if profiles else "the manifest has none"
+        known = f"profiles are {listed(profiles)}" if profiles else "the manifest has none"
         raise ManifestError(
             f"{loaded.path}: no profile {name!r}; {known}{did_you_mean(name, profiles)}"
         )
@@ -264,7 +261,7 @@ def _arms(
     for name in only:
         if name not in names:
             raise ManifestError(
-                f"{loaded.path}: no arm {name!r}; arms are {_listed(names)}"
+                f"{loaded.path}: no arm {name!r}; arms are {listed(names)}"
                 f"{did_you_mean(name, names)}"
             )
     if with_optional and not any(arm.optional for arm in declared):
@@ -283,11 +280,6 @@ def _arms(
             f"--only {names[0]}"
         )
     return asked
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_LISTED
-    return ", ".join(names[:MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _dataset_job(dataset: Dataset, *, seed: int, resources: Resources) -> Job:
