@@ -64,9 +64,9 @@ def read_pins(lock: Path) -> list[Pin]:
 def parse_pins(content: bytes) -> list[Pin]:
     """``read_pins`` of a file's bytes. Raises ``ValueError`` naming the line."""
     if found := _STRANGE.search(content):
-        line = content.count(b"\n", 0, found.start()) + 1
+        place = content.count(b"\n", 0, found.start()) + 1
         raise ValueError(
-            f"line {line} holds byte 0x{found[0][0]:02x}, and a lock is printable ASCII alone"
+            f"line {place} holds byte 0x{found[0][0]:02x}, and a lock is printable ASCII alone"
         )
     pins: dict[tuple[str, str], Pin] = {}
     for number, line in _logical_lines(content.decode("ascii")):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from models.config import (
     Dataset,
@@ -37,6 +37,31 @@ MOST_LISTED = 20
 """Arms that a message lists; a matrix can have thousands."""
 
 
+FIXED: Mapping[str, str] = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+}
+"""Variables that every job has, for its numbers to be repeatable and its console to be prompt."""
+OF_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+VARIABLES = frozenset({*FIXED, *OF_THREADS, *variables("portable")})
+"""All that a plan sets. A plan that sets another one (``LD_PRELOAD``, ``PATH``) is not ours."""
+
+
+def _variable(name: str) -> str:
+    if name not in VARIABLES:
+        raise ValueError("no plan sets this variable")
+    return name
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+Setting = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+ -]{0,200}$")]
+"""Value of a variable: words, and nowhere a path."""
+
+
 class Execution(BaseModel):
     """Where the numbers are made: part of the plan, because the bits depend on it."""
 
@@ -59,7 +84,7 @@ class Job(BaseModel):
     execution: Execution
     resources: Resources
     command: tuple[str, ...]
-    environment: dict[str, str]
+    environment: dict[Variable, Setting]
     """Variables that must be set before the process starts: threads and determinism."""
     num_parameters: int | None
     """Live parameters of the network; ``None`` for a job that trains none."""
@@ -319,16 +344,8 @@ def _execution(device: Device, resources: Resources) -> Execution:
 
 def _environment(resources: Resources) -> dict[str, str]:
     """What has to be set before a process starts for its numbers to be repeatable."""
-    threads = resources.threads
     return {
         **variables(resources.determinism),
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "TZ": "UTC",
-        "LC_ALL": "C.UTF-8",
+        **dict.fromkeys(OF_THREADS, str(resources.threads)),
+        **FIXED,
     }

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from runner import hub
 from runner.carried import carried_code, refuse_odd_names
 from runner.checksums import CHECKSUMS
 from runner.complaints import did_you_mean
-from runner.consistency import describe, inconsistencies
+from runner.consistency import MEASURED, describe, inconsistencies
 from runner.dataset import PROBE, probe_digest
 from runner.digest import sha256_file
 from runner.errors import ManifestError, VerificationError
+from runner.image import Image, read_identity
 from runner.manifest import LoadedManifest, Manifest
-from runner.plan import Plan
+from runner.plan import Job, Plan
 from runner.probe_file import with_probe
+from runner.reading import read_table, typed
 from runner.record import HubRecord
 from runner.toml_source import read
 
@@ -33,6 +33,8 @@ class Original:
     """Digest of its ``SHA256SUMS``."""
     loaded: LoadedManifest
     plan: Plan
+    image: Image | None
+    """The image that its record names; ``None`` where none was used."""
     code: Path
     """Folder with the source of ``models/``, its locks and the Dockerfile."""
 
@@ -59,9 +61,9 @@ def open_original(folder: Path) -> Original:
             f"no arm of {folder} succeeded; there is nothing to reproduce. Run its manifest again"
         )
     try:
-        plan = Plan.model_validate_json((folder / hub.PLAN).read_bytes())
+        plan = typed(Plan, read_table(folder, hub.PLAN), hub.PLAN)
         loaded = read_declaration(folder, plan)
-    except (ManifestError, ValidationError) as error:
+    except (ManifestError, ValueError) as error:
         raise VerificationError(
             f"{folder} cannot be read by this phasehub; use the version that made the hub "
             f"({str(error).splitlines()[0]})"
@@ -74,6 +76,7 @@ def open_original(folder: Path) -> Original:
         sha256=sha256_file(folder / CHECKSUMS),
         loaded=loaded,
         plan=plan,
+        image=read_identity(record.image, str(folder / hub.RECORD)) if record.image else None,
         code=carried_code(folder, record),
     )
 
@@ -109,3 +112,9 @@ def plan_again(original: Original, arms: Sequence[str]) -> Plan:
             )
     chosen = tuple(job for job in plan.arms if job.name in arms)
     return plan.model_copy(update={"arms": chosen, "steps": ()})
+
+
+def jobs_again(original: Original, plan: Plan) -> tuple[Job, ...]:
+    """The jobs that ``plan`` runs: no arm without results, which is taken over as it is."""
+    without = {arm.name for arm in original.record.arms if arm.status not in MEASURED}
+    return (plan.dataset, *(job for job in plan.arms if job.name not in without))
