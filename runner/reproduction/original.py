@@ -53,21 +53,18 @@ def open_original(folder: Path) -> Original:
     found = hub.verify(folder)
     if not found.intact:
         raise VerificationError(found.describe())
+    record, plan = hub.read(folder), read_plan(folder)
+    image = read_identity(record.image, str(folder / hub.RECORD)) if record.image else None
     if wrong := inconsistencies(folder):
         raise VerificationError(describe(folder, wrong))
-    record = hub.read(folder)
     if not any(arm.status == "succeeded" for arm in record.arms):
         raise VerificationError(
             f"no arm of {folder} succeeded; there is nothing to reproduce. Run its manifest again"
         )
     try:
-        plan = typed(Plan, read_table(folder, hub.PLAN), hub.PLAN)
         loaded = read_declaration(folder, plan)
     except (ManifestError, ValueError) as error:
-        raise VerificationError(
-            f"{folder} cannot be read by this phasehub; use the version that made the hub "
-            f"({str(error).splitlines()[0]})"
-        ) from error
+        raise unreadable(folder, error) from error
     steps = [step.name for step in plan.steps]
     refuse_odd_names(folder, [plan.phase, *(job.name for job in plan.arms), *steps])
     return Original(
@@ -76,8 +73,24 @@ def open_original(folder: Path) -> Original:
         sha256=sha256_file(folder / CHECKSUMS),
         loaded=loaded,
         plan=plan,
-        image=read_identity(record.image, str(folder / hub.RECORD)) if record.image else None,
+        image=image,
         code=carried_code(folder, record),
+    )
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a hub. Raises ``VerificationError`` naming the key that is not ours."""
+    try:
+        return typed(Plan, read_table(folder, hub.PLAN), hub.PLAN)
+    except ValueError as error:
+        raise unreadable(folder, error) from error
+
+
+def unreadable(folder: Path, error: Exception) -> VerificationError:
+    """What to say of a hub whose declaration is none that this version reads."""
+    return VerificationError(
+        f"{folder} cannot be read by this phasehub; use the version that made the hub "
+        f"({str(error).splitlines()[0]})"
     )
 
 
