@@ -14,22 +14,20 @@ def seal_anew():
     from runner.digest import pretty_json, sha256_file
     from runner.environment import models_digest
 
-    def replace(folder, digests):
-        for name in (hub.RECORD, hub.PROVENANCE, hub.CRATE):
-            text = (folder / name).read_text()
-            for before, after in digests.items():
-                text = text.replace(before, after)
-            (folder / name).write_text(text)
-
     def table(folder):
         return json.loads((folder / hub.RECORD).read_bytes())
 
     def seal(folder, *, consistent=True):
-        record = table(folder)
-        digests = {f["sha256"]: sha256_file(folder / f["path"]) for f in record["artifacts"]}
+        digests = {}
         if (folder / hub.CODE).is_dir():
-            digests[record["code"]["models_sha256"]] = models_digest(folder / hub.CODE)
-        replace(folder, digests)
+            digests[table(folder)["code"]["models_sha256"]] = models_digest(folder / hub.CODE)
+        for name in (hub.RECORD, hub.PROVENANCE, hub.CRATE):  # each names the one before it
+            text = (folder / name).read_text()
+            for file in table(folder)["artifacts"]:
+                digests[file["sha256"]] = sha256_file(folder / file["path"])
+            for before, after in digests.items():
+                text = text.replace(before, after)
+            (folder / name).write_text(text)
         record = table(folder)
         sizes = {f["path"]: (folder / f["path"]).stat().st_size for f in record["artifacts"]}
         for file in record["artifacts"]:
