@@ -69,6 +69,14 @@ Interpreter = Annotated[
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")]
 
+AllowLimits = Annotated[
+    bool, typer.Option("--allow-limits", help="Grant the hub limits beyond the defaults.")
+]
+AllowBaseImage = Annotated[
+    bool,
+    typer.Option("--allow-base-image", help="Fetch the base image from where the hub says."),
+]
+
 
 @app.command()
 def check(manifest: ManifestPath) -> None:
@@ -214,13 +222,47 @@ def reproduce(
         typer.Option(metavar="DIR", help="Where to, in place of reproductions/ beside the phases."),
     ] = None,
     python: Interpreter = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Insist on a signature by one of these; ssh-keygen(1)."),
+    ] = None,
+    foreign_code_here: Annotated[
+        bool,
+        typer.Option(
+            "--run-foreign-code-on-this-machine",
+            help="With --engine process: let a stranger's code run as you, outside a container.",
+        ),
+    ] = False,
+    allow_limits: AllowLimits = False,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let the arms that ask for it reach a network.")
+    ] = False,
+    allow_dockerfile: Annotated[
+        bool,
+        typer.Option("--allow-dockerfile", help="Build by a Dockerfile that is not phasehub's."),
+    ] = False,
+    allow_base_image: AllowBaseImage = False,
 ) -> None:
     """Run a sealed hub again and compare the bits. The last line on stdout is the new hub."""
     from runner import reproduction
+    from runner.trust import Consent
 
+    consent = Consent(
+        foreign_code_here=foreign_code_here,
+        limits=allow_limits,
+        network=allow_network,
+        dockerfile=allow_dockerfile,
+        base_image=allow_base_image,
+    )
     path, exit_code = reproduction.reproduce(
         reproduction.Request(
-            hub=hub, arms=tuple(arm or ()), engine=engine.value, out=out, python=python
+            hub=hub,
+            arms=tuple(arm or ()),
+            engine=engine.value,
+            out=out,
+            python=python,
+            signers=signers,
+            consent=consent,
         )
     )
     print(path)
@@ -245,9 +287,12 @@ def diagnose(
         typer.Option(metavar="DIR", help="New folder, in place of one beside the hub."),
     ] = None,
     python: Interpreter = None,
+    allow_limits: AllowLimits = False,
+    allow_base_image: AllowBaseImage = False,
 ) -> None:
     """Look into weights that an arm stored. The last line on stdout is the reports' folder."""
     from runner import diagnose as diagnoses
+    from runner.trust import Consent
 
     if epoch is not None and checkpoint is not None:
         raise typer.BadParameter("give --epoch or --checkpoint, not both")
@@ -261,6 +306,7 @@ def diagnose(
             device=device.value,
             out=out,
             python=python,
+            consent=Consent(limits=allow_limits, base_image=allow_base_image),
         )
     )
     print(path)

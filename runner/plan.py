@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from models.config import (
     Dataset,
@@ -38,6 +45,31 @@ from runner.record import require_arm_parameters, require_dataset_parameters
 Device = Literal["cpu", "cuda"]
 
 
+FIXED: Mapping[str, str] = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+}
+"""Variables that every job has, for its numbers to be repeatable and its console to be prompt."""
+OF_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+VARIABLES = frozenset({*FIXED, *OF_THREADS, *variables("portable")})
+"""All that a plan sets. A plan that sets another one (``LD_PRELOAD``, ``PATH``) is not ours."""
+
+
+def _variable(name: str) -> str:
+    if name not in VARIABLES:
+        raise ValueError("no plan sets this variable")
+    return name
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+Setting = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+ -]{0,200}$")]
+"""Value of a variable: words, and nowhere a path."""
+
+
 class Execution(BaseModel):
     """Where the numbers are made: part of the plan, because the bits depend on it."""
 
@@ -60,7 +92,7 @@ class Job(BaseModel):
     execution: Execution
     resources: Resources
     command: Annotated[tuple[str, ...], Field(min_length=1)]
-    environment: dict[str, str]
+    environment: dict[Variable, Setting]
     """Variables that must be set before the process starts: threads and determinism."""
     num_parameters: int | None
     """Live parameters of the network; ``None`` for a job that trains none."""
@@ -345,16 +377,8 @@ def _execution(device: Device, resources: Resources) -> Execution:
 
 def _environment(resources: Resources) -> dict[str, str]:
     """What has to be set before a process starts for its numbers to be repeatable."""
-    threads = resources.threads
     return {
         **variables(resources.determinism),
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "TZ": "UTC",
-        "LC_ALL": "C.UTF-8",
+        **dict.fromkeys(OF_THREADS, str(resources.threads)),
+        **FIXED,
     }

@@ -380,7 +380,7 @@ def test_a_file_that_is_listed_twice_is_malformed(hub):
         (lambda p: fill(p, {"SHA256SUMS/a": b""}), "SHA256SUMS is not a regular file"),
         (
             lambda p: (p.mkdir(), (p / "SHA256SUMS").symlink_to("/dev/zero")),
-            "is not a regular file",
+            "is a symbolic link, and must be a file",
         ),
     ],
     ids=["nothing", "file", "empty folder", "empty sums", "folder of sums", "link"],
