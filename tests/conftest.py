@@ -11,9 +11,9 @@ def seal_anew():
     from runner import hub
     from runner.checksums import write_checksums
     from runner.consistency import inconsistencies
-from runner.sealed import SealedHub
     from runner.digest import pretty_json, sha256_file
     from runner.environment import models_digest
+    from runner.sealed import SealedHub
 
     def table(folder):
         return json.loads((folder / hub.RECORD).read_bytes())
