@@ -314,5 +314,3 @@ def test_a_file_that_is_no_saved_image_is_refused(client, tmp_path, members):
     packed(tmp_path / "image.tar", members)
     with pytest.raises(ValueError, match=r".+"):
         load(client, tmp_path / "image.tar", "sha256:" + "0" * 64)
-
-
