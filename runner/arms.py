@@ -75,6 +75,7 @@ def conclude(
         "log": log if keep_log(attempt.launch.log_path, folder / log) else None,
         "status": outcome.status,
         "message": outcome.message,
+        "notes": outcome.notes,
     }
     if outcome.status == "succeeded":
         facts |= _results(attempt, destination, rules)

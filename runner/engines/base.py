@@ -82,6 +82,8 @@ class Outcome:
     message: str
     started_at: float
     ended_at: float
+    notes: tuple[str, ...] = ()
+    """What else a reader of the job's record must know, a sentence each."""
 
 
 class Engine(Protocol):
