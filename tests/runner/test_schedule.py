@@ -29,7 +29,7 @@ class ScriptedEngine:
         self.most = max(self.most, len(self.running))
         return Handle(
             engine="scripted", id=launch.name, name=launch.name, log_path="", out_dir="",
-            started_at=0.0, timeout_s=1.0,
+            started_at=0.0, timeout_s=1.0, disk_bytes=1,
         )  # fmt: skip
 
     def poll(self, handle):
