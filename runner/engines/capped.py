@@ -33,8 +33,9 @@ class CappedLog:
 
     def write(self, block: bytes) -> None:
         """Append a block of any size."""
-        for start in range(0, len(block), MIB):
-            self._append(block[start : start + MIB])
+        piece = min(MIB, TAIL)
+        for start in range(0, len(block), piece):
+            self._append(block[start : start + piece])
 
     def _append(self, block: bytes) -> None:
         written = 0

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from runner.engines import usage
 from runner.engines.base import Handle, Outcome, Status
 from runner.engines.console import last_line
-from runner.engines.usage import MOST_FILES, Excess
+from runner.engines.usage import Excess
 
 MIB, GIB = 1 << 20, 1 << 30
 SIGNALLED = 128
@@ -71,7 +72,8 @@ def _judge(handle: Handle, ending: Ending) -> tuple[Status, str]:
             "or lower train.batch_size"
         )
     if ending.killed_for in EXCESSES:
-        return "out_of_disk", EXCESSES[ending.killed_for].format(limit=_size(handle.disk_bytes))
+        told = EXCESSES[ending.killed_for]
+        return "out_of_disk", told.format(limit=_size(handle.disk_bytes), files=usage.MOST_FILES)
     if ending.killed_for == "stop":
         return "interrupted", "stopped before its end; run the phase again"
     if ending.exit_code != 0:
@@ -85,9 +87,7 @@ EXCESSES: Mapping[Killed | None, str] = {
     "disk": (
         "its outputs took more than the limit of {limit}; raise resources.disk_gib or write less"
     ),
-    "files": (
-        f"its outputs were more than {MOST_FILES:,} files and folders; write fewer and larger files"
-    ),
+    "files": "its outputs were more than {files:,} files and folders; write fewer and larger files",
     "hiding": (
         "its outputs could not be measured against the limit of {limit} (resources.disk_gib): "
         "folders are moved about all the time, or cannot be read; leave them where they are"
