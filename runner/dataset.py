@@ -15,6 +15,7 @@ from runner.attempts import Attempt, lay_out
 from runner.collect import RESULT, collect
 from runner.digest import digest_json, sha256_file, tree_digest
 from runner.engines.base import Outcome
+from runner.engines.console import keep, tail
 from runner.errors import RunnerError, VerificationError
 from runner.plan import InputRef, Job
 from runner.reading import read_table
@@ -184,9 +185,7 @@ def _seal(attempt: Attempt, key: str, *, folder: Path, outcome: Outcome) -> Data
         "job_sha256": attempt.job_sha256,
     }
     if outcome.status != "succeeded":
-        log = attempt.launch.log_path
-        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-        return DatasetRecord(**facts, log_tail=tuple(lines[-40:]))
+        return DatasetRecord(**facts, log_tail=tail(attempt.launch.log_path))
     sealed = work / "sealed"
     collected = collect(
         attempt.launch.out_dir, sealed, experiment="simulate", job_sha256=attempt.job_sha256
@@ -194,8 +193,7 @@ def _seal(attempt: Attempt, key: str, *, folder: Path, outcome: Outcome) -> Data
     if collected.problems:
         facts |= {"status": "invalid_output", "message": collected.describe()}
         return DatasetRecord(**facts)
-    if attempt.launch.log_path.is_file():
-        shutil.copyfile(attempt.launch.log_path, sealed / LOG)
+    keep(attempt.launch.log_path, sealed / LOG)
     for name in (JOB, *_inputs(job)):
         shutil.copyfile(attempt.launch.job_dir / name, sealed / name)
     sealed.rename(folder)

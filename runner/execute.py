@@ -161,7 +161,7 @@ def departures(run: Run) -> list[str]:
     """What a reader of the hub must know about where it ran: other packages, relaxed limits."""
     found = run.engine.facts.get("differences")
     differences = [str(told) for told in found] if isinstance(found, list) else []
-    notes = [f"{job.name} may reach the network" for job in run.plan.arms if job.resources.network]
+    notes = [note for job in run.plan.arms for note in relaxed(job)]
     if differences:
         shown = "; ".join(differences[:MOST_DIFFERENCES])
         rest = ", all of them in hub.json" if len(differences) > MOST_DIFFERENCES else ""
@@ -169,6 +169,17 @@ def departures(run: Run) -> list[str]:
             f"the environment is not the lock's, {len(differences)} differences{rest}: {shown}"
         )
     return notes
+
+
+def relaxed(job: Job) -> Iterator[str]:
+    """What an arm may do that others may not, a sentence each."""
+    if job.resources.network:
+        yield f"{job.name} may reach the network"
+    if job.resources.seccomp != "strict":
+        yield (
+            f"{job.name} may make other system calls than computing takes: its seccomp profile is "
+            f"{job.resources.seccomp}"
+        )
 
 
 def run_tests(run: Run, engine: Engine, job: Job) -> None:

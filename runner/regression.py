@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner import hub
-from runner.arms import keep_log, tail
 from runner.attempts import Attempt, lay_out
 from runner.collect import collect
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
+from runner.engines.console import keep, tail
 from runner.environment import source_copy, source_digest
 from runner.errors import RunnerError
 from runner.manifest_tests import FOLDER
@@ -45,7 +45,7 @@ def conclude(attempt: Attempt, outcome: Outcome, *, folder: Path) -> TestsRecord
         "wall_s": round(outcome.ended_at - outcome.started_at, 3),
         "job_sha256": attempt.job_sha256,
         "source_sha256": None if source is None else source_digest(source / FOLDER),
-        "log": hub.TESTS_LOG if keep_log(log, folder / hub.TESTS_LOG) else None,
+        "log": hub.TESTS_LOG if keep(log, folder / hub.TESTS_LOG) else None,
         "status": outcome.status,
         "message": outcome.message,
     }

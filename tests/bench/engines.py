@@ -18,7 +18,13 @@ from tests.bench.pairs import compare
 
 ROUNDS = 5
 LIMITS = Limits(
-    timeout_s=60, memory_bytes=2**30, pids=64, shm_bytes=2**26, tmp_bytes=2**26, threads=1
+    timeout_s=60,
+    memory_bytes=2**30,
+    pids=64,
+    shm_bytes=2**26,
+    tmp_bytes=2**26,
+    disk_bytes=2**26,
+    threads=1,
 )
 NO_OP = "import pathlib, sys; pathlib.Path(sys.argv[1], 'result.json').write_text('{}')"
 

@@ -63,6 +63,7 @@ def make_launch(tmp_path, run_id, client):
             "pids": 64,
             "shm_bytes": 16 * MIB,
             "tmp_bytes": 16 * MIB,
+            "disk_bytes": 256 * MIB,
             "threads": 1,
         }
         return Launch(

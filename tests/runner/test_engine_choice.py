@@ -96,6 +96,7 @@ def handle(tmp_path):
         out_dir=str(tmp_path / "out"),
         started_at=1.0,
         timeout_s=7200.0,
+        disk_bytes=4 << 30,
     )
 
 

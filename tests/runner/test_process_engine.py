@@ -63,6 +63,7 @@ def make_launch(tmp_path, run_id):
             "pids": 64,
             "shm_bytes": MIB,
             "tmp_bytes": MIB,
+            "disk_bytes": 256 * MIB,
             "threads": 1,
         }
         return Launch(
@@ -439,7 +440,9 @@ def test_what_is_not_promised_is_said(engine, ran):
     facts = engine.describe()
     assert not engine.isolated
     assert json.loads(json.dumps(facts)) == facts
-    assert {"network", "files", "pids", "capabilities", "swap"} == set(facts["not_enforced"])
+    assert {"network", "files", "pids", "capabilities", "swap", "system_calls"} == set(
+        facts["not_enforced"]
+    )
     assert set(facts["enforced"]) == PROMISES - set(facts["not_enforced"])
     assert any(note.startswith("network: ") for note in facts["notes"])
 
