@@ -34,7 +34,7 @@ from runner.image import Image, recover
 from runner.plan import computes_on
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.reading import read_below
+from runner.reading import read_file
 from runner.record import EngineRecord, HubRecord, ReproducedFile, ReproductionRecord
 from runner.removal import remove_tree
 from runner.report.reproduction import verdict
@@ -114,17 +114,19 @@ def reproduce(request: Request) -> tuple[Path, int]:
     )
     artifacts = request.out or _beside(request.hub)
     remarks = preflight(plan, this_machine(artifacts, with_gpus=device == "cuda"))
+    code = provenance.Code(record=original.record.code, diff=_diff(original))
+    compared = carried_compared(original.folder, original.record)
     staging = hub.stage(artifacts, plan.phase, datetime.now(UTC))
     with sigterm_as_interrupt(), display() as shown:
         run = Run(
             loaded=original.loaded,
             plan=plan,
             staging=staging,
-            code=provenance.Code(record=original.record.code, diff=_diff(original)),
+            code=code,
             shown=shown,
             only=request.arms,
             root=original.code,
-            compared=carried_compared(original.folder, original.record),
+            compared=compared,
         )
         rerun = Rerun(
             original=original,
@@ -162,7 +164,13 @@ def _beside(folder: Path) -> Path:
 
 
 def _diff(original: Original) -> bytes:
-    return read_below(original.folder, hub.DIFF) if original.record.code.diff else b""
+    """What was not committed. Its name is ours, whatever the record says."""
+    if not original.record.code.diff:
+        return b""
+    try:
+        return read_file(original.folder, hub.DIFF)
+    except ValueError as error:
+        raise VerificationError(f"{original.folder}: {error}; {hub.RECORD} names it") from error
 
 
 def choose_engine(original: Original, request: Request) -> tuple[str, list[str]]:
