@@ -23,6 +23,7 @@ from runner.environment import state_dir
 from runner.errors import EngineError, RunnerError, VerificationError
 from runner.manifest import Resources
 from runner.progress import Display, display
+from runner.provenance import describe_engine, take_code
 from runner.record import EngineRecord, SummaryRecord
 from runner.removal import remove_tree
 from runner.report.comparison import PAGE, render_comparison
@@ -30,6 +31,7 @@ from runner.run import NO_ENGINE, WORK
 from runner.schedule import run_attempts
 from runner.statistics import Statistics, read_statistics
 from runner.summary import ArmsOf, summarise
+from runner.wheels import ROOT
 
 RECORD = "comparison.json"
 PLOT = ".png"
@@ -94,18 +96,19 @@ def look(hubs: Sequence[Compared], request: Request, folder: Path, shown: Displa
     """Run the job over all arms; without an engine there is a note in place of statistics."""
     findings = Findings(notes=[])
     try:
+        code = take_code(ROOT, state_dir()).snapshot
         engine = open_engine(
             request.engine,
-            Needs(variant="cpu", cache=state_dir(), say=shown.say, python=request.python),
+            Needs(
+                variant="cpu", cache=state_dir(), say=shown.say, code=code, python=request.python
+            ),
         )
     except EngineError as error:
         if request.engine != "auto":
             raise
         findings.notes.append(f"no statistics over arms: {error}")
         return findings
-    findings.engine = EngineRecord(
-        name=engine.name, isolated=engine.isolated, facts=engine.describe()
-    )
+    findings.engine = describe_engine(engine, code)
     run_id = secrets.token_hex(8)
     try:
         findings.summary = run_summary(hubs, engine, run_id, folder, shown)

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -29,7 +28,7 @@ from runner.devices import choose_device, reserve_places
 from runner.digest import pretty_json, sha256_file
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import models_source, state_dir
+from runner.environment import state_dir
 from runner.errors import ARM_FAILED, EngineError, VerificationError
 from runner.execute import sigterm_as_interrupt
 from runner.manifest_steps import Capture
@@ -40,7 +39,9 @@ from runner.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecor
 from runner.removal import remove_tree
 from runner.run import WORK
 from runner.schedule import Place, run_attempts
+from runner.snapshot import Snapshot
 from runner.toml_source import read
+from runner.wheels import ROOT
 
 DIAGNOSES = "diagnoses"
 """Folder of the diagnoses beside the hubs of a phase."""
@@ -183,10 +184,11 @@ def carry_out(
     """Open the engine, find the dataset, run the job, and say what came of it."""
     started, run_id = time.time(), secrets.token_hex(8)
     labels = {"phase": patient.plan.phase, "run": run_id}
-    engine = open_engine(request.engine, needs(request, order, shown))
-    facts = engine.describe()
+    code = provenance.take_code(ROOT, state_dir()).snapshot
+    engine = open_engine(request.engine, needs(request, order, code, shown))
+    facts = provenance.describe_engine(engine, code)
     try:
-        dataset = dataset_of(patient, engine, facts, labels, shown)
+        dataset = dataset_of(patient, engine, facts, code, labels, shown)
         attempt = lay_out_capture(
             order,
             name=request.arm,
@@ -209,13 +211,13 @@ def carry_out(
         ended=timestamp(time.time()),
         reports=order.reports,
         device=order.arm.execution.device,
-        engine=EngineRecord(name=engine.name, isolated=engine.isolated, facts=facts),
-        notes=(*notes, *departures(patient.record, facts)),
+        engine=facts,
+        notes=(*notes, *departures(patient.record, facts, code)),
         capture=capture,
     )
 
 
-def needs(request: Request, order: CaptureOrder, shown: Display) -> Needs:
+def needs(request: Request, order: CaptureOrder, code: Snapshot, shown: Display) -> Needs:
     """What the engine is opened with: the hub's own base image, torch for the device."""
     image = table(read(request.hub / hub.MANIFEST).document, "image")
     variant = image.get("variant", "auto")
@@ -224,6 +226,7 @@ def needs(request: Request, order: CaptureOrder, shown: Display) -> Needs:
         variant=("cuda" if on_gpu else "cpu") if variant == "auto" else variant,
         cache=state_dir(),
         say=shown.say,
+        code=code,
         base=image.get("base"),
         python=request.python,
     )
@@ -232,7 +235,8 @@ def needs(request: Request, order: CaptureOrder, shown: Display) -> Needs:
 def dataset_of(
     patient: Patient,
     engine: Engine,
-    facts: dict[str, Any],
+    facts: EngineRecord,
+    code: Snapshot,
     labels: dict[str, str],
     shown: Display,
 ) -> Dataset:
@@ -242,8 +246,8 @@ def dataset_of(
         return cached
     made = prepare(
         patient.plan.dataset,
-        models=models_source(state_dir()) / "models",
-        environment=str(facts["packages_sha256"]),
+        code=code,
+        engine=facts,
         cache=cache,
         labels=labels,
         run=lambda attempt: execute(engine, attempt, [()], shown),
@@ -264,16 +268,15 @@ def execute(engine: Engine, attempt: Attempt, places: list[Place], shown: Displa
     return outcomes[attempt.launch.name]
 
 
-def departures(record: HubRecord, facts: dict[str, Any]) -> list[str]:
+def departures(record: HubRecord, engine: EngineRecord, code: Snapshot) -> list[str]:
     """How this environment differs from the one that the arm ran in."""
     notes = []
-    before, now = record.engine.facts.get("packages_sha256"), facts.get("packages_sha256")
+    before, now = (one.facts.get("packages_sha256") for one in (record.engine, engine))
     if before != now:
         notes.append(f"other packages than the arm's: {now} in place of {before}")
-    source = provenance.identify_code(diff_name=hub.DIFF).record.models_sha256
-    if source != record.code.models_sha256:
+    if code.models_sha256 != record.code.models_sha256:
         notes.append(
-            f"other source of models/ than the arm's: {source} in place of "
+            f"other source of models/ than the arm's: {code.models_sha256} in place of "
             f"{record.code.models_sha256}"
         )
     return notes

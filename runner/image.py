@@ -19,9 +19,9 @@ from runner import packages
 from runner.base_image import choose_base, make_base_image, present
 from runner.digest import digest_json, pretty_json, sha256_bytes, sha256_file
 from runner.dockerfile import DOCKERFILE, build_stage
-from runner.environment import models_digest, models_source
+from runner.environment import models_digest
 from runner.errors import EngineError
-from runner.wheels import ROOT, Say, Variant, lock_path, wheelhouse
+from runner.wheels import Say, Variant, lock_path, wheelhouse
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -52,8 +52,10 @@ class Image:
         return asdict(self) | {"base_digests": list(self.base_digests)}
 
 
-def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Path = ROOT) -> Image:
+def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Path) -> Image:
     """The image of ``variant`` with the locks and sources at ``root``, built if it does not exist.
+
+    ``root`` is that of a snapshot: what is built from it is what it holds.
 
     ``base`` is the manifest's ``image.base``; see ``choose_base`` for what stands in for it.
     Wheels are downloaded on the host; the build itself has no network.
@@ -68,7 +70,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
     shelf.mkdir(parents=True, exist_ok=True)
     with FileLock(shelf / ".lock"):
         found = choose_base(client, base, say, root)
-        lock, source = lock_path(variant, root), models_source(cache, root)
+        lock = lock_path(variant, root)
         made_from = {
             "lock": sha256_file(lock),
             "base": str(found.id),
@@ -89,7 +91,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
                 say=say,
                 dockerfile=root / DOCKERFILE,
             )
-        made_from |= {"models": models_digest(source)}
+        made_from |= {"models": models_digest(root)}
         reference = _tag("phasehub", variant, made_from)
         if not _is_made(client, reference, made_from):
             say(f"Building {reference}")
@@ -97,7 +99,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
                 client,
                 variant,
                 reference=reference,
-                content={"models": source / "models"},
+                content={"models": root / "models"},
                 arguments={"ENVIRONMENT": environment},
                 labels=_labels(made_from),
                 work=shelf,

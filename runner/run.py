@@ -11,7 +11,6 @@ from runner import hub, provenance
 from runner.carried import carry_code
 from runner.compared import Compared
 from runner.digest import canonical_json, pretty_json
-from runner.environment import models_source, state_dir
 from runner.errors import RunnerError
 from runner.lockfile import Lock
 from runner.manifest import LoadedManifest
@@ -25,7 +24,6 @@ from runner.record import (
     SummaryRecord,
     TestsRecord,
 )
-from runner.wheels import ROOT
 
 WORK = ".attempts"
 """Folder of the attempts inside the staged hub; gone before the seal."""
@@ -61,8 +59,6 @@ class Run:
     staging: hub.Staging
     code: provenance.Code
     shown: Display
-    root: Path = ROOT
-    """Folder of the code that jobs run."""
     started: float = field(default_factory=time.time)
     run_id: str = field(default_factory=lambda: secrets.token_hex(8))
     """Tells this run's jobs from those of any other on the same daemon."""
@@ -86,6 +82,11 @@ class Run:
     def device(self) -> Device:
         """``cuda`` when any arm computes on a GPU."""
         return computes_on(self.plan)
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder that holds the hubs of all phases."""
+        return self.staging.final.parent.parent
 
     @property
     def hub_name(self) -> str:
@@ -114,7 +115,7 @@ def write_declaration(run: Run) -> None:
     folder = run.staging.path
     (folder / hub.MANIFEST).write_bytes(run.loaded.source)
     (folder / hub.PLAN).write_bytes(pretty_json(run.plan.model_dump(mode="json")))
-    carry_code(models_source(state_dir(), run.root), run.root, folder)
+    carry_code(run.code.snapshot, folder)
     if run.lock is not None:
         (folder / hub.LOCK).write_bytes(run.lock.content)
     if run.code.diff:

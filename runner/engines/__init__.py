@@ -12,6 +12,7 @@ from runner.errors import EngineError
 if TYPE_CHECKING:
     from runner.engines.base import Engine
     from runner.image import Image
+    from runner.snapshot import Snapshot
     from runner.wheels import Say, Variant
 
 MODULES = {
@@ -28,15 +29,14 @@ class Needs:
     variant: Variant
     cache: Path
     say: Say
-    root: Path | None = None
-    """Folder of the code that jobs run, ``models/`` with its locks and the Dockerfile; by default
-    this checkout."""
+    code: Snapshot
+    """The code that jobs run, ``models/`` with its locks and the Dockerfile."""
     base: str | None = None
     """Base image that the manifest names."""
     python: Path | None = None
     """Interpreter to use in place of the locked environment; process engine only."""
     image: Image | None = None
-    """Image to use in place of one that is built from ``root``; docker engine only."""
+    """Image to use in place of one that is built from ``code``; docker engine only."""
 
 
 def open_engine(name: str, needs: Needs) -> Engine:

@@ -34,7 +34,7 @@ from runner.image import Image, recorded_base, recover
 from runner.plan import computes_on
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.record import EngineRecord, HubRecord, ReproducedFile, ReproductionRecord
+from runner.record import HubRecord, ReproducedFile, ReproductionRecord
 from runner.removal import remove_tree
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
@@ -42,6 +42,7 @@ from runner.reproduction.files import Side, explain, made, pair
 from runner.reproduction.original import Original, open_original, plan_again
 from runner.reproduction.outcome import attest, facts_between, judge, missing_files, unequal_ends
 from runner.run import WORK, Run, write_declaration
+from runner.snapshot import take
 from runner.steps import run_steps
 
 REPRODUCTIONS = "reproductions"
@@ -97,10 +98,9 @@ def reproduce(request: Request) -> tuple[Path, int]:
             loaded=original.loaded,
             plan=plan,
             staging=staging,
-            code=provenance.Code(record=original.record.code, diff=_diff(original)),
+            code=code_of(original),
             shown=shown,
             only=request.arms,
-            root=original.code,
             compared=carried_compared(original.folder, original.record),
         )
         rerun = Rerun(original=original, request=request, run=run, reasons=[])
@@ -131,6 +131,14 @@ def _beside(folder: Path) -> Path:
     return folder.resolve().parent.parent / REPRODUCTIONS
 
 
+def code_of(original: Original) -> provenance.Code:
+    """The code that the hub carries, copied. Raises ``VerificationError`` if it changes now."""
+    snapshot = take(original.code, state_dir())
+    if snapshot.models_sha256 != original.record.code.models_sha256:
+        raise VerificationError(f"{original.code} was changed just now; verify the hub again")
+    return provenance.Code(record=original.record.code, diff=_diff(original), snapshot=snapshot)
+
+
 def _diff(original: Original) -> bytes:
     name = original.record.code.diff
     return (original.folder / name).read_bytes() if name else b""
@@ -144,7 +152,7 @@ def prepare(rerun: Rerun) -> Engine:
         variant=package_variant(original.loaded, run.device),
         cache=state_dir(),
         say=run.shown.say,
-        root=original.code,
+        code=run.code.snapshot,
         base=declared.base,
         python=request.python,
     )
@@ -160,7 +168,7 @@ def prepare(rerun: Rerun) -> Engine:
         packages = "the interpreter that was named" if request.python else "the hub's lock"
         rerun.image = f"none: the process engine, with the packages of {packages}"
     engine = open_engine(name, needs)
-    run.engine = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
+    run.engine = provenance.describe_engine(engine, run.code.snapshot)
     run.notes += departures(run)
     run.note(f"image: {rerun.image}")
     return engine
