@@ -22,6 +22,7 @@ from runner.engines.base import Engine, Outcome
 from runner.environment import state_dir
 from runner.errors import EngineError, RunnerError, VerificationError
 from runner.manifest import Resources
+from runner.places import Places
 from runner.progress import Display, display
 from runner.provenance import describe_engine, take_code
 from runner.record import EngineRecord, SummaryRecord
@@ -152,6 +153,8 @@ def describe(
     hubs: Sequence[Compared], findings: Findings, folder: Path, *, with_plots: bool
 ) -> str:
     """Write the page and the record into ``folder``; the page, with plots if they are kept."""
+    told = Places(comparison=folder)
+    findings.notes = [told.hide(note) for note in findings.notes]
     plots = [path.name for path in folder.iterdir() if path.suffix == PLOT and with_plots]
     page = render_comparison(hubs, findings.statistics, notes=findings.notes, plots=plots)
     (folder / PAGE).write_text(page, encoding="utf-8")
@@ -163,5 +166,5 @@ def describe(
         "summary": None if summary is None else summary.model_dump(mode="json"),
         "notes": findings.notes,
     }
-    (folder / RECORD).write_bytes(pretty_json(record))
+    (folder / RECORD).write_bytes(pretty_json(told.hidden(record)))
     return page

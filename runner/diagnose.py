@@ -33,6 +33,7 @@ from runner.errors import ARM_FAILED, EngineError, VerificationError
 from runner.execute import sigterm_as_interrupt
 from runner.manifest_steps import Capture
 from runner.overrides import table
+from runner.places import Places
 from runner.plan import Job, Plan
 from runner.progress import Display, display
 from runner.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecord
@@ -93,7 +94,9 @@ def diagnose(request: Request) -> tuple[Path, int]:
             order = on_device(patient.order, device)
             notes = [remark] if remark else []
             record = carry_out(request, patient, order, staging, shown, notes)
-            (staging.path / RECORD).write_bytes(pretty_json(record.model_dump(mode="json")))
+            told = Places(diagnosis=staging.path, hub=request.hub)
+            table = told.hidden(record.model_dump(mode="json"))
+            (staging.path / RECORD).write_bytes(pretty_json(table))
             remove_tree(staging.path / WORK)
             path = staging.seal()
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from runner import hub, provenance
@@ -14,6 +15,7 @@ from runner.digest import canonical_json, pretty_json
 from runner.errors import RunnerError
 from runner.lockfile import Lock
 from runner.manifest import LoadedManifest
+from runner.places import Places
 from runner.plan import Device, Plan, computes_on
 from runner.progress import Display
 from runner.record import (
@@ -83,6 +85,13 @@ class Run:
         """``cuda`` when any arm computes on a GPU."""
         return computes_on(self.plan)
 
+    @cached_property
+    def places(self) -> Places:
+        """The folders that a hub does not name."""
+        return Places(
+            hub=self.staging.path, artifacts=self.artifacts, manifests=self.loaded.path.parent
+        )
+
     @property
     def artifacts(self) -> Path:
         """The folder that holds the hubs of all phases."""
@@ -104,8 +113,12 @@ class Run:
         self.shown.say(text)
 
     def journal(self, event: str, **facts: object) -> None:
-        """Append to the journal, which tells what was under way if the runner dies."""
-        line = canonical_json({"time": round(time.time(), 3), "event": event, **facts})
+        """Append to the journal, which tells what was under way if the runner dies.
+
+        ``<hub>`` stands for the folder that the journal lies in.
+        """
+        told = self.places.hidden(facts)
+        line = canonical_json({"time": round(time.time(), 3), "event": event, **told})
         with (self.staging.path / hub.JOURNAL).open("ab") as stream:
             stream.write(line + b"\n")
 

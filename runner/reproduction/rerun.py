@@ -246,7 +246,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
     described = provenance.describe_run(
         [], started=timestamp(run.started), ended=timestamp(time.time())
     )
-    (folder / hub.ENVIRONMENT).write_bytes(pretty_json(described))
+    (folder / hub.ENVIRONMENT).write_bytes(pretty_json(run.places.hidden(described)))
     record = conclude(run)
     pairs = pair(
         made(original.record.artifacts, original.record, arms),
@@ -267,7 +267,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
         facts=facts_between(
             circumstances(original.folder, original.record), circumstances(folder, record)
         ),
-        reasons=tuple(reasons),
+        reasons=tuple(run.places.hide(reason) for reason in reasons),
     )
     attestation = attest(reproduced, sha256_file(original.folder / hub.PLAN))
     (folder / TEST_RESULT).write_bytes(pretty_json(attestation.table()))

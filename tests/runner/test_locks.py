@@ -172,7 +172,5 @@ def test_without_the_system_s_folder_the_user_has_one_and_is_told(shared, home, 
 
 def test_without_any_folder_the_remedy_is_told(home, tmp_path):
     home.write_text("a file")
-    with pytest.raises(
-        EngineError, match=r"no place for locks: .*or run with --device cpu"
-    ):
+    with pytest.raises(EngineError, match=r"no place for locks: .*or run with --device cpu"):
         place(tmp_path / "missing")
