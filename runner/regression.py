@@ -13,19 +13,20 @@ from runner.collect import collect
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
 from runner.engines.console import keep, tail
-from runner.environment import source_copy, source_digest
+from runner.environment import source_digest
 from runner.errors import RunnerError
 from runner.manifest_tests import FOLDER
 from runner.plan import InputRef, Job
 from runner.reading import read_table
 from runner.record import ArmStatus, TestsRecord
+from runner.snapshot import Snapshot
 
 RESULTS = "regression_tests.json"
 
 
-def prepare(job: Job, *, state: Path, folder: Path, labels: dict[str, str]) -> Attempt:
-    """The job on disk; the tests are copied first, so that editing them changes nothing."""
-    source = source_copy(FOLDER, state / "tests")
+def prepare(job: Job, *, code: Snapshot, folder: Path, labels: dict[str, str]) -> Attempt:
+    """The job on disk; the tests are those of the run's snapshot."""
+    source = code.tests
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.py"))
     inputs = {
         name: InputRef(path=f"../data/{name}", sha256=sha256_file(source / name)) for name in names

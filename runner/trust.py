@@ -23,7 +23,7 @@ from runner.pins import read_pins
 from runner.plan import Job, command_of
 from runner.reading import shortened
 from runner.recipe import read_recipe
-from runner.wheels import Variant, lock_path
+from runner.wheels import ROOT, Variant, lock_path
 
 DEFAULTS = Resources()
 NO_LIMITS = frozenset({"determinism", "network"})
@@ -72,7 +72,7 @@ class Limit:
 
 def is_own_code(models_sha256: str) -> bool:
     """Whether source with that digest is what this installation would run."""
-    return models_sha256 == models_digest()
+    return models_sha256 == models_digest(ROOT)
 
 
 def is_own_lock(code: Path, variant: Variant) -> bool:

@@ -29,7 +29,6 @@ from runner.engines.ending import conclude
 from runner.engines.keeper import Keeper
 from runner.errors import EngineError
 from runner.image import Image, build
-from runner.wheels import ROOT
 
 UNPRIVILEGED = (10001, 10001)
 """uid and gid of a container whose caller is root."""
@@ -210,6 +209,7 @@ class DockerEngine:
             "not_enforced": sorted(PROMISES - enforced(info)),
             "user": f"{self._user[0]}:{self._user[1]}",
             "image": self._image.identity(),
+            "models_sha256": self._image.models_sha256,
             "packages_sha256": self._image.packages_sha256,
         }
 
@@ -273,6 +273,6 @@ def open_engine(needs: Needs) -> DockerEngine:
     if needs.python is not None:
         raise EngineError("--python is for --engine process; a container has its own Python")
     image = needs.image or build(
-        needs.variant, base=needs.base, cache=needs.cache, say=needs.say, root=needs.root or ROOT
+        needs.variant, base=needs.base, cache=needs.cache, say=needs.say, root=needs.code.root
     )
     return DockerEngine(image)

@@ -23,11 +23,11 @@ from typing import Any
 from runner.engines import Needs, procfs, supervisor
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.ending import Ending, conclude
-from runner.environment import describe_python, differences, locked_python, models_source
+from runner.environment import describe_python, differences, locked_python, models_digest
 from runner.errors import EngineError
 from runner.reading import MissingError, read_table, typed
 from runner.removal import remove_tree
-from runner.wheels import ROOT, lock_path
+from runner.wheels import lock_path
 
 SUFFIX = ".process"
 SUPERVISOR = [sys.executable, "-I", "-c", supervisor.START]
@@ -143,6 +143,8 @@ class ProcessEngine:
             "LANG": "C.UTF-8",
             "PATH": f"{self._python.parent}:/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": str(self._source),
+            # What is imported must be the source, so nothing may lie compiled beside it.
+            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "CUDA_VISIBLE_DEVICES": ",".join(launch.gpu_ids),
             **(_library_path() if self._given else {}),
@@ -214,6 +216,7 @@ class ProcessEngine:
             "interpreter": str(self._python) if self._given else "locked environment",
             "environment_is_locked": not self.differences,
             "differences": self.differences,
+            "models_sha256": models_digest(self._source),
             "packages_sha256": self._installed["packages_sha256"],
             "enforced": sorted(ENFORCED),
             "not_enforced": sorted(PROMISES - ENFORCED),
@@ -270,13 +273,13 @@ def open_engine(needs: Needs) -> ProcessEngine:
     Raises ``EngineError`` as ``locked_python`` does.
     """
     given = needs.python is not None
-    root = needs.root or ROOT
+    root = needs.code.root
     python = needs.python or locked_python(
         needs.variant, cache=needs.cache, say=needs.say, root=root
     )
     engine = ProcessEngine(
         python,
-        source=models_source(needs.cache, root),
+        source=root,
         lock=lock_path(needs.variant, root),
         given=given,
     )

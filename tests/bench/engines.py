@@ -14,6 +14,8 @@ from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Launch, Limits
 from runner.environment import state_dir
 from runner.errors import EngineError
+from runner.snapshot import take
+from runner.wheels import ROOT
 from tests.bench.pairs import compare
 
 ROUNDS = 5
@@ -56,7 +58,8 @@ def run_no_op(engine: Engine, folder: Path) -> None:
 def measure() -> None:
     """Print seconds per arm through each engine that this machine has."""
     for name in ("docker", "process"):
-        needs = Needs(variant="cpu", cache=state_dir(), say=lambda line: None)
+        code = take(ROOT, state_dir())
+        needs = Needs(variant="cpu", cache=state_dir(), say=lambda line: None, code=code)
         try:
             engine = open_engine(name, needs)
         except EngineError as error:

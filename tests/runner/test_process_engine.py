@@ -156,8 +156,8 @@ def test_nothing_of_the_caller_s_environment_reaches_a_job(ran, monkeypatch):
     outcome, log, _ = ran("import os; print(*sorted(os.environ))\n" + COMPLETE)
     assert outcome.status == "succeeded"
     assert set(log.split()) - {"LC_CTYPE"} == {
-        *("ARM", "CUDA_VISIBLE_DEVICES", "HOME", "LANG", "PATH", "PYTHONPATH"),
-        *("PYTHONUNBUFFERED", "TMPDIR"),
+        *("ARM", "CUDA_VISIBLE_DEVICES", "HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE"),
+        *("PYTHONPATH", "PYTHONUNBUFFERED", "TMPDIR"),
     }
 
 
