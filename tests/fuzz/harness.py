@@ -1,0 +1,248 @@
+"""Many cases on several processors: workers that can be killed, and the tally of what they found."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import json
+import mmap
+import os
+import resource
+import select
+import signal
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.fuzz.outcome import Case, Finding, clean, fresh
+from tests.fuzz.watch import Watch
+
+WALL_S = 5.0
+"""Of one case, unless the machine gives the worker less than half of a processor."""
+MEMORY_BYTES = 1536 * 2**20
+"""Address space of a worker beyond what it begins with."""
+CASES_PER_WORKER = 500
+_SLOT = struct.Struct("qd")
+
+Judge = Callable[[Case, Watch], Iterable[Finding]]
+"""A target: makes the case's input, runs something on it, and tells what is wrong."""
+
+
+@dataclass(kw_only=True)
+class Found:
+    """One distinct finding: how often, and the case that showed it first."""
+
+    finding: Finding
+    target: str
+    seed: int
+    number: int
+    done: list[str]
+    times: int = 1
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What came of all cases of a target."""
+
+    target: str
+    cases: int = 0
+    seconds: float = 0.0
+    found: dict[tuple[str, ...], Found] = field(default_factory=dict)
+
+    def add(self, seed: int, number: int, finding: Finding, done: list[str]) -> None:
+        """Count a finding."""
+        key = (self.target, *finding.key)
+        if key in self.found:
+            self.found[key].times += 1
+        else:
+            self.found[key] = Found(
+                finding=finding, target=self.target, seed=seed, number=number, done=done
+            )
+
+
+def run_one(target: str, judge: Judge, seed: int, number: int, below: Path, watch: Watch) -> tuple[list[Finding], list[str]]:
+    """One case, here and now."""
+    with fresh(target, seed, number, below) as case:
+        try:
+            return list(judge(case, watch)), case.done
+        except Exception:  # noqa: BLE001 - a fault of ours is told as one
+            return [Finding(kind="harness", told="the harness fails", place=traceback.format_exc().splitlines()[-3].strip(), detail=traceback.format_exc())], case.done
+
+
+def run_many(
+    target: str, judge: Judge, *, seed: int, numbers: range, jobs: int, below: Path,
+    wall_s: float = WALL_S,
+) -> Tally:
+    """The cases ``numbers`` of a target, shared out among ``jobs`` workers."""
+    tally = Tally(target=target)
+    started = time.monotonic()
+    workers = [
+        Worker(target, judge, seed, iter(numbers[job::jobs]), below / f"{target}-{job}", wall_s)
+        for job in range(min(jobs, len(numbers)))
+    ]
+    try:
+        while live := [worker for worker in workers if worker.pid]:
+            select.select([worker.pipe for worker in live], [], [], 0.2)
+            for worker in live:
+                for number, finding, done in worker.look():
+                    tally.add(seed, number, finding, done)
+    finally:
+        for worker in workers:
+            worker.kill()
+    tally.cases = sum(worker.num_done for worker in workers)
+    tally.seconds = time.monotonic() - started
+    return tally
+
+
+class Worker:
+    """A process that runs case after case and is replaced when one of them kills it."""
+
+    def __init__(self, target: str, judge: Judge, seed: int, numbers: Iterator[int], below: Path, wall_s: float) -> None:
+        self.target, self.judge, self.seed, self.below, self.wall_s = target, judge, seed, below, wall_s
+        self.num_done = 0
+        self._numbers = list(numbers)
+        self._slot = mmap.mmap(-1, _SLOT.size)
+        self.pid = 0
+        self.pipe = -1
+        self._buffer = b""
+        self._start()
+
+    def _start(self) -> None:
+        if not self._numbers:
+            self.pid = 0
+            return
+        self._slot[:] = _SLOT.pack(-1, time.monotonic())
+        read, write = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(read)
+            try:
+                self._work(write)
+            except BaseException:  # noqa: BLE001 - a child must never come back
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        os.close(write)
+        os.set_blocking(read, False)
+        self.pipe, self._buffer = read, b""
+
+    def _work(self, write: int) -> None:
+        self.below.mkdir(parents=True, exist_ok=True)
+        os.setpgid(0, 0)
+        stacks = (self.below / "stacks.txt").open("w")
+        faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + MEMORY_BYTES,) * 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        watch = Watch()
+        for number in self._numbers[:CASES_PER_WORKER]:
+            self._slot[:] = _SLOT.pack(number, time.monotonic())
+            findings, done = run_one(self.target, self.judge, self.seed, number, self.below, watch)
+            told = [[number, asdict(one), done] for one in findings] or [[number, None, None]]
+            _write_all(write, told)
+            self._slot[:] = _SLOT.pack(-1, time.monotonic())
+        gc.collect()
+
+    def look(self) -> Iterator[tuple[int, Finding, list[str]]]:
+        """What was found since the last look; the worker is replaced if it hangs or has died."""
+        ended = self._read()
+        yield from self._parsed()
+        if ended:
+            number, _ = _SLOT.unpack(self._slot[:])
+            _, status = os.waitpid(self.pid, 0)
+            os.close(self.pipe)
+            if number >= 0:
+                self._finish(number)
+                told = f"the process died: status {status}"
+                yield number, Finding(kind="crash", told=told), [self._last_words()]
+            self._start()
+        elif self._hangs():
+            number, _ = _SLOT.unpack(self._slot[:])
+            stack = self._stack()
+            self.kill()
+            yield from self._parsed()
+            if number in self._numbers:
+                self._finish(number)
+                yield number, stack, []
+            clean(self.below / f"{self.target}-{self.seed}-{number}")
+            self._start()
+
+    def _read(self) -> bool:
+        while True:
+            try:
+                block = os.read(self.pipe, 1 << 20)
+            except BlockingIOError:
+                return False
+            if not block:
+                return True
+            self._buffer += block
+
+    def _parsed(self) -> Iterator[tuple[int, Finding, list[str]]]:
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            number, finding, done = json.loads(line)
+            self._finish(number)
+            if finding is not None:
+                yield number, Finding(**finding), done
+
+    def _finish(self, number: int) -> None:
+        if number in self._numbers[:CASES_PER_WORKER]:
+            self.num_done += 1
+            self._numbers.remove(number)
+
+    def _hangs(self) -> bool:
+        number, since = _SLOT.unpack(self._slot[:])
+        waited = time.monotonic() - since
+        if number < 0 or waited < self.wall_s:
+            return False
+        # A case that waits for a processor does not hang; one that sleeps or computes does.
+        return waited > 6 * self.wall_s or not self._starves(waited)
+
+    def _starves(self, waited: float) -> bool:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        threads = [
+            Path(path, "stat").read_text().rpartition(")")[2].split()[0]
+            for path in Path(f"/proc/{self.pid}/task").iterdir()
+        ]
+        return fields[0] == "R" and "R" in threads and os.getloadavg()[0] > os.cpu_count() and waited < 3 * self.wall_s
+
+    def _stack(self) -> Finding:
+        os.kill(self.pid, signal.SIGUSR1)
+        time.sleep(0.3)
+        text = (self.below / "stacks.txt").read_text()
+        frames = [line for line in text.splitlines() if "/runner/" in line or "/models/" in line]
+        inner = frames[0].strip() if frames else "?"
+        import re
+
+        named = re.search(r'File "[^"]*/((?:runner|models)/[^"]+)", line (\d+) in (\S+)', inner)
+        place = f"{named[1]}:{named[3]}" if named else inner
+        return Finding(kind="hang", told=f"longer than {self.wall_s:g} s", place=place, detail=text[-3000:])
+
+    def _last_words(self) -> str:
+        return f"number by number in {self.below}"
+
+    def kill(self) -> None:
+        """End the worker."""
+        if self.pid:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                self._read()
+                os.close(self.pipe)
+            except (ProcessLookupError, ChildProcessError, OSError):
+                pass
+            self.pid = 0
+
+
+def _write_all(write: int, told: list[list[object]]) -> None:
+    block = b"".join(json.dumps(one).encode() + b"\n" for one in told)
+    while block:
+        block = block[os.write(write, block) :]

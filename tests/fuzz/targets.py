@@ -1,0 +1,42 @@
+"""The targets by name, and how many of all cases each gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz import archives, hubs
+from tests.fuzz.harness import Judge
+from tests.fuzz.seeds import unpacked
+
+NAMES = ("hubs", "archives")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Something that is fuzzed."""
+
+    judge: Judge
+    weight: float
+    """Its part of all cases."""
+
+    def share(self, cases: int) -> int:
+        """How many of so many cases are its own."""
+        return max(1, round(cases * self.weight))
+
+
+def load(below: Path) -> dict[str, Target]:
+    """Every target, with its inputs below ``below``."""
+    seeds = unpacked(below)
+    import runner.archive
+    import runner.cli
+    import runner.compare
+    import runner.diagnose
+    import runner.diff
+    import runner.reproduction
+    import runner.study
+
+    return {
+        "hubs": Target(judge=hubs.judge(seeds), weight=0.4),
+        "archives": Target(judge=archives.judge(seeds, below), weight=0.2),
+    }
