@@ -33,11 +33,13 @@ def main() -> int:
             tally = harness.run_many(
                 name, known[name].judge, seed=asked.seed, numbers=range(asked.first, asked.first + cases),
                 jobs=asked.jobs, below=below, wall_s=asked.patience,
+                tell=lambda found: print(told(found, full=not asked.brief), flush=True),
             )
             tallies.append(tally)
             print(line(tally), flush=True)
             for found in tally.found.values():
-                print(told(found, full=not asked.brief), flush=True)
+                one = found.finding
+                print(f"  {found.times} times: {one.kind}: {one.told[:90]} in {one.place}", flush=True)
     finally:
         shutil.rmtree(below, ignore_errors=True)
     cases, findings = sum(t.cases for t in tallies), sum(len(t.found) for t in tallies)
@@ -86,7 +88,7 @@ def told(found: Found, *, full: bool) -> str:
     """A finding with how to see it again."""
     one = found.finding
     again = f"python -m tests.fuzz --target {found.target} --seed {found.seed} --only {found.number}"
-    lines = [f"--- {one.kind}: {one.told}", f"    in {one.place}, {found.times} times; {again}"]
+    lines = [f"--- {one.kind}: {one.told}", f"    in {one.place}; {again}"]
     lines += [f"    {done[:300]}" for done in found.done]
     lines += [f"      {text}" for text in one.detail.splitlines()[-14:]] if full else []
     return "\n".join(lines)

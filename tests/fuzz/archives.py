@@ -15,7 +15,7 @@ from typing import Any
 
 from backports import zstd
 
-from tests.fuzz.folders import digests, files_of, reseal
+from tests.fuzz.folders import digests, files_of, put, reseal
 from tests.fuzz.outcome import Case, Finding, command, leaks
 from tests.fuzz.seeds import Seed
 from tests.fuzz.values import STRINGS, dumped, mutate, shown
@@ -89,29 +89,26 @@ def write(members: list[Part], file: Path, name: str, index: bytes | None = None
     file.write_bytes(zstd.compress(b"".join(one.block for one in parts) + END, level=1))
 
 
-def slim(seed: Seed, folder: Path) -> Seed:
+def small(seed: Seed, folder: Path) -> Seed:
     """A hub of few files, sealed anew, so that an archive takes little time."""
     kept = ("hub.json", "SHA256SUMS", "manifest.toml", "plan.json", "README.md")
-    before = dict(seed.digests)
     for name in seed.digests:
         if name in kept or name.startswith(("arms/one/", "dataset/")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((seed.folder / name).read_bytes())
-    reseal(folder, before)
+            put(folder / name, (seed.folder / name).read_bytes())
+    reseal(folder, seed.digests)
     return Seed(folder)
 
 
 def judge(seeds: list[Seed], below: Path) -> Callable[[Case, Watch], Iterator[Finding]]:
     """The target over a slim copy of the first hub."""
-    folder = below / "slim" / seeds[-1].name
-    small = Seed(folder) if folder.exists() else slim(seeds[-1], folder)
-    honest = members_of(small.folder, small.name)
+    few = small(seeds[-1], below / "few" / seeds[-1].name)
+    honest = members_of(few.folder, few.name)
 
     def run(case: Case, watch: Watch) -> Iterator[Finding]:
-        content = _forged(case, honest, small.name)
+        content = _forged(case, honest, few.name)
         file = case.work / "x.phasehub.tar.zst"
         file.write_bytes(content)
-        case.names = (file.name, "out/artifacts", small.folder.name)
+        case.names = (file.name, "out/artifacts", few.folder.name)
         answer = command(case, watch, ["restore", str(file), "--out", "out/artifacts", "--limit-gib", "0.02"])
         yield from answer.findings
         yield from leaks(case, case.out)

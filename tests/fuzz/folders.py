@@ -8,13 +8,14 @@ import os
 import shutil
 import socket
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
 
 CHECKSUMS = "SHA256SUMS"
 APART = (CHECKSUMS, f"{CHECKSUMS}.sig")
-HOLE_BYTES = 600 * 2**20
+HOLE_BYTES = 300 * 2**20
 """Of a file that takes no room on the disk: more than any file that a hub's readers may take in."""
 ODD_NAMES = (
     b"\n", b"a\nb", b"\x1b[31mred", b"a\\b", b"\xff\xfe", b"e\xcc\x81", b" ", b"-rf", b"x" * 255,
@@ -26,10 +27,10 @@ ODD_NAMES = (
 def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder by links: files that are changed must be replaced, not written into."""
     for folder, _, names in os.walk(source):
-        here = target / Path(folder).relative_to(source)
-        here.mkdir(parents=True)
+        here = os.fspath(target) + folder[len(os.fspath(source)) :]
+        os.makedirs(here)
         for name in names:
-            os.link(f"{folder}/{name}", here / name)
+            os.link(f"{folder}/{name}", f"{here}/{name}")
 
 
 def put(path: Path, content: bytes) -> None:
@@ -50,7 +51,7 @@ def remove(path: Path) -> None:
 def files_of(root: Path) -> list[str]:
     """Paths of the regular files below ``root``, sorted."""
     return sorted(
-        os.path.relpath(os.path.join(folder, name), root)
+        os.path.join(folder, name)[len(os.fspath(root)) + 1 :]
         for folder, _, names in os.walk(root)
         for name in names
         if stat.S_ISREG(os.lstat(os.path.join(folder, name)).st_mode)
@@ -253,34 +254,48 @@ KINDS = [kind for kind in KIND_DOES for _ in range(OFTEN.get(kind, 1))]
 # --- the seal ------------------------------------------------------------------------------------
 
 
-def digests(root: Path) -> dict[str, str]:
-    """SHA-256 of every regular file below ``root`` by its path."""
-    return {name: _sha256(root / name) for name in files_of(root)}
+def digests(root: Path, known: Mapping[int, str] = {}) -> dict[str, str]:
+    """SHA-256 of every regular file below ``root`` by its path.
+
+    ``known`` has those of inodes: a copy that nobody changed is a link to the original.
+    """
+    return {name: _digest(f"{root}/{name}", known) for name in files_of(root)}
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def inodes(root: Path, listed: Mapping[str, str]) -> dict[int, str]:
+    """Digests by inode, of files that nobody writes into."""
+    return {os.stat(f"{root}/{name}").st_ino: digest for name, digest in listed.items()}
+
+
+def _digest(path: str, known: Mapping[int, str]) -> str:
+    facts = os.stat(path)
+    if facts.st_ino in known:
+        return known[facts.st_ino]
+    if facts.st_size == HOLE_BYTES:  # nobody waits for that twice
+        return "0" * 64
+    with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def reseal(root: Path, before: dict[str, str]) -> None:
+def reseal(root: Path, before: dict[str, str], known: Mapping[int, str] = {}) -> None:
     """Bring everything that speaks of a hub's files up to date, as a forger would.
 
     ``before`` has the digests that the hub was sealed with. Digests are replaced wherever they are
     written, sizes in ``hub.json`` and ``result.json``; then ``SHA256SUMS`` is written anew.
     """
-    now = {name: digest for name, digest in digests(root).items() if name not in APART}
+    now = {name: digest for name, digest in digests(root, known).items() if name not in APART}
     changed = {
         before[name]: now[name] for name in before.keys() & now.keys() if before[name] != now[name]
     }
     _replace_models_digest(root, before, now, changed)
     order = ("result.json", "job.json", "provenance.json", "ro-crate-metadata.json", "hub.json")
+    same = before.keys() - set(APART) == now.keys()
     speaking = sorted(
         (name for name in now if name.rpartition("/")[2] in order),
-        key=lambda name: order.index(name.rpartition("/")[2]),
+        key=lambda name: (not name.startswith("compared/"), order.index(name.rpartition("/")[2])),
     )
     for name in speaking:
-        _update(root, name, before, now, changed)
+        _update(root, name, before, now, changed, same=same)
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(now.items()) if _plain(name))
     put(root / CHECKSUMS, lines.encode("utf-8", "surrogateescape"))
 
@@ -305,7 +320,13 @@ def tree_digest(listed: dict[str, str], prefix: str) -> str:
 
 
 def _update(
-    root: Path, name: str, before: dict[str, str], now: dict[str, str], changed: dict[str, str]
+    root: Path,
+    name: str,
+    before: dict[str, str],
+    now: dict[str, str],
+    changed: dict[str, str],
+    *,
+    same: bool,
 ) -> None:
     path = root / name
     content = path.read_bytes()
@@ -314,8 +335,9 @@ def _update(
     new = content
     for old, digest in changed.items():
         new = new.replace(old.encode(), digest.encode())
-    if name.rpartition("/")[2] in ("hub.json", "result.json"):
-        new = _with_sizes(root, name, new, now)
+    carried = name.startswith("compared/")  # what it speaks of lies elsewhere
+    if (new != content or not same) and not carried:
+        new = _with_lists(root, name, new, before, now)
     if new != content:
         put(path, new)
         now[name] = hashlib.sha256(new).hexdigest()
@@ -323,42 +345,53 @@ def _update(
             changed[before[name]] = now[name]
 
 
-def _with_sizes(root: Path, name: str, content: bytes, now: dict[str, str]) -> bytes:
-    """The list of files with the sizes as they are, new ones added and missing ones taken out."""
+def _with_lists(root: Path, name: str, content: bytes, before: dict[str, str], now: dict[str, str]) -> bytes:
+    """Every list of files with the sizes as they are, without what is gone, with what is new."""
     try:
         table = json.loads(content, parse_constant=_refuse, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         return content
-    folder = name.rpartition("/")[0]
-    key = "files" if folder else "artifacts"
-    if not isinstance(table, dict) or not isinstance(table.get(key), list):
+    if not isinstance(table, dict):
         return content
-    prefix = f"{folder}/" if folder else ""
-    sizes = {digest: (root / one).stat().st_size for one, digest in now.items()}
-    table[key] = _listed(table[key], prefix, now, complete=not folder)
-    for files in _tables(table):
-        if files.get("sha256").__hash__ and files.get("sha256") in sizes and "bytes" in files:
-            files["bytes"] = sizes[files["sha256"]]
+    prefix = name[: name.rfind("/") + 1]
+    gone = {one[len(prefix) :] for one in before.keys() - now.keys() if one.startswith(prefix)}
+    lost = set(before.values()) - set(now.values())
+    sizes = {digest: os.stat(f"{root}/{one}").st_size for one, digest in now.items()}
+    for one in _tables(table):
+        for key, value in one.items():
+            if isinstance(value, list):
+                one[key] = [entry for entry in value if not _speaks_of(entry, gone, lost)]
+        if isinstance(one.get("sha256"), str) and one["sha256"] in sizes and "bytes" in one:
+            one["bytes"] = sizes[one["sha256"]]
+    _append(table, name, [(new, now[new]) for new in sorted(now.keys() - before.keys())], sizes)
     try:
         return json.dumps(table, sort_keys=True, indent=2).encode()
     except (ValueError, RecursionError, UnicodeError):
         return content
 
 
-def _listed(listed: list[object], prefix: str, now: dict[str, str], *, complete: bool) -> list[object]:
-    """The entries whose files are there, and those of new files where all are to be listed."""
-    kept = [
-        entry
-        for entry in listed
-        if not isinstance(entry, dict)
-        or not isinstance(entry.get("path"), str)
-        or prefix + entry["path"] in now
-    ]
-    there = {entry.get("path") for entry in kept if isinstance(entry, dict) and isinstance(entry.get("path"), str)}
-    new = sorted(now.keys() - there - {"hub.json"}) if complete else []
-    return kept + [
-        {"path": one, "sha256": now[one], "bytes": 0, "deterministic": False} for one in new
-    ]
+def _speaks_of(entry: object, gone: set[str], lost: set[str]) -> bool:
+    """Whether an entry is of a file that is no longer there, by its path or by its digest."""
+    if not isinstance(entry, dict):
+        return False
+    path = entry.get("path", entry.get("name"))
+    digest = entry.get("sha256", entry.get("digest"))
+    digest = digest.get("sha256") if isinstance(digest, dict) else digest
+    if not (isinstance(path, str) and isinstance(digest, str)):
+        return False
+    return path in gone or digest in lost
+
+
+def _append(table: dict[str, Any], name: str, new: list[tuple[str, str]], sizes: dict[str, int]) -> None:
+    """List new files where all are listed."""
+    entries: dict[str, tuple[str, Callable[[str, str], dict[str, Any]]]] = {
+        "hub.json": ("artifacts", lambda path, digest: {"path": path, "sha256": digest, "bytes": sizes[digest], "deterministic": False}),
+        "provenance.json": ("subject", lambda path, digest: {"name": path, "digest": {"sha256": digest}}),
+        "ro-crate-metadata.json": ("@graph", lambda path, digest: {"@id": path, "@type": "File", "name": path, "sha256": digest}),
+    }
+    key, spell = entries.get(name, ("", dict))
+    if isinstance(table.get(key), list):
+        table[key] += [spell(path, digest) for path, digest in new if path != "hub.json"]
 
 
 def _tables(value: object) -> list[dict[str, Any]]:

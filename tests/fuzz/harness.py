@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
 import json
@@ -22,7 +23,7 @@ from tests.fuzz.outcome import Case, Finding, clean, fresh
 from tests.fuzz.watch import Watch
 
 WALL_S = 5.0
-"""Of one case, unless the machine gives the worker less than half of a processor."""
+"""Of one case, asleep or computing; what it waits for a processor does not count."""
 MEMORY_BYTES = 1536 * 2**20
 """Address space of a worker beyond what it begins with."""
 CASES_PER_WORKER = 500
@@ -53,15 +54,16 @@ class Tally:
     seconds: float = 0.0
     found: dict[tuple[str, ...], Found] = field(default_factory=dict)
 
-    def add(self, seed: int, number: int, finding: Finding, done: list[str]) -> None:
-        """Count a finding."""
+    def add(self, seed: int, number: int, finding: Finding, done: list[str]) -> Found | None:
+        """Count a finding; what it is if it is new."""
         key = (self.target, *finding.key)
         if key in self.found:
             self.found[key].times += 1
-        else:
-            self.found[key] = Found(
-                finding=finding, target=self.target, seed=seed, number=number, done=done
-            )
+            return None
+        self.found[key] = Found(
+            finding=finding, target=self.target, seed=seed, number=number, done=done
+        )
+        return self.found[key]
 
 
 def run_one(target: str, judge: Judge, seed: int, number: int, below: Path, watch: Watch) -> tuple[list[Finding], list[str]]:
@@ -75,7 +77,7 @@ def run_one(target: str, judge: Judge, seed: int, number: int, below: Path, watc
 
 def run_many(
     target: str, judge: Judge, *, seed: int, numbers: range, jobs: int, below: Path,
-    wall_s: float = WALL_S,
+    wall_s: float = WALL_S, tell: Callable[[Found], object] = lambda _: None,
 ) -> Tally:
     """The cases ``numbers`` of a target, shared out among ``jobs`` workers."""
     tally = Tally(target=target)
@@ -89,7 +91,8 @@ def run_many(
             select.select([worker.pipe for worker in live], [], [], 0.2)
             for worker in live:
                 for number, finding, done in worker.look():
-                    tally.add(seed, number, finding, done)
+                    if new := tally.add(seed, number, finding, done):
+                        tell(new)
     finally:
         for worker in workers:
             worker.kill()
@@ -109,6 +112,8 @@ class Worker:
         self.pid = 0
         self.pipe = -1
         self._buffer = b""
+        self._at = (-1, 0, 0)
+        self._moved = 0.0
         self._start()
 
     def _start(self) -> None:
@@ -134,7 +139,7 @@ class Worker:
 
     def _work(self, write: int) -> None:
         self.below.mkdir(parents=True, exist_ok=True)
-        os.setpgid(0, 0)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # goes with its parent
         stacks = (self.below / "stacks.txt").open("w")
         faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
         null = os.open(os.devnull, os.O_RDWR)
@@ -199,20 +204,29 @@ class Worker:
             self._numbers.remove(number)
 
     def _hangs(self) -> bool:
+        """Whether the case sleeps or computes for too long; waiting for a processor is neither."""
         number, since = _SLOT.unpack(self._slot[:])
+        ticks, asleep = self._pulse()
+        if number != self._at[0]:
+            self._at = number, ticks, ticks
+        spent_s = (ticks - self._at[1]) / os.sysconf("SC_CLK_TCK")
+        if not asleep or ticks != self._at[2]:
+            self._moved = time.monotonic()
+        self._at = number, self._at[1], ticks
+        still = time.monotonic() - self._moved > self.wall_s / 2
         waited = time.monotonic() - since
         if number < 0 or waited < self.wall_s:
             return False
-        # A case that waits for a processor does not hang; one that sleeps or computes does.
-        return waited > 6 * self.wall_s or not self._starves(waited)
+        return still or spent_s > self.wall_s or waited > 20 * self.wall_s
 
-    def _starves(self, waited: float) -> bool:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        threads = [
-            Path(path, "stat").read_text().rpartition(")")[2].split()[0]
-            for path in Path(f"/proc/{self.pid}/task").iterdir()
-        ]
-        return fields[0] == "R" and "R" in threads and os.getloadavg()[0] > os.cpu_count() and waited < 3 * self.wall_s
+    def _pulse(self) -> tuple[int, bool]:
+        """Processor time so far, in ticks, and whether no thread wants any more."""
+        try:
+            states = [_stat(path) for path in Path(f"/proc/{self.pid}/task").iterdir()]
+            fields = _stat(Path(f"/proc/{self.pid}"))
+        except (OSError, IndexError):
+            return 0, False
+        return int(fields[11]) + int(fields[12]), all(state[0] == "S" for state in states)
 
     def _stack(self) -> Finding:
         os.kill(self.pid, signal.SIGUSR1)
@@ -240,6 +254,10 @@ class Worker:
             except (ProcessLookupError, ChildProcessError, OSError):
                 pass
             self.pid = 0
+
+
+def _stat(path: Path) -> list[str]:
+    return (path / "stat").read_text().rpartition(")")[2].split()
 
 
 def _write_all(write: int, told: list[list[object]]) -> None:

@@ -40,8 +40,9 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
     """The target over these hubs."""
 
     def run(case: Case, watch: Watch) -> Iterator[Finding]:
-        hub = forge(case, case.random.choice(seeds), case.work / "artifacts")
+        seed = case.random.choices(seeds, [1] * (len(seeds) // 2) + [5] * (len(seeds) // 2))[0]
         verb = case.random.choice(_VERBS)
+        hub = forge(case, seed, case.work / "artifacts")
         answer = verb(case, watch, hub)
         yield from answer.findings
         yield from leaks(case, case.out)
@@ -56,15 +57,13 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
 def forge(case: Case, seed: Seed, artifacts: Path) -> Forged:
     """A copy of a hub with one to three changes, half the time sealed anew."""
     random = case.random
-    original = artifacts / seed.name
-    copy_tree(seed.folder, original)
     folder = artifacts / seed.folder.parent.name / "2026-12-24T180000Z"
     copy_tree(seed.folder, folder)
     sealed = random.random() < 0.6
     changes = random.choice((1, 1, 1, 2, 3))
     touched = [_change(case, seed, folder) for _ in range(changes)]
     if sealed:
-        reseal(folder, seed.digests)
+        reseal(folder, seed.digests, seed.inodes)
         if random.random() < 0.06:
             case.done.append("after the seal:")
             touched.append(_change(case, seed, folder))
@@ -74,23 +73,34 @@ def forge(case: Case, seed: Seed, artifacts: Path) -> Forged:
     phase = seed.folder.parent.name
     case.names = (folder.name, phase, "artifacts", "work/out", *(Path(t).name for t in touched))
     return Forged(
-        seed=seed, folder=folder, original=original, sealed=sealed, intact=sealed or _intact(folder, seed)
+        seed=seed, folder=folder, original=seed.folder, sealed=sealed, intact=sealed or _intact(folder, seed)
     )
 
 
 def _intact(folder: Path, seed: Seed) -> bool:
     """Whether a folder has exactly the seed's files; the signature does not count."""
-    regular = {name: one for name, one in digests_bounded(folder).items() if name not in APART[1:]}
-    return regular == {name: one for name, one in seed.digests.items() if name not in APART[1:]}
+    now, before = digests_bounded(folder, seed), dict(seed.digests)
+    for name in APART:
+        now.pop(name, None)
+        before.pop(name, None)
+    return now == before and _lines(folder) == _lines(seed.folder)
 
 
-def digests_bounded(folder: Path) -> dict[str, str]:
+def _lines(folder: Path) -> list[str]:
+    """What ``SHA256SUMS`` lists, in whatever order."""
+    path = folder / CHECKSUMS
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > 10**7:
+        return []
+    return sorted(path.read_text(errors="replace").split("\n"))
+
+
+def digests_bounded(folder: Path, seed: Seed) -> dict[str, str]:
     """Digests of the regular files, anything else as a word for what it is."""
-    found = digests(folder)
+    found = digests(folder, seed.inodes)
     for here, folders, names in os.walk(folder):
         for name in (*folders, *names):
             path = os.path.join(here, name)
-            relative = os.path.relpath(path, folder)
+            relative = path[len(os.fspath(folder)) + 1 :]
             if os.path.islink(path) or (name in names and relative not in found):
                 found[relative] = "odd"
     return found
@@ -206,7 +216,7 @@ def _move_inside(folder: Path, source: Path, target: Path) -> None:
         if inside and source.is_dir() and not os.path.lexists(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         pass
 
 
@@ -223,6 +233,7 @@ def _show(case: Case, watch: Watch, hub: Forged) -> Answer:
 
 
 def _list(case: Case, watch: Watch, hub: Forged) -> Answer:
+    copy_tree(hub.original, case.work / "artifacts" / hub.seed.name)
     return command(case, watch, ["list", "--out", "artifacts"])
 
 

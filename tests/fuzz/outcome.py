@@ -313,10 +313,10 @@ def leaks(case: Case, folder: Path) -> Iterator[Finding]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink() and path.stat().st_size < 5_000_000:
             content = path.read_bytes()
-            name = re.sub(r"\d+", "N", path.name)
+            name = re.sub(r"\d+", "N", str(path.relative_to(folder)))[-60:]
             if SECRET.encode() in content:
                 yield Finding(kind="leak", told=f"{name} has what a file outside says", detail=str(path))
-            if path.suffix in (".md", ".html"):
+            if path.suffix in (".md", ".html") and "hubs" not in path.parts:  # those are as they were sealed
                 text = content.decode("utf-8", "replace")
                 if sign := next((sign for sign in text if steers(sign)), None):
                     at = text.index(sign)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
+
+import typer.main
 
 from tests.fuzz import archives, hubs
 from tests.fuzz.harness import Judge
@@ -36,6 +39,8 @@ def load(below: Path) -> dict[str, Target]:
     import runner.reproduction
     import runner.study
 
+    # The parser of the command line is made of the same functions every time.
+    typer.main.get_command = functools.cache(typer.main.get_command)
     return {
         "hubs": Target(judge=hubs.judge(seeds), weight=0.4),
         "archives": Target(judge=archives.judge(seeds, below), weight=0.2),
