@@ -43,10 +43,10 @@ class Part:
         return head + self.content + rest
 
 
-def header(path: str, size: int, **facts: Any) -> bytes:
+def header(path: str, length: int, **facts: Any) -> bytes:
     """A tar header; ``facts`` are attributes of ``TarInfo``."""
     info = tarfile.TarInfo(path)
-    info.size, info.mode = size, 0o644
+    info.size, info.mode = length, 0o644
     for name, value in facts.items():
         setattr(info, name, value)
     try:
@@ -290,9 +290,11 @@ def _frames(case: Case, parts: list[Part], name: str) -> bytes:
 
 def _wide(whole: bytes, random: Random) -> bytes:
     """A frame that asks for much memory."""
-    log = random.choice((27, 28, 30, 31))
-    packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: log, zstd.CompressionParameter.compression_level: 1})
-    return packer.compress(whole) + packer.flush()
+    packer = zstd.ZstdCompressor(level=1)
+    frame = bytearray(packer.compress(whole) + packer.flush())
+    log = random.choice((26, 27, 28, 30, 31, 41))
+    frame[5] = log - 10 << 3  # the sixth byte tells the window where the size is not told
+    return bytes(frame)
 
 
 def _bomb(case: Case, parts: list[Part], name: str) -> bytes:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import typer.main
 
-from tests.fuzz import archives, hubs
+from tests.fuzz import archives, events, hubs, locks, outputs, toml
 from tests.fuzz.harness import Judge
 from tests.fuzz.seeds import unpacked
 
-NAMES = ("hubs", "archives")
+NAMES = ("hubs", "archives", "events", "locks", "outputs", "manifests")
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,15 @@ def load(below: Path) -> dict[str, Target]:
     # The parser of the command line is made of the same functions every time.
     typer.main.get_command = functools.cache(typer.main.get_command)
     return {
-        "hubs": Target(judge=hubs.judge(seeds), weight=0.4),
-        "archives": Target(judge=archives.judge(seeds, below), weight=0.2),
+        "hubs": Target(judge=hubs.judge(seeds), weight=0.35),
+        "archives": Target(judge=archives.judge(seeds, below), weight=0.15),
+        "events": Target(judge=events.judge(), weight=0.15),
+        "locks": Target(judge=locks.judge(ROOT / "models" / "requirements-cpu.txt"), weight=0.15),
+        "outputs": Target(judge=outputs.judge(seeds), weight=0.1),
+        "manifests": Target(judge=manifests(), weight=0.1),
     }
+
+
+def manifests() -> Judge:
+    """Manifests by those who know their structure, and line by line."""
+    return toml.judge(ROOT / "manifests")
