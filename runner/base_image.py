@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import tarfile
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.digest import sha256_bytes, sha256_file
 from runner.errors import EngineError
+from runner.recipe import BASE, read_recipe
 from runner.wheels import ROOT, Say
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ EPOCH = 1686355200
 
 
 def dockerfile_base(dockerfile: Path = ROOT / "Dockerfile") -> str:
-    """The base that the Dockerfile names as its default."""
-    found = re.search(r"^ARG BASE_IMAGE=(\S+)", dockerfile.read_text("utf-8"), re.MULTILINE)
-    assert found, f"{dockerfile} names no BASE_IMAGE"
-    return found[1]
+    """The base that the Dockerfile names as its default. Raises ``EngineError`` without one."""
+    named = read_recipe(dockerfile).arguments.get(BASE)
+    if named is None:
+        raise EngineError(f"{dockerfile} names no {BASE}; only files like phasehub's own are built")
+    return named
 
 
 def choose_base(
@@ -57,12 +58,16 @@ def choose_base(
 
 def present(client: DockerClient, reference: str) -> DockerImage | None:
     """The image of that name, id or digest at the daemon, if it is there."""
-    from docker.errors import ImageNotFound
+    from docker.errors import DockerException, ImageNotFound
+
+    from runner.daemon import reason
 
     try:
         return client.images.get(reference)
     except ImageNotFound:
         return None
+    except DockerException as error:
+        raise EngineError(f"no image can be called {reference!r}: {reason(error)}") from None
 
 
 def _pull(client: DockerClient, reference: str, say: Say) -> DockerImage:

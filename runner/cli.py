@@ -10,12 +10,13 @@ import sys
 import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, cast
 
 import typer
 from typer.exceptions import TyperException
 
 from runner.errors import INTERRUPTED, RunnerError, VerificationError
+from runner.text import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,14 @@ Interpreter = Annotated[
 ]
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")]
+
+AllowLimits = Annotated[
+    bool, typer.Option("--allow-limits", help="Grant the hub limits beyond the defaults.")
+]
+AllowBaseImage = Annotated[
+    bool,
+    typer.Option("--allow-base-image", help="Fetch the base image from where the hub says."),
+]
 
 
 @app.command()
@@ -180,7 +189,9 @@ def verify(
     """Compare every file of a hub with its checksum, and what the files say with each other."""
     from runner.consistency import describe, inconsistencies
     from runner.hub import verify as verify_hub
+    from runner.sealed import SealedHub
 
+    sealed = SealedHub(folder=hub)
     found = verify_hub(hub)
     if not found.intact:
         raise VerificationError(found.describe())
@@ -191,7 +202,7 @@ def verify(
         if signature.status != "valid":
             raise VerificationError(signature.told)
         print(f"{hub}: {signature.told}")
-    if wrong := inconsistencies(hub):
+    if wrong := inconsistencies(sealed):
         raise VerificationError(describe(hub, wrong))
     print(f"{hub}: {found.num_files} files, all as sealed")
 
@@ -211,13 +222,47 @@ def reproduce(
         typer.Option(metavar="DIR", help="Where to, in place of reproductions/ beside the phases."),
     ] = None,
     python: Interpreter = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Insist on a signature by one of these; ssh-keygen(1)."),
+    ] = None,
+    foreign_code_here: Annotated[
+        bool,
+        typer.Option(
+            "--run-foreign-code-on-this-machine",
+            help="With --engine process: let a stranger's code run as you, outside a container.",
+        ),
+    ] = False,
+    allow_limits: AllowLimits = False,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let the arms that ask for it reach a network.")
+    ] = False,
+    allow_dockerfile: Annotated[
+        bool,
+        typer.Option("--allow-dockerfile", help="Build by a Dockerfile that is not phasehub's."),
+    ] = False,
+    allow_base_image: AllowBaseImage = False,
 ) -> None:
     """Run a sealed hub again and compare the bits. The last line on stdout is the new hub."""
     from runner import reproduction
+    from runner.trust import Consent
 
+    consent = Consent(
+        foreign_code_here=foreign_code_here,
+        limits=allow_limits,
+        network=allow_network,
+        dockerfile=allow_dockerfile,
+        base_image=allow_base_image,
+    )
     path, exit_code = reproduction.reproduce(
         reproduction.Request(
-            hub=hub, arms=tuple(arm or ()), engine=engine.value, out=out, python=python
+            hub=hub,
+            arms=tuple(arm or ()),
+            engine=engine.value,
+            out=out,
+            python=python,
+            signers=signers,
+            consent=consent,
         )
     )
     print(path)
@@ -242,9 +287,12 @@ def diagnose(
         typer.Option(metavar="DIR", help="New folder, in place of one beside the hub."),
     ] = None,
     python: Interpreter = None,
+    allow_limits: AllowLimits = False,
+    allow_base_image: AllowBaseImage = False,
 ) -> None:
     """Look into weights that an arm stored. The last line on stdout is the reports' folder."""
     from runner import diagnose as diagnoses
+    from runner.trust import Consent
 
     if epoch is not None and checkpoint is not None:
         raise typer.BadParameter("give --epoch or --checkpoint, not both")
@@ -258,6 +306,7 @@ def diagnose(
             device=device.value,
             out=out,
             python=python,
+            consent=Consent(limits=allow_limits, base_image=allow_base_image),
         )
     )
     print(path)
@@ -410,17 +459,16 @@ def list_hubs(out: Out = Path("artifacts")) -> None:
 @app.command()
 def show(hub: HubPath) -> None:
     """Show what a hub holds: arms, verdict, environment."""
-    from runner.hub import STATISTICS, read
     from runner.report.hub_text import render_show
-    from runner.statistics import read_statistics
+    from runner.sealed import SealedHub
 
-    record = read(hub)
+    sealed = SealedHub(folder=hub)
     try:
-        statistics = read_statistics(hub, STATISTICS)
-    except ValueError as error:
+        statistics = sealed.statistics
+    except VerificationError as error:
         statistics = None
-        print(f"{hub / STATISTICS} cannot be used: {error}", file=sys.stderr)
-    print(render_show(record, statistics))
+        print(error, file=sys.stderr)
+    print(render_show(sealed.record, statistics))
 
 
 docs = typer.Typer(help="The pages of a study.", no_args_is_help=True, rich_markup_mode=None)
@@ -460,7 +508,12 @@ def base_image() -> None:
 
 
 def main() -> NoReturn:
-    """Entry point: expected errors get one message, a bug gets a log, an interrupt gets 130."""
+    """Entry point: expected errors get one message, a bug gets a log, an interrupt gets 130.
+
+    What is printed may hold the words of a stranger's hub or manifest; nothing of it reaches the
+    terminal but signs that can be seen.
+    """
+    sys.stdout, sys.stderr = (cast("TextIO", Screen(one)) for one in (sys.stdout, sys.stderr))
     sys.exit(_guarded(lambda: app(standalone_mode=False)))
 
 

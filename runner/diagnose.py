@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from runner import hub, provenance
 from runner.arms import timestamp
 from runner.attempts import Attempt
@@ -28,20 +26,27 @@ from runner.dataset import PROBE, Dataset, find, prepare, probe_digest, refuse_o
 from runner.devices import choose_device, reserve_places
 from runner.digest import pretty_json, sha256_file
 from runner.engines import Needs, open_engine
+from runner.engines import choose as choose_engine
 from runner.engines.base import Engine, Outcome
 from runner.environment import models_source, state_dir
 from runner.errors import ARM_FAILED, EngineError, VerificationError
 from runner.execute import sigterm_as_interrupt
+from runner.manifest import Image
 from runner.manifest_steps import Capture
 from runner.overrides import table
-from runner.plan import Job, Plan
+from runner.plan import Job, Plan, command_of
 from runner.progress import Display, display
+from runner.reading import typed
 from runner.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecord
 from runner.removal import remove_tree
 from runner.run import WORK
 from runner.schedule import Place, run_attempts
+from runner.sealed import SealedHub
 from runner.toml_source import read
+from runner.trust import Consent, base_reasons, pulled_base, refuse, within_defaults
+from runner.wheels import ROOT
 
+NOTHING = Consent()
 DIAGNOSES = "diagnoses"
 """Folder of the diagnoses beside the hubs of a phase."""
 RECORD = "diagnosis.json"
@@ -60,6 +65,7 @@ class Request:
     device: str = "auto"
     python: Path | None = None
     out: Path | None = None
+    consent: Consent = NOTHING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +76,8 @@ class Patient:
     record: HubRecord
     plan: Plan
     order: CaptureOrder
+    notes: tuple[str, ...]
+    """In what the jobs depart from the hub's plan."""
 
 
 def diagnose(request: Request) -> tuple[Path, int]:
@@ -90,7 +98,7 @@ def diagnose(request: Request) -> tuple[Path, int]:
     with sigterm_as_interrupt(), display() as shown:
         try:
             order = on_device(patient.order, device)
-            notes = [remark] if remark else []
+            notes = [*([remark] if remark else []), *patient.notes]
             record = carry_out(request, patient, order, staging, shown, notes)
             (staging.path / RECORD).write_bytes(pretty_json(record.model_dump(mode="json")))
             remove_tree(staging.path / WORK)
@@ -105,24 +113,29 @@ def diagnose(request: Request) -> tuple[Path, int]:
 
 def examine(request: Request) -> Patient:
     """Verify the hub and find the arm and its weights. Raises ``VerificationError``."""
-    found = hub.verify(request.hub)
-    if not found.intact:
-        raise VerificationError(found.describe())
-    record = hub.read(request.hub)
+    sealed = SealedHub(folder=request.hub).require_intact()
+    record = sealed.record
     names = [arm.name for arm in record.arms]
     if request.arm not in names:
         raise VerificationError(
             f"{request.hub} has no arm {request.arm!r}; arms are {', '.join(names)}"
             f"{did_you_mean(request.arm, names)}"
         )
-    plan = planned(request.hub)
+    plan = sealed.plan
     folder = request.hub / hub.arm_dir(request.arm)
     try:
         stored = stored_checkpoints(folder)
     except ValueError as error:
         raise VerificationError(f"{folder}: {error}; no weights can be looked into") from error
     name = choose(stored, name=request.checkpoint, epoch=request.epoch)
-    job = next(job for job in plan.arms if job.name == request.arm)
+    job = next((job for job in plan.arms if job.name == request.arm), None)
+    if job is None:
+        raise VerificationError(
+            f"{request.hub} contradicts itself: its plan has no arm {request.arm}; `phasehub "
+            "verify` tells all"
+        )
+    job, notes = ours(job, request.consent)
+    plan = plan.model_copy(update={"dataset": ours(plan.dataset, request.consent)[0]})
     order = CaptureOrder(
         arm=job,
         arm_folder=folder,
@@ -130,18 +143,24 @@ def examine(request: Request) -> Patient:
         stored=stored[name],
         reports=request.reports,
     )
-    return Patient(hub=request.hub, record=record, plan=plan, order=order)
+    return Patient(hub=request.hub, record=record, plan=plan, order=order, notes=tuple(notes))
 
 
-def planned(path: Path) -> Plan:
-    """The plan of a hub. Raises ``VerificationError`` when this phasehub cannot read it."""
-    try:
-        return Plan.model_validate_json((path / hub.PLAN).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise VerificationError(
-            f"{path / hub.PLAN} cannot be read by this phasehub; use the version that made the hub "
-            f"({str(error).splitlines()[0]})"
-        ) from error
+def ours(job: Job, consent: Consent) -> tuple[Job, list[str]]:
+    """The job as this installation runs it, and in what that departs from the hub's plan.
+
+    The standard command line, no network, and limits beyond the defaults only by consent.
+    """
+    kept, notes = job.resources, list[str]()
+    if not consent.limits:
+        kept, notes = within_defaults(kept)
+        notes = [f"{note} ({job.name}); --allow-limits grants the hub's own" for note in notes]
+    return job.model_copy(
+        update={
+            "resources": kept.model_copy(update={"network": False}),
+            "command": command_of(job.experiment),
+        }
+    ), notes
 
 
 def stage(request: Request) -> hub.Staging:
@@ -183,7 +202,12 @@ def carry_out(
     """Open the engine, find the dataset, run the job, and say what came of it."""
     started, run_id = time.time(), secrets.token_hex(8)
     labels = {"phase": patient.plan.phase, "run": run_id}
-    engine = open_engine(request.engine, needs(request, order, shown))
+    wanted = needs(request, order, shown)
+    name = choose_engine(request.engine, wanted)
+    if name == "docker" and wanted.base is not None:
+        pulled = pulled_base(wanted.base, ROOT)
+        refuse(str(request.hub), base_reasons(pulled, request.consent))
+    engine = open_engine(name, wanted)
     facts = engine.describe()
     try:
         dataset = dataset_of(patient, engine, facts, labels, shown)
@@ -217,14 +241,17 @@ def carry_out(
 
 def needs(request: Request, order: CaptureOrder, shown: Display) -> Needs:
     """What the engine is opened with: the hub's own base image, torch for the device."""
-    image = table(read(request.hub / hub.MANIFEST).document, "image")
-    variant = image.get("variant", "auto")
+    try:
+        declared = table(read(request.hub / hub.MANIFEST).document, "image")
+        image = typed(Image, declared, f"{request.hub / hub.MANIFEST}: image")
+    except ValueError as error:
+        raise VerificationError(f"{error}; use the version that made the hub") from error
     on_gpu = order.arm.execution.device == "cuda"
     return Needs(
-        variant=("cuda" if on_gpu else "cpu") if variant == "auto" else variant,
+        variant=("cuda" if on_gpu else "cpu") if image.variant == "auto" else image.variant,
         cache=state_dir(),
         say=shown.say,
-        base=image.get("base"),
+        base=image.base,
         python=request.python,
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import EngineError
+from runner.recipe import Recipe, read_recipe
 from runner.wheels import Say
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def build_stage(
     ``work`` is where the context is packed. Raises ``EngineError`` with the step that failed and
     the end of its output.
     """
-    text = stages_for(dockerfile.read_text("utf-8"), target, arguments)
+    text = stages_of(read_recipe(dockerfile), target, arguments)
     with tempfile.TemporaryFile(dir=work) as context:
         _pack(context, text, content)
         context.seek(0)
@@ -61,24 +62,16 @@ def build_stage(
     _remove_intermediate(client, finished)
 
 
-def stages_for(dockerfile: str, target: str, arguments: Mapping[str, str]) -> str:
+def stages_of(recipe: Recipe, target: str, arguments: Mapping[str, str]) -> str:
     """The part of a Dockerfile that ``target`` needs, as BuildKit would find it.
 
     The classic builder, which is all that the API offers, runs every stage above its target. Given
     the whole file it would ask for the wheels again whenever a source changes.
     """
-    preamble, *stages = re.split(r"^(?=FROM )", dockerfile, flags=re.MULTILINE)
-    values = dict(re.findall(r"^ARG (\w+)=(\S+)", preamble, re.MULTILINE)) | dict(arguments)
-    needed, kept = {target}, list[str]()
-    for stage in reversed(stages):
-        base, name = re.findall(r"^FROM (\S+) AS (\S+)", stage)[0]
-        if name in needed:
-            kept.insert(0, stage)
-            needed.add(re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], base))
-            needed.update(re.findall(r"^COPY --from=(\S+)", stage, re.MULTILINE))
-    if not kept:
+    text = recipe.needed(target, arguments)
+    if text is None:
         raise EngineError(f"the Dockerfile has no stage {target}; restore it from git")
-    return preamble + "".join(kept)
+    return text
 
 
 def _pack(context: Any, dockerfile: str, content: Mapping[str, Path]) -> None:  # noqa: ANN401

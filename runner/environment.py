@@ -11,7 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,13 +20,14 @@ from filelock import FileLock
 from runner import packages
 from runner.digest import sha256_file, tree_digest
 from runner.errors import EngineError
+from runner.pins import Pin, written
+from runner.pip_settings import pip
 from runner.wheels import (
     PYTHON,
     ROOT,
     Say,
     Variant,
     lock_path,
-    pip,
     read_lock,
     wheelhouse_of,
 )
@@ -107,7 +108,7 @@ def python_with(lock: Path, *, name: str, cache: Path, say: Say) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         wheels = wheelhouse_of(lock, name=name, cache=cache, say=say)
         say(f"Installing the locked packages of {lock.name}, once")
-        _install(interpreter, folder, lock, wheels)
+        _install(interpreter, folder, read_lock(lock), wheels)
         (folder / COMPLETE).write_text(json.dumps(describe_python(python), sort_keys=True))
     return python
 
@@ -126,16 +127,23 @@ def _interpreter_of_the_lock() -> Path:
     return Path(found)
 
 
-def _install(interpreter: Path, folder: Path, lock: Path, wheels: Path) -> None:
+def _install(interpreter: Path, folder: Path, pins: Sequence[Pin], wheels: Path) -> None:
     """Make a virtual environment from wheels alone, without index, network or pip in it."""
     python = folder / "bin" / "python"
-    _run([str(interpreter), "-m", "venv", "--without-pip", str(folder)])
-    isolated = ("--no-index", f"--find-links={wheels}", "--require-hashes", "--no-deps")
-    _run(pip("--isolated", f"--python={python}", "install", *isolated, f"--requirement={lock}"))
+    _run([str(interpreter), "-I", "-m", "venv", "--without-pip", str(folder)])
+    lock = folder / "lock.txt"
+    lock.write_text(written(pins), encoding="ascii")
+    found = ("--no-index", f"--find-links={wheels}", "--require-hashes", "--no-deps")
+    _run(
+        pip(
+            f"--python={python}", "install", *found, f"--requirement={lock}", "--only-binary=:all:"
+        ),
+        os.environ | {"PIP_CONFIG_FILE": os.devnull},  # then pip reads no file at all
+    )
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         told = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
         raise EngineError(f"`{' '.join(command)}` failed:\n{told}")

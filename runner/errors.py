@@ -39,6 +39,12 @@ class StoreError(RunnerError):
     exit_code = 7
 
 
+class ConsentError(RunnerError):
+    """Something of a stranger would be given more than the user has agreed to; nothing was run."""
+
+    exit_code = 8
+
+
 ARM_FAILED = 1
 TIMED_OUT = 5
 INTERRUPTED = 130

@@ -8,20 +8,26 @@ are digests of what they are made from, so an image that exists is never built a
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field
 
 from runner import packages
 from runner.base_image import choose_base, make_base_image, present
 from runner.digest import digest_json, pretty_json, sha256_bytes, sha256_file
 from runner.dockerfile import DOCKERFILE, build_stage
 from runner.environment import models_digest, models_source
-from runner.errors import EngineError
-from runner.wheels import ROOT, Say, Variant, lock_path, wheelhouse
+from runner.errors import EngineError, VerificationError
+from runner.foreign_image import load, refuse_odd
+from runner.names import Sha256
+from runner.pins import written
+from runner.reading import typed
+from runner.recipe import BASE
+from runner.wheels import ROOT, Say, Variant, lock_path, read_lock, wheelhouse
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -29,27 +35,45 @@ if TYPE_CHECKING:
 __all__ = ["Image", "build", "make_base_image"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Image:
+Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$")]
+"""Name, digest or id of an image, as Docker takes it."""
+ImageId = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Version = Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+-]{0,31}$")]
+
+
+class Image(BaseModel):
     """An image and what it is made from. All digests are SHA-256."""
 
-    reference: str
-    id: str
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference: Reference
+    id: ImageId
     variant: Variant
-    lock_sha256: str
-    models_sha256: str
-    dockerfile_sha256: str
-    base: str
-    base_id: str
-    base_digests: tuple[str, ...]
+    lock_sha256: Sha256
+    models_sha256: Sha256
+    dockerfile_sha256: Sha256
+    base: Reference
+    base_id: ImageId
+    base_digests: Annotated[tuple[Reference, ...], Field(max_length=64)]
     """The base's names by digest at the registries that it came from; empty for a local one."""
-    python: str
-    packages_sha256: str
+    python: Version
+    packages_sha256: Sha256
     """Fingerprint of the installed packages' files, taken inside a container."""
 
     def identity(self) -> dict[str, Any]:
         """The same as a JSON value, for the hub."""
-        return asdict(self) | {"base_digests": list(self.base_digests)}
+        return self.model_dump(mode="json")
+
+
+def read_identity(table: Mapping[str, Any], name: str) -> Image:
+    """The image that a hub's record names, in the file called ``name``.
+
+    Raises ``VerificationError`` naming the file and the key that is not as phasehub writes it.
+    """
+    try:
+        return typed(Image, table, f"{name}: image")
+    except ValueError as error:
+        raise VerificationError(f"{error}; nothing can be made of that image") from error
 
 
 def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Path = ROOT) -> Image:
@@ -68,6 +92,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
     shelf.mkdir(parents=True, exist_ok=True)
     with FileLock(shelf / ".lock"):
         found = choose_base(client, base, say, root)
+        refuse_odd(f"the base image {found.id}", found.attrs.get("Config"))
         lock, source = lock_path(variant, root), models_source(cache, root)
         made_from = {
             "lock": sha256_file(lock),
@@ -78,17 +103,20 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
         if not _is_made(client, environment, made_from):
             wheels = wheelhouse(variant, cache=cache, say=say, root=root)
             say(f"Building {environment}: the locked packages, once; takes a minute or two")
-            build_stage(
-                client,
-                "environment",
-                reference=environment,
-                content={"wheels": wheels, "lock.txt": lock},
-                arguments={"BASE_IMAGE": made_from["base"], "LOCK": "lock.txt"},
-                labels=_labels(made_from),
-                work=shelf,
-                say=say,
-                dockerfile=root / DOCKERFILE,
-            )
+            with tempfile.TemporaryDirectory(dir=shelf) as folder:
+                pins = Path(folder) / "lock.txt"
+                pins.write_text(written(read_lock(lock)), encoding="ascii")
+                build_stage(
+                    client,
+                    "environment",
+                    reference=environment,
+                    content={"wheels": wheels, "lock.txt": pins},
+                    arguments={BASE: made_from["base"], "LOCK": "lock.txt"},
+                    labels=_labels(made_from),
+                    work=shelf,
+                    say=say,
+                    dockerfile=root / DOCKERFILE,
+                )
         made_from |= {"models": models_digest(source)}
         reference = _tag("phasehub", variant, made_from)
         if not _is_made(client, reference, made_from):
@@ -98,7 +126,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
                 variant,
                 reference=reference,
                 content={"models": source / "models"},
-                arguments={"ENVIRONMENT": environment},
+                arguments={BASE: made_from["base"], "ENVIRONMENT": environment},
                 labels=_labels(made_from),
                 work=shelf,
                 say=say,
@@ -120,7 +148,23 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
     )
 
 
-def recover(identity: Mapping[str, Any], saved: Path, say: Say) -> Image | None:
+Place = Literal["daemon", "archive", "nowhere"]
+"""Where a hub's own image can be had: at the daemon, out of its archive, or not at all."""
+
+
+def find_image(identity: Image, saved: Path) -> Place:
+    """Where the very image is that a hub names; ``saved`` is the file out of its archive.
+
+    Raises ``EngineError`` when no daemon answers.
+    """
+    from runner.daemon import connect
+
+    if present(connect(), identity.id) is not None:
+        return "daemon"
+    return "archive" if saved.is_file() else "nowhere"
+
+
+def recover(identity: Image, saved: Path, say: Say) -> Image | None:
     """The very image that a hub names: at the daemon already, or loaded from the file ``saved``.
 
     ``None`` where it is in neither. Raises ``EngineError`` when no daemon answers, the file cannot
@@ -129,36 +173,30 @@ def recover(identity: Mapping[str, Any], saved: Path, say: Say) -> Image | None:
     from docker.errors import DockerException
 
     from runner.daemon import connect, reason
-    from runner.foreign_image import load
 
-    client, wanted = connect(), str(identity["id"])
-    if present(client, wanted) is None:
-        if not saved.is_file():
-            return None
-        say(f"loading the image {wanted[:19]} from {saved}")
+    place = find_image(identity, saved)
+    if place == "nowhere":
+        return None
+    client = connect()
+    if place == "archive":
+        say(f"loading the image {identity.id[:19]} from {saved}")
         try:
-            load(client, saved)
-        except (DockerException, OSError) as error:
+            load(client, saved, identity.id)
+        except (DockerException, OSError, ValueError) as error:
             raise EngineError(
                 f"{saved} cannot be loaded: {reason(error)}; remove it, and the image is built "
                 "from the hub's locks and source"
             ) from None
-        if present(client, wanted) is None:
-            raise EngineError(
-                f"{saved} does not hold the image {wanted} that the hub names; remove it, and the "
-                "image is built from the hub's locks and source"
-            )
-    return Image(
-        **{**identity, "reference": wanted, "base_digests": tuple(identity["base_digests"])}
-    )
+    refuse_odd(f"the image {identity.id}", client.images.get(identity.id).attrs.get("Config"))
+    return identity.model_copy(update={"reference": identity.id})
 
 
-def recorded_base(identity: Mapping[str, Any]) -> str | None:
+def recorded_base(identity: Image) -> str | None:
     """The base that a hub's image was built on: by its id if it is here, else by its digest."""
     from runner.daemon import connect
 
     client = connect()
-    known = [str(identity["base_id"]), *map(str, identity["base_digests"])]
+    known = [identity.base_id, *identity.base_digests]
     return next((name for name in known if present(client, name)), [*known[1:], None][0])
 
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from models.config import (
     Dataset,
@@ -17,7 +24,7 @@ from models.config import (
     variables,
 )
 from models.config.summary import Summary
-from runner.complaints import did_you_mean
+from runner.complaints import did_you_mean, listed
 from runner.digest import digest_json, pretty_json
 from runner.errors import ManifestError
 from runner.manifest import (
@@ -29,12 +36,38 @@ from runner.manifest import (
     resolve,
     resolve_resources,
 )
+from runner.manifest_names import Seed
 from runner.manifest_steps import Step
+from runner.names import SafeName
+from runner.reading import first_problem
+from runner.record import require_arm_parameters, require_dataset_parameters
 
 Device = Literal["cpu", "cuda"]
 
-MOST_LISTED = 20
-"""Arms that a message lists; a matrix can have thousands."""
+
+FIXED: Mapping[str, str] = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+}
+"""Variables that every job has, for its numbers to be repeatable and its console to be prompt."""
+OF_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+VARIABLES = frozenset({*FIXED, *OF_THREADS, *variables("portable")})
+"""All that a plan sets. A plan that sets another one (``LD_PRELOAD``, ``PATH``) is not ours."""
+
+
+def _variable(name: str) -> str:
+    if name not in VARIABLES:
+        raise ValueError("no plan sets this variable")
+    return name
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+Setting = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+ -]{0,200}$")]
+"""Value of a variable: words, and nowhere a path."""
 
 
 class Execution(BaseModel):
@@ -52,19 +85,28 @@ class Job(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: SafeName
     experiment: Literal["simulate", "train", "test", "diagnose", "summarise", "compare"]
     parameters: dict[str, Any]
-    seed: int
+    seed: Seed
     execution: Execution
     resources: Resources
-    command: tuple[str, ...]
-    environment: dict[str, str]
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    environment: dict[Variable, Setting]
     """Variables that must be set before the process starts: threads and determinism."""
     num_parameters: int | None
     """Live parameters of the network; ``None`` for a job that trains none."""
     steps: int | None
     """Optimisation steps of the whole fit; ``None`` for a job that trains nothing."""
+
+    @model_validator(mode="after")
+    def _parameters_are_those_of_the_experiment(self) -> Self:
+        """See that what is read from a file can be acted on; other jobs are made here."""
+        if self.experiment == "train":
+            require_arm_parameters(self.parameters)
+        elif self.experiment == "simulate":
+            require_dataset_parameters(self.parameters)
+        return self
 
 
 class Plan(BaseModel):
@@ -73,8 +115,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    phase: str
-    profile: str | None
+    phase: SafeName
+    profile: SafeName | None
     dataset: Job
     arms: tuple[Job, ...]
     tests: Job | None = None
@@ -83,6 +125,27 @@ class Plan(BaseModel):
     """What follows the arms if its condition holds."""
     left_out: tuple[str, ...] = ()
     """Optional arms that were not asked for."""
+
+    @model_validator(mode="after")
+    def _jobs_have_their_places(self) -> Self:
+        names = [job.name for job in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError("arms names one twice")
+        if self.dataset.experiment != "simulate":
+            raise ValueError("dataset is no simulation")
+        if any(job.experiment != "train" for job in self.arms):
+            raise ValueError("arms has a job that is no arm")
+        if self.tests is not None and self.tests.experiment != "test":
+            raise ValueError("tests is another job")
+        return self
+
+
+def parse_plan(content: bytes) -> Plan:
+    """The plan in the bytes of a ``plan.json``. Raises ``ValueError`` that names the key."""
+    try:
+        return Plan.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"plan.json: {first_problem(error)}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +278,7 @@ def _profile(loaded: LoadedManifest, name: str | None) -> Profile | None:
     if name is None:
         return None
     if name not in profiles:
-        known = f"profiles are {', '.join(profiles)}" if profiles else "the manifest has none"
+        known = f"profiles are {listed(profiles)}" if profiles else "the manifest has none"
         raise ManifestError(
             f"{loaded.path}: no profile {name!r}; {known}{did_you_mean(name, profiles)}"
         )
@@ -230,7 +293,7 @@ def _arms(
     for name in only:
         if name not in names:
             raise ManifestError(
-                f"{loaded.path}: no arm {name!r}; arms are {_listed(names)}"
+                f"{loaded.path}: no arm {name!r}; arms are {listed(names)}"
                 f"{did_you_mean(name, names)}"
             )
     if with_optional and not any(arm.optional for arm in declared):
@@ -249,11 +312,6 @@ def _arms(
             f"--only {names[0]}"
         )
     return asked
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_LISTED
-    return ", ".join(names[:MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _dataset_job(dataset: Dataset, *, seed: int, resources: Resources) -> Job:
@@ -319,16 +377,8 @@ def _execution(device: Device, resources: Resources) -> Execution:
 
 def _environment(resources: Resources) -> dict[str, str]:
     """What has to be set before a process starts for its numbers to be repeatable."""
-    threads = resources.threads
     return {
         **variables(resources.determinism),
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "TZ": "UTC",
-        "LC_ALL": "C.UTF-8",
+        **dict.fromkeys(OF_THREADS, str(resources.threads)),
+        **FIXED,
     }

@@ -14,9 +14,14 @@ from typing import Literal
 
 from runner.checksums import CHECKSUMS, SIGNATURE
 from runner.errors import EngineError, VerificationError
+from runner.reading import MissingError, read_below, read_file
 
 NAMESPACE = "phasehub"
 """What a signature is for, so that one made for a mail or a commit is none of a hub."""
+
+
+MOST_BYTES = 65_536
+"""Of a signature; one has about 300."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,20 +60,31 @@ def check(folder: Path, signers: Path) -> Signature:
     """
     if not signers.is_file():
         raise VerificationError(f"{signers} is no file of allowed signers; see ssh-keygen(1)")
-    signature = folder / SIGNATURE
-    if not signature.is_file():
+    try:
+        content = read_file(folder, SIGNATURE, most=MOST_BYTES)
+    except MissingError:
         return Signature(status="unsigned", told=f"{folder} has no {SIGNATURE}: nobody signed it")
+    except ValueError as error:
+        return Signature(status="invalid", told=f"{folder} has no signature: {error}")
+    with tempfile.TemporaryDirectory(prefix="phasehub-signature-") as place:
+        signature = Path(place) / SIGNATURE
+        signature.write_bytes(content)
+        return _check(folder, signature, signers)
+
+
+def _check(folder: Path, signature: Path, signers: Path) -> Signature:
     found = _ssh_keygen("find-principals", "-s", str(signature), "-f", str(signers))
     if found.returncode != 0:
         return Signature(
-            status="invalid", told=f"{signature} is by nobody whom {signers} allows: {_said(found)}"
+            status="invalid",
+            told=f"{folder / SIGNATURE} is by nobody whom {signers} allows: {_said(found)}",
         )
     names = found.stdout.decode(errors="replace").split()
     allowed = ("-f", str(signers), "-I", names[0], "-n", NAMESPACE, "-s", str(signature))
-    done = _ssh_keygen("verify", *allowed, given=(folder / CHECKSUMS).read_bytes())
+    done = _ssh_keygen("verify", *allowed, given=read_below(folder, CHECKSUMS))
     if done.returncode != 0:
         return Signature(
-            status="invalid", told=f"{signature} does not fit {CHECKSUMS}: {_said(done)}"
+            status="invalid", told=f"{folder / SIGNATURE} does not fit {CHECKSUMS}: {_said(done)}"
         )
     return Signature(status="valid", told=f"signed by {names[0]}")
 

@@ -22,6 +22,7 @@ from runner.engines.base import Outcome
 from runner.groups import Source, summary_of
 from runner.manifest import Resources
 from runner.plan import InputRef, summary_job
+from runner.reading import copy_below, is_file_below
 from runner.record import FileRecord, HubRecord, SummaryRecord
 
 LOG = "summary.log"
@@ -82,13 +83,13 @@ def hand_over(hubs: Sequence[ArmsOf], data: Path) -> Iterator[tuple[str, InputRe
     for place, one in enumerate(hubs):
         for arm in one.record.arms:
             for name in small_files(arm):
-                source = one.folder / hub.arm_dir(arm.name) / name
-                if not source.is_file() or source.is_symlink():
+                source = f"{hub.arm_dir(arm.name)}/{name}"
+                if not is_file_below(one.folder, source):
                     continue  # a hub that is not as it was sealed; the arm will not count
                 key = f"{place}/{arm.name}/{name}"
                 target = data / key
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+                copy_below(one.folder, source, target)
                 yield key, InputRef(path=f"../data/{key}", sha256=sha256_file(target))
 
 

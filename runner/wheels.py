@@ -1,19 +1,20 @@
 """The locked wheels as a folder on this machine: downloaded once, verified on every use.
 
 The locks name the official wheels by digest for one target, CPython 3.11 on x86_64 Linux, which
-is the image's; the interpreter that runs this only downloads.
+is the image's; the interpreter that runs this only downloads. Nothing of a package runs by that:
+only wheels are taken, which are zip files that need not be built, and pip is not given the lock
+but a file that is written from its pins. A wheel's own code can run where it is installed (a
+``.pth`` file does when Python starts), which is in the image's build or, for the process engine,
+in an environment that is made for nothing else.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,8 @@ from filelock import FileLock
 
 from runner.digest import sha256_file
 from runner.errors import EngineError
+from runner.pins import Pin, read_pins, written
+from runner.pip_settings import isolated, pip
 
 Variant = Literal["cpu", "cuda"]
 Say = Callable[[str], None]
@@ -31,25 +34,15 @@ GLIBC_MINOR = 28
 """The wheels need glibc 2.28; Debian 12 has 2.36."""
 
 TARGET = (
-    *("--only-binary=:all:", "--implementation", "cp", "--python-version", PYTHON),
+    *("--implementation", "cp", "--python-version", PYTHON),
     *("--abi", "cp311", "--abi", "abi3", "--abi", "none"),
     *(f"--platform=manylinux_2_{minor}_x86_64" for minor in range(GLIBC_MINOR, 4, -1)),
     *(f"--platform={name}_x86_64" for name in ("manylinux2014", "manylinux2010", "manylinux1")),
     "--platform=linux_x86_64",
+    "--only-binary=:all:",
 )
-"""pip's words for the target; it does not derive older platform tags from newer ones."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pin:
-    """One package of a lock: exact version, and the digests of the wheels that may provide it."""
-
-    name: str
-    version: str
-    sha256: frozenset[str]
-
-    def __str__(self) -> str:
-        return f"{self.name}=={self.version}"
+"""pip's words for the target; it does not derive older platform tags from newer ones. That nothing
+is built from source is the last word, so that no setting of the machine can take it back."""
 
 
 def lock_path(variant: Variant, root: Path = ROOT) -> Path:
@@ -60,18 +53,12 @@ def lock_path(variant: Variant, root: Path = ROOT) -> Path:
 def read_lock(lock: Path) -> list[Pin]:
     """The packages of a hash-locked requirements file, in its order.
 
-    Raises ``EngineError`` when a line pins no exact version or no digest.
+    Raises ``EngineError`` naming the line that pins no exact version or no digest, or holds more.
     """
-    text = re.sub(r"#.*", "", lock.read_text(encoding="utf-8")).replace("\\\n", " ")
-    return [_read_pin(lock, line) for line in text.splitlines() if line.strip()]
-
-
-def _read_pin(lock: Path, line: str) -> Pin:
-    found = re.match(r"\s*([\w.-]+)==([^\s;]+)", line)
-    digests = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", line))
-    if not found or not digests:
-        raise EngineError(f"{lock}: {line.strip()[:60]!r} is not locked; run `nox -s lock`")
-    return Pin(name=found[1], version=found[2], sha256=digests)
+    try:
+        return read_pins(lock)
+    except ValueError as error:
+        raise EngineError(f"{error}; run `nox -s lock`") from error
 
 
 def wheelhouse(variant: Variant, *, cache: Path, say: Say, root: Path = ROOT) -> Path:
@@ -102,7 +89,7 @@ def wheelhouse_of(lock: Path, *, name: str, cache: Path, say: Say) -> Path:
         with tempfile.TemporaryDirectory(dir=shelf, prefix=f".{name}-") as made:
             downloaded = Path(made) / "wheels"
             say(f"Downloading the {len(pins)} wheels of {lock.name}, once")
-            _download(lock, downloaded, num_wheels=len(pins), say=say)
+            _download(lock.name, pins, downloaded, say=say)
             if problem := _problem(downloaded, pins):
                 raise EngineError(f"pip did not download what {lock} says: {problem}")
             downloaded.rename(folder)
@@ -123,36 +110,40 @@ def _listed(label: str, names: list[str]) -> list[str]:
     return [f"{label} {', '.join(names)}"] if names else []
 
 
-def _download(lock: Path, to: Path, *, num_wheels: int, say: Say) -> None:
-    command = pip("download", "--progress-bar=off", "--require-hashes", "--no-deps", *TARGET)
-    command += [f"--requirement={lock}", f"--dest={to}"]
-    code, lines = _follow(command, num_wheels, say)
-    missing = re.search(r"No matching distribution found for (torch==\S+)", "\n".join(lines))
-    if code != 0 and missing:
-        say(f"No configured index has {missing[1]}; asking PyTorch's own")
-        index = index_of(missing[1])
-        code, lines = _follow([*command, f"--extra-index-url={index}"], num_wheels, say)
+def _download(name: str, pins: list[Pin], to: Path, *, say: Say) -> None:
+    """Download the wheels of the lock called ``name``; the folder above ``to`` is for work."""
+    wanted = to.parent / "lock.txt"
+    wanted.write_text(written(pins), encoding="ascii")
+    command = pip("download", "--progress-bar=off", "--require-hashes", "--no-deps")
+    command += [f"--requirement={wanted}", f"--dest={to}", *TARGET]
+    with isolated() as environment:
+        code, lines = _follow(command, environment, len(pins), say)
+    torch = next((str(pin) for pin in pins if pin.name == "torch"), None)
+    if code != 0 and torch and f"No matching distribution found for {torch}" in "\n".join(lines):
+        say(f"No configured index has {torch}; asking PyTorch's own")
+        with isolated({"extra-index-url": index_of(torch)}) as environment:
+            code, lines = _follow(command, environment, len(pins), say)
     if code != 0:
         raise EngineError(
-            f"pip cannot download the wheels of {lock.name}:\n{_end_of(lines)}\n"
+            f"pip cannot download the wheels of {name}:\n{_end_of(lines)}\n"
             "Check the network; where packages come from a mirror or a folder, name it in "
             "PIP_INDEX_URL, PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS"
         )
 
 
-def pip(*arguments: str) -> list[str]:
-    """A command line of this interpreter's pip. Raises ``EngineError`` when it has none."""
-    if importlib.util.find_spec("pip") is None:
-        raise EngineError(f"{sys.executable} has no pip; set up again with `sh setup.sh`")
-    return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-
-
-def _follow(command: list[str], num_wheels: int, say: Say) -> tuple[int, list[str]]:
+def _follow(
+    command: list[str], environment: Mapping[str, str], num_wheels: int, say: Say
+) -> tuple[int, list[str]]:
     """Run pip and tell of every wheel that it turns to. Returns its exit status and its lines."""
     lines: list[str] = []
     num_seen = 0
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -177,8 +168,11 @@ def index_of(requirement: str) -> str:
 
     command = [find_uv_bin(), "pip", "compile", "--torch-backend=cpu", "--no-deps"]
     command += ["--emit-index-annotation", f"--python-version={PYTHON}"]
-    command += [f"--python-platform=x86_64-manylinux_2_{GLIBC_MINOR}", "-"]
-    done = subprocess.run(command, input=requirement, capture_output=True, text=True, check=False)
+    command += [f"--python-platform=x86_64-manylinux_2_{GLIBC_MINOR}", "--no-build", "-"]
+    # Not in the folder that we were started in: a hub's could configure uv.
+    done = subprocess.run(
+        command, input=requirement, capture_output=True, text=True, check=False, cwd="/"
+    )
     found = re.search(r"^\s*# from (\S+)", done.stdout, re.MULTILINE)
     if not found:
         raise EngineError(

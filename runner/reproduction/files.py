@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from runner import hub
 from runner.attempts import Attempt, lay_out
@@ -17,7 +19,7 @@ from runner.digest import sha256_file
 from runner.engines.base import Outcome
 from runner.manifest import Resources
 from runner.plan import InputRef, comparison_job
-from runner.reading import read_table
+from runner.reading import read_table, typed
 from runner.record import FileRecord, HubRecord, ReproducedFile
 from runner.run import WORK
 
@@ -129,6 +131,31 @@ def _hand_over(both: Mapping[str, tuple[Path, Path]], data: Path) -> Iterable[tu
             yield key, InputRef(path=f"../data/{key}", sha256=sha256_file(target))
 
 
+Words = Annotated[str, Field(max_length=2000)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Finding(BaseModel):
+    """Where two files begin to differ. The hub's own code may have said so: it can be anything."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    place: Words
+    before: Words
+    after: Words
+    ulp: Count | None = None
+    differing: Count | None = None
+    total: Count | None = None
+    unit: Words = ""
+
+
+class Differences(BaseModel):
+    """``differences.json``, by path."""
+
+    schema_version: Literal[1]
+    files: dict[str, Finding]
+
+
 def _findings(attempt: Attempt, outcome: Outcome, collected: Path) -> dict[str, Any]:
     """What the job found, by path. Raises ``ValueError`` where it did not get so far."""
     if outcome.status != "succeeded":
@@ -138,5 +165,5 @@ def _findings(attempt: Attempt, outcome: Outcome, collected: Path) -> dict[str, 
     )
     if found.problems:
         raise ValueError(found.describe())
-    files = read_table(collected, DIFFERENCES).get("files")
-    return files if isinstance(files, dict) else {}
+    told = typed(Differences, read_table(collected, DIFFERENCES), DIFFERENCES).files
+    return {path: one.model_dump(exclude_unset=True) for path, one in told.items()}

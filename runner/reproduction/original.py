@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from runner import hub
-from runner.carried import carried_code, refuse_odd_names
-from runner.checksums import CHECKSUMS
+from runner.carried import carried_code
 from runner.complaints import did_you_mean
-from runner.consistency import describe, inconsistencies
+from runner.consistency import MEASURED, describe, inconsistencies
 from runner.dataset import PROBE, probe_digest
-from runner.digest import sha256_file
 from runner.errors import ManifestError, VerificationError
+from runner.image import Image, read_identity
 from runner.manifest import LoadedManifest, Manifest
-from runner.plan import Plan
+from runner.plan import Job, Plan
 from runner.probe_file import with_probe
 from runner.record import HubRecord
+from runner.sealed import SealedHub
 from runner.toml_source import read
 
 
@@ -33,6 +31,8 @@ class Original:
     """Digest of its ``SHA256SUMS``."""
     loaded: LoadedManifest
     plan: Plan
+    image: Image | None
+    """The image that its record names; ``None`` where none was used."""
     code: Path
     """Folder with the source of ``models/``, its locks and the Dockerfile."""
 
@@ -48,33 +48,35 @@ def open_original(folder: Path) -> Original:
     Raises ``VerificationError`` for a hub that is not as it was sealed, contradicts itself, was
     never run, or cannot be read by this version.
     """
-    found = hub.verify(folder)
-    if not found.intact:
-        raise VerificationError(found.describe())
-    if wrong := inconsistencies(folder):
+    sealed = SealedHub(folder=folder).require_intact()
+    record = sealed.record
+    image = read_identity(record.image, str(folder / hub.RECORD)) if record.image else None
+    if wrong := inconsistencies(sealed):
         raise VerificationError(describe(folder, wrong))
-    record = hub.read(folder)
     if not any(arm.status == "succeeded" for arm in record.arms):
         raise VerificationError(
             f"no arm of {folder} succeeded; there is nothing to reproduce. Run its manifest again"
         )
     try:
-        plan = Plan.model_validate_json((folder / hub.PLAN).read_bytes())
-        loaded = read_declaration(folder, plan)
-    except (ManifestError, ValidationError) as error:
-        raise VerificationError(
-            f"{folder} cannot be read by this phasehub; use the version that made the hub "
-            f"({str(error).splitlines()[0]})"
-        ) from error
-    steps = [step.name for step in plan.steps]
-    refuse_odd_names(folder, [plan.phase, *(job.name for job in plan.arms), *steps])
+        loaded = read_declaration(folder, sealed.plan)
+    except (ManifestError, ValueError) as error:
+        raise unreadable(folder, error) from error
     return Original(
         folder=folder,
         record=record,
-        sha256=sha256_file(folder / CHECKSUMS),
+        sha256=sealed.sha256,
         loaded=loaded,
-        plan=plan,
+        plan=sealed.plan,
+        image=image,
         code=carried_code(folder, record),
+    )
+
+
+def unreadable(folder: Path, error: Exception) -> VerificationError:
+    """What to say of a hub whose declaration is none that this version reads."""
+    return VerificationError(
+        f"{folder} cannot be read by this phasehub; use the version that made the hub "
+        f"({str(error).splitlines()[0]})"
     )
 
 
@@ -109,3 +111,9 @@ def plan_again(original: Original, arms: Sequence[str]) -> Plan:
             )
     chosen = tuple(job for job in plan.arms if job.name in arms)
     return plan.model_copy(update={"arms": chosen, "steps": ()})
+
+
+def jobs_again(original: Original, plan: Plan) -> tuple[Job, ...]:
+    """The jobs that ``plan`` runs: no arm without results, which is taken over as it is."""
+    without = {arm.name for arm in original.record.arms if arm.status not in MEASURED}
+    return (plan.dataset, *(job for job in plan.arms if job.name not in without))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,20 +30,24 @@ from runner.execute import (
     sigterm_as_interrupt,
     summarise_arms,
 )
-from runner.image import Image, recorded_base, recover
+from runner.image import Image, recover
 from runner.plan import computes_on
 from runner.preflight import preflight, this_machine
 from runner.progress import display
+from runner.reading import read_below
 from runner.record import EngineRecord, HubRecord, ReproducedFile, ReproductionRecord
 from runner.removal import remove_tree
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
+from runner.reproduction.consent import Order, Sources, ask
 from runner.reproduction.files import Side, explain, made, pair
-from runner.reproduction.original import Original, open_original, plan_again
+from runner.reproduction.original import Original, jobs_again, open_original, plan_again
 from runner.reproduction.outcome import attest, facts_between, judge, missing_files, unequal_ends
 from runner.run import WORK, Run, write_declaration
 from runner.steps import run_steps
+from runner.trust import Consent
 
+NOTHING = Consent()
 REPRODUCTIONS = "reproductions"
 """Folder of reproduced hubs beside those of the phases, so that none is taken for the newest."""
 TEST_RESULT = "test-result.json"
@@ -61,6 +65,9 @@ class Request:
     engine: str = "auto"
     out: Path | None = None
     python: Path | None = None
+    signers: Path | None = None
+    """Allowed signers, as ssh-keygen(1) describes the file; without it no signature is needed."""
+    consent: Consent = NOTHING
 
 
 @dataclass(kw_only=True)
@@ -70,6 +77,8 @@ class Rerun:
     original: Original
     request: Request
     run: Run
+    engine: str
+    sources: Sources
     image: str = "none: nothing was run"
     reasons: list[str]
     data: Dataset | None = None
@@ -89,6 +98,20 @@ def reproduce(request: Request) -> tuple[Path, int]:
     plan = plan_again(original, request.arms)
     device = computes_on(plan)
     choose_device(device, wants_gpu=device == "cuda")
+    engine_name, said = choose_engine(original, request)
+    variant = package_variant(original.loaded, device)
+    sources = ask(
+        Order(
+            original=original,
+            jobs=jobs_again(original, plan),
+            engine=engine_name,
+            asked=request.engine,
+            variant=variant,
+            python=request.python,
+            consent=request.consent,
+            signers=request.signers,
+        )
+    )
     artifacts = request.out or _beside(request.hub)
     remarks = preflight(plan, this_machine(artifacts, with_gpus=device == "cuda"))
     staging = hub.stage(artifacts, plan.phase, datetime.now(UTC))
@@ -103,14 +126,21 @@ def reproduce(request: Request) -> tuple[Path, int]:
             root=original.code,
             compared=carried_compared(original.folder, original.record),
         )
-        rerun = Rerun(original=original, request=request, run=run, reasons=[])
+        rerun = Rerun(
+            original=original,
+            request=request,
+            run=run,
+            engine=engine_name,
+            sources=sources,
+            reasons=[],
+        )
         try:
             write_declaration(run)
             carry_compared(run.compared, staging.path)
             run.note(f"made again from {original.name}, digest {original.sha256}")
             if request.arms:
                 run.note(f"reproduced with --arm: {listing(request.arms)}")
-            for text in remarks:
+            for text in (*said, *remarks):
                 shown.say(text)
             engine = prepare(rerun)
         except BaseException:
@@ -132,34 +162,36 @@ def _beside(folder: Path) -> Path:
 
 
 def _diff(original: Original) -> bytes:
-    name = original.record.code.diff
-    return (original.folder / name).read_bytes() if name else b""
+    return read_below(original.folder, hub.DIFF) if original.record.code.diff else b""
+
+
+def choose_engine(original: Original, request: Request) -> tuple[str, list[str]]:
+    """The engine of the original, or the one that was asked for; and what is to be said of it."""
+    said: list[str] = []
+    asked = request.engine
+    if asked == "auto" and original.record.engine.name == "process":
+        asked = "process"
+    needs = Needs(variant="cpu", cache=state_dir(), say=said.append, python=request.python)
+    return choose(asked, needs), said
 
 
 def prepare(rerun: Rerun) -> Engine:
     """Open the engine of the original, or the one that was asked for, on the original's code."""
     original, request, run = rerun.original, rerun.request, rerun.run
-    declared = original.loaded.manifest.image
     needs = Needs(
         variant=package_variant(original.loaded, run.device),
         cache=state_dir(),
         say=run.shown.say,
         root=original.code,
-        base=declared.base,
+        base=rerun.sources.base,
         python=request.python,
     )
-    asked = request.engine
-    if asked == "auto" and original.record.engine.name == "process":
-        asked = "process"
-    name = choose(asked, needs)
-    if name == "docker":
-        image = restore_image(rerun)
-        base = recorded_base(original.record.image) if original.record.image else None
-        needs = Needs(**vars(needs) | {"image": image, "base": base or declared.base})
+    if rerun.engine == "docker":
+        needs = replace(needs, image=restore_image(rerun))
     else:
         packages = "the interpreter that was named" if request.python else "the hub's lock"
         rerun.image = f"none: the process engine, with the packages of {packages}"
-    engine = open_engine(name, needs)
+    engine = open_engine(rerun.engine, needs)
     run.engine = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
     run.notes += departures(run)
     run.note(f"image: {rerun.image}")
@@ -169,16 +201,19 @@ def prepare(rerun: Rerun) -> Engine:
 def restore_image(rerun: Rerun) -> Image | None:
     """The original's own image if it can be had; how it was is noted."""
     original = rerun.original
-    if original.record.image is None:
+    if original.image is None:
         rerun.image = "built from the hub's locks and source; the original ran in none"
         return None
     saved = image_file(original.sha256, state_dir())
-    image = recover(original.record.image, saved, rerun.run.shown.say)
-    wanted = str(original.record.image["id"])
+    image = None
+    if rerun.sources.place != "nowhere":  # what is there by now was on no screen
+        image = recover(original.image, saved, rerun.run.shown.say)
+        if image is None:
+            raise EngineError(f"the image {original.image.id} was removed just now; try again")
     if image is None:
         rerun.image = "built again from the hub's locks and source; its own is not here"
     else:
-        rerun.image = f"the original's own, {wanted}"
+        rerun.image = f"the original's own, {image.id}"
     return image
 
 

@@ -55,11 +55,11 @@ def test_a_loaded_image_takes_no_name_from_another_and_brings_none(client, tmp_p
     client.images.remove(name)
     ours = imported(client, name, uuid.uuid4().bytes) if taken else None
     try:
-        load(client, saved)
+        load(client, saved, hostile)
         assert client.images.get(hostile).tags == [f"phasehub-restored:{hostile[7:19]}"]
         named = [image.id for image in client.images.list() if name in image.tags]
         assert named == ([ours] if taken else [])
-        load(client, saved)
+        load(client, saved, hostile)
         assert client.images.get(hostile).tags == [f"phasehub-restored:{hostile[7:19]}"]
     finally:
         client.images.remove(f"phasehub-restored:{hostile[7:19]}")

@@ -11,8 +11,9 @@ import pytest
 
 from runner.base_image import LOCAL_BASE, dockerfile_base
 from runner.base_image import _pack as pack_base
-from runner.dockerfile import DOCKERFILE, _follow, _pack, stages_for
+from runner.dockerfile import DOCKERFILE, _follow, _pack, stages_of
 from runner.errors import EngineError
+from runner.recipe import parse_recipe
 from runner.wheels import ROOT
 
 TEXT = (ROOT / DOCKERFILE).read_text("utf-8")
@@ -23,23 +24,28 @@ def names(text):
 
 
 def test_the_environment_is_built_of_its_own_stages():
-    assert names(stages_for(TEXT, "environment", {})) == ["installer", "environment"]
+    assert names(stages_of(parse_recipe(TEXT), "environment", {})) == ["installer", "environment"]
 
 
 @pytest.mark.parametrize("variant", ["cpu", "cuda"])
 def test_a_changed_source_does_not_ask_for_the_wheels(variant):
-    text = stages_for(TEXT, variant, {"ENVIRONMENT": "phasehub-environment:cpu-1"})
+    text = stages_of(parse_recipe(TEXT), variant, {"ENVIRONMENT": "phasehub-environment:cpu-1"})
     assert names(text) == ["models", variant]
     assert "wheels" not in text.partition("FROM")[2]
 
 
 def test_by_hand_one_build_makes_everything():
-    assert names(stages_for(TEXT, "cpu", {})) == ["installer", "environment", "models", "cpu"]
+    assert names(stages_of(parse_recipe(TEXT), "cpu", {})) == [
+        "installer",
+        "environment",
+        "models",
+        "cpu",
+    ]
 
 
 def test_a_stage_that_is_missing_is_named():
     with pytest.raises(EngineError, match="no stage gpu"):
-        stages_for(TEXT, "gpu", {})
+        stages_of(parse_recipe(TEXT), "gpu", {})
 
 
 def test_the_dockerfile_keeps_its_promises():

@@ -18,6 +18,7 @@ from runner.digest import pretty_json, sha256_file
 from runner.errors import VerificationError
 from runner.record import DifferingFact, ReproducedFile, ReproductionRecord
 from runner.report.reproduction import verdict, what_differs
+from runner.sealed import SealedHub
 
 ROOT = Path(__file__).parents[2]
 BROKEN = """
@@ -74,37 +75,13 @@ def reproduction(folder):
     return json.loads((folder / hub.RECORD).read_bytes())["reproduction"]
 
 
-def sealed_anew(folder):
-    """Seal what was changed so that neither ``sha256sum`` nor the hub's own parts contradict it."""
-    digests = {}
-    for name in (hub.RECORD, hub.PROVENANCE, hub.CRATE):
-        text = (folder / name).read_text()
-        for file in json.loads((folder / hub.RECORD).read_bytes())["artifacts"]:
-            digests[file["sha256"]] = sha256_file(folder / file["path"])
-        for before, after in digests.items():
-            text = text.replace(before, after)
-        (folder / name).write_text(text)
-    table = json.loads((folder / hub.RECORD).read_bytes())
-    sizes = {file["path"]: (folder / file["path"]).stat().st_size for file in table["artifacts"]}
-    for file in table["artifacts"]:
-        file["bytes"] = sizes[file["path"]]
-        file["sha256"] = sha256_file(folder / file["path"])
-    for arm in table["arms"]:
-        for file in arm["files"]:
-            file["bytes"] = sizes[f"arms/{arm['name']}/{file['path']}"]
-    (folder / hub.RECORD).write_bytes(pretty_json(table))
-    write_checksums(folder)
-    assert hub.verify(folder).intact
-    assert inconsistencies(folder) == ()
-
-
 def test_a_hub_comes_out_again_bit_by_bit(copy, tmp_path):
     done = phasehub("reproduce", copy, "--out", tmp_path / "again")
     assert done.returncode == 0, done.stderr
     made = Path(done.stdout.splitlines()[-1])
     assert made.parent == tmp_path / "again" / "tiny"
     assert hub.verify(made).intact
-    assert inconsistencies(made) == ()
+    assert inconsistencies(SealedHub(folder=made)) == ()
     told = reproduction(made)
     assert (told["outcome"], told["facts"], told["reasons"]) == ("identical", [], [])
     assert "broken was not run again: the original failed" in done.stderr
@@ -136,13 +113,13 @@ def test_a_reproduction_is_no_hub_of_the_phase(copy):
     assert all(file["path"].startswith(("arms/one/", "dataset/")) for file in told["files"])
 
 
-def test_a_pixel_that_was_changed_and_sealed_anew_is_named(copy, tmp_path):
+def test_a_pixel_that_was_changed_and_sealed_anew_is_named(copy, tmp_path, seal_anew):
     path = copy / "arms/one/recon.png"
     with PIL.Image.open(path) as image:
         pixels = np.array(image.convert("RGB"))
     pixels[3, 4] ^= 255
     PIL.Image.fromarray(pixels).save(path)
-    sealed_anew(copy)
+    seal_anew(copy)
     done = phasehub("reproduce", copy, "--arm", "one", "--out", tmp_path / "again")
     assert done.returncode == 4, done.stderr
     assert "different, and the environments agree" in done.stderr
@@ -192,7 +169,7 @@ def test_an_arm_that_the_hub_does_not_have(copy):
     assert "has no arm 'thre'; arms are one, two, broken" in done.stderr
 
 
-def test_a_hub_without_code_says_what_to_check_out(copy):
+def test_a_hub_without_code_says_what_to_check_out(copy, seal_anew):
     shutil.rmtree(copy / "code")
     table = json.loads((copy / hub.RECORD).read_bytes())
     table["artifacts"] = [f for f in table["artifacts"] if not f["path"].startswith("code/")]
@@ -201,7 +178,7 @@ def test_a_hub_without_code_says_what_to_check_out(copy):
         table = json.loads((copy / name).read_bytes())
         table[key] = [one for one in table[key] if not str(one.get("name")).startswith("code/")]
         (copy / name).write_bytes(pretty_json(table))
-    sealed_anew(copy)
+    seal_anew(copy)
     done = phasehub("reproduce", copy)
     assert done.returncode == 4
     assert "does not carry the code that it was run with; check out commit" in done.stderr

@@ -1,0 +1,45 @@
+"""What a hostile sender can do: change a hub and seal it anew, so that nothing contradicts it."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def seal_anew():
+    """Seal a changed hub; digests, sizes and what is said of them follow what lies there."""
+    from runner import hub
+    from runner.checksums import write_checksums
+    from runner.consistency import inconsistencies
+    from runner.digest import pretty_json, sha256_file
+    from runner.environment import models_digest
+    from runner.sealed import SealedHub
+
+    def table(folder):
+        return json.loads((folder / hub.RECORD).read_bytes())
+
+    def seal(folder, *, consistent=True):
+        digests = {}
+        if (folder / hub.CODE).is_dir():
+            digests[table(folder)["code"]["models_sha256"]] = models_digest(folder / hub.CODE)
+        for name in (hub.RECORD, hub.PROVENANCE, hub.CRATE):  # each names the one before it
+            text = (folder / name).read_text()
+            for file in table(folder)["artifacts"]:
+                digests[file["sha256"]] = sha256_file(folder / file["path"])
+            for before, after in digests.items():
+                text = text.replace(before, after)
+            (folder / name).write_text(text)
+        record = table(folder)
+        sizes = {f["path"]: (folder / f["path"]).stat().st_size for f in record["artifacts"]}
+        for file in record["artifacts"]:
+            file["bytes"] = sizes[file["path"]]
+            file["sha256"] = sha256_file(folder / file["path"])
+        for arm in record["arms"]:
+            for file in arm["files"]:
+                file["bytes"] = sizes[f"arms/{arm['name']}/{file['path']}"]
+        (folder / hub.RECORD).write_bytes(pretty_json(record))
+        write_checksums(folder)
+        assert hub.verify(folder).intact
+        assert not consistent or inconsistencies(SealedHub(folder=folder)) == ()
+
+    return seal
