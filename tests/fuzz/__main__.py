@@ -7,14 +7,15 @@ the remedy, in bounded time and memory. A case is its target, seed and number; `
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz import harness, targets
-from tests.fuzz.harness import Found, Tally
+from tests.fuzz import corpus, harness, targets
+from tests.fuzz.harness import Found, Judge, Tally
 
 
 def main() -> int:
@@ -24,22 +25,13 @@ def main() -> int:
     sys.dont_write_bytecode = True
     try:
         known = targets.load(below / "seeds")
-        chosen = asked.target or list(known)
         if asked.only is not None:
             return replay(asked, known, below)
-        tallies = []
-        for name in chosen:
+        tallies = [past(asked, known, below)] if asked.past or not asked.target else []
+        for name in () if asked.past else asked.target or known:
             cases = asked.cases if asked.target else known[name].share(asked.cases)
-            tally = harness.run_many(
-                name, known[name].judge, seed=asked.seed, numbers=range(asked.first, asked.first + cases),
-                jobs=asked.jobs, below=below, wall_s=asked.patience,
-                tell=lambda found: print(told(found, full=not asked.brief), flush=True),
-            )
-            tallies.append(tally)
-            print(line(tally), flush=True)
-            for found in tally.found.values():
-                one = found.finding
-                print(f"  {found.times} times: {one.kind}: {one.told[:90]} in {one.place}", flush=True)
+            numbers = [(asked.seed, number) for number in range(asked.first, asked.first + cases)]
+            tallies.append(run(asked, name, known[name].judge, numbers, below))
     finally:
         shutil.rmtree(below, ignore_errors=True)
     cases, findings = sum(t.cases for t in tallies), sum(len(t.found) for t in tallies)
@@ -47,13 +39,42 @@ def main() -> int:
     return int(findings > 0)
 
 
+def run(asked: argparse.Namespace, name: str, judge: Judge, numbers: list[tuple[int, int]], below: Path) -> Tally:
+    """Run cases of a target and tell of each finding as it comes."""
+    tally = harness.run_many(
+        name, judge, numbers, jobs=asked.jobs, below=below, wall_s=asked.patience,
+        tell=lambda found: print(told(found, full=not asked.brief), flush=True),
+    )  # fmt: skip
+    print(line(tally))
+    for found in tally.found.values():
+        one = found.finding
+        print(f"  {found.times} times: {one.kind}: {one.told[:90]} in {one.place}", flush=True)
+    return tally
+
+
+def past(asked: argparse.Namespace, known: dict[str, targets.Target], below: Path) -> Tally:
+    """Everything that was ever found."""
+    tally = Tally(target="past")
+    recipes = corpus.judges(known["hubs"].seeds)
+    parts = [run(asked, "recipes", recipes, [(0, n) for n in range(len(corpus.cases()))], below)]
+    triples = json.loads((Path(__file__).parent / "corpus.json").read_text())
+    for name in dict.fromkeys(target for target, _, _ in triples):
+        numbers = [(seed, number) for target, seed, number in triples if target == name]
+        parts.append(run(asked, name, known[name].judge, numbers, below))
+    for part in parts:
+        tally.cases += part.cases
+        tally.found |= part.found
+    return tally
+
+
 def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=2000, help="all together, or of each --target")
-    parser.add_argument("--target", action="append", choices=sorted(targets.NAMES))
+    parser.add_argument("--target", action="append", choices=sorted((*targets.NAMES, "recipes")))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    parser.add_argument("--past", action="store_true", help="only what was ever found")
     parser.add_argument("--only", type=int, help="run the case of this number in this process")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--patience", type=float, default=harness.WALL_S, help="s until a case hangs")
@@ -71,7 +92,8 @@ def replay(asked: argparse.Namespace, known: dict[str, targets.Target], below: P
     from tests.fuzz.watch import Watch
 
     (name,) = asked.target
-    findings, done = harness.run_one(name, known[name].judge, asked.seed, asked.only, below, Watch())
+    judge = known[name].judge if name in known else corpus.judges(known["hubs"].seeds)
+    findings, done = harness.run_one(name, judge, asked.seed, asked.only, below, Watch())
     print("\n".join(done))
     for finding in findings:
         print(f"{finding.kind}: {finding.told}\n  {finding.place}\n{finding.detail}")

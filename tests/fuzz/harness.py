@@ -8,6 +8,7 @@ import gc
 import json
 import mmap
 import os
+import re
 import resource
 import select
 import signal
@@ -15,7 +16,7 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -76,22 +77,22 @@ def run_one(target: str, judge: Judge, seed: int, number: int, below: Path, watc
 
 
 def run_many(
-    target: str, judge: Judge, *, seed: int, numbers: range, jobs: int, below: Path,
+    target: str, judge: Judge, cases: Sequence[tuple[int, int]], *, jobs: int, below: Path,
     wall_s: float = WALL_S, tell: Callable[[Found], object] = lambda _: None,
 ) -> Tally:
-    """The cases ``numbers`` of a target, shared out among ``jobs`` workers."""
+    """Cases of a target, each a seed and a number, shared out among ``jobs`` workers."""
     tally = Tally(target=target)
     started = time.monotonic()
     workers = [
-        Worker(target, judge, seed, iter(numbers[job::jobs]), below / f"{target}-{job}", wall_s)
-        for job in range(min(jobs, len(numbers)))
+        Worker(target, judge, cases[job::jobs], below / f"{target}-{job}", wall_s)
+        for job in range(min(jobs, len(cases)))
     ]
     try:
         while live := [worker for worker in workers if worker.pid]:
             select.select([worker.pipe for worker in live], [], [], 0.2)
             for worker in live:
-                for number, finding, done in worker.look():
-                    if new := tally.add(seed, number, finding, done):
+                for case, finding, done in worker.look():
+                    if new := tally.add(*case, finding, done):
                         tell(new)
     finally:
         for worker in workers:
@@ -104,20 +105,23 @@ def run_many(
 class Worker:
     """A process that runs case after case and is replaced when one of them kills it."""
 
-    def __init__(self, target: str, judge: Judge, seed: int, numbers: Iterator[int], below: Path, wall_s: float) -> None:
-        self.target, self.judge, self.seed, self.below, self.wall_s = target, judge, seed, below, wall_s
+    def __init__(
+        self, target: str, judge: Judge, cases: Iterable[tuple[int, int]], below: Path, wall_s: float
+    ) -> None:
+        self.target, self.judge, self.below, self.wall_s = target, judge, below, wall_s
         self.num_done = 0
-        self._numbers = list(numbers)
+        self._cases = dict(enumerate(cases))
         self._slot = mmap.mmap(-1, _SLOT.size)
         self.pid = 0
         self.pipe = -1
         self._buffer = b""
         self._at = (-1, 0, 0)
         self._moved = 0.0
+        self._last = (0, 0)
         self._start()
 
     def _start(self) -> None:
-        if not self._numbers:
+        if not self._cases:
             self.pid = 0
             return
         self._slot[:] = _SLOT.pack(-1, time.monotonic())
@@ -148,36 +152,33 @@ class Worker:
         resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + MEMORY_BYTES,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         watch = Watch()
-        for number in self._numbers[:CASES_PER_WORKER]:
-            self._slot[:] = _SLOT.pack(number, time.monotonic())
-            findings, done = run_one(self.target, self.judge, self.seed, number, self.below, watch)
-            told = [[number, asdict(one), done] for one in findings] or [[number, None, None]]
+        for key, (seed, number) in list(self._cases.items())[:CASES_PER_WORKER]:
+            self._slot[:] = _SLOT.pack(key, time.monotonic())
+            findings, done = run_one(self.target, self.judge, seed, number, self.below, watch)
+            told = [[key, asdict(one), done] for one in findings] or [[key, None, None]]
             _write_all(write, told)
             self._slot[:] = _SLOT.pack(-1, time.monotonic())
         gc.collect()
 
-    def look(self) -> Iterator[tuple[int, Finding, list[str]]]:
+    def look(self) -> Iterator[tuple[tuple[int, int], Finding, list[str]]]:
         """What was found since the last look; the worker is replaced if it hangs or has died."""
         ended = self._read()
         yield from self._parsed()
         if ended:
-            number, _ = _SLOT.unpack(self._slot[:])
+            key, _ = _SLOT.unpack(self._slot[:])
             _, status = os.waitpid(self.pid, 0)
             os.close(self.pipe)
-            if number >= 0:
-                self._finish(number)
-                told = f"the process died: status {status}"
-                yield number, Finding(kind="crash", told=told), [self._last_words()]
+            if case := self._finish(key):
+                yield case, Finding(kind="crash", told=f"the process died: status {status}"), []
             self._start()
         elif self._hangs():
-            number, _ = _SLOT.unpack(self._slot[:])
+            key, _ = _SLOT.unpack(self._slot[:])
             stack = self._stack()
             self.kill()
             yield from self._parsed()
-            if number in self._numbers:
-                self._finish(number)
-                yield number, stack, []
-            clean(self.below / f"{self.target}-{self.seed}-{number}")
+            if case := self._finish(key):
+                yield case, stack, []
+                clean(self.below / f"{self.target}-{case[0]}-{case[1]}")
             self._start()
 
     def _read(self) -> bool:
@@ -190,18 +191,19 @@ class Worker:
                 return True
             self._buffer += block
 
-    def _parsed(self) -> Iterator[tuple[int, Finding, list[str]]]:
+    def _parsed(self) -> Iterator[tuple[tuple[int, int], Finding, list[str]]]:
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            number, finding, done = json.loads(line)
-            self._finish(number)
+            key, finding, done = json.loads(line)
+            self._last = self._finish(key) or self._last
             if finding is not None:
-                yield number, Finding(**finding), done
+                yield self._last, Finding(**finding), done
 
-    def _finish(self, number: int) -> None:
-        if number in self._numbers[:CASES_PER_WORKER]:
-            self.num_done += 1
-            self._numbers.remove(number)
+    def _finish(self, key: int) -> tuple[int, int] | None:
+        """Take a case off the list; it, unless it was taken off before."""
+        case = self._cases.pop(key, None)
+        self.num_done += case is not None
+        return case
 
     def _hangs(self) -> bool:
         """Whether the case sleeps or computes for too long; waiting for a processor is neither."""
@@ -234,14 +236,9 @@ class Worker:
         text = (self.below / "stacks.txt").read_text()
         frames = [line for line in text.splitlines() if "/runner/" in line or "/models/" in line]
         inner = frames[0].strip() if frames else "?"
-        import re
-
         named = re.search(r'File "[^"]*/((?:runner|models)/[^"]+)", line (\d+) in (\S+)', inner)
         place = f"{named[1]}:{named[3]}" if named else inner
         return Finding(kind="hang", told=f"longer than {self.wall_s:g} s", place=place, detail=text[-3000:])
-
-    def _last_words(self) -> str:
-        return f"number by number in {self.below}"
 
     def kill(self) -> None:
         """End the worker."""

@@ -288,8 +288,11 @@ def _diagnose(case: Case, watch: Watch, hub: Forged) -> Answer:
 
 
 def _reproduce(case: Case, watch: Watch, hub: Forged) -> Answer:
-    engine = case.random.choice((["--engine", "docker"], []))
-    return command(case, watch, ["reproduce", str(hub.folder), "--out", "out", *engine])
+    random = case.random
+    here = ["--engine", "process", "--python", NO_PYTHON, *CONSENTS[:1]]
+    words = random.choice(([], ["--engine", "docker"], ["--engine", "docker", *CONSENTS[1:]], here, [*here, *CONSENTS[1:]]))
+    arm = ["--arm", random.choice(hub.seed.words)] if random.random() < 0.1 else []
+    return command(case, watch, ["reproduce", str(hub.folder), "--out", "out", *words, *arm])
 
 
 def _compare(case: Case, watch: Watch, hub: Forged) -> Answer:
@@ -299,6 +302,7 @@ def _compare(case: Case, watch: Watch, hub: Forged) -> Answer:
     return command(case, watch, ["compare", *pair, "--python", NO_PYTHON, *kept])
 
 
+CONSENTS = ("--run-foreign-code-on-this-machine", "--allow-limits", "--allow-network", "--allow-dockerfile", "--allow-base-image")
 Verb = Callable[[Case, Watch, Forged], Answer]
 VERBS: dict[Verb, int] = {
     _verify: 6, _show: 5, _list: 3, _diff: 5, _archive: 2, _archive_here: 1, _archive_to: 1, _bag: 2,

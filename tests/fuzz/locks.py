@@ -121,7 +121,7 @@ def as_pip_reads(path: Path) -> list[tuple[str | None, str, frozenset[str]]]:
     for line in parser.parse(str(path), constraint=False):
         options = vars(line.opts)
         given = {key for key, value in options.items() if value}
-        match = re.fullmatch(r"([\w.-]+)==([^\s;]+)", line.requirement or "")
+        match = re.fullmatch(r"([\w.-]+)==([^\s;]+)(?: ; [^;]+)?", line.requirement or "")
         hashes = options.get("hashes") or {}
         if not match or given - {"hashes"} or line.is_editable or set(hashes) - {"sha256"}:
             found.append((None, f"{line.requirement} {sorted(given)}", frozenset()))

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-PROGRAMS = frozenset({"git", "rm", "ssh-keygen"})
+PROGRAMS = frozenset({"git", "nvidia-smi", "rm", "ssh-keygen"})
 """What a verb may start on the host. Nothing of it is foreign."""
 NO_PYTHON = "/nonexistent/python"
 """No engine can be opened with it, so a verb that is given it ends before anything runs."""
