@@ -100,7 +100,18 @@ def set_in(*keys: Any, to: Any) -> Callable[[Any], None]:
     return act
 
 
-ALL = ("verify", "show", "list", "diff", "docs", "compare", "reproduce", "diagnose", "archive", "bag")
+ALL = (
+    "verify",
+    "show",
+    "list",
+    "diff",
+    "docs",
+    "compare",
+    "reproduce",
+    "diagnose",
+    "archive",
+    "bag",
+)
 READING = ("show", "list", "diff", "docs", "compare")
 HUBS: dict[str, Recipe] = {
     "folders deeper than a path": Recipe(change=deepened, verbs=ALL, sealed=False),

@@ -43,7 +43,9 @@ def judge() -> Callable[[Case, Watch], Iterator[Finding]]:
         yield from (one for one in answer.findings if one.kind != "control")
         if longest := max(map(len, told), default=0):
             if longest > LONGEST_LINE:
-                yield Finding(kind="long", told="a line of progress is for a person", detail=str(longest))
+                yield Finding(
+                    kind="long", told="a line of progress is for a person", detail=str(longest)
+                )
 
     return run
 
@@ -66,13 +68,29 @@ def _follow(case: Case, told: list[str]) -> None:
 def _grow(case: Case, path: Any) -> None:
     random = case.random
     if random.random() < 0.06:
-        kind = random.choice(("a pipe", "a link to /dev/zero", "a folder", "a link to itself", "a socket", "missing", "a hole", "cut"))
+        kind = random.choice(
+            (
+                "a pipe",
+                "a link to /dev/zero",
+                "a folder",
+                "a link to itself",
+                "a socket",
+                "missing",
+                "a hole",
+                "cut",
+            )
+        )
         if kind not in ("cut", "a hole") or path.is_file():
             KIND_DOES[kind](path, random, case.secret)
             case.done.append(kind)
         return
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o644), "ab") as file:
+        with open(
+            os.open(
+                path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o644
+            ),
+            "ab",
+        ) as file:
             for _ in range(random.choice((1, 1, 3, 10))):
                 line = written(random)
                 case.done.append(ascii(line[:200]))
@@ -97,7 +115,13 @@ def written(random: Random) -> bytes:
     elif kind < 0.9:
         return random.randbytes(random.choice((1, 30, 3_000))) + random.choice((b"\n", b""))
     elif kind < 0.92:
-        return random.choice((b"x" * 2_000_000, b"\n" * 100_000, b'{"event":"stage","stage":"' + b"x" * 10**6 + b'"}\n'))
+        return random.choice(
+            (
+                b"x" * 2_000_000,
+                b"\n" * 100_000,
+                b'{"event":"stage","stage":"' + b"x" * 10**6 + b'"}\n',
+            )
+        )
     else:
         return random.choice(STRINGS).encode("utf-8", "surrogatepass") + b"\n"
     end = random.choice((b"\n", b"\n", b"\n", b"\r\n", b"", b"\n\n"))

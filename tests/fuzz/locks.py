@@ -40,7 +40,17 @@ def judge(lock: Path) -> Callable[[Case, Watch], Iterator[Finding]]:
         text = _forged(case, lines)
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         if case.random.random() < 0.02:
-            kind = case.random.choice(("a pipe", "a link to /dev/zero", "a folder", "UTF-16", "a hole", "missing", "bits flipped"))
+            kind = case.random.choice(
+                (
+                    "a pipe",
+                    "a link to /dev/zero",
+                    "a folder",
+                    "UTF-16",
+                    "a hole",
+                    "missing",
+                    "bits flipped",
+                )
+            )
             KIND_DOES[kind](path, case.random, case.secret)
             case.done.append(kind)
         pins: list[tuple[str, str, frozenset[str]]] = []
@@ -101,13 +111,23 @@ def _unlike(
     """What pip would make of a file that was taken, where it is something else."""
     try:
         meant = as_pip_reads(path)
-    except Exception as error:  # noqa: BLE001 - pip's own
-        yield Finding(kind="wrong", told="a lock is taken that pip refuses", detail=repr(error)[:500])
+    except Exception as error:
+        yield Finding(
+            kind="wrong", told="a lock is taken that pip refuses", detail=repr(error)[:500]
+        )
         return
     if odd := [one for one in meant if one[0] is None]:
-        yield Finding(kind="wrong", told="a lock is taken whose lines are options to pip", detail=str(odd)[:500])
+        yield Finding(
+            kind="wrong",
+            told="a lock is taken whose lines are options to pip",
+            detail=str(odd)[:500],
+        )
     elif sorted(map(str, meant)) != sorted(map(str, pins)):
-        yield Finding(kind="wrong", told="a lock is taken that says something else to pip", detail=f"{meant}\n{pins}"[:1500])
+        yield Finding(
+            kind="wrong",
+            told="a lock is taken that says something else to pip",
+            detail=f"{meant}\n{pins}"[:1500],
+        )
 
 
 def as_pip_reads(path: Path) -> list[tuple[str | None, str, frozenset[str]]]:

@@ -33,13 +33,6 @@ class Target:
 def load(below: Path) -> dict[str, Target]:
     """Every target, with its inputs below ``below``."""
     seeds = unpacked(below)
-    import runner.archive
-    import runner.cli
-    import runner.compare
-    import runner.diagnose
-    import runner.diff
-    import runner.reproduction
-    import runner.study
 
     # The parser of the command line is made of the same functions every time.
     typer.main.get_command = functools.cache(typer.main.get_command)

@@ -44,11 +44,15 @@ def _forged(random: Random, text: str, done: list[str]) -> str:
     for _ in range(random.choice((1, 1, 2, 4))):
         at = random.randrange(len(lines))
         line = lines[at]
-        kind = random.choice(("value", "value", "value", "key", "drop", "twice", "line", "move", "cut", "splice"))
+        kind = random.choice(
+            ("value", "value", "value", "key", "drop", "twice", "line", "move", "cut", "splice")
+        )
         if kind == "value" and "=" in line:
             lines[at] = line.partition("=")[0] + "= " + random.choice(VALUES)
         elif kind == "key" and "=" in line:
-            lines[at] = random.choice((*STRINGS[:60], "x", "a.b", '"a b"')) + " =" + line.partition("=")[2]
+            lines[at] = (
+                random.choice((*STRINGS[:60], "x", "a.b", '"a b"')) + " =" + line.partition("=")[2]
+            )
         elif kind == "drop":
             del lines[at]
         elif kind == "twice":
@@ -62,6 +66,8 @@ def _forged(random: Random, text: str, done: list[str]) -> str:
         else:
             cut = random.randrange(len(line) + 1)
             lines[at] = line[:cut] + random.choice(STRINGS) + line[cut:]
-        done.append(f"{kind} at {at + 1}: {lines[min(at, len(lines) - 1)][:100]!r}" if lines else kind)
+        done.append(
+            f"{kind} at {at + 1}: {lines[min(at, len(lines) - 1)][:100]!r}" if lines else kind
+        )
         lines = lines or [""]
     return "\n".join(lines)

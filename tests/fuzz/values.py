@@ -178,9 +178,13 @@ def _bent(table: Any, key: Any, where: str, random: Random) -> str:
     elif isinstance(old, str):
         table[key] = _bent_string(old, random)
     elif isinstance(old, list):
-        table[key] = random.choice(([], old[::-1], old[:-1], [old], {str(n): v for n, v in enumerate(old)}))
+        table[key] = random.choice(
+            ([], old[::-1], old[:-1], [old], {str(n): v for n, v in enumerate(old)})
+        )
     elif isinstance(old, dict):
-        table[key] = random.choice(({}, [old], list(old), list(old.values()), [[k, v] for k, v in old.items()]))
+        table[key] = random.choice(
+            ({}, [old], list(old), list(old.values()), [[k, v] for k, v in old.items()])
+        )
     else:
         table[key] = random.choice((0, "", [], {}, "null"))
     return f"{where} bent to {shown(table[key])}"
