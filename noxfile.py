@@ -171,6 +171,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def fuzz(session: nox.Session) -> None:
+    """Hostile inputs by the thousand: `nox -s fuzz -- --cases 20000 [--target hubs] [--seed 7]`."""
+    tool(session, "python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
     """Regenerate the manifest reference and the JSON Schemas under docs/."""
     tool(session, "python", "-m", "runner.schema")

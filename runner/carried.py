@@ -6,32 +6,27 @@ every hub that this one was compared with the record and the small files that th
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from runner import hub
 from runner.compared import Compared, small_files
+from runner.digest import entries
 from runner.dockerfile import DOCKERFILE
-from runner.environment import is_source, models_digest
+from runner.environment import models_digest
 from runner.errors import VerificationError
-from runner.names import SAFE_NAME
+from runner.reading import copy_below, is_file_below
 from runner.record import HubRecord
+from runner.snapshot import Snapshot
 
 
-def carry_code(source: Path, root: Path, folder: Path) -> None:
-    """Copy ``models/`` from ``source`` and the Dockerfile at ``root`` into the hub's ``folder``.
-
-    ``source`` is the copy that jobs import from, so what is carried is what runs.
-    """
+def carry_code(code: Snapshot, folder: Path) -> None:
+    """Copy what jobs run into the hub's ``folder``: ``models/`` with its locks, the Dockerfile."""
     target = folder / hub.CODE
-    for path in sorted((source / "models").rglob("*")):
-        name = PurePosixPath(path.relative_to(source))
-        if path.is_file() and is_source(name):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target / name)
-    shutil.copyfile(root / DOCKERFILE, target / DOCKERFILE)
+    for name in entries(code.root):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(code.root / name, target / name)
 
 
 def carried_code(folder: Path, record: HubRecord) -> Path:
@@ -58,36 +53,21 @@ def carry_compared(compared: Iterable[Compared], folder: Path) -> None:
     for one in compared:
         target = folder / hub.COMPARED / one.facts.name
         target.mkdir(parents=True)
-        shutil.copyfile(one.folder / hub.RECORD, target / hub.RECORD)
+        copy_below(one.folder, hub.RECORD, target / hub.RECORD)
         for arm in one.record.arms:
             for name in small_files(arm):
-                path = Path(hub.arm_dir(arm.name)) / name
-                if (one.folder / path).is_file():
+                path = f"{hub.arm_dir(arm.name)}/{name}"
+                if is_file_below(one.folder, path):
                     (target / path).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(one.folder / path, target / path)
+                    copy_below(one.folder, path, target / path)
 
 
 def carried_compared(folder: Path, record: HubRecord) -> tuple[Compared, ...]:
     """The hubs that a verified hub was compared with, as it carries them.
 
-    Raises ``VerificationError`` for a record that cannot be read, and for names that would lead
-    out of the hub.
+    Raises ``VerificationError`` for a record that cannot be read.
     """
-    for facts in record.compared:
-        refuse_odd_names(folder, facts.name.split("/"))
     places = [(folder / hub.COMPARED / facts.name, facts) for facts in record.compared]
-    found = tuple(
+    return tuple(
         Compared(folder=place, facts=facts, record=hub.read(place)) for place, facts in places
     )
-    for one in found:
-        refuse_odd_names(folder, [arm.name for arm in one.record.arms])
-    return found
-
-
-def refuse_odd_names(folder: Path, names: Iterable[str]) -> None:
-    """Raise ``VerificationError`` for a name that no manifest gives and no folder may have."""
-    for name in names:
-        if not (hub.is_name(name) or re.fullmatch(SAFE_NAME[1:-1], name)):
-            raise VerificationError(
-                f"{folder} is refused: {name!r} is no name of a phase, a hub or an arm"
-            )

@@ -12,11 +12,15 @@ from pathlib import Path, PurePosixPath
 
 from runner.digest import entries, oddity, sha256_file
 from runner.errors import VerificationError
-from runner.names import is_plain_name
+from runner.names import is_plain_name, wrong_path
+from runner.reading import MIB, read_below, shortened
 
 CHECKSUMS = "SHA256SUMS"
 SIGNATURE = f"{CHECKSUMS}.sig"
 """The signature of ``SHA256SUMS``, if there is one; it cannot be listed there."""
+MOST_BYTES = 256 * MIB
+"""Of a ``SHA256SUMS`` that is read: a million files."""
+MOST_NAMED = 1000
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
@@ -37,6 +41,12 @@ class Verification:
         """Whether every file is there as it was sealed, and nothing else."""
         return not (self.changed or self.missing or self.unexpected or self.malformed)
 
+    def _first(self, kind: str) -> tuple[str, ...]:
+        """The names of a kind, or the first of very many and their number."""
+        names: tuple[str, ...] = getattr(self, kind)
+        more = len(names) - MOST_NAMED
+        return names if more <= 0 else (*names[:MOST_NAMED], f"and {more:,} more")
+
     def describe(self) -> str:
         """What is wrong, one kind a line, each file by name; says so where nothing is."""
         if self.intact:
@@ -45,7 +55,7 @@ class Verification:
         found = [
             f"  {kind}: {name if kind != 'unexpected' or is_plain_name(name) else repr(name)}"
             for kind in kinds
-            for name in getattr(self, kind)
+            for name in self._first(kind)
         ]
         return "\n".join(
             [
@@ -86,9 +96,9 @@ def compare_checksums(folder: Path) -> Verification:
     read.
     """
     expected, malformed = listed_digests(folder)
-    present = {path.as_posix() for path in _listed(folder)}
-    readable = sorted(name for name in expected.keys() & present if _is_regular(folder / name))
     try:
+        present = {path.as_posix() for path in _listed(folder)}
+        readable = sorted(name for name in expected.keys() & present if _is_regular(folder / name))
         actual = dict(zip(readable, digest_all([folder / name for name in readable]), strict=True))
     except OSError as error:
         raise VerificationError(
@@ -146,8 +156,9 @@ def listed_digests(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
         match = _LINE.fullmatch(line)
         if match is None:
             malformed.append(f"line {number}: not a digest, two blanks and a path: {line[:80]!r}")
-        elif not _stays_inside(match[2]):
-            malformed.append(f"line {number}: the path {match[2]!r} is not one inside the hub")
+        elif match[2] in (CHECKSUMS, SIGNATURE) or wrong_path(match[2]):
+            told = shortened(repr(match[2]))
+            malformed.append(f"line {number}: the path {told} is not one inside the hub")
         elif match[2] in expected:
             malformed.append(f"line {number}: {match[2]} is listed twice")
         else:
@@ -164,22 +175,12 @@ def _read(folder: Path) -> str:
             f"{folder} has no {CHECKSUMS}: it is not a hub, or it was never sealed; "
             "`phasehub list` names the sealed hubs"
         )
-    if not _is_regular(path):
-        raise VerificationError(f"{path} is not a regular file; nothing can be verified with it")
-    content = path.read_bytes()
+    try:
+        content = read_below(folder, CHECKSUMS, most=MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise VerificationError(f"{folder}: {CHECKSUMS} cannot be read: {error}") from None
     if not content:
         raise VerificationError(
             f"{path} is empty, so no file can be verified; take the hub from its archive"
         )
     return content.decode(errors="backslashreplace")
-
-
-def _stays_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return (
-        is_plain_name(name)
-        and not path.is_absolute()
-        and ".." not in path.parts
-        and path.as_posix() == name
-        and name != CHECKSUMS
-    )

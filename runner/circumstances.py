@@ -18,8 +18,8 @@ from pydantic import JsonValue
 
 from runner import hub
 from runner.digest import canonical_json
-from runner.reading import parse_json
 from runner.record import ArmRecord, HubRecord, leaves
+from runner.sealed import Machine, SealedHub
 
 Facts = dict[str, JsonValue]
 """Dotted name → value. Those of one arm alone begin with ``arms.<arm>.``; ``null`` says that there
@@ -101,9 +101,10 @@ def circumstances(folder: Path, record: HubRecord) -> Facts:
     facts["code.models_sha256"] = image.get("models_sha256", record.code.models_sha256)
     if fingerprint := record.engine.facts.get("packages_sha256"):
         facts["packages_sha256"] = fingerprint
-    facts |= _of_machine(_table(folder / hub.ENVIRONMENT), record)
+    sealed = SealedHub(folder=folder)
+    facts |= _of_machine(sealed.environment.machine, record)
     for arm in record.arms:
-        described = _table(folder / hub.arm_dir(arm.name) / hub.ENVIRONMENT)
+        described = sealed.table(f"{hub.arm_dir(arm.name)}/{hub.ENVIRONMENT}")
         found = _of_plan(arm) | _of_arm(described)
         facts |= {f"arms.{arm.name}.{name}": value for name, value in found.items()}
     return facts
@@ -151,18 +152,9 @@ def bare(facts: Facts) -> set[str]:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _table(path: Path) -> dict[str, Any]:
-    """A JSON file's table; empty where there is none that can be read."""
-    try:
-        content = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _of_machine(described: Mapping[str, Any], record: HubRecord) -> Facts:
+def _of_machine(machine: Machine, record: HubRecord) -> Facts:
     """What the runner saw of the machine: architecture, kernel, processor, GPUs if one was used."""
-    flat = dict(leaves(described.get("machine", {})))
+    flat = dict(leaves({"system": machine.system, "cpu": machine.cpu}))
     names = {
         "cpu.architecture": "system.machine",
         "cpu.model": "cpu.model",
@@ -172,9 +164,8 @@ def _of_machine(described: Mapping[str, Any], record: HubRecord) -> Facts:
         names["distribution"] = "system.distribution"
     facts: Facts = {name: flat[path] for name, path in names.items() if path in flat}
     facts |= _instruction_sets(flat.get("cpu.flags"))
-    gpus = flat.get("gpus")
-    if record.device == "cuda" and isinstance(gpus, list):
-        facts["gpu.driver"] = [*sorted({str(gpu.get("driver")) for gpu in gpus})]
+    if record.device == "cuda" and isinstance(machine.gpus, tuple):
+        facts["gpu.driver"] = [*sorted({str(gpu.get("driver")) for gpu in machine.gpus})]
     return facts
 
 
@@ -198,7 +189,8 @@ def _of_arm(described: Mapping[str, Any]) -> Facts:
     if "installed_files.altered" in flat:
         facts["altered_files"] = flat["installed_files.altered"]
     facts |= {name: value for name, value in flat.items() if name.startswith("packages.")}
-    return facts | _variables(described.get("variables", {}))
+    variables = described.get("variables")
+    return facts | _variables(variables if isinstance(variables, dict) else {})
 
 
 def _variables(values: Mapping[str, Any]) -> Facts:

@@ -10,12 +10,13 @@ import sys
 import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, cast
 
 import typer
 from typer.exceptions import TyperException
 
 from runner.errors import INTERRUPTED, RunnerError, VerificationError
+from runner.text import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,7 +189,9 @@ def verify(
     """Compare every file of a hub with its checksum, and what the files say with each other."""
     from runner.consistency import describe, inconsistencies
     from runner.hub import verify as verify_hub
+    from runner.sealed import SealedHub
 
+    sealed = SealedHub(folder=hub)
     found = verify_hub(hub)
     if not found.intact:
         raise VerificationError(found.describe())
@@ -199,7 +202,7 @@ def verify(
         if signature.status != "valid":
             raise VerificationError(signature.told)
         print(f"{hub}: {signature.told}")
-    if wrong := inconsistencies(hub):
+    if wrong := inconsistencies(sealed):
         raise VerificationError(describe(hub, wrong))
     print(f"{hub}: {found.num_files} files, all as sealed")
 
@@ -456,17 +459,16 @@ def list_hubs(out: Out = Path("artifacts")) -> None:
 @app.command()
 def show(hub: HubPath) -> None:
     """Show what a hub holds: arms, verdict, environment."""
-    from runner.hub import STATISTICS, read
     from runner.report.hub_text import render_show
-    from runner.statistics import read_statistics
+    from runner.sealed import SealedHub
 
-    record = read(hub)
+    sealed = SealedHub(folder=hub)
     try:
-        statistics = read_statistics(hub, STATISTICS)
-    except ValueError as error:
+        statistics = sealed.statistics
+    except VerificationError as error:
         statistics = None
-        print(f"{hub / STATISTICS} cannot be used: {error}", file=sys.stderr)
-    print(render_show(record, statistics))
+        print(error, file=sys.stderr)
+    print(render_show(sealed.record, statistics))
 
 
 docs = typer.Typer(help="The pages of a study.", no_args_is_help=True, rich_markup_mode=None)
@@ -506,7 +508,12 @@ def base_image() -> None:
 
 
 def main() -> NoReturn:
-    """Entry point: expected errors get one message, a bug gets a log, an interrupt gets 130."""
+    """Entry point: expected errors get one message, a bug gets a log, an interrupt gets 130.
+
+    What is printed may hold the words of a stranger's hub or manifest; nothing of it reaches the
+    terminal but signs that can be seen.
+    """
+    sys.stdout, sys.stderr = (cast("TextIO", Screen(one)) for one in (sys.stdout, sys.stderr))
     sys.exit(_guarded(lambda: app(standalone_mode=False)))
 
 

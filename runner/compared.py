@@ -8,9 +8,9 @@ from pathlib import Path
 
 from runner import hub
 from runner.checksums import CHECKSUMS
-from runner.digest import sha256_file
 from runner.errors import VerificationError
 from runner.record import ArmRecord, ComparedHub, HubRecord
+from runner.sealed import SealedHub
 
 SMALL_FILES = ("stats.json", "history.json", "metrics.json", "grad_norms.csv")
 """What of an arm a comparison reads, beside its activation report."""
@@ -32,21 +32,20 @@ def open_hub(folder: Path) -> Compared:
 
     Raises ``VerificationError`` where there is no record that can be read.
     """
-    record = hub.read(folder)
+    sealed = SealedHub(folder=folder)
     try:
         found = hub.verify(folder)
-        digest = sha256_file(folder / CHECKSUMS)
+        digest = sealed.sha256
         problem = "" if found.intact else found.describe()
     except VerificationError as error:
         digest, problem = "", str(error)
-    resolved = folder.resolve()
     return Compared(
         folder=folder,
-        record=record,
+        record=sealed.record,
         facts=ComparedHub(
-            name=f"{resolved.parent.name}/{resolved.name}",
-            phase=record.phase,
-            profile=record.profile,
+            name=sealed.name,
+            phase=sealed.record.phase,
+            profile=sealed.record.profile,
             checksums_sha256=digest,
             problem=problem,
         ),

@@ -7,8 +7,10 @@ follow from others. Here they become one sentence each, about a key that stands 
 from __future__ import annotations
 
 import difflib
+import itertools
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import get_args
 
@@ -18,9 +20,20 @@ from pydantic_core import ErrorDetails
 from models.config import Parameters
 from runner.field_types import FieldType, below, is_table, kinds_of, walk
 from runner.toml_keys import KeyPath
+from runner.value_slips import Wanted, instead
 
 FRAME_WIDTH = 100
 SHOWN_WIDTH = 60
+MOST_SHOWN = 20
+"""Complaints that are shown; more fill more than a screen."""
+MOST_COLLECTED = 200
+"""Complaints that are looked for."""
+MOST_LISTED = 20
+"""Names that a message lists."""
+LONGEST_KEY, LONGEST_PROBLEM = 200, 1000
+"""Characters of a key and of what is said about it."""
+LONGEST_WORD, MOST_CANDIDATES = 64, 200
+"""A longer word is no slip, and among more names none is looked for."""
 
 _EXPECTED = {
     "int_type": "an integer",
@@ -39,6 +52,15 @@ _EXPECTED = {
     "string_too_short": "a text that is not empty",
     "string_pattern_mismatch": "a text that matches {pattern}",
     "too_short": "at least {min_length} of them",
+    "string_too_long": "at most {max_length} characters",
+}
+
+_WANTED: dict[str, Wanted] = {
+    "int_type": "integer",
+    "int_from_float": "integer",
+    "float_type": "number",
+    "bool_type": "boolean",
+    "string_type": "string",
 }
 
 
@@ -49,6 +71,8 @@ class Finding:
     paths: tuple[KeyPath, ...]
     """The keys that it is about, the most telling one first."""
     problem: str
+    ends: bool = False
+    """Whether the rest is not worth a look before this is put right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +83,35 @@ class Complaint:
     line: int
     problem: str
     column: int | None = None
+    ends: bool = False
+    """As of a ``Finding``."""
 
 
 def render(complaints: Iterable[Complaint], *, file: str, text: str) -> str:
-    """All complaints by line, each with the line that it is about."""
+    """A screenful of complaints by line, each with the line that it is about."""
     rows = text.split("\n")
-    blocks = []
-    for complaint in sorted(complaints, key=lambda c: (c.line, c.column or 0, str(c.path))):
-        column = f":{complaint.column}" if complaint.column else ""
-        key = f"{dotted(complaint.path)}: " if complaint.path else ""
-        row = rows[complaint.line - 1].strip()[:FRAME_WIDTH]
-        blocks.append(
-            f"{file}:{complaint.line}{column}: {key}{complaint.problem}"
-            + (f"\n    {complaint.line} | {row}" if row else "")
-        )
+    ordered = sorted(complaints, key=lambda c: (c.line, c.column or 0, str(c.path)))
+    blocks = [_block(one, file, rows[one.line - 1]) for one in ordered[:MOST_SHOWN]]
+    if (more := len(ordered) - MOST_SHOWN) > 0:
+        least = "at least " if len(ordered) >= MOST_COLLECTED else ""
+        blocks.append(f"{file}: and {least}{more} more; correct these first")
     return "\n".join(blocks)
+
+
+def _block(complaint: Complaint, file: str, row: str) -> str:
+    column = f":{complaint.column}" if complaint.column else ""
+    key = f"{_cut(dotted(complaint.path), LONGEST_KEY)}: " if complaint.path else ""
+    problem = _cut(complaint.problem, LONGEST_PROBLEM)
+    frame = _frame(row, complaint.column or 1)
+    return f"{file}:{complaint.line}{column}: {key}{problem}" + (
+        f"\n    {complaint.line} | {frame}" if frame else ""
+    )
+
+
+def _frame(row: str, column: int) -> str:
+    """What of a line can be shown, around the column if the line is long."""
+    start = column - FRAME_WIDTH // 2 if column > FRAME_WIDTH else 0
+    return row[start:].lstrip()[:FRAME_WIDTH].rstrip()
 
 
 def dotted(path: KeyPath) -> str:
@@ -101,8 +139,20 @@ def shown(value: object) -> str:
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the nearest known word, or nothing when none is near."""
-    nearest = difflib.get_close_matches(str(word), list(known), n=1)
+    if len(text := str(word)) > LONGEST_WORD:
+        return ""
+    candidates = itertools.islice(
+        (one for one in known if len(one) <= LONGEST_WORD), MOST_CANDIDATES
+    )
+    nearest = difflib.get_close_matches(text, candidates, n=1)
     return f"; did you mean '{nearest[0]}'?" if nearest else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names with commas between them, the first ones of many."""
+    every = list(names)
+    more = len(every) - MOST_LISTED
+    return ", ".join(every[:MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding]:
@@ -132,7 +182,8 @@ def _finding(details: ErrorDetails, model: type[BaseModel]) -> Finding:
             expected = f"a table with a kind, one of {', '.join(kinds)}"
             return _about(path, f"got {shown(value)}; expected {expected}")
         case "literal_error":
-            return _about(path, _choice(value, re.findall(r"'[^']*'|\d+", context["expected"])))
+            choices = re.findall(r"'[^']*'|\d+", context["expected"])
+            return _about(path, _choice(value, choices, _key(path)))
         case "extra_forbidden":
             _, parent = walk(model, details["loc"][:-1])
             return _about(path, _unknown_key(str(path[-1]), parent))
@@ -143,7 +194,7 @@ def _finding(details: ErrorDetails, model: type[BaseModel]) -> Finding:
             _, parent = walk(model, details["loc"][:-1])
             return _about(path, f"missing; add it: {parent.model_fields[path[-1]].description}")
         case "too_long":
-            return _about(path, _wrong_length(value, context["max_length"]))
+            return _too_many(path, here, value, context["max_length"])
         case "value_error":
             return _value_error(path, here, value, str(context["error"]))
         case "tuple_type" if is_table(below(here, 0)):
@@ -152,16 +203,44 @@ def _finding(details: ErrorDetails, model: type[BaseModel]) -> Finding:
     if details["type"] not in _EXPECTED:
         return _about(path, f"got {shown(value)}; {details['msg']}")
     expected = _EXPECTED[details["type"]].format(**context)
-    return _about(path, f"got {shown(value)}; expected {expected}")
+    remedy = _remedy(details["type"], path, value)
+    return _about(path, f"got {shown(value)}; expected {expected}" + (remedy and f": {remedy}"))
+
+
+def _remedy(kind: str, path: KeyPath, value: object) -> str:
+    """What to write in the place of a value of the wrong type, if that is plain."""
+    key = _key(path)
+    if kind in _WANTED:
+        return instead(key, value, _WANTED[kind]) or ""
+    if (
+        kind == "tuple_type"
+        and isinstance(value, str | int | float)
+        and len(str(value)) < SHOWN_WIDTH
+    ):
+        return f"write {key} = [{json.dumps(value)}]"
+    if kind in ("model_type", "dict_type") and _is_array_of_tables(value):
+        return f"write [{dotted(path)}]"
+    return ""
+
+
+def _key(path: KeyPath) -> str:
+    """The key whose value, or an item of whose value, stands at ``path``."""
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
+def _is_array_of_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 
 
 def _about(path: KeyPath, problem: str) -> Finding:
     return Finding(paths=(path,), problem=problem)
 
 
-def _choice(value: object, choices: list[str]) -> str:
+def _choice(value: object, choices: list[str], key: str = "") -> str:
     """``choices`` are as the file would spell them: strings in quotes."""
     expected = choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+    if isinstance(value, str) and value in choices:
+        return f"got {shown(value)}; expected {expected}: {instead(key, value, 'integer')}"
     nearest = did_you_mean(value, [choice.strip("'") for choice in choices])
     return f"got {shown(value)}; expected {expected}{nearest}"
 
@@ -179,7 +258,15 @@ def _unknown_key(name: str, parent: type[BaseModel]) -> str:
         if annotation is not parent and name in getattr(annotation, "model_fields", {}):
             return f"unknown key; it belongs to [{section}]"
     known = list(parent.model_fields)
-    return "unknown key" + (did_you_mean(name, known) or f"; known are {', '.join(known)}")
+    return "unknown key" + (did_you_mean(name, known) or f"; known are {listed(known)}")
+
+
+def _too_many(path: KeyPath, here: FieldType, value: Sized, most: int) -> Finding:
+    is_series = get_args(here)[1:] in ((), (...,)) or is_table(get_args(here)[-1])
+    if not is_series:
+        return _about(path, _wrong_length(value, most))
+    problem = f"has {len(value):,} entries; at most {most:,} are allowed: split the phase"
+    return Finding(paths=(path,), problem=problem, ends=True)
 
 
 def _wrong_length(value: object, length: int) -> str:
@@ -197,5 +284,5 @@ def _value_error(path: KeyPath, here: FieldType, value: object, message: str) ->
     return Finding(paths=tuple(keys) or (path,), problem=message)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN_WIDTH else text[: SHOWN_WIDTH - 1] + "…"
+def _cut(text: str, width: int = SHOWN_WIDTH) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

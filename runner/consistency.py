@@ -7,55 +7,34 @@ also change every other place that says the same; what can be computed again is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, JsonValue
 
 from runner import hub
 from runner.checksums import listed_digests
 from runner.digest import canonical_json
 from runner.effective import compare_effective, compare_history
 from runner.environment import models_digest
-from runner.plan import Job, Plan
-from runner.reading import parse_json
+from runner.errors import VerificationError
+from runner.plan import Job
+from runner.reading import parse_json, read_file, typed
 from runner.record import ArmRecord, FileRecord, HubRecord
 from runner.report.tables import metrics_rows
 from runner.rule_parser import parse
+from runner.sealed import SealedHub
 from runner.verdict import identical_arms, judge
 
 MEASURED = ("succeeded", "configuration_differs")
 """Ends of an arm whose results are in the record."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sealed:
-    """A hub whose files are as they were sealed."""
-
-    folder: Path
-    record: HubRecord
-
-    @property
-    def artifacts(self) -> dict[str, FileRecord]:
-        """The files that ``hub.json`` lists, by path."""
-        return {file.path: file for file in self.record.artifacts}
-
-    def table(self, path: str) -> dict[str, Any]:
-        """A JSON file of the hub; empty where it is missing or no table."""
-        try:
-            content = parse_json((self.folder / path).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
-
-
-def inconsistencies(folder: Path) -> tuple[str, ...]:
+def inconsistencies(sealed: SealedHub) -> tuple[str, ...]:
     """What contradicts itself in a hub whose checksums hold, a sentence each; empty for nothing.
 
     Raises ``VerificationError`` where there is no record that can be read.
     """
-    sealed = Sealed(folder=folder, record=hub.read(folder))
     return tuple(problem for check in CHECKS for problem in check(sealed))
 
 
@@ -71,7 +50,7 @@ def describe(folder: Path, wrong: Sequence[str]) -> str:
     )
 
 
-def check_files(sealed: Sealed) -> Iterator[str]:
+def check_files(sealed: SealedHub) -> Iterator[str]:
     """``hub.json`` lists every file that is there, with its digest, and no other."""
     listed, _ = listed_digests(sealed.folder)
     artifacts = sealed.artifacts
@@ -84,7 +63,7 @@ def check_files(sealed: Sealed) -> Iterator[str]:
             yield f"{path} has another digest in {hub.RECORD}"
 
 
-def check_parts(sealed: Sealed) -> Iterator[str]:
+def check_parts(sealed: SealedHub) -> Iterator[str]:
     """What arms, steps, tests and the summary say they left is what the hub holds."""
     artifacts = sealed.artifacts
     for path, file in _parts(sealed.record):
@@ -95,13 +74,13 @@ def check_parts(sealed: Sealed) -> Iterator[str]:
             yield f"{path} is not the file that its job left"
 
 
-def check_plan(sealed: Sealed) -> Iterator[str]:
+def check_plan(sealed: SealedHub) -> Iterator[str]:
     """Every arm is one of the plan, with its parameters, seed, execution and command."""
     record = sealed.record
     try:
-        plan = Plan.model_validate_json((sealed.folder / hub.PLAN).read_bytes())
-    except (OSError, ValidationError) as error:
-        yield f"{hub.PLAN} cannot be read: {str(error).splitlines()[0]}"
+        plan = sealed.plan
+    except VerificationError as error:
+        yield str(error)
         return
     if (plan.phase, plan.profile) != (record.phase, record.profile):
         yield f"{hub.PLAN} is of {plan.phase}, profile {plan.profile}"
@@ -127,21 +106,21 @@ def _compare_with_job(arm: ArmRecord, job: Job) -> Iterator[str]:
             yield f"arm {arm.name}: its {name} are not those of {hub.PLAN}"
 
 
-def check_code(sealed: Sealed) -> Iterator[str]:
+def check_code(sealed: SealedHub) -> Iterator[str]:
     """The source of ``models/`` that the hub carries is the one that its jobs ran."""
     code = sealed.folder / hub.CODE
     if code.is_dir() and models_digest(code) != sealed.record.code.models_sha256:
         yield f"{hub.CODE}/models is not what {hub.RECORD} says that the jobs ran"
 
 
-def check_lock(sealed: Sealed) -> Iterator[str]:
+def check_lock(sealed: SealedHub) -> Iterator[str]:
     """The lock file that the hub carries is the one that the run was held to."""
     artifact = sealed.artifacts.get(hub.LOCK)
     if (artifact.sha256 if artifact else None) != sealed.record.lock_sha256:
         yield f"{hub.LOCK} is not the lock file that {hub.RECORD} says the run was held to"
 
 
-def check_jobs(sealed: Sealed) -> Iterator[str]:
+def check_jobs(sealed: SealedHub) -> Iterator[str]:
     """Every arm's ``job.json`` is the one that ran, as planned, on the hub's dataset."""
     data = {file.path: file.sha256 for file in sealed.record.dataset.files}
     for arm in sealed.record.arms:
@@ -161,14 +140,14 @@ def check_jobs(sealed: Sealed) -> Iterator[str]:
                 yield f"{path} reads another {name} than the hub's dataset has"
 
 
-def check_results(sealed: Sealed) -> Iterator[str]:
+def check_results(sealed: SealedHub) -> Iterator[str]:
     """What the record says an arm measured is in the arm's files, and follows from them."""
     for arm in sealed.record.arms:
         if arm.status in MEASURED:
             yield from _compare_with_files(sealed, arm)
 
 
-def _compare_with_files(sealed: Sealed, arm: ArmRecord) -> Iterator[str]:
+def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
     folder = hub.arm_dir(arm.name)
     effective = sealed.table(f"{folder}/effective_config.json")
     stats = sealed.table(f"{folder}/stats.json")
@@ -193,7 +172,7 @@ def _compare_with_files(sealed: Sealed, arm: ArmRecord) -> Iterator[str]:
             yield f"arm {arm.name}: its {name} in {hub.RECORD} are not those of its files"
 
 
-def check_whole(sealed: Sealed) -> Iterator[str]:
+def check_whole(sealed: SealedHub) -> Iterator[str]:
     """What is said of all arms together follows from the arms."""
     record = sealed.record
     identical = identical_arms(
@@ -204,26 +183,52 @@ def check_whole(sealed: Sealed) -> Iterator[str]:
         yield f"{hub.RECORD} names other identical arms than the weights show"
     path = hub.metrics_name(record.stage, record.phase)
     try:
-        rows = parse_json((sealed.folder / path).read_bytes())
-    except (OSError, ValueError):
+        rows = parse_json(read_file(sealed.folder, path))
+    except ValueError:
         rows = None
     if canonical_json(rows) != canonical_json(metrics_rows(record)):
         yield f"{path} is not the table of the record's arms"
 
 
-def check_attestations(sealed: Sealed) -> Iterator[str]:
+class _Subject(BaseModel):
+    """A file that an in-toto statement speaks of."""
+
+    name: str
+    digest: dict[str, str]
+
+
+class _Statement(BaseModel):
+    """An in-toto statement, as far as it names files."""
+
+    subject: tuple[_Subject, ...] = ()
+
+
+class _Entity(BaseModel):
+    """An entity of an RO-Crate, as far as it is a file."""
+
+    type_: JsonValue = Field(None, alias="@type")
+    name: JsonValue = None
+    sha256: JsonValue = None
+
+
+class _Crate(BaseModel):
+    """An RO-Crate, as far as it names files."""
+
+    graph: tuple[_Entity, ...] = Field((), alias="@graph")
+
+
+def check_attestations(sealed: SealedHub) -> Iterator[str]:
     """The provenance and the crate name the files as they are."""
     made_last = {hub.RECORD, hub.PROVENANCE, hub.CRATE}
     present = {path: file.sha256 for path, file in sealed.artifacts.items()}
-    subjects = {
-        str(one.get("name")): str((one.get("digest") or {}).get("sha256"))
-        for one in _tables(sealed.table(hub.PROVENANCE).get("subject"))
-    }
-    entities = {
-        str(one.get("name")): str(one.get("sha256"))
-        for one in _tables(sealed.table(hub.CRATE).get("@graph"))
-        if one.get("@type") == "File"
-    }
+    try:
+        statement = typed(_Statement, sealed.table(hub.PROVENANCE), hub.PROVENANCE)
+        crate = typed(_Crate, sealed.table(hub.CRATE), hub.CRATE)
+    except ValueError as error:
+        yield str(error)
+        return
+    subjects = {one.name: one.digest.get("sha256", "") for one in statement.subject}
+    entities = {str(one.name): str(one.sha256) for one in crate.graph if one.type_ == "File"}
     for name, found, left_out in (
         (hub.PROVENANCE, subjects, made_last),
         (hub.CRATE, entities, {hub.RECORD, hub.CRATE}),
@@ -234,7 +239,7 @@ def check_attestations(sealed: Sealed) -> Iterator[str]:
                 yield f"{name} does not name {path} as it is"
 
 
-CHECKS: tuple[Callable[[Sealed], Iterator[str]], ...] = (
+CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_files,
     check_parts,
     check_plan,
@@ -269,10 +274,6 @@ def _digests(inputs: object) -> dict[str, str]:
         for name, given in inputs.items()
         if isinstance(given, Mapping)
     }
-
-
-def _tables(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _dumped(records: tuple[Any, ...]) -> list[Any]:

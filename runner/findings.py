@@ -15,14 +15,14 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, Field
 
 from models.config import Integer, Parameters, Table
-from runner.complaints import Complaint, did_you_mean, render
+from runner.complaints import Complaint, did_you_mean, listed, render
 from runner.errors import ManifestError
 from runner.field_types import FieldType, below, is_table, kinds_of
 from runner.manifest_checks import check_structure
 from runner.manifest_names import FINDING, FindingId, RuleText, Text
 from runner.names import SafeName
 from runner.overrides import SECTIONS, table
-from runner.toml_source import Source, read
+from runner.toml_source import Source, read_given
 
 REGISTER = Path("docs", "study", "findings.toml")
 """Where a study's register lies, from the folder of its project."""
@@ -133,7 +133,7 @@ def load_register(path: Path) -> Register:
 
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
-    source = read(path)
+    source = read_given(path)
     wrong = [
         *(source.at(place, problem) for place, problem in source.refused.items()),
         *(one for one in check_structure(source, Register) if one.path not in source.refused),
@@ -171,7 +171,7 @@ def unknown_findings(source: Source) -> Iterator[Complaint]:
     for index, name in enumerate(named):
         well_formed = isinstance(name, str) and re.fullmatch(FINDING[1:-1], name)
         if well_formed and name not in known:
-            near = did_you_mean(name, known) or f"; known are {', '.join(known)}"
+            near = did_you_mean(name, known) or f"; known are {listed(known)}"
             problem = f"got {name!r}; {REGISTER} has no such finding{near}"
             yield source.at(("phase", "findings", index), problem)
 

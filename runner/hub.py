@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from pydantic import ValidationError
-
 from runner.checksums import (
     CHECKSUMS,
     Verification,
@@ -26,7 +24,8 @@ from runner.checksums import (
 from runner.digest import entries, pretty_json
 from runner.durable import make_durable
 from runner.errors import EngineError, VerificationError
-from runner.reading import parse_json
+from runner.names import STAMP
+from runner.reading import MIB, parse_table, read_below, shortened, typed
 from runner.record import FileRecord, HubRecord
 
 MANIFEST = "manifest.toml"
@@ -52,9 +51,11 @@ STATISTICS = "statistics.json"
 TESTS = "tests"
 TESTS_LOG = "regression_tests.log"
 JOB = "job.json"
+MOST_RECORD_BYTES = 256 * MIB
+"""Of a hub's record, plan or checksums that are read: ten thousand arms and more."""
 
 _STAMP = "%Y-%m-%dT%H%M%SZ"
-_STAMP_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
+_STAMP_PATTERN = re.compile(STAMP)
 _STAGING = ".staging-"
 _DETERMINISTIC = {MANIFEST, PLAN, f"{DATASET}/probe.npz"}
 CARRIED = (CODE, COMPARED)
@@ -199,30 +200,28 @@ def verify(hub: Path) -> Verification:
 
 def read(hub: Path) -> HubRecord:
     """The record of a hub. Raises ``VerificationError`` where there is none that can be read."""
-    path = hub / RECORD
     try:
-        table = parse_json(path.read_bytes())
-        version = table.get("schema_version") if isinstance(table, dict) else None
-        if version != 1:
-            raise VerificationError(
-                f"{path} has schema_version {version!r}; this phasehub reads version 1"
-            )
-        return HubRecord.model_validate(table)
+        content = read_below(hub, RECORD, most=MOST_RECORD_BYTES)
     except OSError as error:
         raise VerificationError(
             f"{hub} is not a hub: {RECORD} cannot be read ({error.strerror}); "
             "`phasehub list` names the sealed hubs"
         ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise VerificationError(
-            f"{path} is not a hub's record: {place}: {first['msg']}; "
-            "`phasehub verify` tells whether it was changed"
-        ) from error
+    except ValueError as error:
+        raise VerificationError(f"{hub} is not a hub: {error}") from error
+    try:
+        table = parse_table(content, RECORD)
+        version = table.get("schema_version")
+        if version != 1:
+            raise VerificationError(
+                f"{hub / RECORD} has schema_version {shortened(repr(version))}; this phasehub "
+                "reads version 1"
+            )
+        return typed(HubRecord, table, RECORD)
     except ValueError as error:
         raise VerificationError(
-            f"{path} {error}; `phasehub verify` tells whether it was changed"
+            f"{hub} has no record that can be used: {error}; `phasehub verify` tells whether it "
+            "was changed"
         ) from error
 
 

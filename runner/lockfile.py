@@ -17,10 +17,12 @@ from runner.digest import pretty_json, sha256_bytes
 from runner.errors import EngineError, ManifestError, VerificationError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Plan
-from runner.reading import parse_json
+from runner.reading import first_problem, parse_json, read_regular, shortened
 from runner.record import Record
 from runner.wheels import Variant
 
+MOST_BYTES = 16 * 2**20
+"""Of a lock file; an entry of four thousand arms has half a million."""
 SHORT = 19
 """Characters of a digest that a message shows; ``sha256:`` and twelve digits."""
 
@@ -135,26 +137,24 @@ def read(path: Path) -> tuple[LockFile, bytes]:
     """A lock file and its bytes. Raises ``ManifestError`` where there is none that can be used."""
     again = f"`phasehub lock {manifest_of(path)}` writes it"
     try:
-        content = path.read_bytes()
+        content = read_regular(path, most=MOST_BYTES)
         table = parse_json(content)
         version = table.get("schema_version") if isinstance(table, dict) else None
         if version != 1:
             raise ManifestError(
-                f"{path} has schema_version {version!r} and this phasehub reads 1: use the one "
-                f"that wrote it, or lock anew: {again}"
+                f"{path} has schema_version {shortened(repr(version))} and this phasehub reads 1: "
+                f"use the one that wrote it, or lock anew: {again}"
             )
         return LockFile.model_validate(table), content
     except OSError as error:
         raise ManifestError(f"{path} cannot be read ({error.strerror}); {again}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        told = "unknown field" if first["type"] == "extra_forbidden" else first["msg"]
         raise ManifestError(
-            f"{path}: {place}: {told}; it was edited, or written by another phasehub: {again}"
+            f"{path}: {first_problem(error)}; it was edited, or written by another phasehub: "
+            f"{again}"
         ) from error
     except ValueError as error:
-        raise ManifestError(f"{path} {error}; {again}") from error
+        raise ManifestError(f"{path}: {error}; {again}") from error
 
 
 def write(path: Path, file: LockFile) -> None:

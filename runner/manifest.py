@@ -38,18 +38,29 @@ from runner.digest import sha256_bytes
 from runner.errors import ManifestError
 from runner.findings import unknown_findings
 from runner.manifest_checks import check
-from runner.manifest_names import ArmName, FindingId, RuleText, Seed, Text
+from runner.manifest_names import (
+    Argument,
+    ArmName,
+    FindingId,
+    ImageName,
+    Prose,
+    RuleText,
+    Seed,
+    Text,
+)
 from runner.manifest_steps import Step
 from runner.manifest_tests import Tests
-from runner.matrix import expand, read_matrix
+from runner.matrix import MOST_ARMS, expand, read_matrix
 from runner.matrix_tables import Matrix
 from runner.names import SafeName
 from runner.overrides import merged, merged_sections
 from runner.probe_file import as_declared, read_probes
 from runner.rule_parser import parse
 from runner.rules import Rule
-from runner.toml_source import read
+from runner.toml_source import read_given
 
+MOST_PROFILES = 16
+"""Of a phase."""
 MIB = 2**20
 GIB = 2**30
 
@@ -73,7 +84,9 @@ class Phase(Table):
     title: Text = Field(description="One line for headings.")
     question: Text = Field(description="What the phase is to answer.")
     findings: tuple[FindingId, ...] = Field(
-        (), description="Ids of the findings that the phase bears on, like `STABLE-LS-001`."
+        (),
+        max_length=256,
+        description="Ids of the findings that the phase bears on, like `STABLE-LS-001`.",
     )
     license: Text | None = Field(
         None, description="How the hub may be used: the name or address of a license."
@@ -85,14 +98,16 @@ class Phase(Table):
         description="Governs weights, data order and noise of each arm without a seed of its own."
     )
     compare_with: tuple[SafeName, ...] = Field(
-        (), description="Earlier phases whose arms the summary puts beside this phase's."
+        (),
+        max_length=64,
+        description="Earlier phases whose arms the summary puts beside this phase's.",
     )
 
 
 class Image(Table):
     """The container image that the arms run in."""
 
-    base: Text | None = Field(
+    base: ImageName | None = Field(
         None, description="Base image to build on; by default the one of the Dockerfile."
     )
     variant: Literal["auto", "cpu", "cuda"] = Field(
@@ -120,7 +135,16 @@ class Resources(Table):
     shm_mib: PositiveInt = Field(64, description="Size of /dev/shm, MiB.")
     pids: PositiveInt = Field(512, description="Most processes and threads at a time.")
     tmp_mib: PositiveInt = Field(256, description="Size of /tmp, MiB.")
+    disk_gib: PositiveFloat = Field(
+        4.0, description="Most that the outputs of an arm take, GiB; at most 100,000 files."
+    )
     network: bool = Field(default=False, description="Whether the arm reaches the network.")
+    seccomp: Literal["strict", "docker", "unconfined"] = Field(
+        "strict",
+        description="Which system calls an arm may make: `strict` those that computing takes, "
+        "without io_uring and AF_VSOCK; `docker` those of the Docker daemon's own profile; "
+        "`unconfined` all.",
+    )
 
     @property
     def memory_bytes(self) -> int:
@@ -137,12 +161,18 @@ class Resources(Table):
         """Size of /tmp in bytes."""
         return self.tmp_mib * MIB
 
+    @property
+    def disk_bytes(self) -> int:
+        """Limit of the outputs in bytes."""
+        return round(self.disk_gib * GIB)
+
 
 class Verdict(Table):
     """What counts as success."""
 
     success: tuple[RuleText, ...] = Field(
         (),
+        max_length=64,
         description="Rules that each arm is held against, such as `amp_ssim >= 0.80 and not "
         "collapsed`: statistics compared with numbers or with each other, flags, `not`, `and`, "
         "`or` and parentheses.",
@@ -173,8 +203,8 @@ class Arm(Table):
     """One arm: what it is called and in what it differs from the phase. All share the dataset."""
 
     name: ArmName = Field(description="Name of the arm, and of its files.")
-    title: str = Field("", description="One line for tables and figures.")
-    description: str = Field("", description="Why the arm is there.")
+    title: Prose = Field("", description="One line for tables and figures.")
+    description: Prose = Field("", description="Why the arm is there.")
     optional: bool = Field(
         default=False, description="Whether the arm runs only with `--with-optional` or by name."
     )
@@ -183,7 +213,7 @@ class Arm(Table):
     train: TrainPart = Field(default_factory=dict, description=_TRAIN)
     diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
     resources: Resources = Field(default_factory=Resources, description=_RESOURCES)
-    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+    command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=256)] | None = Field(
         None,
         description="Command in place of the standard one; `{job}` and `{out}` stand for the "
         "folders of the file contract.",
@@ -223,16 +253,20 @@ class Manifest(Table):
         default_factory=dict, description="What an arm records beside its results."
     )
     verdict: Verdict = Field(default_factory=Verdict, description="What counts as success.")
-    arms: Annotated[tuple[Arm, ...], Field(min_length=1)] = Field(
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1, max_length=MOST_ARMS)] = Field(
         (), description="The arms, each under `[[arms]]`; a `[matrix]` can stand without."
     )
     tests: Tests = Field(default_factory=Tests, description="Regression tests of the phase.")
     steps: tuple[Step, ...] = Field(
-        (), description="What is captured after the arms on a condition, each under `[[steps]]`."
+        (),
+        max_length=64,
+        description="What is captured after the arms on a condition, each under `[[steps]]`.",
     )
     matrix: Matrix | None = Field(None, description="Axes whose combinations become arms.")
     profiles: dict[SafeName, Profile] = Field(
-        default_factory=dict, description="Named variants, each under `[profiles.<name>]`."
+        default_factory=dict,
+        max_length=MOST_PROFILES,
+        description="Named variants, each under `[profiles.<name>]`.",
     )
 
 
@@ -288,7 +322,7 @@ def load(path: Path) -> LoadedManifest:
 
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
-    source, probes = read_probes(read(path))
+    source, probes = read_probes(read_given(path))
     wrong = [*map(as_declared, check(source, Manifest)), *unknown_findings(source)]
     if wrong := [*probes.problems, *wrong]:
         raise ManifestError(render(wrong, file=str(path), text=source.text))

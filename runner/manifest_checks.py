@@ -6,18 +6,19 @@ a user sees everything at once.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from models.config import Parameters
-from runner.complaints import Complaint, Finding, findings
+from runner.complaints import MOST_COLLECTED, Complaint, Finding, findings
 from runner.manifest_steps import check_steps
 from runner.manifest_tests import check_tests
-from runner.matrix import Combination, Layer, expand, read_matrix
+from runner.matrix import MOST_ARMS, Combination, Layer, Matrix, expand, read_matrix
 from runner.matrix_checks import matrix_problems, name_problems
 from runner.overrides import SECTIONS, merged_sections, table
 from runner.toml_keys import KeyPath
@@ -25,34 +26,94 @@ from runner.toml_source import Source
 
 MOST_NAMED = 3
 """Arms that a complaint names when it is about many."""
+MOST_PLANNED = 2 * MOST_ARMS
+"""Arms of the phase and of all its profiles together."""
+MOST_ENTRIES = 256
+"""Keys and items of arrays in one table of parameters."""
+MOST_WORDED = 10 * MOST_COLLECTED
+"""Errors in the parameters of arms, of which many are the same, that are put into words."""
 
+_Matrices: TypeAlias = Mapping[str | None, Matrix | None]
+"""Profile → the matrix that holds with it."""
 PlaceOf = Callable[[KeyPath], KeyPath | None]
 """Where in the file a layer has a merged key, if it can have it."""
 
 
 def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
-    """All that is wrong: with the file as a ``manifest``, and with the parameters of its arms."""
-    wrong = [
-        *check_structure(source, manifest),
-        *check_names(source),
-        *check_steps(source),
-        *check_tests(source),
-        *check_matrices(source),
-        *check_arms(source, manifest),
-    ]
-    return [
-        *(source.at(path, problem) for path, problem in source.refused.items()),
-        *(one for one in dict.fromkeys(wrong) if one.path not in source.refused),
-    ]
+    """What is wrong: with the file as a ``manifest``, and with the parameters of its arms.
+
+    No more than ``MOST_COLLECTED``. Where something is too large for the rest to be looked at, that
+    alone is said.
+    """
+    structure = check_structure(source, manifest)
+    if too_much := [one for one in structure if one.ends]:
+        return too_much
+    matrices = _read_matrices(source)
+    if too_much := list(check_extent(source, matrices)):
+        return too_much
+    refused = (source.at(path, problem) for path, problem in source.refused.items())
+    wrong = itertools.chain(
+        structure,
+        check_names(source),
+        check_steps(source),
+        check_tests(source),
+        check_matrices(source, matrices),
+        check_arms(source, manifest, matrices),
+    )
+    others = (one for one in _once(wrong) if one.path not in source.refused)
+    return list(itertools.islice(itertools.chain(refused, others), MOST_COLLECTED))
+
+
+def _once(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
+    said: set[Complaint] = set()
+    for complaint in complaints:
+        if complaint not in said:
+            said.add(complaint)
+            yield complaint
 
 
 def check_structure(source: Source, model: type[BaseModel]) -> list[Complaint]:
     """Tables and keys of the file, apart from the parts that are checked once merged."""
     return [
-        source.at(finding.paths[0], finding.problem)
-        for error in _errors(model, source.json)
-        for finding in findings(error, model)
+        replace(source.at(finding.paths[0], finding.problem), ends=finding.ends)
+        for finding in _findings(model, source.json)
     ]
+
+
+def check_extent(source: Source, matrices: _Matrices) -> Iterator[Complaint]:
+    """Tables of parameters, and arms with all profiles, are not too many to be checked."""
+    for path, layer in _layers(source):
+        for section in SECTIONS:
+            entries = _entries(table(layer, section))
+            if entries > MOST_ENTRIES:
+                problem = f"has {entries:,} entries; at most {MOST_ENTRIES:,} are allowed"
+                yield source.at((*path, section), f"{problem}: take some away")
+    arms = max(len(_arms(source)), 1)
+    planned = sum(arms if matrix is None else matrix.size(arms) for matrix in matrices.values())
+    each = (None if matrix is None else matrix.size(arms) for matrix in matrices.values())
+    if planned > MOST_PLANNED and not any(size and size > MOST_ARMS for size in each):
+        yield source.at(
+            ("profiles",),
+            f"make {planned:,} arms in all, with the phase's own; at most {MOST_PLANNED:,} are "
+            "allowed: take profiles or arms away",
+        )
+
+
+def _layers(source: Source) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Every table of the file that holds parts of parameters, with its place."""
+    yield (), source.document
+    for index, arm in enumerate(_arms(source)):
+        yield ("arms", index), arm
+    profiles = table(source.document, "profiles")
+    for name in profiles:
+        yield ("profiles", name), table(profiles, name)
+
+
+def _entries(value: object) -> int:
+    """Number of values in tables and arrays inside each other."""
+    if isinstance(value, Mapping):
+        return sum(1 + _entries(below) for below in value.values())
+    return sum(1 + _entries(item) for item in value) if isinstance(value, list) else 0
 
 
 def check_names(source: Source) -> Iterator[Complaint]:
@@ -76,32 +137,40 @@ def check_names(source: Source) -> Iterator[Complaint]:
             yield source.at(("arms", index, "name"), problem)
 
 
-def check_matrices(source: Source) -> Iterator[Complaint]:
+def check_matrices(source: Source, matrices: _Matrices) -> Iterator[Complaint]:
     """The matrix of the phase, and as each profile changes it."""
     arms = _arms(source)
-    for profile in _profiles(source):
-        layers = _matrices(source, profile)
-        matrix = read_matrix(layers)
+    for profile, matrix in matrices.items():
         if matrix is not None:
-            place = layers[-1][0]
-            problems = list(matrix_problems(matrix, place, arms))
+            place = _matrix_layers(source, profile)[-1][0]
+            problems = list(itertools.islice(matrix_problems(matrix, place, arms), MOST_COLLECTED))
             for path, problem in problems or name_problems(expand(arms, matrix)):
                 yield source.at(path, problem)
 
 
-def check_arms(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
+def check_arms(source: Source, manifest: type[BaseModel], matrices: _Matrices) -> list[Complaint]:
     """The parameters of every arm, as it is and with each profile.
 
-    What is wrong in several arms or profiles for the same reason is said once.
+    What is wrong in several arms or profiles for the same reason is said once. Where very much is
+    wrong, the arms that are left are not looked at.
     """
-    cases = [case for profile in _profiles(source) for case in _cases(source, profile)]
+    cases = [case for profile in matrices for case in _cases(source, profile, matrices[profile])]
     wrong: dict[Complaint, list[_Case]] = {}
     told: dict[str, list[Finding]] = {}
-    for case in cases:
+    found = 0
+    for looked_at, case in enumerate(cases, 1):
         for complaint in _check_case(source, case, manifest, told):
             hit = wrong.setdefault(complaint, [])
             hit += [] if case in hit[-1:] else [case]
-    return [_in_context(complaint, hit, cases) for complaint, hit in wrong.items()]
+            found += 1
+        if found > MOST_WORDED or len(wrong) > MOST_COLLECTED:
+            del cases[looked_at:]
+            break
+    standing = _Standing(cases)
+    return [
+        _in_context(complaint, hit, standing)
+        for complaint, hit in itertools.islice(wrong.items(), MOST_COLLECTED)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,9 +199,9 @@ class _Case:
         return layers
 
 
-def _cases(source: Source, profile: str | None) -> list[_Case]:
+def _cases(source: Source, profile: str | None, matrix: Matrix | None) -> list[_Case]:
     arms = _arms(source)
-    expanded = expand(arms, read_matrix(_matrices(source, profile)))
+    expanded = expand(arms, matrix)
     if not expanded:
         return [_Case(name="", profile=profile, index=None, own={})]
     return [
@@ -190,30 +259,41 @@ def _locate(source: Source, places: list[PlaceOf], path: KeyPath) -> KeyPath | N
     return None
 
 
-def _in_context(complaint: Complaint, wrong: list[_Case], cases: list[_Case]) -> Complaint:
+class _Standing:
+    """Which arms a key is for, by the place where it stands."""
+
+    def __init__(self, cases: list[_Case]) -> None:
+        self._all = {case.name for case in cases}
+        self._by_arm: dict[int | None, set[str]] = {}
+        self._by_choice: dict[KeyPath, set[str]] = {}
+        for case in cases:
+            self._by_arm.setdefault(case.index, set()).add(case.name)
+            for choice in case.combination.choices if case.combination else ():
+                self._by_choice.setdefault(choice.place, set()).add(case.name)
+
+    def number(self, place: KeyPath) -> int:
+        """Number of the arms that the key at ``place`` is for."""
+        if place[0] == "arms":
+            index = place[1] if len(place) > 1 and isinstance(place[1], int) else None
+            return len(self._by_arm.get(index, ()))
+        if "matrix" in (place[0], *place[2:3]):
+            above = (self._by_choice.get(place[:n], ()) for n in range(len(place), 0, -1))
+            return len(next((names for names in above if names), ()))
+        return len(self._all)
+
+
+def _in_context(complaint: Complaint, wrong: list[_Case], standing: _Standing) -> Complaint:
     """Say in which arms and profiles it is wrong, unless that is plain from its place."""
-    place = complaint.path
-    affected = {case.name for case in cases if _stands_at(case, place)}
     arms = list(dict.fromkeys(case.name for case in wrong))
     profiles = dict.fromkeys(case.profile for case in wrong)
     context = []
-    if len(arms) < len(affected):
+    if len(arms) < standing.number(complaint.path):
         context += [f"arm {name!r}" for name in arms[:MOST_NAMED]]
         context += [f"{len(arms) - MOST_NAMED:,} more"] if len(arms) > MOST_NAMED else []
-    if place[0] != "profiles" and None not in profiles:
+    if complaint.path[0] != "profiles" and None not in profiles:
         context += [f"profile {name!r}" for name in profiles]
     suffix = f" (with {', '.join(context)})" if context else ""
     return replace(complaint, problem=complaint.problem + suffix)
-
-
-def _stands_at(case: _Case, place: KeyPath) -> bool:
-    """Whether an arm is among those that the key at ``place`` is for."""
-    if place[0] == "arms":
-        return place[1:2] == (case.index,)
-    if "matrix" in (place[0], *place[2:3]):
-        choices = case.combination.choices if case.combination else ()
-        return any(place[: len(choice.place)] == choice.place for choice in choices)
-    return True
 
 
 def _below(*place: str | int) -> PlaceOf:
@@ -233,7 +313,18 @@ def _profiles(source: Source) -> list[str | None]:
     return [None, *table(source.document, "profiles")]
 
 
-def _matrices(source: Source, profile: str | None) -> list[Layer]:
+def _read_matrices(source: Source) -> _Matrices:
+    """The matrices of the phase and its profiles; of the phase alone where that is too large."""
+    phase, *profiles = _profiles(source)
+    matrix = read_matrix(_matrix_layers(source, phase))
+    if matrix is not None and matrix.size(len(_arms(source))) > MOST_ARMS:
+        return {phase: matrix}
+    return {phase: matrix} | {
+        profile: read_matrix(_matrix_layers(source, profile)) for profile in profiles
+    }
+
+
+def _matrix_layers(source: Source, profile: str | None) -> list[Layer]:
     """The matrix tables that hold under a profile, each with its place in the file."""
     layers: list[Layer] = []
     if isinstance(source.document.get("matrix"), Mapping):
@@ -245,12 +336,8 @@ def _matrices(source: Source, profile: str | None) -> list[Layer]:
 
 
 def _findings(model: type[BaseModel], document: str) -> list[Finding]:
-    return [finding for error in _errors(model, document) for finding in findings(error, model)]
-
-
-def _errors(model: type[BaseModel], document: str) -> list[ValidationError]:
     try:
         model.model_validate_json(document)
     except ValidationError as error:
-        return [error]
+        return list(itertools.islice(findings(error, model), MOST_COLLECTED))
     return []

@@ -6,11 +6,13 @@ a matrix in one and the same way. What is wrong with it is noted, and the rest s
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from runner.labels import label
 from runner.overrides import merged
@@ -18,6 +20,8 @@ from runner.toml_keys import KeyPath
 
 MOST_ARMS = 4096
 """More arms than this no phase may have: at ten seconds an arm they take half a day."""
+MOST_AXES = 32
+"""Axes of a matrix."""
 SECTIONS = ("model", "train", "diagnostics", "resources", "seed")
 """What an arm may have of its own, in the order in which it appears in a name."""
 
@@ -85,10 +89,49 @@ class Entry:
         """Whether it speaks of this arm."""
         return self.arm is None or self.arm == arm
 
-    def matches(self, combination: Combination) -> bool:
-        """Whether every knob that it names has its value there."""
-        values = {choice.key: choice.value for choice in combination.choices}
-        return all(_agrees(each.value, values.get(each.key)) for each in self.choices)
+
+class Exclusions:
+    """Which combinations of the axes the entries of ``exclude`` take out.
+
+    Entries are the bits of an integer: a combination is taken out by those that no value of it
+    speaks against, so that its cost does not grow with their number.
+    """
+
+    def __init__(self, axes: Mapping[KeyPath, Axis], entries: Sequence[Entry]) -> None:
+        self._entries = entries
+        wanted = [{choice.key: choice.value for choice in entry.choices} for entry in entries]
+        self.taken = [_taken(axis, wanted) for axis in axes.values()]
+        """For each axis and each of its values, the entries that it does not speak against."""
+        met = [functools.reduce(operator.or_, taken, 0) for taken in self.taken]
+        known = sum(1 << bit for bit, values in enumerate(wanted) if values.keys() <= axes.keys())
+        self._met = functools.reduce(operator.and_, met, known)
+        self._masks: dict[str | None, int] = {}
+
+    def mask(self, arm: str | None) -> int:
+        """The entries that can take something out for an arm."""
+        if arm not in self._masks:
+            own = (bit for bit, entry in enumerate(self._entries) if entry.is_for(arm))
+            self._masks[arm] = self._met & sum(1 << bit for bit in own)
+        return self._masks[arm]
+
+    def matches(self, index: int) -> bool:
+        """Whether the entry at ``index`` matches any combination, of whatever arm."""
+        return bool(self._met >> index & 1)
+
+
+def _taken(axis: Axis, wanted: Sequence[Mapping[KeyPath, Any]]) -> list[int]:
+    having: dict[object, set[int]] = {}
+    for position, choice in enumerate(axis.choices):
+        for leaf in _leaves(choice.value):
+            having.setdefault(leaf, set()).add(position)
+    silent = sum(1 << bit for bit, values in enumerate(wanted) if axis.key not in values)
+    taken = [silent] * len(axis.choices)
+    for bit, values in enumerate(wanted):
+        if axis.key in values:
+            found = [having.get(leaf, set()) for leaf in _leaves(values[axis.key])]
+            for position in set.intersection(*found):
+                taken[position] |= 1 << bit
+    return taken
 
 
 @dataclass(kw_only=True)
@@ -106,14 +149,23 @@ class Matrix:
         product = math.prod(len(axis.choices) for axis in self.axes.values()) if self.axes else 0
         return max(arms, 1) * (product + len(self.include))
 
+    @functools.cached_property
+    def exclusions(self) -> Exclusions:
+        """What ``exclude`` takes out of the axes."""
+        return Exclusions(self.axes, self.exclude)
+
     def combinations(self, arm: str | None) -> Iterator[Combination]:
         """All combinations for one arm: those of the axes without the excluded, then included."""
-        axes = [axis.choices for axis in self.axes.values()]
-        for choices in itertools.product(*axes) if axes else ():
-            name = "-".join(choice.label for choice in choices)
-            made = Combination(name=name, choices=choices, place=choices[0].place)
-            if not any(entry.is_for(arm) and entry.matches(made) for entry in self.exclude):
-                yield made
+        mask = self.exclusions.mask(arm)
+        axes = [
+            tuple(zip(axis.choices, taken, strict=True))
+            for axis, taken in zip(self.axes.values(), self.exclusions.taken, strict=True)
+        ]
+        for chosen in itertools.product(*axes) if axes else ():
+            if not functools.reduce(operator.and_, (taken for _, taken in chosen), mask):
+                choices = tuple(choice for choice, _ in chosen)
+                name = "-".join(choice.label for choice in choices)
+                yield Combination(name=name, choices=choices, place=choices[0].place)
         for entry in self.include:
             if entry.is_for(arm):
                 name = entry.name or "-".join(choice.label for choice in entry.choices)
@@ -152,11 +204,12 @@ def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
         axes |= found
     kept = {key: axis for key, axis in axes.items() if axis.choices}
     matrix.axes = {key: kept[key] for key in sorted(kept, key=_rank)}
+    names = _names(matrix.axes)
     for place, table in layers:
         if "exclude" in table:
-            matrix.exclude = _entries(table["exclude"], (*place, "exclude"), matrix.axes)
+            matrix.exclude = _entries(table["exclude"], (*place, "exclude"), names)
         if "include" in table:
-            matrix.include = _entries(table["include"], (*place, "include"), matrix.axes)
+            matrix.include = _entries(table["include"], (*place, "include"), names)
     return matrix
 
 
@@ -172,8 +225,13 @@ def expand(arms: Sequence[Mapping[str, Any]], matrix: Matrix | None) -> list[Exp
     return [
         Expanded(table=_table(arm, made), base=index, combination=made)
         for index, arm in (enumerate(arms) if arms else ((None, {}),))
-        for made in matrix.combinations(arm.get("name"))
+        for made in matrix.combinations(_name_of(arm))
     ]
+
+
+def _name_of(arm: Mapping[str, Any]) -> str | None:
+    name = arm.get("name")
+    return name if isinstance(name, str) else None
 
 
 def _table(arm: Mapping[str, Any], made: Combination) -> dict[str, Any]:
@@ -227,14 +285,27 @@ def _axes(
     }
 
 
-def _entries(node: object, place: KeyPath, axes: Mapping[KeyPath, Axis]) -> tuple[Entry, ...]:
+_Names: TypeAlias = Mapping[KeyPath, Mapping[object, str]]
+"""Axis → value → what it is called."""
+
+
+def _names(axes: Mapping[KeyPath, Axis]) -> _Names:
+    return {
+        key: {_comparable(each.value): each.label for each in reversed(axis.choices)}
+        for key, axis in axes.items()
+    }
+
+
+def _entries(node: object, place: KeyPath, names: _Names) -> tuple[Entry, ...]:
     tables = node if isinstance(node, list | tuple) else ()
     return tuple(
         Entry(
             place=(*place, index),
             arm=table.get("arm"),
             name=table.get("name"),
-            choices=tuple(sorted(_choices(table, place=(*place, index), axes=axes), key=_by_rank)),
+            choices=tuple(
+                sorted(_choices(table, place=(*place, index), names=names), key=_by_rank)
+            ),
         )
         for index, table in enumerate(tables)
         if isinstance(table, Mapping)
@@ -249,7 +320,7 @@ def _choices(
     table: Mapping[str, Any],
     *,
     place: KeyPath,
-    axes: Mapping[KeyPath, Axis],
+    names: _Names,
     key: KeyPath = (),
 ) -> Iterator[Choice]:
     """The knobs of an entry; a table that is the value of an axis or has a kind is one value."""
@@ -257,20 +328,27 @@ def _choices(
         here, there = (*key, part), (*place, part)
         if not key and part not in SECTIONS:
             continue
-        if isinstance(value, Mapping) and here not in axes and "kind" not in value:
-            yield from _choices(value, place=there, axes=axes, key=here)
+        if isinstance(value, Mapping) and here not in names and "kind" not in value:
+            yield from _choices(value, place=there, names=names, key=here)
         else:
-            known = axes[here].choices if here in axes else ()
-            name = next((each.label for each in known if _same(each.value, value)), None)
-            yield Choice(key=here, value=value, label=name or label(here, value), place=there)
+            name = names.get(here, {}).get(_comparable(value)) or label(here, value)
+            yield Choice(key=here, value=value, label=name, place=there)
 
 
-def _agrees(wanted: object, value: object) -> bool:
-    """Whether a value is the wanted one; of a table, whether it has what the wanted one says."""
-    if isinstance(wanted, Mapping) and isinstance(value, Mapping):
-        return all(part in value and _agrees(each, value[part]) for part, each in wanted.items())
-    return _same(wanted, value)
+def _leaves(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
+    """What a value says, so that a table agrees with another one that says all of it, too."""
+    if isinstance(value, Mapping):
+        yield path, Mapping
+        for part, below in value.items():
+            yield from _leaves(below, (*path, part))
+    else:
+        yield path, _comparable(value)
 
 
-def _same(one: object, other: object) -> bool:
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+def _comparable(value: object) -> object:
+    """A value by which equal ones are found: 1 is 1.0, and neither is true."""
+    if isinstance(value, Mapping):
+        return frozenset((part, _comparable(below)) for part, below in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_comparable(item) for item in value)
+    return (bool, value) if isinstance(value, bool) else value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.complaints import did_you_mean, dotted, shown
-from runner.matrix import MOST_ARMS, Axis, Combination, Entry, Expanded, Matrix
+from runner.complaints import did_you_mean, dotted, listed, shown
+from runner.matrix import MOST_ARMS, MOST_AXES, Axis, Combination, Entry, Expanded, Matrix
 from runner.names import SAFE_NAME, SAFE_NAME_WORDS
 from runner.toml_keys import KeyPath
 
@@ -25,22 +25,23 @@ def matrix_problems(
     yield from matrix.problems
     if not (matrix.axes or matrix.include or matrix.problems):
         yield place, "makes no arm; give it an axis such as `seed = [1, 2]`, or an `include`"
+    if size := _size(matrix, len(arms)):
+        yield place, size
+        return
     for axis in matrix.axes.values():
         yield from _axis(axis)
         yield from _overridden(axis, arms)
-    names = [arm["name"] for arm in arms if isinstance(arm.get("name"), str)]
+    names = dict.fromkeys(arm["name"] for arm in arms if isinstance(arm.get("name"), str))
     for entry in (*matrix.exclude, *matrix.include):
         yield from _arm(entry, names)
-    yield from _size(matrix, place, len(arms))
-    if matrix.size(len(arms)) <= MOST_ARMS:
-        own = [entry for entry in matrix.exclude if entry.place[: len(place)] == place]
-        for entry in own:
-            yield from _exclusion(entry, matrix, names)
-        if matrix.axes and not any(True for _ in _all(matrix, names)):
-            yield place, "excludes every combination; leave one"
+    for index, entry in enumerate(matrix.exclude):
+        if entry.place[: len(place)] == place:
+            yield from _exclusion(index, matrix, names)
+    if matrix.axes and not any(True for _ in _all(matrix, names)):
+        yield place, "excludes every combination; leave one"
 
 
-def _all(matrix: Matrix, names: Sequence[str]) -> Iterator[Combination]:
+def _all(matrix: Matrix, names: Collection[str]) -> Iterator[Combination]:
     return itertools.chain(*(matrix.combinations(name) for name in names or (None,)))
 
 
@@ -99,40 +100,47 @@ def _overridden(axis: Axis, arms: Sequence[Mapping[str, Any]]) -> Iterator[Probl
             )
 
 
-def _arm(entry: Entry, names: Sequence[str]) -> Iterator[Problem]:
-    if entry.arm is not None and entry.arm not in names:
-        known = f"arms are {', '.join(names)}" if names else "there are no [[arms]]"
+def _arm(entry: Entry, names: Collection[str]) -> Iterator[Problem]:
+    if entry.arm is not None and not _is_known(entry, names):
+        known = f"arms are {listed(names)}" if names else "there are no [[arms]]"
         yield (
             (*entry.place, "arm"),
             f"got {shown(entry.arm)}; {known}{did_you_mean(entry.arm, names)}",
         )
 
 
-def _size(matrix: Matrix, place: KeyPath, arms: int) -> Iterator[Problem]:
+def _is_known(entry: Entry, names: Collection[str]) -> bool:
+    return isinstance(entry.arm, str) and entry.arm in names
+
+
+def _size(matrix: Matrix, arms: int) -> str | None:
+    """What is said of a matrix that makes too many arms."""
+    if len(matrix.axes) > MOST_AXES:
+        return f"has {len(matrix.axes):,} axes; at most {MOST_AXES} are allowed: take some away"
     size = matrix.size(arms)
-    if size > MOST_ARMS:
-        factors = [f"{len(axis.choices):,} {dotted(axis.key)}" for axis in matrix.axes.values()]
-        factors += [f"{arms:,} arms"] if arms > 1 else []
-        added = f" and {len(matrix.include):,} included" if matrix.include else ""
-        yield (
-            place,
-            f"makes {size:,} arms ({' × '.join(factors)}{added}); at most {MOST_ARMS:,} are "
-            "allowed: take values away, or split the phase",
-        )
+    if size <= MOST_ARMS:
+        return None
+    factors = [f"{len(axis.choices):,} {dotted(axis.key)}" for axis in matrix.axes.values()]
+    factors += [f"{arms:,} arms"] if arms > 1 else []
+    added = f" and {len(matrix.include):,} included" if matrix.include else ""
+    return (
+        f"makes {size:,} arms ({' × '.join(factors)}{added}); at most {MOST_ARMS:,} are "
+        "allowed: take values away, or split the phase"
+    )
 
 
-def _exclusion(entry: Entry, matrix: Matrix, names: Sequence[str]) -> Iterator[Problem]:
+def _exclusion(index: int, matrix: Matrix, names: Collection[str]) -> Iterator[Problem]:
     """An exclusion that would take nothing out, and why."""
+    entry = matrix.exclude[index]
     strangers = [choice for choice in entry.choices if not _is_chosen(choice.key, matrix)]
     for choice in strangers:
         yield (
             choice.place,
-            f"is no axis of the matrix; axes are {', '.join(map(dotted, matrix.axes))}",
+            f"is no axis of the matrix; axes are {listed(map(dotted, matrix.axes))}",
         )
-    if strangers or (entry.arm is not None and entry.arm not in names):
+    if strangers or (entry.arm is not None and not _is_known(entry, names)):
         return
-    axes = Matrix(axes=matrix.axes)
-    if not any(entry.matches(made) for made in axes.combinations(None)):
+    if not matrix.exclusions.matches(index):
         yield entry.place, "matches no combination and would exclude nothing; remove it"
 
 

@@ -12,6 +12,9 @@ from pydantic_core import CoreSchema
 from models.config import Table
 from runner.manifest_names import ArmName
 
+MOST_ENTRIES = 512
+"""Tables of an ``exclude`` or an ``include``."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -78,8 +81,12 @@ class Matrix(Table):
     resources: Axes = Field(default_factory=dict, description="Axes over the bounds of an arm.")
     seed: Axis = Field(None, description="The seeds.")
     exclude: tuple[Exclusion, ...] = Field(
-        (), description="Combinations that are left out, each a table of values of axes."
+        (),
+        max_length=MOST_ENTRIES,
+        description="Combinations that are left out, each a table of values of axes.",
     )
     include: tuple[Inclusion, ...] = Field(
-        (), description="Combinations beside those of the axes, each a table of knobs."
+        (),
+        max_length=MOST_ENTRIES,
+        description="Combinations beside those of the axes, each a table of knobs.",
     )

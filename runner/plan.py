@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from models.config import (
     Dataset,
@@ -17,7 +24,7 @@ from models.config import (
     variables,
 )
 from models.config.summary import Summary
-from runner.complaints import did_you_mean
+from runner.complaints import did_you_mean, listed
 from runner.digest import digest_json, pretty_json
 from runner.errors import ManifestError
 from runner.manifest import (
@@ -29,12 +36,13 @@ from runner.manifest import (
     resolve,
     resolve_resources,
 )
+from runner.manifest_names import Seed
 from runner.manifest_steps import Step
+from runner.names import SafeName
+from runner.reading import first_problem
+from runner.record import require_arm_parameters, require_dataset_parameters
 
 Device = Literal["cpu", "cuda"]
-
-MOST_LISTED = 20
-"""Arms that a message lists; a matrix can have thousands."""
 
 
 FIXED: Mapping[str, str] = {
@@ -77,19 +85,28 @@ class Job(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: SafeName
     experiment: Literal["simulate", "train", "test", "diagnose", "summarise", "compare"]
     parameters: dict[str, Any]
-    seed: int
+    seed: Seed
     execution: Execution
     resources: Resources
-    command: tuple[str, ...]
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
     environment: dict[Variable, Setting]
     """Variables that must be set before the process starts: threads and determinism."""
     num_parameters: int | None
     """Live parameters of the network; ``None`` for a job that trains none."""
     steps: int | None
     """Optimisation steps of the whole fit; ``None`` for a job that trains nothing."""
+
+    @model_validator(mode="after")
+    def _parameters_are_those_of_the_experiment(self) -> Self:
+        """See that what is read from a file can be acted on; other jobs are made here."""
+        if self.experiment == "train":
+            require_arm_parameters(self.parameters)
+        elif self.experiment == "simulate":
+            require_dataset_parameters(self.parameters)
+        return self
 
 
 class Plan(BaseModel):
@@ -98,8 +115,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    phase: str
-    profile: str | None
+    phase: SafeName
+    profile: SafeName | None
     dataset: Job
     arms: tuple[Job, ...]
     tests: Job | None = None
@@ -108,6 +125,27 @@ class Plan(BaseModel):
     """What follows the arms if its condition holds."""
     left_out: tuple[str, ...] = ()
     """Optional arms that were not asked for."""
+
+    @model_validator(mode="after")
+    def _jobs_have_their_places(self) -> Self:
+        names = [job.name for job in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError("arms names one twice")
+        if self.dataset.experiment != "simulate":
+            raise ValueError("dataset is no simulation")
+        if any(job.experiment != "train" for job in self.arms):
+            raise ValueError("arms has a job that is no arm")
+        if self.tests is not None and self.tests.experiment != "test":
+            raise ValueError("tests is another job")
+        return self
+
+
+def parse_plan(content: bytes) -> Plan:
+    """The plan in the bytes of a ``plan.json``. Raises ``ValueError`` that names the key."""
+    try:
+        return Plan.model_validate_json(content)
+    except ValidationError as error:
+        raise ValueError(f"plan.json: {first_problem(error)}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +278,7 @@ def _profile(loaded: LoadedManifest, name: str | None) -> Profile | None:
     if name is None:
         return None
     if name not in profiles:
-        known = f"profiles are {', '.join(profiles)}" if profiles else "the manifest has none"
+        known = f"profiles are {listed(profiles)}" if profiles else "the manifest has none"
         raise ManifestError(
             f"{loaded.path}: no profile {name!r}; {known}{did_you_mean(name, profiles)}"
         )
@@ -255,7 +293,7 @@ def _arms(
     for name in only:
         if name not in names:
             raise ManifestError(
-                f"{loaded.path}: no arm {name!r}; arms are {_listed(names)}"
+                f"{loaded.path}: no arm {name!r}; arms are {listed(names)}"
                 f"{did_you_mean(name, names)}"
             )
     if with_optional and not any(arm.optional for arm in declared):
@@ -274,11 +312,6 @@ def _arms(
             f"--only {names[0]}"
         )
     return asked
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_LISTED
-    return ", ".join(names[:MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _dataset_job(dataset: Dataset, *, seed: int, resources: Resources) -> Job:

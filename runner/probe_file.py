@@ -8,15 +8,19 @@ the file lay. Whether the array in it can be a probe, the simulation says.
 from __future__ import annotations
 
 import copy
+import io
+import os
+import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.complaints import Complaint, shown
-from runner.digest import sha256_file
+from runner.complaints import Complaint, listed, shown
+from runner.digest import sha256_bytes
 from runner.overrides import table
+from runner.reading import open_regular
 from runner.toml_keys import KeyPath
 from runner.toml_source import Source
 
@@ -29,6 +33,10 @@ DESCRIPTION = (
 KEY = "probeGuess"
 LARGEST_BYTES = 16 * 2**20
 """Of the file, because every hub keeps a copy."""
+MOST_KEYS = 1000
+"""Arrays in the file."""
+_ENTRY = b"PK\x01\x02"
+"""What each entry of a ZIP file's directory begins with."""
 _UNKNOWN = "0" * 64
 """In the place of a digest that could not be taken, so that the rest can be checked."""
 
@@ -57,12 +65,12 @@ def read_probes(source: Source) -> tuple[Source, Probes]:
         lines[planned] = lines[declared]
         if declared in source.refused:
             continue
-        if problem := _problem(source.path.parent, given):
-            probes.problems.append(source.at(declared, problem))
-            continue
-        path = source.path.parent / given
-        dataset[PLANNED] = sha256_file(path)
-        probes.paths[dataset[PLANNED]] = path
+        try:
+            dataset[PLANNED] = _digest(source.path.parent, given)
+        except ValueError as error:
+            probes.problems.append(source.at(declared, str(error)))
+        else:
+            probes.paths[dataset[PLANNED]] = source.path.parent / given
     return replace(source, document=document, lines=lines), probes
 
 
@@ -93,25 +101,43 @@ def _datasets(document: dict[str, Any]) -> Iterator[tuple[KeyPath, dict[str, Any
             yield (*place, "dataset"), layer["dataset"]
 
 
-def _problem(folder: Path, given: object) -> str | None:
-    """Why there is no measured probe to be had from a path, with the remedy."""
+def _digest(folder: Path, given: object) -> str:
+    """Digest of the file at a path. Raises ``ValueError`` saying why no probe is to be had there.
+
+    A path may lead anywhere, as a manifest shows it; a link, which shows nothing, may not be one.
+    """
     if not isinstance(given, str) or not given:
-        return f"got {shown(given)}; expected the path of an NPZ file"
+        raise ValueError(f"got {shown(given)}; expected the path of an NPZ file")
     path = folder / given
     try:
-        if not path.is_file():
-            return f"no such file: {path}; paths are relative to the manifest's folder"
-        if path.stat().st_size > LARGEST_BYTES:
-            return (
-                f"{given} has {path.stat().st_size} bytes, and a probe at most {LARGEST_BYTES}; "
-                f"save {KEY} into a file of its own"
-            )
-        with zipfile.ZipFile(path) as archive:
-            keys = [name.removesuffix(".npy") for name in archive.namelist()]
-    except zipfile.BadZipFile:
-        return f"{given} is no NPZ file; write it with numpy.savez"
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(LARGEST_BYTES + 1) if size <= LARGEST_BYTES else b""
+    except FileNotFoundError:
+        raise ValueError(
+            f"no such file: {path}; paths are relative to the manifest's folder"
+        ) from None
     except OSError as error:
-        return f"{shown(given)} cannot be read: {error.strerror}; give a file that can"
+        told = f"{shown(given)} cannot be read: {error.strerror}; give a file that can"
+        raise ValueError(told) from None
+    except ValueError as error:
+        raise ValueError(f"{shown(given)}: {error}; give the path of the file itself") from None
+    if max(size, len(content)) > LARGEST_BYTES:
+        raise ValueError(
+            f"{given} has {size} bytes, and a probe at most {LARGEST_BYTES}; "
+            f"save {KEY} into a file of its own"
+        )
+    keys = _keys(given, content)
     if KEY not in keys:
-        return f"{given} has no {KEY}; its keys are {', '.join(sorted(keys)) or 'none'}"
-    return None
+        raise ValueError(f"{given} has no {KEY}; its keys are {listed(sorted(keys)) or 'none'}")
+    return sha256_bytes(content)
+
+
+def _keys(given: str, content: bytes) -> list[str]:
+    if content.count(_ENTRY) > MOST_KEYS:
+        raise ValueError(f"{given} has more than {MOST_KEYS} entries; save {KEY} into a file alone")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
+        raise ValueError(f"{given} is no NPZ file; write it with numpy.savez") from None

@@ -7,17 +7,70 @@ digest, so that a hub can be compared, archived and reproduced without knowledge
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
-from models.config import Determinism
+from models.config import Dataset, Determinism, Parameters
 from runner.digest import canonical_json
 from runner.engines.base import Status
-from runner.names import InnerPath, Sha256
+from runner.manifest_names import FindingId, RuleText
+from runner.names import InnerPath, SafeName, Sha256
+from runner.reading import first_problem
 
 ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "not_run"]
 """How an arm ended: as the engine saw it, or what was wrong with what it left."""
+
+
+def _moment(text: str) -> str:
+    """A time that can be told in UTC; a clock may say any hour, but no other calendar."""
+    try:
+        moment = datetime.fromisoformat(text)
+        known_zone = moment.tzinfo is not None and moment.astimezone(UTC) is not None
+    except (ValueError, OverflowError):
+        known_zone = False
+    if not known_zone:
+        raise ValueError("expected a time with its zone, like 2026-01-30T05:00:00.000+00:00")
+    return text
+
+
+def require_arm_parameters(table: dict[str, Any]) -> dict[str, Any]:
+    """The table as it stands, if it is that of an arm. Raises ``ValueError`` that names the key."""
+    _validate(Parameters, table)
+    return table
+
+
+def require_dataset_parameters(table: dict[str, Any]) -> dict[str, Any]:
+    """The table as it stands, if it is that of a simulation. Raises as for an arm's."""
+    if table.keys() != {"dataset"}:
+        raise ValueError("expected the table dataset and nothing else")
+    _validate(Dataset, table["dataset"])
+    return table
+
+
+def _validate(model: type[BaseModel], table: object) -> None:
+    try:
+        model.model_validate_json(canonical_json(table))
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
+"""A time, ISO 8601 with its zone."""
+Seconds = Annotated[float, Field(gt=-1e9, lt=1e9)]
+"""A time span, s; a clock that was set back makes it negative."""
+ArmParameters = Annotated[dict[str, JsonValue], AfterValidator(require_arm_parameters)]
+DatasetParameters = Annotated[dict[str, JsonValue], AfterValidator(require_dataset_parameters)]
+Stage = Literal["stage_a", "stage_b"]
 
 
 class Record(BaseModel):
@@ -55,7 +108,7 @@ class Difference(Record):
 class RuleRecord(Record):
     """A success rule and what was measured."""
 
-    rule: str
+    rule: RuleText
     measured: JsonValue
     """The statistic of the comparison or flag that decides."""
     margin: float | None
@@ -73,9 +126,10 @@ class IdenticalArms(Record):
     """Arms with different plans and bit-identical final weights."""
 
     arms: tuple[str, ...]
+    """As the page calls them: those of several hubs with the hub's name."""
     knobs: tuple[str, ...]
     """What differs between their plans, and therefore had no effect on the weights."""
-    final_weights_sha256: str
+    final_weights_sha256: Sha256
 
 
 class Execution(Record):
@@ -91,22 +145,24 @@ class Execution(Record):
 class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""
 
-    name: str
+    name: SafeName
     status: ArmStatus
     message: str = ""
     """Why it did not succeed and what to do about it; empty for one that did."""
+    notes: tuple[str, ...] = ()
+    """What else was odd about it, a sentence each; none of it bears on the results."""
     attempts: int = 0
     exit_code: int | None = None
-    started: str | None = None
-    ended: str | None = None
-    wall_s: float | None = None
+    started: Moment | None = None
+    ended: Moment | None = None
+    wall_s: Seconds | None = None
     seed: int
-    parameters: dict[str, JsonValue]
+    parameters: ArmParameters
     execution: Execution
     command: tuple[str, ...]
     environment: dict[str, str] = {}
     """Variables that the plan set before the job's process started."""
-    job_sha256: str | None = None
+    job_sha256: Sha256 | None = None
     differences: tuple[Difference, ...] = ()
     collapsed: bool | None = None
     collapse_epoch: int | None = None
@@ -118,8 +174,8 @@ class ArmRecord(Record):
     timing: dict[str, JsonValue] = {}
     """The arm's ``timing.json``: ``wall_s``, ``steps_per_s``, ``peak_memory_bytes``."""
     rules: tuple[RuleRecord, ...] = ()
-    final_weights_sha256: str | None = None
-    log: str | None = None
+    final_weights_sha256: Sha256 | None = None
+    log: InnerPath | None = None
     """Path of the console's record inside the hub."""
     log_tail: tuple[str, ...] = ()
     """Last lines of the console; kept for arms that did not succeed."""
@@ -146,16 +202,16 @@ class ArmRecord(Record):
 class CaptureRecord(Record):
     """Reports on the stored weights of one arm, made by a job of their own."""
 
-    arm: str
-    checkpoint: str
+    arm: SafeName
+    checkpoint: SafeName
     """Which of the arm's stored weights, as its ``checkpoints.json`` names them."""
     epoch: int | None
     """Epoch at whose end the weights were these, from 0; ``null`` for the initial ones."""
-    checkpoint_sha256: str
+    checkpoint_sha256: Sha256
     status: ArmStatus
     message: str = ""
-    job_sha256: str
-    wall_s: float
+    job_sha256: Sha256
+    wall_s: Seconds
     log_tail: tuple[str, ...] = ()
     """Last lines of the console; kept for jobs that did not succeed."""
     files: tuple[FileRecord, ...] = ()
@@ -165,11 +221,11 @@ class CaptureRecord(Record):
 class StepRecord(Record):
     """A step that the manifest declared for after the arms, and what came of it."""
 
-    name: str
+    name: SafeName
     when: str
     """The condition."""
     capture: tuple[str, ...]
-    checkpoint: str
+    checkpoint: SafeName
     held: bool | None
     """Whether the condition held; ``null`` when the run ended before it could be judged."""
     basis: str
@@ -187,12 +243,12 @@ class DatasetRecord(Record):
     cached: bool = False
     """Whether it was simulated by an earlier run and verified again by this one."""
     seed: int
-    parameters: dict[str, JsonValue]
-    parameters_sha256: str
-    job_sha256: str | None = None
-    wall_s: float | None = None
+    parameters: DatasetParameters
+    parameters_sha256: Sha256
+    job_sha256: Sha256 | None = None
+    wall_s: Seconds | None = None
     metadata: dict[str, JsonValue] = {}
-    log: str | None = None
+    log: InnerPath | None = None
     log_tail: tuple[str, ...] = ()
     files: tuple[FileRecord, ...] = ()
     """The dataset's files by name; where the hub keeps a copy, it is ``dataset/<path>``."""
@@ -209,7 +265,7 @@ class TestResult(Record):
     """``error`` when something failed before or after the test, or its file does not load."""
     message: str = ""
     """Why it did not pass, in one line."""
-    seconds: float
+    seconds: Seconds
 
     @property
     def failed(self) -> bool:
@@ -226,12 +282,12 @@ class TestsRecord(Record):
     status: ArmStatus
     """How the job ended that ran them; ``succeeded`` also when a test failed."""
     message: str = ""
-    wall_s: float | None = None
-    job_sha256: str | None = None
-    source_sha256: str | None = None
+    wall_s: Seconds | None = None
+    job_sha256: Sha256 | None = None
+    source_sha256: Sha256 | None = None
     """Tree digest of the tests' sources."""
     results: tuple[TestResult, ...] = ()
-    log: str | None = None
+    log: InnerPath | None = None
     """Path of the console's record inside the hub."""
     log_tail: tuple[str, ...] = ()
     """Last lines of the console, if the job did not succeed."""
@@ -258,9 +314,9 @@ class CodeRecord(Record):
     commit: str | None
     dirty: bool | None
     """``null`` when there is no checkout that could tell."""
-    models_sha256: str
+    models_sha256: Sha256
     """Tree digest of ``models/``."""
-    diff: str | None = None
+    diff: InnerPath | None = None
     """Name of the file in the hub that holds what was not committed."""
     withheld: tuple[str, ...] = ()
     """Files that were not committed and whose content is not in the diff, each with the reason."""
@@ -270,11 +326,11 @@ class CodeRecord(Record):
 class ComparedHub(Record):
     """A hub whose arms stand beside those of this one."""
 
-    name: str
+    name: InnerPath
     """Its phase's folder and its own: ``phase7/2026-01-30T050000Z``."""
-    phase: str
-    profile: str | None
-    checksums_sha256: str
+    phase: SafeName
+    profile: SafeName | None
+    checksums_sha256: Sha256 | Literal[""]
     """Digest of its ``SHA256SUMS``, and thereby of every file in it; empty where it has none."""
     problem: str = ""
     """What is not as it was sealed; empty for a hub that is intact."""
@@ -285,9 +341,9 @@ class SummaryRecord(Record):
 
     status: ArmStatus
     message: str = ""
-    job_sha256: str | None = None
-    wall_s: float | None = None
-    log: str | None = None
+    job_sha256: Sha256 | None = None
+    wall_s: Seconds | None = None
+    log: InnerPath | None = None
     log_tail: tuple[str, ...] = ()
     files: tuple[FileRecord, ...] = ()
     """By their paths in the hub."""
@@ -316,10 +372,10 @@ class DiagnosisRecord(Record):
 class ReproducedFile(Record):
     """A deterministic file beside its original."""
 
-    path: str
-    before: str | None
+    path: InnerPath
+    before: Sha256 | None
     """Digest of the original; ``null`` where the original hub has no such file."""
-    after: str | None
+    after: Sha256 | None
     """Digest of what was made again; ``null`` where it was not."""
     finding: dict[str, JsonValue] | None = None
     """Where the two begin to differ, as the job ``compare`` says it; ``null`` if not known."""
@@ -362,17 +418,17 @@ class HubRecord(Record):
     """Everything that a hub says about itself."""
 
     schema_version: Literal[1] = 1
-    phase: str
+    phase: SafeName
     title: str
     question: str
-    findings: tuple[str, ...] = ()
-    compare_with: tuple[str, ...] = ()
+    findings: tuple[FindingId, ...] = ()
+    compare_with: tuple[SafeName, ...] = ()
     license: str | None = None
     """How the hub may be used: the name or address of a license; ``null`` where none is stated."""
-    stage: str
-    profile: str | None = None
-    started: str
-    ended: str
+    stage: Stage
+    profile: SafeName | None = None
+    started: Moment
+    ended: Moment
     interrupted: bool = False
     """Whether the run was stopped before all arms had ended; what was finished is kept."""
     only: tuple[str, ...] = ()
@@ -390,7 +446,7 @@ class HubRecord(Record):
     """The regression tests; ``null`` where the phase names none."""
     steps: tuple[StepRecord, ...] = ()
     """What was declared to follow the arms on a condition, taken or not."""
-    lock_sha256: str | None = None
+    lock_sha256: Sha256 | None = None
     """Digest of the manifest's lock file that the run was held to, ``manifest.lock.json`` in the
     hub; ``null`` for a run without ``--locked``."""
     rules_required: bool = False
@@ -406,6 +462,17 @@ class HubRecord(Record):
     """What a reader must know before comparing: fallbacks, relaxed limits, other packages."""
     artifacts: tuple[FileRecord, ...] = ()
     """Every file of the hub, without this one and ``SHA256SUMS``."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        for what, names in (
+            ("arms", [arm.name for arm in self.arms]),
+            ("steps", [step.name for step in self.steps]),
+            ("artifacts", [file.path for file in self.artifacts]),
+        ):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{what} names one twice")
+        return self
 
     def arm(self, name: str) -> ArmRecord:
         """The arm of that name. Raises ``KeyError``."""

@@ -29,7 +29,39 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _WORDS = ("and", "or", "not")
-_MEANT = {"=": "==", "&": "and", "|": "or", "!": "not"}
+_MEANT = {
+    "=": "==",
+    "===": "==",
+    "=>": ">=",
+    "=<": "<=",
+    "≥": ">=",
+    "≤": "<=",
+    "<>": "!=",
+    "=!": "!=",
+    "!==": "!=",
+    "~=": "!=",
+    "≠": "!=",
+    "&": "and",
+    "&&": "and",
+    "|": "or",
+    "||": "or",
+    "!": "not",
+    "¬": "not",
+    "> =": ">=",
+    "< =": "<=",
+    "= =": "==",
+    "! =": "!=",
+    ">==": ">=",
+    "<==": "<=",
+}
+"""Signs of other languages, and what they are here."""
+_SLIP = re.compile(
+    r"\s*(?:(?P<sign>"
+    + "|".join(re.escape(sign) for sign in sorted(_MEANT, key=len, reverse=True) if len(sign) > 1)
+    + r")|(?P<comma>[+-]?\d+,\d+(?:[eE][+-]?\d+)?)|(?P<share>[+-]?\d{1,9}(?:\.\d{1,9})?\s*%))",
+    re.ASCII,
+)
+"""What begins like a part of a rule, and is meant as another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +91,31 @@ def parse(text: str) -> Rule:
 def _tokens(text: str) -> Iterator[Token]:
     position = 0
     while position < len(text.rstrip()):
+        if slip := _SLIP.match(text, position):
+            kind = str(slip.lastgroup)
+            raise _error(slip.start(kind) + 1, _meant(kind, slip[kind]))
         match = _TOKEN.match(text, position)
         if match is None:
             start = len(text) - len(text[position:].lstrip())
             raise _error(start + 1, _meaningless(text[start:]))
-        kind = cast("Literal['number', 'name', 'sign']", match.lastgroup)
-        word, column = match[kind], match.start(kind) + 1
-        yield Token(kind="word" if word in _WORDS else kind, text=word, column=column)
+        group = cast("Literal['number', 'name', 'sign']", match.lastgroup)
+        word, column = match[group], match.start(group) + 1
+        if word.lower() in _WORDS and word not in _WORDS:
+            raise _error(column, f"'{word}' has no meaning in a rule; write '{word.lower()}'")
+        yield Token(kind="word" if word in _WORDS else group, text=word, column=column)
         position = match.end()
     yield Token(kind="end", text="the end", column=len(text.rstrip()) + 1)
+
+
+def _meant(kind: str, found: str) -> str:
+    """What is said of a slip: a sign, a comma in a number, a share in percent."""
+    if kind == "sign":
+        right = _MEANT[found]
+    elif kind == "comma":
+        right = found.replace(",", ".")
+    else:
+        right = f"{float(found.rstrip('% ')) / 100:g}"
+    return f"'{found}' has no meaning in a rule; write '{right}'"
 
 
 def _meaningless(text: str) -> str:

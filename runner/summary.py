@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from runner import hub
-from runner.arms import keep_log, tail
 from runner.attempts import Attempt, lay_out
 from runner.collect import RESULT, collect
 from runner.compared import small_files
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
+from runner.engines.console import keep, tail
 from runner.groups import Source, summary_of
 from runner.manifest import Resources
 from runner.plan import InputRef, summary_job
+from runner.reading import copy_below, is_file_below
 from runner.record import FileRecord, HubRecord, SummaryRecord
 
 LOG = "summary.log"
@@ -82,13 +83,13 @@ def hand_over(hubs: Sequence[ArmsOf], data: Path) -> Iterator[tuple[str, InputRe
     for place, one in enumerate(hubs):
         for arm in one.record.arms:
             for name in small_files(arm):
-                source = one.folder / hub.arm_dir(arm.name) / name
-                if not source.is_file() or source.is_symlink():
+                source = f"{hub.arm_dir(arm.name)}/{name}"
+                if not is_file_below(one.folder, source):
                     continue  # a hub that is not as it was sealed; the arm will not count
                 key = f"{place}/{arm.name}/{name}"
                 target = data / key
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+                copy_below(one.folder, source, target)
                 yield key, InputRef(path=f"../data/{key}", sha256=sha256_file(target))
 
 
@@ -101,7 +102,7 @@ def _conclude(attempt: Attempt, outcome: Outcome, collected: Path, folder: Path)
         "message": outcome.message,
         "job_sha256": attempt.job_sha256,
         "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-        "log": LOG if keep_log(attempt.launch.log_path, folder / LOG) else None,
+        "log": LOG if keep(attempt.launch.log_path, folder / LOG) else None,
     }
     if outcome.status == "succeeded":
         found = collect(

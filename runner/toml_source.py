@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import itertools
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,13 @@ import tomli
 
 from runner.complaints import Complaint, render
 from runner.errors import ManifestError
+from runner.reading import read_regular
 from runner.toml_keys import KeyPath, key_lines
+from runner.toml_limits import MOST_BYTES, excess
+from runner.toml_slips import remedy
+
+MOST_NEIGHBOURS = 1000
+"""Files of a folder among which a misspelt name is looked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +49,30 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """Read a TOML file.
+    """Read a TOML file, which may be no link.
 
-    Raises ``ManifestError`` when there is no such file, or when it is not text or not TOML.
+    Raises ``ManifestError`` when there is no such file, or when it is no regular file, too large,
+    not text or not TOML.
     """
-    content = _content(path)
+    return parse(_content(path, path), path)
+
+
+def read_given(path: Path) -> Source:
+    """As ``read``, for a path that the user gave, which may be a link."""
+    return parse(_content(path, Path(os.path.realpath(path))), path)
+
+
+def parse(content: bytes, path: Path) -> Source:
+    """What the bytes of the TOML file ``path`` say. Raises ``ManifestError`` as ``read``."""
     text = _text(path, content)
+    if too_much := excess(text):
+        raise ManifestError(f"{path}: {too_much}")
     refused: dict[KeyPath, str] = {}
     try:
         document = {key: _plain(item, (key,), refused) for key, item in tomli.loads(text).items()}
         lines = key_lines(text)
     except tomli.TOMLDecodeError as error:
-        raise _at(path, text, f"not TOML: {error.msg}", error.lineno, error.colno) from None
-    except RecursionError:
-        raise ManifestError(f"{path}: nested too deeply; write flatter tables") from None
+        raise _not_toml(path, text, error) from None
     except ValueError:  # Python gives up on thousands of digits
         raise ManifestError(f"{path}: an integer has too many digits; shorten it") from None
     return Source(
@@ -77,17 +95,20 @@ def _plain(value: object, path: KeyPath, refused: dict[KeyPath, str]) -> object:
     return value
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, place: Path) -> bytes:
+    """The bytes at ``place``, which the user knows as ``path``."""
     if path.is_dir():
         raise ManifestError(f"{path}: a folder; give the path of a file, such as {_example(path)}")
     try:
-        return path.read_bytes()
+        return read_regular(place, most=MOST_BYTES)
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, _manifests(path.parent), n=1)
         hint = f"did you mean {path.parent / near[0]}?" if near else "check the path"
         raise ManifestError(f"{path}: no such file; {hint}") from None
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}; give a file that can be read") from error
+    except ValueError as error:
+        raise ManifestError(f"{path}: {error}; give the path of a TOML file") from None
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -105,13 +126,18 @@ def _text(path: Path, content: bytes) -> str:
     return text
 
 
-def _at(path: Path, text: str, problem: str, line: int, column: int) -> ManifestError:
-    complaint = Complaint(path=(), line=line, column=column, problem=problem)
+def _not_toml(path: Path, text: str, error: tomli.TOMLDecodeError) -> ManifestError:
+    """What is wrong with the syntax, at its place, and what to write instead if that is known."""
+    slip = remedy(text.replace("\r\n", "\n"), error.lineno, error.colno, error.msg)
+    complaint = Complaint(
+        path=(), line=slip.line, column=slip.column, problem=f"not TOML: {slip.problem}"
+    )
     return ManifestError(render([complaint], file=str(path), text=text))
 
 
 def _manifests(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.glob("*.toml"))
+    found = itertools.islice(folder.glob("*.toml"), MOST_NEIGHBOURS)
+    return sorted(entry.name for entry in found)
 
 
 def _example(folder: Path) -> Path:

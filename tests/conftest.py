@@ -13,6 +13,7 @@ def seal_anew():
     from runner.consistency import inconsistencies
     from runner.digest import pretty_json, sha256_file
     from runner.environment import models_digest
+    from runner.sealed import SealedHub
 
     def table(folder):
         return json.loads((folder / hub.RECORD).read_bytes())
@@ -39,6 +40,6 @@ def seal_anew():
         (folder / hub.RECORD).write_bytes(pretty_json(record))
         write_checksums(folder)
         assert hub.verify(folder).intact
-        assert not consistent or inconsistencies(folder) == ()
+        assert not consistent or inconsistencies(SealedHub(folder=folder)) == ()
 
     return seal

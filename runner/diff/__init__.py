@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from runner import hub
-from runner.checksums import CHECKSUMS
 from runner.circumstances import Facts, bare, circumstances, differing, planned
 from runner.consistency import inconsistencies
 from runner.diff.artifacts import compare_artifacts
@@ -18,10 +16,8 @@ from runner.diff.metrics import compare_metrics
 from runner.diff.plans import compare_plans
 from runner.diff.table import Difference, EnvironmentDifference, FactChange, Pair, Side
 from runner.diff.text import headline, render
-from runner.digest import sha256_file
-from runner.errors import VerificationError
-from runner.reading import parse_json
 from runner.record import HubRecord
+from runner.sealed import SealedHub
 
 __all__ = ["Difference", "diff", "render"]
 
@@ -33,23 +29,23 @@ def diff(before: Path, after: Path) -> Difference:
 
     Raises ``VerificationError``, naming the hub, for one that is none or not as it was sealed.
     """
-    folders = (before, after)
-    records = (_opened(before), _opened(after))
+    sides = (_opened(before), _opened(after))
+    records = (sides[0].record, sides[1].record)
     facts = (circumstances(before, records[0]), circumstances(after, records[1]))
     places = compare_places(facts, records)
     source = next((fact for fact in differing(*facts) if fact.name == SOURCE), None)
     plan = compare_plans(
-        (_plan(before), _plan(after)),
+        (_plan(sides[0]), _plan(sides[1])),
         records,
         Pair(before=source.before, after=source.after) if source else None,
     )
     artifacts = compare_artifacts(records, plan, places)
     found = Difference(
-        before=_side(before, records[0]),
-        after=_side(after, records[1]),
+        before=_side(sides[0]),
+        after=_side(sides[1]),
         headline="",
         identical=not (artifacts.num_differing or artifacts.given.differing),
-        notes=tuple(_notes(folders, records)),
+        notes=tuple(_notes(sides)),
         plan=plan,
         environment=places,
         artifacts=artifacts,
@@ -75,46 +71,34 @@ def compare_places(
     )
 
 
-def _opened(folder: Path) -> HubRecord:
-    found = hub.verify(folder)
-    if not found.intact:
-        raise VerificationError(found.describe())
-    return hub.read(folder)
+def _opened(folder: Path) -> SealedHub:
+    return SealedHub(folder=folder).require_intact()
 
 
-def _plan(folder: Path) -> dict[str, Any]:
-    """The plan as it stands there, of whichever version of phasehub."""
-    try:
-        plan = parse_json((folder / hub.PLAN).read_bytes())
-        if isinstance(plan, dict) and {"dataset", "arms"} <= plan.keys():
-            return plan
-    except (OSError, ValueError):
-        pass
-    raise VerificationError(
-        f"{folder / hub.PLAN} holds no plan; take the hub from its archive, or run the phase again"
-    )
+def _plan(sealed: SealedHub) -> dict[str, Any]:
+    return sealed.plan.model_dump(mode="json")
 
 
-def _side(folder: Path, record: HubRecord) -> Side:
-    resolved = folder.resolve()
+def _side(sealed: SealedHub) -> Side:
     return Side(
-        name=f"{resolved.parent.name}/{resolved.name}",
-        phase=record.phase,
-        profile=record.profile,
-        checksums_sha256=sha256_file(folder / CHECKSUMS),
+        name=sealed.name,
+        phase=sealed.record.phase,
+        profile=sealed.record.profile,
+        checksums_sha256=sealed.sha256,
     )
 
 
-def _notes(folders: tuple[Path, Path], records: tuple[HubRecord, HubRecord]) -> Iterator[str]:
-    if records[0].phase != records[1].phase:
+def _notes(sides: tuple[SealedHub, SealedHub]) -> Iterator[str]:
+    phases = [one.record.phase for one in sides]
+    if phases[0] != phases[1]:
         yield (
-            f"the hubs are of different phases, {records[0].phase} and {records[1].phase}; arms "
+            f"the hubs are of different phases, {phases[0]} and {phases[1]}; arms "
             "are compared where their names are the same, `phasehub compare` takes all"
         )
-    for folder in folders:
-        if problems := inconsistencies(folder):
+    for one in sides:
+        if problems := inconsistencies(one):
             yield (
-                f"{folder} contradicts itself, although its checksums hold: {problems[0]}"
+                f"{one.folder} contradicts itself, although its checksums hold: {problems[0]}"
                 f"{f' and {len(problems) - 1} more' if problems[1:] else ''}; trust none of its "
                 "numbers, `phasehub verify` tells all"
             )

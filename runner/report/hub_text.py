@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runner import hub
 from runner.errors import VerificationError
+from runner.reading import shortened
 from runner.record import HubRecord
 from runner.report.pages import COLUMNS, facts
 from runner.report.tally import tally
@@ -35,7 +36,7 @@ def _hub_row(path: Path) -> tuple[str, ...]:
     try:
         record = hub.read(path)
     except VerificationError as error:
-        return (str(path), f"unreadable: {error}")
+        return (str(path), f"broken: {shortened(str(error))}")
     counted = tally(record)
     profile = record.profile or NOTHING
     return (str(path), profile, counted.succeeded, counted.rules_hold, counted.collapsed)

@@ -18,7 +18,7 @@ from runner.report.reproduction import what_differs
 from runner.report.tables import metrics_rows
 from runner.report.view import View, make_view
 from runner.statistics import Statistics, read_statistics
-from runner.text import plain
+from runner.text import plain, visible
 
 COLUMNS = (*(heading for heading, _ in RESULTS), "steps/s", "time")
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
@@ -125,6 +125,13 @@ def _breakable(name: str) -> Markup:
     return Markup(str(escape(name)).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704
 
 
+def _shown(value: object) -> object:
+    """What stands on a page: nothing in it can turn the line around or steer a terminal."""
+    if not isinstance(value, str):
+        return value
+    return Markup(visible(value)) if isinstance(value, Markup) else visible(value)  # noqa: S704
+
+
 def page_environment(package: str) -> Environment:
     """The templates of a package, with the words and signs that all pages share."""
     environment = Environment(
@@ -134,6 +141,7 @@ def page_environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     environment.filters |= {
         "md": wording.markdown,

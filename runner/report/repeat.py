@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def _steps(record: HubRecord, arm: ArmRecord, image: str, folder: Path) -> Itera
         yield 'mkdir "$try/data"'
         yield _command(SIMULATE, arm, image, places)
         yield from (
-            f"echo '{file.sha256}  '\"$try/data/{file.path}\" | sha256sum --check --quiet"
+            f"echo '{file.sha256}  '\"$try/data/\"{shlex.quote(file.path)}"
+            " | sha256sum --check --quiet"
             for file in record.dataset.files
         )
     places = {"job": "$try/job", "data": data, "out": "$try/out"}
@@ -85,12 +87,12 @@ def _command(
     gpu = ["--gpus all"] if arm.execution.device == "cuda" else []
     words = [_placed(word, "/job", "/out") for word in command]
     settings = " ".join(f"--env {variable}" for variable in variables)
-    parts = ["docker run", *HARDENED, *gpu, *mounts, settings, image, " ".join(words)]
+    parts = ["docker run", *HARDENED, *gpu, *mounts, settings, shlex.quote(image), " ".join(words)]
     return CONTINUED.join(part for part in parts if part)
 
 
 def _placed(word: str, job: str, out: str) -> str:
     """A word of the command with the folders in place of their names, for the shell."""
-    if "{job}" not in word and "{out}" not in word:
-        return shlex.quote(word)
-    return '"' + word.replace("{job}", job).replace("{out}", out) + '"'
+    places = {"{job}": f'"{job}"', "{out}": f'"{out}"'}
+    parts = re.split(r"(\{job\}|\{out\})", word)
+    return "".join(places.get(part) or shlex.quote(part) for part in parts if part) or "''"

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner import hub
-from runner.carried import carried_code, refuse_odd_names
-from runner.checksums import CHECKSUMS
+from runner.carried import carried_code
 from runner.complaints import did_you_mean
 from runner.consistency import MEASURED, describe, inconsistencies
 from runner.dataset import PROBE, probe_digest
-from runner.digest import sha256_file
 from runner.errors import ManifestError, VerificationError
 from runner.image import Image, read_identity
 from runner.manifest import LoadedManifest, Manifest
 from runner.plan import Job, Plan
 from runner.probe_file import with_probe
-from runner.reading import read_table, typed
 from runner.record import HubRecord
+from runner.sealed import SealedHub
 from runner.toml_source import read
 
 
@@ -50,40 +48,28 @@ def open_original(folder: Path) -> Original:
     Raises ``VerificationError`` for a hub that is not as it was sealed, contradicts itself, was
     never run, or cannot be read by this version.
     """
-    found = hub.verify(folder)
-    if not found.intact:
-        raise VerificationError(found.describe())
-    record, plan = hub.read(folder), read_plan(folder)
+    sealed = SealedHub(folder=folder).require_intact()
+    record = sealed.record
     image = read_identity(record.image, str(folder / hub.RECORD)) if record.image else None
-    if wrong := inconsistencies(folder):
+    if wrong := inconsistencies(sealed):
         raise VerificationError(describe(folder, wrong))
     if not any(arm.status == "succeeded" for arm in record.arms):
         raise VerificationError(
             f"no arm of {folder} succeeded; there is nothing to reproduce. Run its manifest again"
         )
     try:
-        loaded = read_declaration(folder, plan)
+        loaded = read_declaration(folder, sealed.plan)
     except (ManifestError, ValueError) as error:
         raise unreadable(folder, error) from error
-    steps = [step.name for step in plan.steps]
-    refuse_odd_names(folder, [plan.phase, *(job.name for job in plan.arms), *steps])
     return Original(
         folder=folder,
         record=record,
-        sha256=sha256_file(folder / CHECKSUMS),
+        sha256=sealed.sha256,
         loaded=loaded,
-        plan=plan,
+        plan=sealed.plan,
         image=image,
         code=carried_code(folder, record),
     )
-
-
-def read_plan(folder: Path) -> Plan:
-    """The plan of a hub. Raises ``VerificationError`` naming the key that is not ours."""
-    try:
-        return typed(Plan, read_table(folder, hub.PLAN), hub.PLAN)
-    except ValueError as error:
-        raise unreadable(folder, error) from error
 
 
 def unreadable(folder: Path, error: Exception) -> VerificationError:

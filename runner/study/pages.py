@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from jinja2 import Environment
 
@@ -16,11 +15,13 @@ from runner.report.pages import page_environment
 from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS
 from runner.report.wording import NOTHING, markdown, moment
+from runner.sealed import Machine
 from runner.study.evidence import JudgedFinding
 from runner.study.phases import Phase
 from runner.study.sealed_text import embedded
 from runner.study.selection import rank
 from runner.study.store import KeptHub, Store
+from runner.text import plain
 
 GIB = 2**30
 INDEX = "README.md"
@@ -101,7 +102,7 @@ def history_block(store: Store) -> str:
 def _shown(phase: Phase, one: KeptHub) -> Shown:
     text = ""
     if hub.SUMMARY in one.files:
-        sealed = one.files[hub.SUMMARY].decode()
+        sealed = one.files[hub.SUMMARY].decode(errors="replace")
         text = embedded(sealed, folder=one.folder, has=one.files.__contains__, deeper=1)
     return Shown(
         hub=one,
@@ -117,13 +118,13 @@ def _shown(phase: Phase, one: KeptHub) -> Shown:
 def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     """Where the hub is from and what tells it from any other, as Markdown."""
     record = one.record
-    ran = one.table(hub.ENVIRONMENT)
+    ran = one.environment
     yield "what is kept", f"[{one.folder}]({one.folder}/)"
     yield "run", f"{moment(record.started)} to {moment(record.ended)}"
-    if command := ran.get("command"):
-        yield "command", f"`{_code(shlex.join(['phasehub', *map(str, command[1:])]))}`"
-    if machine := ran.get("machine"):
-        yield "machine", markdown(_machine(machine))
+    if ran.command:
+        yield "command", f"`{_code(shlex.join(['phasehub', *ran.command[1:]]))}`"
+    if ran.machine.cpu:
+        yield "machine", markdown(_machine(ran.machine))
     isolation = "each arm isolated" if record.engine.isolated else "not isolated"
     yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
     yield "code", _commit(record)
@@ -131,14 +132,13 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     yield "digest of SHA256SUMS", f"`{one.digest}`"
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
-    processor, gpus = machine.get("cpu", {}), machine.get("gpus")
-    names = [str(gpu.get("name")) for gpu in gpus] if isinstance(gpus, list) else []
+def _machine(machine: Machine) -> str:
+    gpus = machine.gpus if isinstance(machine.gpus, tuple) else ()
     told = [
-        f"{processor.get('usable_cores')} cores of {processor.get('model')}",
-        f"{machine.get('memory_bytes', 0) / GIB:.0f} GiB of memory",
-        ", ".join(names) or "no GPU",
-        str(machine.get("system", {}).get("distribution")),
+        f"{machine.cpu.get('usable_cores')} cores of {machine.cpu.get('model')}",
+        f"{machine.memory_bytes / GIB:.0f} GiB of memory",
+        ", ".join(str(gpu.get("name")) for gpu in gpus) or "no GPU",
+        str(machine.system.get("distribution")),
     ]
     return ", ".join(told)
 
@@ -208,7 +208,7 @@ def _ending(one: KeptHub) -> str:
 
 def _code(text: str) -> str:
     """Text inside a span of code in a table."""
-    return text.replace("`", "'").replace("|", "\\|")
+    return plain(text).replace("`", "'").replace("|", "\\|")
 
 
 def _render(name: str, **values: object) -> str:

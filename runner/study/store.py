@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
 from runner import hub
 from runner.checksums import CHECKSUMS, compare_checksums
 from runner.digest import entries, sha256_bytes
 from runner.errors import StudyError, VerificationError
-from runner.names import SAFE_NAME
-from runner.reading import parse_json
+from runner.reading import parse_table, read_file, typed
 from runner.record import HubRecord
+from runner.sealed import Environment, SealedHub
 from runner.statistics import Statistics, parse_statistics
 from runner.study.selection import STUDY_BYTES, kept_files
 
@@ -61,18 +60,19 @@ class KeptHub:
         """Whether the run came to its end and left out no arm."""
         return not (self.record.interrupted or self.record.only)
 
-    def table(self, path: str) -> dict[str, Any]:
-        """A JSON file as a table; empty where it is not kept.
+    @cached_property
+    def environment(self) -> Environment:
+        """Where it ran; empty where nothing is kept of that.
 
         Raises ``VerificationError`` for what cannot be read.
         """
-        if path not in self.files:
-            return {}
+        if hub.ENVIRONMENT not in self.files:
+            return Environment()
         try:
-            found = parse_json(self.files[path])
+            table = parse_table(self.files[hub.ENVIRONMENT], hub.ENVIRONMENT)
+            return typed(Environment, table, hub.ENVIRONMENT)
         except ValueError as error:
-            raise VerificationError(f"{self.folder}/{path} {error}; leave the hub out") from error
-        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+            raise VerificationError(f"{self.folder}/{error}; leave the hub out") from error
 
     @cached_property
     def statistics(self) -> Statistics | None:
@@ -112,7 +112,7 @@ def _read_kept(folder: Path) -> KeptHub:
     one = KeptHub(
         name=folder.name,
         record=hub.read(folder),
-        files={path.as_posix(): (folder / path).read_bytes() for path in entries(folder)},
+        files={path.as_posix(): _content(folder, path.as_posix()) for path in entries(folder)},
     )
     _require_place(folder, one.record)
     return one
@@ -128,19 +128,21 @@ def read_sealed(folder: Path) -> KeptHub:
             f"{folder} is not called by its time, like 2026-01-30T050000Z; give the folder of a "
             "sealed hub under the name that it was sealed with"
         )
-    found = hub.verify(folder)
-    if not found.intact:
-        raise VerificationError(found.describe())
-    record = hub.read(folder)
-    if not re.fullmatch(SAFE_NAME[1:-1], record.phase):
-        raise VerificationError(f"{folder} is of a phase with an unsafe name, {record.phase!r}")
+    record = SealedHub(folder=folder).require_intact().record
     present = {path.as_posix() for path in entries(folder)}
     chosen = present.intersection((*RECORD_FILES, *kept_files(record)))
     return KeptHub(
         name=folder.resolve().name,
         record=record,
-        files={path: (folder / path).read_bytes() for path in sorted(chosen)},
+        files={path: _content(folder, path) for path in sorted(chosen)},
     )
+
+
+def _content(folder: Path, path: str) -> bytes:
+    try:
+        return read_file(folder, path, most=hub.MOST_RECORD_BYTES)
+    except ValueError as error:
+        raise VerificationError(f"{folder}/{error}; leave the hub out") from error
 
 
 def _require_place(folder: Path, record: HubRecord) -> None:

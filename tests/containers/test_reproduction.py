@@ -31,7 +31,7 @@ def phasehub(*arguments, state, words=()):
 
 
 @pytest.fixture(scope="module")
-def archive(client, image, tmp_path_factory):
+def archive(client, image, code, tmp_path_factory):
     """Quick phase 8, run in containers and archived with its image, which is then removed."""
     folder = tmp_path_factory.mktemp("phase8")
     done = phasehub("run", *PHASE, "--engine", "docker", "--out", folder, state=state_dir())
@@ -43,7 +43,7 @@ def archive(client, image, tmp_path_factory):
     shutil.rmtree(sealed)
     client.images.remove(image.id, force=True)
     yield file
-    build("cpu", base=None, cache=state_dir(), say=print)
+    build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
 
 
 @pytest.fixture(scope="module")

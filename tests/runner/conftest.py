@@ -158,7 +158,7 @@ def record():
         dataset=DatasetRecord(
             status="succeeded",
             seed=SEED,
-            parameters=arms[0].parameters["dataset"],
+            parameters={"dataset": arms[0].parameters["dataset"]},
             parameters_sha256="9" * 64,
             wall_s=12.5,
             files=tuple(

@@ -3,7 +3,8 @@
 from runner import hub
 from runner.attestation import SLSA, provenance
 from runner.conclusion import write_metadata
-from runner.digest import parse_json, sha256_file
+from runner.digest import sha256_file
+from runner.reading import parse_json
 from runner.record import FileRecord
 
 FILES = tuple(

@@ -83,7 +83,8 @@ CASES = {
         "threads = 1",
         "zzz = 1",
         "phase1.toml:9: resources.zzz: unknown key; known are gpus, threads, determinism, "
-        "timeout_s, memory_gib, shm_mib, pids, tmp_mib, network\n    9 | zzz = 1",
+        "timeout_s, memory_gib, shm_mib, pids, tmp_mib, disk_gib, network, seccomp\n"
+        "    9 | zzz = 1",
     ),
     "unknown key of an optimizer": (
         '{ kind = "sgd" }',
@@ -94,7 +95,8 @@ CASES = {
     "wrong type": (
         "epochs = 6",
         'epochs = "6"',
-        "phase1.toml:15: train.epochs: got '6'; expected an integer\n    15 | epochs = \"6\"",
+        "phase1.toml:15: train.epochs: got '6'; expected an integer: write epochs = 6, "
+        'without quotes\n    15 | epochs = "6"',
     ),
     "boolean for an integer": (
         "threads = 1",
@@ -296,17 +298,19 @@ CASES = {
     "text for a table": (
         "[model]\nhidden_channels = 8",
         "[[model]]\nhidden_channels = 8",
-        "phase1.toml:11: model: got [a table]; expected a table\n    11 | [[model]]",
+        "phase1.toml:11: model: got [a table]; expected a table: write [model]\n    11 | [[model]]",
     ),
     "syntax": (
         "epochs = 6",
         "epochs = ",
-        "phase1.toml:15:10: not TOML: Invalid value\n    15 | epochs =",
+        "phase1.toml:15:10: not TOML: epochs has no value; write one behind the '=', or remove "
+        "it\n    15 | epochs =",
     ),
     "key given twice": (
         "epochs = 6",
         "epochs = 6\nepochs = 7",
-        "phase1.toml:16:11: not TOML: Cannot overwrite a value\n    16 | epochs = 7",
+        "phase1.toml:16:11: not TOML: epochs stands on line 15 already; remove one of the two\n"
+        "    16 | epochs = 7",
     ),
 }
 

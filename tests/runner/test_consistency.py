@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from runner import hub
+from runner import consistency, hub
 from runner.checksums import write_checksums
-from runner.consistency import inconsistencies
 from runner.digest import pretty_json, sha256_file
+from runner.sealed import SealedHub
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +23,10 @@ def original(tiny_hubs):
 @pytest.fixture
 def copy(tiny_copy):
     return tiny_copy
+
+
+def inconsistencies(folder):
+    return consistency.inconsistencies(SealedHub(folder=folder))
 
 
 def rewrite(path, change):

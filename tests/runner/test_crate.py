@@ -8,7 +8,7 @@ import pytest
 from runner import hub
 from runner.conclusion import write_metadata
 from runner.crate import COMPLETED, FAILED, NO_LICENSE, crate
-from runner.digest import parse_json
+from runner.reading import parse_json
 from runner.record import FileRecord
 
 ROOT = Path(__file__).parents[2]

@@ -380,7 +380,7 @@ def test_a_file_that_is_listed_twice_is_malformed(hub):
         (lambda p: fill(p, {"SHA256SUMS/a": b""}), "SHA256SUMS is not a regular file"),
         (
             lambda p: (p.mkdir(), (p / "SHA256SUMS").symlink_to("/dev/zero")),
-            "is not a regular file",
+            "is a symbolic link, and must be a file",
         ),
     ],
     ids=["nothing", "file", "empty folder", "empty sums", "folder of sums", "link"],
@@ -440,10 +440,13 @@ def test_writing_a_record_again_gives_the_same_record(tmp_path, record):
     ("content", "told"),
     [
         (None, r"is not a hub: hub.json cannot be read \(No such file or directory\)"),
-        (b"{", "hub.json Expecting property name"),
-        (b"[]", "hub.json has schema_version None; this phasehub reads version 1"),
+        (b"{", "hub.json is not valid JSON: Expecting property name"),
+        (b"[]", "hub.json holds no table"),
         (b'{"schema_version": 2}', "has schema_version 2; this phasehub reads version 1"),
-        (b'{"schema_version": 1}', "is not a hub's record: phase: Field required"),
+        (
+            b'{"schema_version": 1}',
+            "has no record that can be used: hub.json: phase: Field required",
+        ),
     ],
 )
 def test_a_record_that_cannot_be_read_is_named_with_the_reason(tmp_path, content, told):

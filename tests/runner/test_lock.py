@@ -125,7 +125,7 @@ def test_a_profile_that_was_not_locked_is_named(held, table, tmp_path):
     ("change", "told"),
     [
         ({"schema_version": 2}, "has schema_version 2 and this phasehub reads 1: use the one that"),
-        ({"colour": "red"}, "colour: unknown field; it was edited, or written by another phasehub"),
+        ({"colour": "red"}, "colour: unknown key; it was edited, or written by another phasehub"),
         ({"phase": None}, "phase: Input should be a valid string; it was edited, or written by"),
         ({"entries": [{}]}, "entries.0.profile: Field required; it was edited, or written by"),
     ],

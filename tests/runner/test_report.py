@@ -609,7 +609,7 @@ def test_the_list_has_a_line_per_hub_and_names_what_cannot_be_read(record, tmp_p
     assert head.split() == ["hub", "profile", "succeeded", "rules", "hold", "collapsed"]
     assert first.split() == [str(good), "—", "3", "of", "5", "2", "of", "3", "stable_adamw"]
     assert f"{bad}" in second
-    assert "unreadable: " in second
+    assert "broken: " in second
 
 
 def test_an_empty_list_says_what_to_do():

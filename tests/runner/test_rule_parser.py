@@ -122,7 +122,7 @@ KNOWN = ", ".join(STATS)
             "column 1: write the statistic first, as in 'amp_ssim >= 0.8'",
         ),
         ("amp_ssim = 0.8", "column 10: '=' has no meaning in a rule; write '=='"),
-        ("collapsed && has_nan", "column 11: '&' has no meaning in a rule; write 'and'"),
+        ("collapsed && has_nan", "column 11: '&&' has no meaning in a rule; write 'and'"),
         ("!collapsed", "column 1: '!' has no meaning in a rule; write 'not'"),
         ("amp_ssim >= 0x10", "column 13: '0x10' has no meaning in a rule"),
         ("amp_ssim >= 1_000", "column 13: '1_000' has no meaning in a rule"),
