@@ -45,7 +45,8 @@ def below(here: FieldType, part: int | str) -> FieldType:
 def _required(here: FieldType) -> FieldType:
     """The type of ``type | None``; any other type as it is."""
     given = [each for each in get_args(here) if each is not type(None)]
-    alone = given[0] if get_origin(here) in (Union, UnionType) and len(given) == 1 else here
+    origin: object = get_origin(here)
+    alone = given[0] if origin in (Union, UnionType) and len(given) == 1 else here
     return get_args(alone)[0] if get_origin(alone) is Annotated else alone
 
 
