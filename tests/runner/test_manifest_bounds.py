@@ -15,6 +15,7 @@ from runner.manifest import load
 from runner.matrix import MOST_ARMS
 from runner.plan import make_plan
 from runner.toml_limits import DEEPEST, MOST_BYTES, MOST_ITEMS, excess
+from runner.toml_source import read
 
 HEAD = """\
 schema_version = 1
@@ -206,6 +207,16 @@ def test_a_link_that_the_user_names_is_followed(tmp_path):
     (tmp_path / "store").write_text(HEAD + ARM)
     (tmp_path / "large.toml").symlink_to("store")
     assert load(tmp_path / "large.toml").manifest.phase.name == "large"
+
+
+def test_a_link_in_a_folder_of_others_is_not(tmp_path):
+    (tmp_path / "secret").write_text("password = 1")
+    (tmp_path / "manifest.toml").symlink_to("secret")
+    with pytest.raises(ManifestError) as error:
+        read(tmp_path / "manifest.toml")
+    assert str(error.value).endswith(
+        "manifest.toml is a symbolic link, and must be a file; give the path of a TOML file"
+    )
 
 
 def test_a_loop_of_links_is_refused(tmp_path):
