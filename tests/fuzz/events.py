@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from runner.events import EventReader
 from runner.progress import JobProgress, PlainDisplay
 from tests.fuzz.folders import KIND_DOES
 from tests.fuzz.outcome import Case, Finding, watched
 from tests.fuzz.values import STRINGS, dumped, mutate, odd_text, odd_value
 from tests.fuzz.watch import Watch
 
-try:
-    from runner.events import EventReader
-except ImportError:
-    from runner.progress import EventReader  # type: ignore[no-redef]
 
 NAME = "events.jsonl"
 HONEST: tuple[dict[str, Any], ...] = (
@@ -65,6 +62,8 @@ def _follow(case: Case, told: list[str]) -> None:
 
 def _grow(case: Case, path: Any) -> None:
     random = case.random
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        return  # what it is now stays
     if random.random() < 0.06:
         kind = random.choice(("a pipe", "a link to /dev/zero", "a folder", "a link to itself", "a socket", "missing", "a hole", "cut"))
         if kind not in ("cut", "a hole") or path.is_file():

@@ -365,7 +365,7 @@ def _with_lists(root: Path, name: str, content: bytes, before: dict[str, str], n
             one["bytes"] = sizes[one["sha256"]]
     _append(table, name, [(new, now[new]) for new in sorted(now.keys() - before.keys())], sizes)
     try:
-        return json.dumps(table, sort_keys=True, indent=2).encode()
+        return json.dumps(table, sort_keys=True).encode()
     except (ValueError, RecursionError, UnicodeError):
         return content
 

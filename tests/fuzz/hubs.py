@@ -141,7 +141,7 @@ def _change_json(case: Case, path: Path, name: str, seed: Seed) -> None:
     for _ in range(case.random.choice((1, 1, 1, 2, 4))):
         value, told = mutate(value, case.random, seed.words)
         case.done.append(f"{name}: {told}")
-    put(path, dumped(value, indent=case.random.choice((None, 2))))
+    put(path, dumped(value, indent=2 if case.random.random() < 0.1 else None))
 
 
 def _change_lines(case: Case, path: Path, name: str) -> None:
@@ -290,7 +290,7 @@ def _diagnose(case: Case, watch: Watch, hub: Forged) -> Answer:
 def _reproduce(case: Case, watch: Watch, hub: Forged) -> Answer:
     random = case.random
     here = ["--engine", "process", "--python", NO_PYTHON, *CONSENTS[:1]]
-    words = random.choice(([], ["--engine", "docker"], ["--engine", "docker", *CONSENTS[1:]], here, [*here, *CONSENTS[1:]]))
+    words = random.choice((["--python", NO_PYTHON], ["--engine", "docker"], ["--engine", "docker", *CONSENTS[1:]], here, [*here, *CONSENTS[1:]]))
     arm = ["--arm", random.choice(hub.seed.words)] if random.random() < 0.1 else []
     return command(case, watch, ["reproduce", str(hub.folder), "--out", "out", *words, *arm])
 
