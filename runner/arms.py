@@ -14,14 +14,13 @@ from runner.attempts import Attempt
 from runner.collect import collect
 from runner.effective import compare_effective, compare_history
 from runner.engines.base import Outcome
+from runner.engines.console import keep, tail
 from runner.errors import RunnerError
 from runner.plan import Job
 from runner.reading import read_table
 from runner.record import ArmRecord, Difference, Execution
 from runner.rules import Rule
 from runner.verdict import judge
-
-LOG_TAIL_LINES = 40
 
 
 def not_run(job: Job, why: RunnerError | None) -> ArmRecord:
@@ -72,9 +71,10 @@ def conclude(
         "ended": timestamp(outcome.ended_at),
         "wall_s": round(outcome.ended_at - outcome.started_at, 3),
         "job_sha256": attempt.job_sha256,
-        "log": log if keep_log(attempt.launch.log_path, folder / log) else None,
+        "log": log if keep(attempt.launch.log_path, folder / log) else None,
         "status": outcome.status,
         "message": outcome.message,
+        "notes": outcome.notes,
     }
     if outcome.status == "succeeded":
         facts |= _results(attempt, destination, rules)
@@ -148,22 +148,6 @@ def _told(difference: Difference) -> str:
     if difference.kind == "unexpected":
         return f"{knob}: not planned, effective {effective!r}"
     return f"{knob}: planned {planned!r}, effective {effective!r}"
-
-
-def keep_log(source: Path, destination: Path) -> bool:
-    """Copy a console log as it came; whether there was one."""
-    if not source.is_file():
-        return False
-    destination.write_bytes(source.read_bytes())
-    return True
-
-
-def tail(log: Path) -> tuple[str, ...]:
-    """The last lines of a console log, progress bars reduced to what they last showed."""
-    if not log.is_file():
-        return ()
-    lines = log.read_text(errors="replace").splitlines()
-    return tuple(lines[-LOG_TAIL_LINES:])
 
 
 def timestamp(seconds: float) -> str:

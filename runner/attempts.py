@@ -71,6 +71,8 @@ def limits(resources: Resources) -> Limits:
         pids=resources.pids,
         shm_bytes=resources.shm_bytes,
         tmp_bytes=resources.tmp_bytes,
+        disk_bytes=resources.disk_bytes,
         threads=resources.threads,
         network=resources.network,
+        seccomp=resources.seccomp,
     )

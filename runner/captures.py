@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from runner import hub
 from runner.attempts import Attempt, lay_out
 from runner.collect import collect
 from runner.engines.base import Outcome
+from runner.engines.console import keep, tail
 from runner.errors import VerificationError
 from runner.manifest_steps import Capture
 from runner.plan import InputRef, Job, command_of
@@ -27,7 +28,6 @@ CHECKPOINT = "checkpoint.pt"
 FIRST = ("last",)
 """Names that are preferred where several checkpoints are of one epoch."""
 LOG = "console.log"
-LOG_TAIL_LINES = 40
 
 
 class Stored(BaseModel):
@@ -153,13 +153,7 @@ def conclude_capture(
         facts["files"] = collected.files
         if collected.problems:
             facts |= {"status": "invalid_output", "message": collected.describe()}
-    log = attempt.launch.log_path
-    if log.is_file():
-        shutil.copyfile(log, destination / LOG)
-        if facts["status"] != "succeeded":
-            facts["log_tail"] = _tail(log.read_text(errors="replace").splitlines())
+    keep(attempt.launch.log_path, destination / LOG)
+    if facts["status"] != "succeeded":
+        facts["log_tail"] = tail(attempt.launch.log_path)
     return CaptureRecord(**facts)
-
-
-def _tail(lines: Sequence[str]) -> tuple[str, ...]:
-    return tuple(lines[-LOG_TAIL_LINES:])

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from runner import hub
 from runner.compared import Compared, small_files
+from runner.digest import entries
 from runner.dockerfile import DOCKERFILE
-from runner.environment import is_source, models_digest
+from runner.environment import models_digest
 from runner.errors import VerificationError
 from runner.reading import copy_below, is_file_below
 from runner.record import HubRecord
+from runner.snapshot import Snapshot
 
 
-def carry_code(source: Path, root: Path, folder: Path) -> None:
-    """Copy ``models/`` from ``source`` and the Dockerfile at ``root`` into the hub's ``folder``.
-
-    ``source`` is the copy that jobs import from, so what is carried is what runs.
-    """
+def carry_code(code: Snapshot, folder: Path) -> None:
+    """Copy what jobs run into the hub's ``folder``: ``models/`` with its locks, the Dockerfile."""
     target = folder / hub.CODE
-    for path in sorted((source / "models").rglob("*")):
-        name = PurePosixPath(path.relative_to(source))
-        if path.is_file() and is_source(name):
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target / name)
-    shutil.copyfile(root / DOCKERFILE, target / DOCKERFILE)
+    for name in entries(code.root):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(code.root / name, target / name)
 
 
 def carried_code(folder: Path, record: HubRecord) -> Path:

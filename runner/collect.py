@@ -14,14 +14,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from runner.digest import entries, oddity
+from runner.engines.usage import MOST_FILES
 from runner.reading import open_below, parse_table, read_below, typed
 from runner.record import FileRecord
 
 RESULT = "result.json"
 RESERVED = ("job.json", RESULT)
 """Names in an arm's folder that the runner gives."""
-MOST_FILES = 100_000
-"""Files and folders that an output may have: each takes room on a disk, however small it is."""
 DEEPEST = 8
 MOST_NAMED = 10
 _BLOCK = 2**20

@@ -22,7 +22,9 @@ from runner.engines.base import Engine, Outcome
 from runner.environment import state_dir
 from runner.errors import EngineError, RunnerError, VerificationError
 from runner.manifest import Resources
+from runner.places import Places
 from runner.progress import Display, display
+from runner.provenance import describe_engine, take_code
 from runner.record import EngineRecord, SummaryRecord
 from runner.removal import remove_tree
 from runner.report.comparison import PAGE, render_comparison
@@ -30,6 +32,7 @@ from runner.run import NO_ENGINE, WORK
 from runner.schedule import run_attempts
 from runner.statistics import Statistics, read_statistics
 from runner.summary import ArmsOf, summarise
+from runner.wheels import ROOT
 
 RECORD = "comparison.json"
 PLOT = ".png"
@@ -94,18 +97,19 @@ def look(hubs: Sequence[Compared], request: Request, folder: Path, shown: Displa
     """Run the job over all arms; without an engine there is a note in place of statistics."""
     findings = Findings(notes=[])
     try:
+        code = take_code(ROOT, state_dir()).snapshot
         engine = open_engine(
             request.engine,
-            Needs(variant="cpu", cache=state_dir(), say=shown.say, python=request.python),
+            Needs(
+                variant="cpu", cache=state_dir(), say=shown.say, code=code, python=request.python
+            ),
         )
     except EngineError as error:
         if request.engine != "auto":
             raise
         findings.notes.append(f"no statistics over arms: {error}")
         return findings
-    findings.engine = EngineRecord(
-        name=engine.name, isolated=engine.isolated, facts=engine.describe()
-    )
+    findings.engine = describe_engine(engine, code)
     run_id = secrets.token_hex(8)
     try:
         findings.summary = run_summary(hubs, engine, run_id, folder, shown)
@@ -149,6 +153,8 @@ def describe(
     hubs: Sequence[Compared], findings: Findings, folder: Path, *, with_plots: bool
 ) -> str:
     """Write the page and the record into ``folder``; the page, with plots if they are kept."""
+    told = Places(comparison=folder)
+    findings.notes = [told.hide(note) for note in findings.notes]
     plots = [path.name for path in folder.iterdir() if path.suffix == PLOT and with_plots]
     page = render_comparison(hubs, findings.statistics, notes=findings.notes, plots=plots)
     (folder / PAGE).write_text(page, encoding="utf-8")
@@ -160,5 +166,5 @@ def describe(
         "summary": None if summary is None else summary.model_dump(mode="json"),
         "notes": findings.notes,
     }
-    (folder / RECORD).write_bytes(pretty_json(record))
+    (folder / RECORD).write_bytes(pretty_json(told.hidden(record)))
     return page

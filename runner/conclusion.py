@@ -66,16 +66,20 @@ def conclude(run: Run) -> HubRecord:
 
 
 def seal(run: Run, record: HubRecord) -> Path:
-    """Write the reports and the record, and seal the hub; its final path."""
+    """Write the reports and the record, and seal the hub; its final path.
+
+    What is written names no folder of this machine, see ``runner.places``.
+    """
     folder = run.staging.path
     remove_tree(folder / WORK)
     described = provenance.describe_run(
         sys.argv, started=timestamp(run.started), ended=timestamp(time.time())
     )
-    (folder / hub.ENVIRONMENT).write_bytes(pretty_json(described))
+    (folder / hub.ENVIRONMENT).write_bytes(pretty_json(run.places.hidden(described)))
     if missing := why_no_statistics(run):
         run.note(f"no statistics over arms: {missing}")
     record = record.model_copy(update={"notes": tuple(run.notes)})
+    record = HubRecord.model_validate(run.places.hidden(record.model_dump(mode="json")))
     write_reports(record, folder, [one.record for one in run.compared])
     write_metadata(record, folder, run.hub_name)
     hub.write_record(folder, record)

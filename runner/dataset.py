@@ -1,35 +1,52 @@
-"""One dataset for all arms: addressed by what it is made from, verified by its bytes."""
+"""One dataset for all arms: simulated once, kept under what it is made from, verified on use."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from pydantic import JsonValue
 
 from runner.attempts import Attempt, lay_out
 from runner.collect import RESULT, collect
-from runner.digest import digest_json, sha256_file, tree_digest
+from runner.dataset_cache import (
+    METADATA,
+    Entry,
+    Expectation,
+    Sealed,
+    data_files,
+    differing,
+    digests,
+    expect,
+    expectation_file,
+    find_folder,
+    made_from,
+    open_entry,
+    read_expectation,
+    refuse_other_bytes,
+    write_entry,
+)
+from runner.digest import digest_json, sha256_bytes, sha256_file
 from runner.engines.base import Outcome
+from runner.engines.console import keep, tail
 from runner.errors import RunnerError, VerificationError
-from runner.plan import InputRef, Job
+from runner.plan import InputRef, Job, job_document
 from runner.reading import read_table
-from runner.record import ArmStatus, DatasetRecord, FileRecord
+from runner.record import ArmStatus, DatasetRecord, EngineRecord
 from runner.removal import remove_tree
+from runner.snapshot import Snapshot
 
-SIMULATOR = ("data", "physics", "config", "seeding.py")
-"""What of ``models/`` decides the bytes of a dataset."""
-METADATA = "metadata.json"
 LOG = "console.log"
 JOB = "job.json"
 PROBE = "probe.npz"
 """A measured probe; it lies beside ``job.json``, also in the hub, where it can be run again."""
 
 RunAttempt = Callable[[Attempt], Outcome]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,101 +77,103 @@ def find(record: DatasetRecord, cache: Path) -> Dataset | None:
 
     Whatever is missing or has other bytes makes it ``None``.
     """
-    if not re.fullmatch("[0-9a-f]{64}", record.parameters_sha256) or not record.files:
-        return None
-    for folder in (cache / record.parameters_sha256, restored_folder(record, cache)):
-        if all(_has(folder / file.path, file.sha256) for file in record.files):
-            return Dataset(folder=folder, record=record)
-    return None
-
-
-def restored_folder(record: DatasetRecord, cache: Path) -> Path:
-    """Where arrays out of an archive are kept: under the digest of what they are.
-
-    Not where a run looks. That place is named after the parameters, and nobody but a simulation on
-    this machine can say that these arrays follow from them.
-    """
-    return cache / f"restored-{digest_json({file.path: file.sha256 for file in record.files})}"
-
-
-def _has(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256_file(path) == digest
+    folder = find_folder(record, cache)
+    return None if folder is None else Dataset(folder=folder, record=record)
 
 
 def refuse_other_data(sealed: DatasetRecord, made: DatasetRecord) -> None:
     """Raise ``VerificationError`` when a dataset is not the one that a hub's arms were shown."""
-    old, new = ({file.path: file.sha256 for file in one.files} for one in (sealed, made))
-    if old != new:
-        names = ", ".join(sorted(name for name in old | new if old.get(name) != new.get(name)))
+    if names := differing(digests(sealed.files), digests(made.files)):
         raise VerificationError(
             f"the dataset, simulated again, differs from the hub's in {names}; use the packages "
             "and the version of phasehub that made the hub"
         )
 
 
-def address(job: Job, models: Path, environment: str) -> str:
-    """Digest of everything that the bytes of a dataset follow from.
-
-    The parameters and the seed; the simulator's source; and ``environment``, the identity of the
-    installed packages. No parameter can change and leave the old dataset in use.
-    """
-    return digest_json(
-        {
-            "parameters": job.parameters,
-            "seed": job.seed,
-            "threads": job.execution.threads,
-            "determinism": job.execution.determinism,
-            "simulator": tree_digest(models, include=_is_simulator),
-            "environment": environment,
-        }
-    )
-
-
-def _is_simulator(path: PurePosixPath) -> bool:
-    return path.parts[0] in SIMULATOR and "__pycache__" not in path.parts
+def origin(job: Job, code: Snapshot, engine: EngineRecord) -> dict[str, JsonValue]:
+    """What the data of a run are made from; its digest is their address."""
+    return made_from(job, code.root / "models", str(engine.facts["packages_sha256"]))
 
 
 def prepare(
     job: Job,
     *,
-    models: Path,
-    environment: str,
+    code: Snapshot,
+    engine: EngineRecord,
     cache: Path,
     labels: dict[str, str],
     run: RunAttempt,
-    say: Callable[[str], None],
+    say: Say,
     probe: Path | None = None,
+    sealed: Sealed | None = None,
 ) -> Dataset | DatasetRecord:
     """The dataset from the cache, verified, or simulated now; a bare record where that failed.
 
-    ``probe`` is the file of a measured probe, if the dataset has one. A cached dataset whose bytes
-    are not those that were sealed with it is put aside, said, and simulated anew. Raises
-    ``VerificationError`` if the new one then differs from the old digests, or if the probe is no
-    longer the file that was planned with.
+    ``probe`` is the file of a measured probe, if the dataset has one; ``sealed`` is what a hub says
+    of these data. A cached dataset that is not what was put there, not what a simulation gave
+    before, or not what the hub says, is put aside, said, and simulated anew.
+
+    Raises ``VerificationError`` if the new one is not what a simulation gave before; if the probe
+    is no longer the file that was planned with; or if the code was changed under the simulation.
     """
-    key = address(job, models, environment)
-    folder = cache / key
+    made_of = origin(job, code, engine)
+    key = digest_json(made_of)
+    folder, expected_in = cache / key, expectation_file(cache, key)
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{key}.lock"):
-        expected = None
+        expected = read_expectation(expected_in)
         if folder.is_dir():
-            cached, problem = _load(folder, job, key)
-            if problem is None and cached is not None:
+            try:
+                entry = trusted(folder, job, expected, sealed)
+                cached = _cached(folder, entry, job, key)
+            except ValueError as error:
+                say(f"dataset: the cached {key[:12]} is damaged ({error}); simulating it anew")
+                remove_tree(folder)
+            else:
                 say(f"dataset: {key[:12]} from the cache, verified")
+                if expected is None:
+                    expect(expected_in, entry)
                 return Dataset(folder=folder, record=cached)
-            say(f"dataset: the cached {key[:12]} is damaged ({problem}); simulating it anew")
-            expected = cached
-            remove_tree(folder)
-        work = cache / f"{key}.work"
-        remove_tree(work)
-        attempt = lay_out(job, folder=work, inputs=_inputs(job), labels=labels)
-        if probe is not None:
-            _copy_probe(probe, attempt.launch.job_dir / PROBE, job)
-        record = _seal(attempt, key, folder=folder, outcome=run(attempt))
+        attempt = _lay_out(job, cache / f"{key}.work", labels, probe)
+        record = _collected(attempt, key, run(attempt))
+        code.refuse_changes()
         if record.status != "succeeded":
             return record
-        _refuse_other_bytes(expected, record)
+        refuse_other_bytes(expected_in, expected, digests(record.files))
+        collected = attempt.launch.job_dir.parent / SEALED
+        entry = write_entry(
+            collected,
+            origin=made_of,
+            code=code,
+            engine=engine,
+            job_sha256=attempt.job_sha256,
+            files=record.files,
+        )
+        if expected is None:
+            expect(expected_in, entry)
+        collected.rename(folder)
+        remove_tree(attempt.launch.job_dir.parent)
         return Dataset(folder=folder, record=record)
+
+
+SEALED = "sealed"
+"""Folder of what was collected, until it is put into its place."""
+
+
+def trusted(folder: Path, job: Job, expected: Expectation | None, sealed: Sealed | None) -> Entry:
+    """The entry of a cached dataset that a run may use. Raises ``ValueError`` saying why not."""
+    entry = open_entry(folder)
+    found = digests(entry.files)
+    if entry.job_sha256 != sha256_bytes(job_document(job, _inputs(job))):
+        raise ValueError("it was made by another job")
+    for name, given in _inputs(job).items():
+        if entry.beside.get(name) != given.sha256:
+            raise ValueError(f"{name} is not the one that was planned with")
+    if expected is not None and (names := differing(expected.files, found)):
+        raise ValueError(f"{names}: not what a simulation gave before")
+    if sealed is not None and (names := differing(sealed.files, found)):
+        raise ValueError(f"{names}: not what {sealed.hub} was made with")
+    return entry
 
 
 def probe_digest(job: Job) -> str | None:
@@ -168,14 +187,23 @@ def _inputs(job: Job) -> dict[str, InputRef]:
     return {} if digest is None else {PROBE: InputRef(path=PROBE, sha256=digest)}
 
 
+def _lay_out(job: Job, work: Path, labels: dict[str, str], probe: Path | None) -> Attempt:
+    """The simulation on disk, with the measured probe beside its job."""
+    remove_tree(work)
+    attempt = lay_out(job, folder=work, inputs=_inputs(job), labels=labels)
+    if probe is not None:
+        _copy_probe(probe, attempt.launch.job_dir / PROBE, job)
+    return attempt
+
+
 def _copy_probe(source: Path, copy: Path, job: Job) -> None:
     shutil.copyfile(source, copy)
     if sha256_file(copy) != probe_digest(job):
         raise VerificationError(f"{source} was changed since the phase was planned; run it again")
 
 
-def _seal(attempt: Attempt, key: str, *, folder: Path, outcome: Outcome) -> DatasetRecord:
-    """The record of an ended simulation; what it left is in ``folder`` if it succeeded."""
+def _collected(attempt: Attempt, key: str, outcome: Outcome) -> DatasetRecord:
+    """The record of an ended simulation; what it left is collected if it succeeded."""
     job, work = attempt.job, attempt.launch.job_dir.parent
     facts = _planned(job, key) | {
         "status": outcome.status,
@@ -184,24 +212,34 @@ def _seal(attempt: Attempt, key: str, *, folder: Path, outcome: Outcome) -> Data
         "job_sha256": attempt.job_sha256,
     }
     if outcome.status != "succeeded":
-        log = attempt.launch.log_path
-        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-        return DatasetRecord(**facts, log_tail=tuple(lines[-40:]))
-    sealed = work / "sealed"
+        return DatasetRecord(**facts, log_tail=tail(attempt.launch.log_path))
+    sealed = work / SEALED
     collected = collect(
         attempt.launch.out_dir, sealed, experiment="simulate", job_sha256=attempt.job_sha256
     )
-    if collected.problems:
-        facts |= {"status": "invalid_output", "message": collected.describe()}
-        return DatasetRecord(**facts)
-    if attempt.launch.log_path.is_file():
-        shutil.copyfile(attempt.launch.log_path, sealed / LOG)
+    problem, metadata = collected.describe(), dict[str, Any]()
+    try:
+        metadata = {} if problem else read_table(sealed, METADATA)
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        return DatasetRecord(**facts | {"status": "invalid_output", "message": problem})
+    keep(attempt.launch.log_path, sealed / LOG)
     for name in (JOB, *_inputs(job)):
         shutil.copyfile(attempt.launch.job_dir / name, sealed / name)
-    sealed.rename(folder)
-    remove_tree(work)
-    metadata: Any = read_table(folder, METADATA)
     return DatasetRecord(**facts, files=data_files(collected.files), metadata=metadata)
+
+
+def _cached(folder: Path, entry: Entry, job: Job, key: str) -> DatasetRecord:
+    metadata: Any = read_table(folder, METADATA)
+    return DatasetRecord(
+        status="succeeded",
+        cached=True,
+        job_sha256=entry.job_sha256,
+        files=entry.files,
+        metadata=metadata,
+        **_planned(job, key),
+    )
 
 
 def not_made(job: Job, why: RunnerError | None) -> DatasetRecord:
@@ -214,50 +252,5 @@ def not_made(job: Job, why: RunnerError | None) -> DatasetRecord:
     )
 
 
-def data_files(files: tuple[FileRecord, ...]) -> tuple[FileRecord, ...]:
-    """The files that arms read: those that are deterministic."""
-    return tuple(file for file in files if file.deterministic)
-
-
 def _planned(job: Job, key: str) -> dict[str, Any]:
     return {"seed": job.seed, "parameters": job.parameters, "parameters_sha256": key}
-
-
-def _load(folder: Path, job: Job, key: str) -> tuple[DatasetRecord | None, str | None]:
-    """The record of a cached dataset, and what is wrong with its bytes, if anything is."""
-    try:
-        result: Any = read_table(folder, RESULT)
-        metadata: Any = read_table(folder, METADATA)
-        files = data_files(tuple(FileRecord(**file) for file in result["files"]))
-        record = DatasetRecord(
-            status="succeeded",
-            cached=True,
-            job_sha256=result["job_sha256"],
-            files=files,
-            metadata=metadata,
-            **_planned(job, key),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        return None, f"{RESULT} or {METADATA} cannot be used: {error}"
-    expected = {file.path: file.sha256 for file in files}
-    expected |= {name: given.sha256 for name, given in _inputs(job).items()}
-    for name, digest in expected.items():
-        if not (folder / name).is_file():
-            return record, f"{name} is missing"
-        if sha256_file(folder / name) != digest:
-            return record, f"{name} was changed"
-    return record, None
-
-
-def _refuse_other_bytes(expected: DatasetRecord | None, record: DatasetRecord) -> None:
-    if expected is None:
-        return
-    old = {file.path: file.sha256 for file in expected.files}
-    new = {file.path: file.sha256 for file in record.files}
-    if old != new:
-        names = ", ".join(sorted(name for name in old | new if old.get(name) != new.get(name)))
-        raise VerificationError(
-            f"dataset {record.parameters_sha256[:12]}: simulated anew, {names} did not come out as "
-            "before; the simulation is not repeatable on this machine, or the cache was forged: "
-            "remove the cached datasets and run again"
-        )

@@ -12,11 +12,14 @@ from runner.environment import models_digest
 from runner.lockfile import Base, Departure, Entry, differs, short
 from runner.plan import Plan
 from runner.record import DatasetRecord, EngineRecord
-from runner.wheels import ROOT, lock_path
+from runner.wheels import lock_path
 
 
-def plan_departures(entry: Entry, plan: Plan, root: Path = ROOT) -> Iterator[Departure]:
-    """What can be told before anything is started: plan, source, package lock, Dockerfile."""
+def plan_departures(entry: Entry, plan: Plan, root: Path) -> Iterator[Departure]:
+    """What can be told before anything is started: plan, source, package lock, Dockerfile.
+
+    ``root`` is that of the snapshot that would run.
+    """
     for name, digest in job_digests(plan).items():
         yield from differs(
             f"plan of {name}",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from runner import gpus
+from runner import gpus, locks
 from runner.errors import EngineError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Job
@@ -30,7 +30,7 @@ def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
         chosen_against = "running on the CPU as asked, although the manifest asks for a GPU"
         return "cpu", chosen_against if wants_gpu else None
     if gpus.available():
-        return "cuda", None
+        return "cuda", locks.place().remark
     if asked == "cuda":
         raise EngineError(
             "--device cuda: this machine has no NVIDIA GPU that nvidia-smi lists; "

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from runner import hub, provenance
 from runner.arms import timestamp
@@ -28,12 +27,13 @@ from runner.digest import pretty_json, sha256_file
 from runner.engines import Needs, open_engine
 from runner.engines import choose as choose_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import models_source, state_dir
+from runner.environment import state_dir
 from runner.errors import ARM_FAILED, EngineError, VerificationError
 from runner.execute import sigterm_as_interrupt
 from runner.manifest import Image
 from runner.manifest_steps import Capture
 from runner.overrides import table
+from runner.places import Places
 from runner.plan import Job, Plan, command_of
 from runner.progress import Display, display
 from runner.reading import typed
@@ -42,6 +42,7 @@ from runner.removal import remove_tree
 from runner.run import WORK
 from runner.schedule import Place, run_attempts
 from runner.sealed import SealedHub
+from runner.snapshot import Snapshot
 from runner.toml_source import read
 from runner.trust import Consent, base_reasons, pulled_base, refuse, within_defaults
 from runner.wheels import ROOT
@@ -100,7 +101,9 @@ def diagnose(request: Request) -> tuple[Path, int]:
             order = on_device(patient.order, device)
             notes = [*([remark] if remark else []), *patient.notes]
             record = carry_out(request, patient, order, staging, shown, notes)
-            (staging.path / RECORD).write_bytes(pretty_json(record.model_dump(mode="json")))
+            told = Places(diagnosis=staging.path, hub=request.hub)
+            table = told.hidden(record.model_dump(mode="json"))
+            (staging.path / RECORD).write_bytes(pretty_json(table))
             remove_tree(staging.path / WORK)
             path = staging.seal()
         except BaseException:
@@ -202,15 +205,16 @@ def carry_out(
     """Open the engine, find the dataset, run the job, and say what came of it."""
     started, run_id = time.time(), secrets.token_hex(8)
     labels = {"phase": patient.plan.phase, "run": run_id}
-    wanted = needs(request, order, shown)
-    name = choose_engine(request.engine, wanted)
+    code = provenance.take_code(ROOT, state_dir()).snapshot
+    wanted = needs(request, order, code, shown)
+    name = choose_engine(request.engine, python=request.python, say=shown.say)
     if name == "docker" and wanted.base is not None:
         pulled = pulled_base(wanted.base, ROOT)
         refuse(str(request.hub), base_reasons(pulled, request.consent))
     engine = open_engine(name, wanted)
-    facts = engine.describe()
+    facts = provenance.describe_engine(engine, code)
     try:
-        dataset = dataset_of(patient, engine, facts, labels, shown)
+        dataset = dataset_of(patient, engine, facts, code, labels, shown)
         attempt = lay_out_capture(
             order,
             name=request.arm,
@@ -233,13 +237,13 @@ def carry_out(
         ended=timestamp(time.time()),
         reports=order.reports,
         device=order.arm.execution.device,
-        engine=EngineRecord(name=engine.name, isolated=engine.isolated, facts=facts),
-        notes=(*notes, *departures(patient.record, facts)),
+        engine=facts,
+        notes=(*notes, *departures(patient.record, facts, code)),
         capture=capture,
     )
 
 
-def needs(request: Request, order: CaptureOrder, shown: Display) -> Needs:
+def needs(request: Request, order: CaptureOrder, code: Snapshot, shown: Display) -> Needs:
     """What the engine is opened with: the hub's own base image, torch for the device."""
     try:
         declared = table(read(request.hub / hub.MANIFEST).document, "image")
@@ -251,6 +255,7 @@ def needs(request: Request, order: CaptureOrder, shown: Display) -> Needs:
         variant=("cuda" if on_gpu else "cpu") if image.variant == "auto" else image.variant,
         cache=state_dir(),
         say=shown.say,
+        code=code,
         base=image.base,
         python=request.python,
     )
@@ -259,7 +264,8 @@ def needs(request: Request, order: CaptureOrder, shown: Display) -> Needs:
 def dataset_of(
     patient: Patient,
     engine: Engine,
-    facts: dict[str, Any],
+    facts: EngineRecord,
+    code: Snapshot,
     labels: dict[str, str],
     shown: Display,
 ) -> Dataset:
@@ -269,8 +275,8 @@ def dataset_of(
         return cached
     made = prepare(
         patient.plan.dataset,
-        models=models_source(state_dir()) / "models",
-        environment=str(facts["packages_sha256"]),
+        code=code,
+        engine=facts,
         cache=cache,
         labels=labels,
         run=lambda attempt: execute(engine, attempt, [()], shown),
@@ -291,16 +297,15 @@ def execute(engine: Engine, attempt: Attempt, places: list[Place], shown: Displa
     return outcomes[attempt.launch.name]
 
 
-def departures(record: HubRecord, facts: dict[str, Any]) -> list[str]:
+def departures(record: HubRecord, engine: EngineRecord, code: Snapshot) -> list[str]:
     """How this environment differs from the one that the arm ran in."""
     notes = []
-    before, now = record.engine.facts.get("packages_sha256"), facts.get("packages_sha256")
+    before, now = (one.facts.get("packages_sha256") for one in (record.engine, engine))
     if before != now:
         notes.append(f"other packages than the arm's: {now} in place of {before}")
-    source = provenance.identify_code(diff_name=hub.DIFF).record.models_sha256
-    if source != record.code.models_sha256:
+    if code.models_sha256 != record.code.models_sha256:
         notes.append(
-            f"other source of models/ than the arm's: {source} in place of "
+            f"other source of models/ than the arm's: {code.models_sha256} in place of "
             f"{record.code.models_sha256}"
         )
     return notes

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from runner.errors import VerificationError
@@ -67,11 +67,17 @@ def tree_digest(root: Path, *, include: Callable[[PurePosixPath], bool] | None =
     if not root.is_dir():
         raise VerificationError(f"{root} is not a folder; give the folder that is to be digested")
     chosen = [path for path in entries(root) if include is None or include(path)]
-    whole = hashlib.sha256()
     for path in chosen:
         if problem := oddity(root, path):
             raise VerificationError(f"{root}: {problem}")
-        whole.update(f"{sha256_file(root / path)}  {path.as_posix()}\n".encode())
+    return files_digest({path.as_posix(): sha256_file(root / path) for path in chosen})
+
+
+def files_digest(digests: Mapping[str, str]) -> str:
+    """``tree_digest`` of a folder with these files, from path → digest; paths are plain."""
+    whole = hashlib.sha256()
+    for path in sorted(digests, key=os.fsencode):
+        whole.update(f"{digests[path]}  {path}\n".encode())
     return whole.hexdigest()
 
 

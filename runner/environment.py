@@ -42,8 +42,8 @@ def state_dir(root: Path = ROOT) -> Path:
     return Path(named).resolve() if named else root / ".phasehub"
 
 
-def models_digest(root: Path = ROOT) -> str:
-    """Tree digest of the sources of ``models/``, without compiled caches."""
+def models_digest(root: Path) -> str:
+    """Tree digest of the sources of ``models/`` at ``root``, without compiled caches."""
     return source_digest(root / "models")
 
 
@@ -57,32 +57,7 @@ def is_source(path: PurePosixPath) -> bool:
     return "__pycache__" not in path.parts
 
 
-def models_source(state: Path, root: Path = ROOT) -> Path:
-    """A folder with a copy of ``models/`` and nothing else, addressed by its tree digest.
-
-    A job imports from there, so that editing the checkout while a phase runs changes nothing.
-    """
-    return source_copy("models", state / "models", root)
-
-
-def source_copy(name: str, shelf: Path, root: Path = ROOT) -> Path:
-    """A folder on ``shelf`` with a copy of the folder ``name`` of ``root`` and nothing else."""
-    shelf.mkdir(parents=True, exist_ok=True)
-    with FileLock(shelf / ".lock"):
-        digest = source_digest(root / name)
-        folder = shelf / digest[:12]
-        if not folder.is_dir() or source_digest(folder / name) != digest:
-            shutil.rmtree(folder, ignore_errors=True)
-            half_made = shelf / ".new"
-            shutil.rmtree(half_made, ignore_errors=True)
-            shutil.copytree(
-                root / name, half_made / name, ignore=shutil.ignore_patterns("__pycache__")
-            )
-            half_made.rename(folder)
-    return folder
-
-
-def locked_python(variant: Variant, *, cache: Path, say: Say, root: Path = ROOT) -> Path:
+def locked_python(variant: Variant, *, cache: Path, say: Say, root: Path) -> Path:
     """The interpreter of an environment with exactly the locked packages, made on first use.
 
     An environment that no longer holds what its lock says is made again. Raises ``EngineError``

@@ -14,7 +14,8 @@ from runner.attempts import Attempt, lay_out
 from runner.carried import carry_compared
 from runner.compared import find_compared
 from runner.conclusion import conclude, seal
-from runner.dataset import Dataset, prepare, probe_digest
+from runner.dataset import Dataset, origin, prepare, probe_digest
+from runner.dataset_cache import differing, digests, sealed_data
 from runner.departures import (
     dataset_departures,
     engine_departures,
@@ -22,24 +23,27 @@ from runner.departures import (
     plan_departures,
 )
 from runner.devices import choose_device, package_variant, reserve_places
+from runner.digest import digest_json
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import models_source, state_dir
+from runner.environment import state_dir
 from runner.errors import EngineError, RunnerError
 from runner.lockfile import Lock, find_lock
 from runner.manifest import LoadedManifest, load
 from runner.plan import Device, Job, Plan, asks_for_gpu, make_plan
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.record import DatasetRecord, EngineRecord, SummaryRecord
+from runner.record import DatasetRecord, SummaryRecord
 from runner.removal import remove_tree
 from runner.report.plan_text import left_out
 from runner.report.wording import listing
 from runner.run import WORK, Request, Run, write_declaration
 from runner.schedule import run_attempts
 from runner.signing import try_key
+from runner.snapshot import Snapshot
 from runner.steps import run_steps
 from runner.summary import ArmsOf, summarise
+from runner.wheels import ROOT
 
 MOST_DIFFERENCES = 10
 """Packages that a note names; an interpreter without any would fill a page."""
@@ -68,7 +72,8 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with_optional=request.with_optional,
         device=device,
     )
-    lock = held_to(request, loaded, plan, device) if request.locked else None
+    code = provenance.take_code(ROOT, state_dir(), diff_name=hub.DIFF)
+    lock = held_to(request, loaded, plan, device, code.snapshot) if request.locked else None
     machine = this_machine(request.artifacts, with_gpus=device == "cuda")
     remarks = preflight(plan, machine)
     if request.signing_key is not None:
@@ -79,7 +84,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             loaded=loaded,
             plan=plan,
             staging=staging,
-            code=provenance.identify_code(diff_name=hub.DIFF),
+            code=code,
             shown=shown,
             only=request.only,
             signing_key=request.signing_key,
@@ -111,12 +116,19 @@ def run_phase(request: Request) -> tuple[Path, int]:
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
 
 
-def held_to(request: Request, loaded: LoadedManifest, plan: Plan, device: Device) -> Lock:
+def held_to(
+    request: Request, loaded: LoadedManifest, plan: Plan, device: Device, code: Snapshot
+) -> Lock:
     """The lock of a manifest. Raises ``RunnerError`` where there is none, or the run departs."""
     lock = find_lock(loaded, plan, device)
     named = asked_engine(request, lock)
     engine = "process" if named == "auto" else named
-    lock.hold([*engine_name_departures(lock.entry, engine), *plan_departures(lock.entry, plan)])
+    lock.hold(
+        [
+            *engine_name_departures(lock.entry, engine),
+            *plan_departures(lock.entry, plan, code.root),
+        ]
+    )
     return lock
 
 
@@ -135,12 +147,12 @@ def carry_out(run: Run, request: Request) -> None:
             variant=package_variant(run.loaded, run.device),
             cache=state_dir(),
             say=run.shown.say,
-            root=run.root,
+            code=run.code.snapshot,
             base=run.loaded.manifest.image.base,
             python=request.python,
         ),
     )
-    run.engine = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
+    run.engine = provenance.describe_engine(engine, run.code.snapshot)
     run.notes += departures(run)
     if run.lock is not None:
         run.lock.hold(engine_departures(run.lock.entry, run.engine))
@@ -161,7 +173,7 @@ def departures(run: Run) -> list[str]:
     """What a reader of the hub must know about where it ran: other packages, relaxed limits."""
     found = run.engine.facts.get("differences")
     differences = [str(told) for told in found] if isinstance(found, list) else []
-    notes = [f"{job.name} may reach the network" for job in run.plan.arms if job.resources.network]
+    notes = [note for job in run.plan.arms for note in relaxed(job)]
     if differences:
         shown = "; ".join(differences[:MOST_DIFFERENCES])
         rest = ", all of them in hub.json" if len(differences) > MOST_DIFFERENCES else ""
@@ -171,11 +183,22 @@ def departures(run: Run) -> list[str]:
     return notes
 
 
+def relaxed(job: Job) -> Iterator[str]:
+    """What an arm may do that others may not, a sentence each."""
+    if job.resources.network:
+        yield f"{job.name} may reach the network"
+    if job.resources.seccomp != "strict":
+        yield (
+            f"{job.name} may make other system calls than computing takes: its seccomp profile is "
+            f"{job.resources.seccomp}"
+        )
+
+
 def run_tests(run: Run, engine: Engine, job: Job) -> None:
     """Run the phase's regression tests. The arms run whatever they say: both are results."""
     attempt = regression.prepare(
         job,
-        state=state_dir(),
+        code=run.code.snapshot,
         folder=run.staging.path / WORK / job.name / "1",
         labels=run.labels,
     )
@@ -189,11 +212,18 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
 
 
 def make_dataset(run: Run, engine: Engine, cache: Path | None = None) -> Dataset | None:
-    """The dataset that all arms share; ``None``, with the failure on record, if there is none."""
+    """The dataset that all arms share; ``None``, with the failure on record, if there is none.
+
+    Hubs of this phase that were made from the same are asked whether it is theirs; a ``cache`` of
+    the caller's own has nothing in it that they could tell of.
+    """
+    key = digest_json(origin(run.plan.dataset, run.code.snapshot, run.engine))
+    sealed = None if cache else sealed_data(run.artifacts, run.plan.phase, key)
     made = prepare(
         run.plan.dataset,
-        models=models_source(state_dir(), run.root) / "models",
-        environment=str(run.engine.facts["packages_sha256"]),
+        code=run.code.snapshot,
+        engine=run.engine,
+        sealed=sealed,
         cache=cache or state_dir() / "datasets",
         labels=run.labels,
         run=lambda attempt: run_alone(run, engine, attempt),
@@ -207,6 +237,12 @@ def make_dataset(run: Run, engine: Engine, cache: Path | None = None) -> Dataset
     run.dataset = made.record
     if run.lock is not None:
         run.lock.hold(dataset_departures(run.lock.entry, made.record))
+    if sealed and (names := differing(sealed.files, digests(made.record.files))):
+        run.note(
+            f"the data differ in {names} from those of {sealed.hub}, which have the same address: "
+            "one of the two hubs was made on another kind of machine, or is not what it says; "
+            "`phasehub verify` and `phasehub reproduce` tell"
+        )
     if made.record.metadata.get("twin_ambiguity"):
         run.note(TWIN)
     made.describe_in(run.staging.path / hub.DATASET)

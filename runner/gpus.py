@@ -7,13 +7,11 @@ import csv
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from runner import locks
 from runner.errors import EngineError
 
 QUERY = ("uuid", "name", "memory.total", "driver_version")
@@ -84,7 +82,7 @@ def parse(listing: str) -> list[Gpu]:
 
 
 def _gpu(row: list[str]) -> Gpu:
-    if len(row) != len(QUERY) or not row[0].startswith("GPU-"):
+    if len(row) != len(QUERY) or not re.fullmatch(r"GPU-[0-9A-Za-z-]+", row[0].strip()):
         raise EngineError(f"nvidia-smi says {', '.join(row)!r}; expected {', '.join(QUERY)}")
     identity, name, memory, driver = (value.strip() for value in row)
     size = re.fullmatch(r"(\d+) MiB", memory)
@@ -92,38 +90,19 @@ def _gpu(row: list[str]) -> Gpu:
     return Gpu(id=identity, name=name, memory_bytes=memory_bytes, driver=driver)
 
 
-def lock_folder() -> Path:
-    """Where the locks lie: one place for all users and checkouts of this machine."""
-    folder = Path(tempfile.gettempdir()) / "phasehub-gpus"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-        # Every user's runner must be able to open every lock; a sticky folder would forbid it.
-        folder.chmod(0o777)
-    return folder
-
-
 @contextlib.contextmanager
 def reserve(ids: Sequence[str], folder: Path | None = None) -> Iterator[tuple[str, ...]]:
     """Hold those of ``ids`` that no other runner holds, until the block ends.
 
     A lock ends with the process that holds it, however that ends. Raises ``EngineError`` when
-    all are held by others, which is never taken for having none.
+    all are held by others, which is never taken for having none; and as ``locks.hold``.
     """
-    place = lock_folder() if folder is None else folder
     with contextlib.ExitStack() as held:
-        free = tuple(gpu_id for gpu_id in ids if _lock(place, gpu_id, held))
+        place = folder or locks.place().folder
+        free = tuple(gpu_id for gpu_id in ids if held.enter_context(locks.hold(place, gpu_id)))
         if ids and not free:
             raise EngineError(
                 f"every GPU of this machine ({len(ids)}) is held by another runner; wait until "
                 "it is done, or run with --device cpu"
             )
         yield free
-
-
-def _lock(folder: Path, gpu_id: str, held: contextlib.ExitStack) -> bool:
-    lock = FileLock(folder / f"{gpu_id}.lock", timeout=0, mode=0o666)
-    try:
-        held.enter_context(lock)
-    except Timeout:
-        return False
-    return True

@@ -20,14 +20,14 @@ from runner import packages
 from runner.base_image import choose_base, make_base_image, present
 from runner.digest import digest_json, pretty_json, sha256_bytes, sha256_file
 from runner.dockerfile import DOCKERFILE, build_stage
-from runner.environment import models_digest, models_source
+from runner.environment import models_digest
 from runner.errors import EngineError, VerificationError
 from runner.foreign_image import load, refuse_odd
 from runner.names import Sha256
 from runner.pins import written
 from runner.reading import typed
 from runner.recipe import BASE
-from runner.wheels import ROOT, Say, Variant, lock_path, read_lock, wheelhouse
+from runner.wheels import Say, Variant, lock_path, read_lock, wheelhouse
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -76,8 +76,10 @@ def read_identity(table: Mapping[str, Any], name: str) -> Image:
         raise VerificationError(f"{error}; nothing can be made of that image") from error
 
 
-def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Path = ROOT) -> Image:
+def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Path) -> Image:
     """The image of ``variant`` with the locks and sources at ``root``, built if it does not exist.
+
+    ``root`` is that of a snapshot: what is built from it is what it holds.
 
     ``base`` is the manifest's ``image.base``; see ``choose_base`` for what stands in for it.
     Wheels are downloaded on the host; the build itself has no network.
@@ -93,7 +95,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
     with FileLock(shelf / ".lock"):
         found = choose_base(client, base, say, root)
         refuse_odd(f"the base image {found.id}", found.attrs.get("Config"))
-        lock, source = lock_path(variant, root), models_source(cache, root)
+        lock = lock_path(variant, root)
         made_from = {
             "lock": sha256_file(lock),
             "base": str(found.id),
@@ -117,7 +119,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
                     say=say,
                     dockerfile=root / DOCKERFILE,
                 )
-        made_from |= {"models": models_digest(source)}
+        made_from |= {"models": models_digest(root)}
         reference = _tag("phasehub", variant, made_from)
         if not _is_made(client, reference, made_from):
             say(f"Building {reference}")
@@ -125,7 +127,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
                 client,
                 variant,
                 reference=reference,
-                content={"models": source / "models"},
+                content={"models": root / "models"},
                 arguments={BASE: made_from["base"], "ENVIRONMENT": environment},
                 labels=_labels(made_from),
                 work=shelf,

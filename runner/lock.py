@@ -15,14 +15,16 @@ from runner.digest import sha256_file
 from runner.dockerfile import DOCKERFILE
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import models_digest, models_source, state_dir
+from runner.environment import state_dir
 from runner.errors import EngineError, ManifestError
 from runner.execute import sigterm_as_interrupt
 from runner.manifest import LoadedManifest, load, planned_arms
 from runner.plan import Device, Plan, asks_for_gpu, computes_on, make_plan
 from runner.progress import Display, display
+from runner.provenance import describe_engine, take_code
 from runner.record import DatasetRecord, EngineRecord
 from runner.schedule import run_attempts
+from runner.snapshot import Snapshot
 from runner.wheels import ROOT, lock_path
 
 
@@ -51,10 +53,11 @@ def lock(request: Request) -> Path:
     optional = has_optional(loaded, request.profile)
     plan = make_plan(loaded, profile=request.profile, with_optional=optional, device=wanted)
     path = lockfile.lock_file(request.manifest)
+    code = take_code(ROOT, state_dir()).snapshot
     with sigterm_as_interrupt(), display() as shown:
         if remark:
             shown.say(remark)
-        entry = resolve(request, loaded, plan, wanted, shown)
+        entry = resolve(request, loaded, plan, wanted, code, shown)
         lockfile.write(path, lockfile.with_entry(present(path, loaded, shown), loaded, entry))
     return path
 
@@ -80,7 +83,12 @@ def present(path: Path, loaded: LoadedManifest, shown: Display) -> lockfile.Lock
 
 
 def resolve(
-    request: Request, loaded: LoadedManifest, plan: Plan, device: Device, shown: Display
+    request: Request,
+    loaded: LoadedManifest,
+    plan: Plan,
+    device: Device,
+    code: Snapshot,
+    shown: Display,
 ) -> lockfile.Entry:
     """The entry of a plan: the engine is opened, and the dataset simulated or found."""
     variant = package_variant(loaded, computes_on(plan))
@@ -91,13 +99,14 @@ def resolve(
             variant=variant,
             cache=state_dir(),
             say=shown.say,
+            code=code,
             base=loaded.manifest.image.base,
             python=request.python,
         ),
     )
-    facts = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
+    facts = describe_engine(engine, code)
     try:
-        dataset = simulated(loaded, plan, engine, facts, run_id, shown)
+        dataset = simulated(loaded, plan, engine, facts, code, run_id, shown)
     finally:
         with suppress(EngineError):
             engine.remove_leftovers(run_id)
@@ -107,14 +116,14 @@ def resolve(
         device=device,
         engine=engine.name,
         base=base,
-        dockerfile_sha256=sha256_file(ROOT / DOCKERFILE) if base else None,
+        dockerfile_sha256=sha256_file(code.root / DOCKERFILE) if base else None,
         packages=lockfile.Packages(
             variant=variant,
-            requirements_sha256=sha256_file(lock_path(variant)),
+            requirements_sha256=sha256_file(lock_path(variant, code.root)),
             installed_sha256=str(facts.facts["packages_sha256"]),
             python=departures.python_of(facts),
         ),
-        models_sha256=models_digest(),
+        models_sha256=code.models_sha256,
         jobs=departures.job_digests(plan),
         dataset=departures.dataset_digests(dataset),
     )
@@ -125,6 +134,7 @@ def simulated(
     plan: Plan,
     engine: Engine,
     facts: EngineRecord,
+    code: Snapshot,
     run_id: str,
     shown: Display,
 ) -> DatasetRecord:
@@ -138,8 +148,8 @@ def simulated(
 
     made = prepare(
         plan.dataset,
-        models=models_source(state_dir()) / "models",
-        environment=str(facts.facts["packages_sha256"]),
+        code=code,
+        engine=facts,
         cache=state_dir() / "datasets",
         labels={"phase": plan.phase, "run": run_id},
         run=run,

@@ -135,7 +135,16 @@ class Resources(Table):
     shm_mib: PositiveInt = Field(64, description="Size of /dev/shm, MiB.")
     pids: PositiveInt = Field(512, description="Most processes and threads at a time.")
     tmp_mib: PositiveInt = Field(256, description="Size of /tmp, MiB.")
+    disk_gib: PositiveFloat = Field(
+        4.0, description="Most that the outputs of an arm take, GiB; at most 100,000 files."
+    )
     network: bool = Field(default=False, description="Whether the arm reaches the network.")
+    seccomp: Literal["strict", "docker", "unconfined"] = Field(
+        "strict",
+        description="Which system calls an arm may make: `strict` those that computing takes, "
+        "without io_uring and AF_VSOCK; `docker` those of the Docker daemon's own profile; "
+        "`unconfined` all.",
+    )
 
     @property
     def memory_bytes(self) -> int:
@@ -151,6 +160,11 @@ class Resources(Table):
     def tmp_bytes(self) -> int:
         """Size of /tmp in bytes."""
         return self.tmp_mib * MIB
+
+    @property
+    def disk_bytes(self) -> int:
+        """Limit of the outputs in bytes."""
+        return round(self.disk_gib * GIB)
 
 
 class Verdict(Table):

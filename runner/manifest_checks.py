@@ -28,7 +28,7 @@ MOST_NAMED = 3
 """Arms that a complaint names when it is about many."""
 MOST_PLANNED = 2 * MOST_ARMS
 """Arms of the phase and of all its profiles together."""
-MOST_ENTRIES = 1000
+MOST_ENTRIES = 256
 """Keys and items of arrays in one table of parameters."""
 MOST_WORDED = 10 * MOST_COLLECTED
 """Errors in the parameters of arms, of which many are the same, that are put into words."""
@@ -48,7 +48,7 @@ def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
     structure = check_structure(source, manifest)
     if too_much := [one for one in structure if one.ends]:
         return too_much
-    matrices = {profile: _matrix(source, profile) for profile in _profiles(source)}
+    matrices = _read_matrices(source)
     if too_much := list(check_extent(source, matrices)):
         return too_much
     refused = (source.at(path, problem) for path, problem in source.refused.items())
@@ -313,8 +313,15 @@ def _profiles(source: Source) -> list[str | None]:
     return [None, *table(source.document, "profiles")]
 
 
-def _matrix(source: Source, profile: str | None) -> Matrix | None:
-    return read_matrix(_matrix_layers(source, profile))
+def _read_matrices(source: Source) -> _Matrices:
+    """The matrices of the phase and its profiles; of the phase alone where that is too large."""
+    phase, *profiles = _profiles(source)
+    matrix = read_matrix(_matrix_layers(source, phase))
+    if matrix is not None and matrix.size(len(_arms(source))) > MOST_ARMS:
+        return {phase: matrix}
+    return {phase: matrix} | {
+        profile: read_matrix(_matrix_layers(source, profile)) for profile in profiles
+    }
 
 
 def _matrix_layers(source: Source, profile: str | None) -> list[Layer]:

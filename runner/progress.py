@@ -5,49 +5,22 @@ Jobs tell how they get on through ``events.jsonl``; an engine plays no part in i
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
+
+from runner.events import Epoch, Event, Stage, Started, Step
+from runner.text import behind, visible
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
     from rich.progress import TaskID
 
-Event = dict[str, Any]
-
 STEPS_TO_TIME = 10
 """Steps after which the time of the whole is told; the first ones are slower than the rest."""
-
-
-class EventReader:
-    """Reads the lines that were added to an ``events.jsonl`` since the last look."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def new(self) -> list[Event]:
-        """Events since the last call; an unfinished or malformed line is never an error."""
-        try:
-            with self._path.open("rb") as stream:
-                stream.seek(self._offset)
-                block = stream.read()
-        except OSError:
-            return []
-        complete = block.rfind(b"\n") + 1
-        self._offset += complete
-        return [event for line in block[:complete].splitlines() if (event := _parse(line))]
-
-
-def _parse(line: bytes) -> Event | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+LONGEST_DAYS = 1000
+"""A longer time is not told in full."""
 
 
 class JobProgress:
@@ -65,22 +38,21 @@ class JobProgress:
 
     def update(self, event: Event) -> str | None:
         """Take an event in; returns the plain line that it is worth, if any."""
-        kind = event["event"]
-        if kind == "started":
-            self.epochs, self._steps_per_epoch = event.get("epochs"), event.get("steps_per_epoch")
-            return None
-        if kind == "stage":
-            self.stage = str(event.get("stage"))
-            return None if self.stage == "fit" else f"{self.name}: {self.stage}"
-        if kind == "step":
-            return self._take_step(event)
-        if kind == "epoch":
-            return self._take_epoch(event)
+        match event:
+            case Started():
+                self.epochs, self._steps_per_epoch = event.epochs, event.steps_per_epoch
+            case Stage():
+                self.stage = event.stage
+                return None if self.stage == "fit" else f"{self.name}: {self.stage}"
+            case Step():
+                return self._take_step(event)
+            case Epoch():
+                return self._take_epoch(event)
         return None
 
-    def _take_step(self, event: Event) -> str | None:
-        self.steps_done = int(event.get("step", 0)) + 1
-        self.steps_per_s = _positive(event.get("steps_per_s")) or self.steps_per_s
+    def _take_step(self, event: Step) -> str | None:
+        self.steps_done = event.step + 1
+        self.steps_per_s = event.steps_per_s or self.steps_per_s
         if self._estimated or self.steps_done < STEPS_TO_TIME:
             return None
         if self.steps_per_s is None or self.total_steps is None:
@@ -92,21 +64,19 @@ class JobProgress:
             f"about {whole} in all"
         )
 
-    def _take_epoch(self, event: Event) -> str:
-        epoch = int(event.get("epoch", 0)) + 1
-        self.steps_per_s = _positive(event.get("steps_per_s")) or self.steps_per_s
+    def _take_epoch(self, event: Epoch) -> str:
+        epoch = event.epoch + 1
+        self.steps_per_s = event.steps_per_s or self.steps_per_s
         if self._steps_per_epoch:
             self.steps_done = epoch * self._steps_per_epoch
-        losses = "  ".join(
-            f"{label} {_number(event.get(key))}"
-            for label, key in (
-                ("train loss", "train_loss"),
-                ("val loss", "val_loss"),
-                ("lr", "learning_rate"),
+        self.stage = "  ".join(
+            (
+                f"train loss {_number(event.train_loss)}",
+                f"val loss {_number(event.val_loss)}",
+                f"lr {_number(event.learning_rate)}",
             )
         )
-        self.stage = losses
-        return f"{self.name}: epoch {epoch}/{self.epochs}  {losses}  {self.pace()}"
+        return f"{self.name}: epoch {epoch}/{self.epochs}  {self.stage}  {self.pace()}"
 
     def pace(self) -> str:
         """Steps per second and time left, as far as they are known."""
@@ -119,15 +89,13 @@ class JobProgress:
         return text
 
 
-def _positive(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and value > 0 else None
-
-
-def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else "-"
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _clock(seconds: float) -> str:
+    if seconds > timedelta(days=LONGEST_DAYS).total_seconds():
+        return f"more than {LONGEST_DAYS} days"
     return str(timedelta(seconds=round(seconds)))
 
 
@@ -195,7 +163,10 @@ class LiveDisplay:
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[stage]}  {task.fields[pace]}", style="dim"),
-            console=Console(stderr=True, highlight=False, markup=False),
+            # The bars are drawn with terminal codes of ours; all words pass through `visible`.
+            console=Console(file=behind(sys.stderr), highlight=False, markup=False),
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._tasks: dict[str, TaskID] = {}
 
@@ -208,7 +179,7 @@ class LiveDisplay:
 
     def say(self, text: str) -> None:
         """Print one line above the bars."""
-        self._progress.console.print(text, soft_wrap=True)
+        self._progress.console.print(visible(text), soft_wrap=True)
 
     def begin(self, job: JobProgress) -> None:
         """Add a bar."""
@@ -219,7 +190,10 @@ class LiveDisplay:
     def event(self, job: JobProgress, line: str | None) -> None:  # noqa: ARG002 - see Display
         """Move the bar."""
         self._progress.update(
-            self._tasks[job.name], completed=job.steps_done, stage=job.stage, pace=job.pace()
+            self._tasks[job.name],
+            completed=job.steps_done,
+            stage=visible(job.stage),
+            pace=job.pace(),
         )
 
     def end(self, job: JobProgress, line: str) -> None:

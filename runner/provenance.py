@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 
 from runner import gpus, packages
-from runner.environment import models_digest
+from runner.engines.base import Engine
 from runner.errors import EngineError
-from runner.record import CodeRecord
-from runner.wheels import ROOT
+from runner.record import CodeRecord, EngineRecord
+from runner.snapshot import Snapshot, take
 
 RECORDED_VARIABLES = (
     "ATEN_CPU_CAPABILITY",
@@ -40,6 +40,8 @@ RECORDED_VARIABLES = (
 )
 """The variables that a hub may hold. A list of what is let in, so that no secret can be."""
 
+MOST_TRIES = 3
+"""At a copy of a checkout that is edited meanwhile."""
 LARGEST_UNTRACKED_BYTES = 2**20
 """Of a file in the diff that was never added: larger ones are data, not code."""
 _SECRET = re.compile(
@@ -57,35 +59,53 @@ _REDACTED = "<redacted>"
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """Identity of the code, and what was not committed as a patch for ``git apply``."""
+    """Identity of the code, what was not committed as a patch for ``git apply``, and the copy."""
 
     record: CodeRecord
     diff: bytes
+    snapshot: Snapshot
 
 
 class _GitError(Exception):
     """Git is not there, or cannot tell."""
 
 
-def identify_code(root: Path = ROOT, *, diff_name: str = "uncommitted.diff") -> Code:
-    """Commit and uncommitted changes of the checkout at ``root``, and the digest of ``models/``.
+def take_code(root: Path, state: Path, *, diff_name: str = "uncommitted.diff") -> Code:
+    """The code of the checkout at ``root``, copied into the state folder, with its identity.
+
+    Copy, commit and patch are of the same bytes: where the checkout was edited in between, all is
+    taken again. Raises ``EngineError`` where the edits do not end, and as ``snapshot.take``.
+    """
+    for _ in range(MOST_TRIES):
+        copied = take(root, state)
+        record, diff = identify_code(root, copied.models_sha256, diff_name=diff_name)
+        if copied.is_of(root):
+            return Code(record=record, diff=diff, snapshot=copied)
+    raise EngineError(
+        f"the code at {root} was edited each of {MOST_TRIES} times while it was copied; let "
+        "nothing write there for a second, and run again"
+    )
+
+
+def identify_code(
+    root: Path, models_sha256: str, *, diff_name: str = "uncommitted.diff"
+) -> tuple[CodeRecord, bytes]:
+    """Commit and uncommitted changes of the checkout at ``root``; ``models_sha256`` is its code's.
 
     The patch holds changes to tracked files and all files that are neither tracked nor ignored,
     but for those whose name looks like a secret's or that are larger than 1 MiB: these are named
     as withheld. Where there is no git or no checkout, ``note`` says so. The checkout and its index
     are left as they are.
     """
-    models = models_digest(root)
     try:
-        return _from_git(root, models, diff_name)
+        return _from_git(root, models_sha256, diff_name)
     except _GitError as error:
         note = f"the commit is not known: {error}"
-        return Code(
-            record=CodeRecord(commit=None, dirty=None, models_sha256=models, note=note), diff=b""
-        )
+        record = CodeRecord(commit=None, dirty=None, models_sha256=models_sha256, note=note)
+        return record, b""
 
 
-def _from_git(root: Path, models: str, diff_name: str) -> Code:
+def _from_git(root: Path, models: str, diff_name: str) -> tuple[CodeRecord, bytes]:
     top = Path(_git(root, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
     if top.resolve() != root.resolve():
         raise _GitError("phasehub is installed inside another project's checkout")
@@ -103,7 +123,7 @@ def _from_git(root: Path, models: str, diff_name: str) -> Code:
         withheld=tuple(f"{ascii(name)[1:-1]}: {why}" for name, why in sorted(reasons.items())),
         note=None if commit else "nothing is committed yet",
     )
-    return Code(record=record, diff=diff)
+    return record, diff
 
 
 def _commit(root: Path) -> str | None:
@@ -171,6 +191,17 @@ def _git(
         told = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise _GitError(f"git says: {told[0]}")
     return done.stdout
+
+
+def describe_engine(engine: Engine, code: Snapshot) -> EngineRecord:
+    """What a record says of an engine. Raises ``EngineError`` when it runs other code."""
+    facts = engine.describe()
+    if (found := facts["models_sha256"]) != code.models_sha256:
+        raise EngineError(
+            f"the {engine.name} engine holds a models/ of digest {found}, and this is about "
+            f"{code.models_sha256}; run again"
+        )
+    return EngineRecord(name=engine.name, isolated=engine.isolated, facts=facts)
 
 
 # --- machine -------------------------------------------------------------------------------------

@@ -149,6 +149,8 @@ class ArmRecord(Record):
     status: ArmStatus
     message: str = ""
     """Why it did not succeed and what to do about it; empty for one that did."""
+    notes: tuple[str, ...] = ()
+    """What else was odd about it, a sentence each; none of it bears on the results."""
     attempts: int = 0
     exit_code: int | None = None
     started: Moment | None = None

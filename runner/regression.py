@@ -8,24 +8,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner import hub
-from runner.arms import keep_log, tail
 from runner.attempts import Attempt, lay_out
 from runner.collect import collect
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
-from runner.environment import source_copy, source_digest
+from runner.engines.console import keep, tail
+from runner.environment import source_digest
 from runner.errors import RunnerError
 from runner.manifest_tests import FOLDER
 from runner.plan import InputRef, Job
 from runner.reading import read_table
 from runner.record import ArmStatus, TestsRecord
+from runner.snapshot import Snapshot
 
 RESULTS = "regression_tests.json"
 
 
-def prepare(job: Job, *, state: Path, folder: Path, labels: dict[str, str]) -> Attempt:
-    """The job on disk; the tests are copied first, so that editing them changes nothing."""
-    source = source_copy(FOLDER, state / "tests")
+def prepare(job: Job, *, code: Snapshot, folder: Path, labels: dict[str, str]) -> Attempt:
+    """The job on disk; the tests are those of the run's snapshot."""
+    source = code.tests
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.py"))
     inputs = {
         name: InputRef(path=f"../data/{name}", sha256=sha256_file(source / name)) for name in names
@@ -45,7 +46,7 @@ def conclude(attempt: Attempt, outcome: Outcome, *, folder: Path) -> TestsRecord
         "wall_s": round(outcome.ended_at - outcome.started_at, 3),
         "job_sha256": attempt.job_sha256,
         "source_sha256": None if source is None else source_digest(source / FOLDER),
-        "log": hub.TESTS_LOG if keep_log(log, folder / hub.TESTS_LOG) else None,
+        "log": hub.TESTS_LOG if keep(log, folder / hub.TESTS_LOG) else None,
         "status": outcome.status,
         "message": outcome.message,
     }

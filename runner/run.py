@@ -5,16 +5,17 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from runner import hub, provenance
 from runner.carried import carry_code
 from runner.compared import Compared
 from runner.digest import canonical_json, pretty_json
-from runner.environment import models_source, state_dir
 from runner.errors import RunnerError
 from runner.lockfile import Lock
 from runner.manifest import LoadedManifest
+from runner.places import Places
 from runner.plan import Device, Plan, computes_on
 from runner.progress import Display
 from runner.record import (
@@ -25,7 +26,6 @@ from runner.record import (
     SummaryRecord,
     TestsRecord,
 )
-from runner.wheels import ROOT
 
 WORK = ".attempts"
 """Folder of the attempts inside the staged hub; gone before the seal."""
@@ -61,8 +61,6 @@ class Run:
     staging: hub.Staging
     code: provenance.Code
     shown: Display
-    root: Path = ROOT
-    """Folder of the code that jobs run."""
     started: float = field(default_factory=time.time)
     run_id: str = field(default_factory=lambda: secrets.token_hex(8))
     """Tells this run's jobs from those of any other on the same daemon."""
@@ -87,6 +85,18 @@ class Run:
         """``cuda`` when any arm computes on a GPU."""
         return computes_on(self.plan)
 
+    @cached_property
+    def places(self) -> Places:
+        """The folders that a hub does not name."""
+        return Places(
+            hub=self.staging.path, artifacts=self.artifacts, manifests=self.loaded.path.parent
+        )
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder that holds the hubs of all phases."""
+        return self.staging.final.parent.parent
+
     @property
     def hub_name(self) -> str:
         """The hub's phase and its own name, once it is sealed."""
@@ -103,8 +113,12 @@ class Run:
         self.shown.say(text)
 
     def journal(self, event: str, **facts: object) -> None:
-        """Append to the journal, which tells what was under way if the runner dies."""
-        line = canonical_json({"time": round(time.time(), 3), "event": event, **facts})
+        """Append to the journal, which tells what was under way if the runner dies.
+
+        ``<hub>`` stands for the folder that the journal lies in.
+        """
+        told = self.places.hidden(facts)
+        line = canonical_json({"time": round(time.time(), 3), "event": event, **told})
         with (self.staging.path / hub.JOURNAL).open("ab") as stream:
             stream.write(line + b"\n")
 
@@ -114,7 +128,7 @@ def write_declaration(run: Run) -> None:
     folder = run.staging.path
     (folder / hub.MANIFEST).write_bytes(run.loaded.source)
     (folder / hub.PLAN).write_bytes(pretty_json(run.plan.model_dump(mode="json")))
-    carry_code(models_source(state_dir(), run.root), run.root, folder)
+    carry_code(run.code.snapshot, folder)
     if run.lock is not None:
         (folder / hub.LOCK).write_bytes(run.lock.content)
     if run.code.diff:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from runner.attempts import Attempt
 from runner.engines.base import Engine, Handle, Outcome
 from runner.errors import EngineError
-from runner.progress import Display, EventReader, JobProgress
+from runner.events import NAME, EventReader
+from runner.progress import Display, JobProgress
 
 POLL_S = 0.2
 
@@ -78,7 +79,7 @@ def run_attempts(
                     del running[name]
                     engine.stop(job.handle)
                     shown.end(job.progress, _last_line(name, outcome))
-                    finish(name, outcome, job.place)
+                    finish(name, _noted(outcome, job.events, shown), job.place)
             if running:
                 time.sleep(POLL_S)
     except BaseException as cause:
@@ -120,13 +121,21 @@ def _begin(engine: Engine, attempt: Attempt, place: Place) -> _Running | Outcome
         handle=handle,
         place=place,
         progress=JobProgress(launch.name, attempt.job.steps),
-        events=EventReader(launch.out_dir / "events.jsonl"),
+        events=EventReader(launch.out_dir / NAME),
     )
 
 
 def _follow(job: _Running, shown: Display) -> None:
     for event in job.events.new():
         shown.event(job.progress, job.progress.update(event))
+
+
+def _noted(outcome: Outcome, events: EventReader, shown: Display) -> Outcome:
+    """The outcome with what was wrong with the job's events; every note is said too."""
+    notes = (*outcome.notes, *([events.note] if events.note else []))
+    for note in notes:
+        shown.say(note)
+    return replace(outcome, notes=notes)
 
 
 def _last_line(name: str, outcome: Outcome) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from runner import hub
-from runner.arms import keep_log, tail
 from runner.attempts import Attempt, lay_out
 from runner.collect import RESULT, collect
 from runner.compared import small_files
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
+from runner.engines.console import keep, tail
 from runner.groups import Source, summary_of
 from runner.manifest import Resources
 from runner.plan import InputRef, summary_job
@@ -102,7 +102,7 @@ def _conclude(attempt: Attempt, outcome: Outcome, collected: Path, folder: Path)
         "message": outcome.message,
         "job_sha256": attempt.job_sha256,
         "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-        "log": LOG if keep_log(attempt.launch.log_path, folder / LOG) else None,
+        "log": LOG if keep(attempt.launch.log_path, folder / LOG) else None,
     }
     if outcome.status == "succeeded":
         found = collect(

@@ -56,3 +56,8 @@ class Screen:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
+
+
+def behind(stream: TextIO) -> TextIO:
+    """The stream itself where one is a screen, for who writes terminal codes on purpose."""
+    return stream._stream if isinstance(stream, Screen) else stream

@@ -10,8 +10,8 @@ import re
 
 MOST_BYTES = 2**20
 """Of a file."""
-MOST_ITEMS = 20_000
-"""Keys, tables and items of arrays in a file."""
+MOST_ITEMS = 30_000
+"""Keys, with their parts, tables and items of arrays in a file; a point of a number counts, too."""
 DEEPEST = 32
 """Levels of tables and arrays inside each other, and parts of a dotted key."""
 
@@ -31,11 +31,11 @@ _BRACKET = re.compile(r"[\[\]{}]")
 def excess(text: str) -> str | None:
     """In what a text exceeds the bounds, and what to do; ``None`` where it keeps them."""
     bare = _TEXT_OR_COMMENT.sub('"', text)
-    items = sum(bare.count(sign) for sign in "=,[{")
+    items = sum(bare.count(sign) for sign in "=,.[{")
     if items > MOST_ITEMS:
         return (
-            f"has {items:,} keys, tables and items of arrays; at most {MOST_ITEMS:,} are read: "
-            "split the file"
+            f"has {items:,} keys, parts of keys, tables and items of arrays; at most "
+            f"{MOST_ITEMS:,} are read: split the file"
         )
     if _depth(bare) > DEEPEST:
         return f"nested more than {DEEPEST} levels deep; write flatter tables"

@@ -23,11 +23,13 @@ from runner.pins import read_pins
 from runner.plan import Job, command_of
 from runner.reading import shortened
 from runner.recipe import read_recipe
-from runner.wheels import Variant, lock_path
+from runner.wheels import ROOT, Variant, lock_path
 
 DEFAULTS = Resources()
 NO_LIMITS = frozenset({"determinism", "network"})
-"""Resources that are no numbers to compare; the network has a consent of its own."""
+"""Resources that bound nothing; the network has a consent of its own."""
+PROFILES = ("strict", "docker", "unconfined")
+"""``resources.seccomp``, from the one that lets a job do least."""
 MOST_NAMED = 3
 """Arms, or command lines, that one reason names."""
 
@@ -56,8 +58,8 @@ class Limit:
     """One resource: the most that any job asks for, and by whom."""
 
     name: str
-    value: float
-    default: float
+    value: float | str
+    default: float | str
     jobs: tuple[str, ...]
     """Those that ask for more than the default."""
 
@@ -72,7 +74,7 @@ class Limit:
 
 def is_own_code(models_sha256: str) -> bool:
     """Whether source with that digest is what this installation would run."""
-    return models_sha256 == models_digest()
+    return models_sha256 == models_digest(ROOT)
 
 
 def is_own_lock(code: Path, variant: Variant) -> bool:
@@ -97,16 +99,31 @@ def foreign_commands(jobs: Iterable[Job]) -> list[Job]:
 
 
 def limits_of(jobs: Sequence[Job]) -> list[Limit]:
-    """Every numeric limit with the most that the jobs ask for."""
+    """Every limit with the most that the jobs ask for."""
     found = []
     for name in Resources.model_fields:
         if name in NO_LIMITS:
             continue
         default = getattr(DEFAULTS, name)
-        beyond = tuple(job.name for job in jobs if not getattr(job.resources, name) <= default)
-        value = max((getattr(job.resources, name) for job in jobs), default=default)
+        asked = {job.name: getattr(job.resources, name) for job in jobs}
+        beyond = tuple(job for job, value in asked.items() if exceeds(value, default))
+        value = max(asked.values(), key=_size, default=default)
         found.append(Limit(name=name, value=value, default=default, jobs=beyond))
     return found
+
+
+def exceeds(value: float | str, default: float | str) -> bool:
+    """Whether a limit lets a job do more than its default; what cannot be compared does."""
+    return not _size(value) <= _size(default)
+
+
+def _size(value: float | str) -> float:
+    return PROFILES.index(value) if isinstance(value, str) else value
+
+
+def in_words(value: float | str) -> str:
+    """A limit as a manifest would have it."""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def within_defaults(resources: Resources) -> tuple[Resources, list[str]]:
@@ -114,13 +131,14 @@ def within_defaults(resources: Resources) -> tuple[Resources, list[str]]:
 
     Threads stay: the bits depend on them. So does a GPU, which the user's ``--device`` decides.
     """
-    lowered: dict[str, float] = {}
+    lowered: dict[str, float | str] = {}
     notes = []
     for name in resources.model_fields_set - NO_LIMITS - {"threads", "gpus"}:
         value, default = getattr(resources, name), getattr(DEFAULTS, name)
-        if not value <= default:
+        if exceeds(value, default):
             lowered[name] = default
-            notes.append(f"{name} is held to the default {default:g}, in place of {value:g}")
+            told = f"the default {in_words(default)}, in place of {in_words(value)}"
+            notes.append(f"{name} is held to {told}")
     return resources.model_copy(update=lowered), sorted(notes)
 
 
@@ -176,7 +194,8 @@ def limit_reasons(jobs: Sequence[Job], consent: Consent) -> list[Reason]:
     beyond = [limit for limit in limits_of(jobs) if limit.beyond]
     if beyond and not consent.limits:
         told = ", ".join(
-            f"{limit.name} = {limit.value:g} (default {limit.default:g}) for {named(limit.jobs)}"
+            f"{limit.name} = {in_words(limit.value)} (default {in_words(limit.default)}) for "
+            f"{named(limit.jobs)}"
             for limit in beyond
         )
         reasons.append(

@@ -34,6 +34,9 @@ BELONGS: dict[str, tuple[str, ...]] = {
 UNBOUNDED = ("max_hidden_channels", "max_levels")
 """Knobs for which ``None`` means something where they belong, too: no bound."""
 
+Blocks = Annotated[int, Field(gt=0, le=256)]
+"""Number of blocks; each is counted and built one by one."""
+
 RESIDUAL_HALVINGS = 2
 """Halvings of ``hybrid_resnet``; one behind each of its first blocks."""
 
@@ -78,14 +81,14 @@ class Model(Table):
         description="1 keeps non-negative row frequencies only, 2 keeps both signs; by default 1. "
         "`cnn` has none.",
     )
-    fno_blocks: PositiveInt | None = Field(
+    fno_blocks: Blocks | None = Field(
         default_factory=_where_it_belongs("fno_blocks", every=4),
         description="Fourier blocks n, by default 4. In `hybrid` and `stable_hybrid` those of the "
         "encoder, with a halving of the side between any two; the bottleneck is one more. In "
         "`hybrid_resnet` those of the encoder, at least 2: the first two are each followed by a "
         "halving, further ones stay at the bottom. `cnn` has none.",
     )
-    cnn_blocks: PositiveInt | None = Field(
+    cnn_blocks: Blocks | None = Field(
         default_factory=_where_it_belongs("cnn_blocks", fno=2, cnn=5),
         description="Convolution blocks: of `fno` those behind the Fourier blocks, by default 2; "
         "of `cnn` those of the encoder, the last at the bottom, with a halving of the side between "

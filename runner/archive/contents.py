@@ -10,10 +10,11 @@ from pathlib import Path
 from runner import hub
 from runner.archive.layout import DATASET, IMAGE, SUFFIX, Index
 from runner.archive.pack import Source, pack
-from runner.checksums import digest_all
-from runner.dataset import restored_folder
+from runner.dataset import find
+from runner.dataset_cache import digests, places_of, refuse_others
 from runner.errors import EngineError, VerificationError
-from runner.record import HubRecord
+from runner.reading import MissingError
+from runner.record import DatasetRecord, HubRecord
 
 Say = Callable[[str], None]
 
@@ -76,23 +77,27 @@ def image_sources(record: HubRecord, work: Path, say: Say) -> Iterator[list[Sour
 
 def dataset_sources(record: HubRecord, state: Path) -> list[Source]:
     """The dataset of a hub from the cache, its bytes compared with the hub's record."""
-    folder = state / "datasets" / record.dataset.parameters_sha256
-    if (
-        not folder.is_dir()
-        and (restored := restored_folder(record.dataset, folder.parent)).is_dir()
-    ):
-        folder = restored
-    paths = [folder / file.path for file in record.dataset.files]
-    for path in paths:
-        if not path.is_file():
-            raise EngineError(
-                f"the dataset is not in the cache any more: {path} is missing; archive without "
-                "--with-dataset, as the hub tells how to simulate it again"
-            )
-    for file, path, found in zip(record.dataset.files, paths, digest_all(paths), strict=True):
-        if found != file.sha256:
-            raise VerificationError(f"{path} is not what the hub ran on; remove that folder")
+    cache = state / "datasets"
+    found = find(record.dataset, cache)
+    if found is None:
+        refuse_absence(record.dataset, cache)
+        return []
     return [
-        Source(path=f"{DATASET}/{file.path}", file=folder / file.path, sha256=file.sha256)
+        Source(path=f"{DATASET}/{file.path}", file=found.folder / file.path, sha256=file.sha256)
         for file in record.dataset.files
     ]
+
+
+def refuse_absence(dataset: DatasetRecord, cache: Path) -> None:
+    """Say why the data of a hub cannot be had; a dataset without files is had without any."""
+    simulated, restored = places_of(dataset, cache)
+    folder = simulated if simulated.is_dir() or not restored.is_dir() else restored
+    try:
+        refuse_others(folder, digests(dataset.files), "is not what the hub ran on")
+    except MissingError as error:
+        raise EngineError(
+            f"the dataset is not in the cache any more: {folder}/{error}; archive without "
+            "--with-dataset, as the hub tells how to simulate it again"
+        ) from error
+    except ValueError as error:
+        raise VerificationError(f"{folder}/{error}; remove that folder") from error

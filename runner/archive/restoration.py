@@ -12,7 +12,7 @@ from runner import hub
 from runner.archive.layout import DATASET, HUB, IMAGE, Index
 from runner.archive.remote import fetch, scratch
 from runner.archive.unpack import unpack
-from runner.dataset import restored_folder
+from runner.dataset_cache import restored_folder
 from runner.digest import sha256_bytes
 from runner.errors import EngineError, VerificationError
 from runner.removal import remove_tree

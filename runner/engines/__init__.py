@@ -12,6 +12,7 @@ from runner.errors import EngineError
 if TYPE_CHECKING:
     from runner.engines.base import Engine
     from runner.image import Image
+    from runner.snapshot import Snapshot
     from runner.wheels import Say, Variant
 
 MODULES = {
@@ -28,15 +29,14 @@ class Needs:
     variant: Variant
     cache: Path
     say: Say
-    root: Path | None = None
-    """Folder of the code that jobs run, ``models/`` with its locks and the Dockerfile; by default
-    this checkout."""
+    code: Snapshot
+    """The code that jobs run, ``models/`` with its locks and the Dockerfile."""
     base: str | None = None
     """Base image that the manifest names."""
     python: Path | None = None
     """Interpreter to use in place of the locked environment; process engine only."""
     image: Image | None = None
-    """Image to use in place of one that is built from ``root``; docker engine only."""
+    """Image to use in place of one that is built from ``code``; docker engine only."""
 
 
 def open_engine(name: str, needs: Needs) -> Engine:
@@ -45,7 +45,7 @@ def open_engine(name: str, needs: Needs) -> Engine:
     ``auto`` is docker where a usable daemon answers and process otherwise, or where ``--python``
     asks for it; which of the two, and why, is said once. Raises ``EngineError`` with the remedy.
     """
-    name = choose(name, needs)
+    name = choose(name, python=needs.python, say=needs.say)
     if name not in MODULES:
         raise EngineError(f"there is no engine {name!r}; choose auto, {', '.join(MODULES)}")
     engine: Engine = import_module(MODULES[name]).open_engine(needs)
@@ -53,19 +53,19 @@ def open_engine(name: str, needs: Needs) -> Engine:
     return engine
 
 
-def choose(name: str, needs: Needs) -> str:
+def choose(name: str, *, python: Path | None, say: Say) -> str:
     """The engine that ``auto`` means on this machine, said with its reason; any other as it is."""
     if name != "auto":
         return name
-    if needs.python is not None:
-        needs.say("Engine: process, not isolated, as --python asks for")
+    if python is not None:
+        say("Engine: process, not isolated, as --python asks for")
         return "process"
     from runner.daemon import usable
 
     try:
         usable()
     except EngineError as error:
-        needs.say(f"Engine: process; arms are NOT isolated from this machine ({error})")
+        say(f"Engine: process; arms are NOT isolated from this machine ({error})")
         return "process"
-    needs.say("Engine: docker; arms run in containers")
+    say("Engine: docker; arms run in containers")
     return "docker"

@@ -16,12 +16,29 @@ Status = Literal[
     "failed",
     "timed_out",
     "out_of_memory",
+    "out_of_disk",
     "could_not_start",
     "interrupted",
 ]
 
 
-PROMISES = frozenset({"capabilities", "files", "memory", "network", "pids", "swap", "time"})
+Seccomp = Literal["strict", "docker", "unconfined"]
+"""What a job may ask of the kernel: what computing takes, what the daemon's own profile allows, or
+everything."""
+
+PROMISES = frozenset(
+    {
+        "capabilities",
+        "disk",
+        "files",
+        "memory",
+        "network",
+        "pids",
+        "swap",
+        "system_calls",
+        "time",
+    }
+)
 """What an engine may keep from a job or bound for it; ``describe`` says which ones it does."""
 
 
@@ -34,8 +51,11 @@ class Limits:
     pids: int
     shm_bytes: int
     tmp_bytes: int
+    disk_bytes: int
+    """Of all outputs together."""
     threads: int
     network: bool = False
+    seccomp: Seccomp = "strict"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +91,7 @@ class Handle:
     out_dir: str
     started_at: float
     timeout_s: float
+    disk_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +103,8 @@ class Outcome:
     message: str
     started_at: float
     ended_at: float
+    notes: tuple[str, ...] = ()
+    """What else a reader of the job's record must know, a sentence each."""
 
 
 class Engine(Protocol):

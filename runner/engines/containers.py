@@ -5,29 +5,30 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from runner.daemon import reason
+from runner.engines import seccomp
 from runner.engines.base import PROMISES, Handle, Launch
-from runner.engines.ending import Ending
+from runner.engines.ending import Ending, Killed
+from runner.engines.keeper import Seen
 
 KILLED = (137, 143)
 """Exit statuses of SIGKILL and SIGTERM."""
 
 
-def ending(attrs: Mapping[str, Any], handle: Handle) -> Ending:
-    """What the daemon says about an ended container."""
+def ending(attrs: Mapping[str, Any], handle: Handle, seen: Seen) -> Ending:
+    """What the daemon says about an ended container, and what was seen of it meanwhile."""
     state = attrs["State"]
     started, ended = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"])
     code = int(state["ExitCode"])
-    killed_for: Literal["memory", "time"] | None = None
-    if code in KILLED and ended - started >= handle.timeout_s:
+    killed_for: Killed | None = seen.excess
+    if killed_for is None and code in KILLED and ended - started >= handle.timeout_s:
         killed_for = "time"
-    elif code != 0 and state["OOMKilled"]:
+    elif killed_for is None and code != 0 and state["OOMKilled"]:
         killed_for = "memory"
     return Ending(
         exit_code=code,
@@ -35,21 +36,18 @@ def ending(attrs: Mapping[str, Any], handle: Handle) -> Ending:
         memory_bytes=int(attrs["HostConfig"]["Memory"]),
         started_at=started,
         ended_at=ended,
+        log_left_out=seen.log_left_out,
     )
+
+
+def finished_at(attrs: Mapping[str, Any]) -> float:
+    """When a container ended, in seconds since the epoch."""
+    return _seconds(attrs["State"]["FinishedAt"])
 
 
 def _seconds(date: str) -> float:
     """Seconds since the epoch of a date of the daemon's."""
     return datetime.fromisoformat(date).timestamp()
-
-
-def write_log(container: Container, path: Path) -> None:
-    """Write the whole console, both streams as they came, in place of what is there."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as log:
-        for chunk in container.logs(stream=True, follow=False):
-            log.write(chunk)
-    part.replace(path)
 
 
 def remove(container: Container) -> None:
@@ -65,7 +63,8 @@ def remove(container: Container) -> None:
 def enforced(info: Mapping[str, Any]) -> frozenset[str]:
     """The promises that this daemon's kernel keeps."""
     able = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit"}
-    return PROMISES - {promise for promise, key in able.items() if not info.get(key)}
+    broken = {promise for promise, key in able.items() if not info.get(key)}
+    return PROMISES - broken - (set() if seccomp.available(info) else {"system_calls"})
 
 
 def refusal(launch: Launch, error: Exception) -> str:

@@ -7,36 +7,42 @@ uid for the time of the job and everything in it is given back when the job has 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import stat
 import subprocess
-import threading
 import time
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig, Mount
-from requests.exceptions import RequestException
 
 from runner.daemon import Client, connect, reason, usable
-from runner.engines import Needs
+from runner.engines import Needs, seccomp
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
-from runner.engines.containers import ending, enforced, refusal, remove, write_log
+from runner.engines.containers import ending, enforced, finished_at, refusal, remove
 from runner.engines.ending import conclude
+from runner.engines.keeper import Keeper
 from runner.errors import EngineError
 from runner.image import Image, build
-from runner.wheels import ROOT
 
 UNPRIVILEGED = (10001, 10001)
 """uid and gid of a container whose caller is root."""
 STOP_S = 3
 """Time between asking a job to stop and killing it, s."""
 LABEL = "phasehub."
-LARGEST_LOG = "1g"
-"""Twice this much of a console is kept, so that no job can fill the daemon's disk."""
+DRAINED_S = 0.05
+"""Time that the end of a console takes as a rule, once its container has ended, s."""
+DRAIN_S = 60.0
+"""The longest wait, once a container has ended, for what it wrote to its console, s."""
+DAEMON_LOG = LogConfig(
+    type="local", config={"max-size": "16m", "max-file": "2", "compress": "false"}
+)
+"""What the daemon keeps of a console, for a runner that takes over; no job can fill its disk."""
 
 
 class DockerEngine:
@@ -50,7 +56,13 @@ class DockerEngine:
         self._caller = caller or (os.getuid(), os.getgid())
         self._user = self._caller if self._caller[0] != 0 else UNPRIVILEGED
         self._client: Client = connect()
-        self._followers: dict[str, threading.Thread] = {}
+        self._keepers: dict[str, Keeper] = {}
+
+    @cached_property
+    def _info(self) -> Mapping[str, Any]:
+        """What the daemon says of itself and its kernel."""
+        info: Mapping[str, Any] = self._client.info()
+        return info
 
     def check(self) -> None:
         """Raise ``EngineError`` when no daemon answers, it maps users, or the image is gone."""
@@ -68,6 +80,8 @@ class DockerEngine:
         try:
             self._lend(launch)
             container = self._create(launch)
+            # Before the start, so that nothing is missed however fast the daemon's log turns over.
+            console = container.attach(stream=True)
             container.start()
         except BaseException as error:
             if container is not None:
@@ -84,8 +98,9 @@ class DockerEngine:
             out_dir=str(launch.out_dir),
             started_at=time.time(),
             timeout_s=launch.limits.timeout_s,
+            disk_bytes=launch.limits.disk_bytes,
         )
-        self._follow(container, handle)
+        self._keepers[handle.id] = Keeper(container, handle, lambda: console)
         return handle
 
     def _create(self, launch: Launch) -> Container:
@@ -110,7 +125,10 @@ class DockerEngine:
             read_only=True,
             tmpfs={"/tmp": f"size={limits.tmp_bytes},mode=1777,nosuid,nodev,noexec"},  # noqa: S108
             cap_drop=["ALL"],
-            security_opt=["no-new-privileges:true"],
+            security_opt=[
+                "no-new-privileges:true",
+                *seccomp.options(limits.seccomp, self._info),
+            ],
             network_mode="bridge" if limits.network else "none",
             ipc_mode="private",
             pids_limit=limits.pids,
@@ -119,13 +137,14 @@ class DockerEngine:
             shm_size=limits.shm_bytes,
             device_requests=[gpus] if launch.gpu_ids else None,
             init=True,
-            log_config=LogConfig(type="local", config={"max-size": LARGEST_LOG, "max-file": "2"}),
+            log_config=DAEMON_LOG,
         )
 
     def poll(self, handle: Handle) -> Outcome | None:
         """``None`` while the container runs; afterwards how it ended, again and again.
 
-        The container stays until ``stop``, so that an outcome is never lost with the runner.
+        The container stays until ``stop``, so that an outcome is never lost with the runner. Its
+        keeper holds it to its limits, and has the end of its console before it has ended here.
         """
         container = self._find(handle)
         if container is None:
@@ -137,30 +156,34 @@ class DockerEngine:
                 started_at=handle.started_at,
                 ended_at=now,
             )
+        keeper = self._keeper(container, handle)
         if container.attrs["State"]["Running"]:
-            if time.time() - handle.started_at < handle.timeout_s:
-                return None
-            self._end(container)
-        self._settle(container, handle)
-        return conclude(handle, ending(container.attrs, handle))
+            return None
+        if not keeper.finish(DRAINED_S) and time.time() < finished_at(container.attrs) + DRAIN_S:
+            return None
+        self._take_back(Path(handle.out_dir))
+        return conclude(handle, ending(container.attrs, handle, keeper.seen()))
 
     def stop(self, handle: Handle) -> None:
         """Stop the container if it runs, keep its log and outputs, remove it; safe to repeat."""
         container = self._find(handle)
         if container is None:
+            self._dismiss(handle.id)
             return
+        keeper = self._keeper(container, handle)
         if container.attrs["State"]["Running"]:
             container.stop(timeout=STOP_S)
-        self._settle(container, handle)
+        keeper.finish(STOP_S)
+        self._take_back(Path(handle.out_dir))
         remove(container)
+        self._dismiss(handle.id)
 
     def adopt(self, handle: Handle) -> bool:
-        """Whether the container is still there; its log is followed again if it runs."""
+        """Whether the container is still there; it is kept to its limits again from now on."""
         container = self._find(handle)
         if container is None:
             return False
-        if container.attrs["State"]["Running"]:
-            self._follow(container, handle)
+        self._keeper(container, handle)
         return True
 
     def remove_leftovers(self, run_id: str) -> list[str]:
@@ -169,6 +192,7 @@ class DockerEngine:
         found = self._client.containers.list(all=True, filters=label, ignore_removed=True)
         for container in found:
             remove(container)
+            self._dismiss(str(container.id))
             for mount in container.attrs.get("Mounts", []):
                 if mount.get("Destination") == "/out":
                     self._take_back(Path(mount["Source"]))
@@ -176,7 +200,7 @@ class DockerEngine:
 
     def describe(self) -> dict[str, object]:
         """Version and kernel features of the daemon, isolation, and the image's identity."""
-        info = self._client.info()
+        info = self._info
         return {
             "version": info["ServerVersion"],
             "storage_driver": info["Driver"],
@@ -185,6 +209,7 @@ class DockerEngine:
             "not_enforced": sorted(PROMISES - enforced(info)),
             "user": f"{self._user[0]}:{self._user[1]}",
             "image": self._image.identity(),
+            "models_sha256": self._image.models_sha256,
             "packages_sha256": self._image.packages_sha256,
         }
 
@@ -199,35 +224,16 @@ class DockerEngine:
                 "without us; start it again and repeat the command"
             ) from None
 
-    def _end(self, container: Container) -> None:
-        """Kill a container that runs, and wait until it is dead."""
-        with contextlib.suppress(APIError):  # it may have ended just now
-            container.kill()
-        container.wait()
-        container.reload()
+    def _keeper(self, container: Container, handle: Handle) -> Keeper:
+        """Who keeps a container; one that another runner started gets one now."""
+        if handle.id not in self._keepers:
+            self._keepers[handle.id] = Keeper(container, handle)
+        return self._keepers[handle.id]
 
-    def _settle(self, container: Container, handle: Handle) -> None:
-        """Once a container has ended: its whole log in place, its outputs the caller's."""
-        follower = self._followers.pop(handle.id, None)
-        if follower is not None:
-            follower.join(timeout=STOP_S)
-        write_log(container, Path(handle.log_path))
-        self._take_back(Path(handle.out_dir))
-
-    def _follow(self, container: Container, handle: Handle) -> None:
-        """Copy the console to the log as it comes, for people; ``_settle`` writes it whole."""
-
-        def copy() -> None:
-            with (
-                contextlib.suppress(DockerException, OSError, RequestException),
-                Path(handle.log_path).open("wb") as log,
-            ):
-                for chunk in container.logs(stream=True, follow=True):
-                    log.write(chunk)
-                    log.flush()
-
-        self._followers[handle.id] = threading.Thread(target=copy, daemon=True)
-        self._followers[handle.id].start()
+    def _dismiss(self, container_id: str) -> None:
+        """Have the keeper of a container that is gone end."""
+        if keeper := self._keepers.pop(container_id, None):
+            keeper.finish()
 
     def _lend(self, launch: Launch) -> None:
         """Let the container's user, if it is not the caller, write outputs and read inputs."""
@@ -267,6 +273,6 @@ def open_engine(needs: Needs) -> DockerEngine:
     if needs.python is not None:
         raise EngineError("--python is for --engine process; a container has its own Python")
     image = needs.image or build(
-        needs.variant, base=needs.base, cache=needs.cache, say=needs.say, root=needs.root or ROOT
+        needs.variant, base=needs.base, cache=needs.cache, say=needs.say, root=needs.code.root
     )
     return DockerEngine(image)

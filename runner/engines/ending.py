@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from runner.engines import usage
 from runner.engines.base import Handle, Outcome, Status
+from runner.engines.console import last_line
+from runner.engines.usage import Excess
 
 MIB, GIB = 1 << 20, 1 << 30
 SIGNALLED = 128
 """Exit statuses above this one tell of a signal, as shells count."""
-SHOWN_TAIL_BYTES = 8192
+
+Killed = Literal["memory", "time", "stop"] | Excess
+"""The limit for which a job was killed, or that it was found to have gone past."""
+
+Moment = Annotated[float, Field(ge=0, le=1e11)]
+"""Seconds since the epoch, up to the year 5138."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """What an engine saw. ``killed_for`` is the limit for which the job was killed."""
+class Ending(BaseModel):
+    """What an engine saw. ``log_left_out`` is how much of the console was not kept, bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     exit_code: int | None
-    killed_for: Literal["memory", "time", "stop"] | None
+    killed_for: Killed | None
     memory_bytes: int
-    started_at: float
-    ended_at: float
+    started_at: Moment
+    ended_at: Moment
+    log_left_out: Annotated[int, Field(ge=0)] = 0
 
 
 def conclude(handle: Handle, ending: Ending) -> Outcome:
@@ -37,7 +48,16 @@ def conclude(handle: Handle, ending: Ending) -> Outcome:
         message=message,
         started_at=ending.started_at,
         ended_at=ending.ended_at,
+        notes=tuple(_notes(ending)),
     )
+
+
+def _notes(ending: Ending) -> Iterator[str]:
+    if ending.log_left_out:
+        yield (
+            f"{ending.log_left_out:,} bytes in the middle of its console log were left out; "
+            "beginning and end are kept"
+        )
 
 
 def _judge(handle: Handle, ending: Ending) -> tuple[Status, str]:
@@ -51,6 +71,9 @@ def _judge(handle: Handle, ending: Ending) -> tuple[Status, str]:
             f"killed for memory: limit {_size(ending.memory_bytes)}; raise resources.memory_gib "
             "or lower train.batch_size"
         )
+    if ending.killed_for in EXCESSES:
+        told = EXCESSES[ending.killed_for]
+        return "out_of_disk", told.format(limit=_size(handle.disk_bytes), files=usage.MOST_FILES)
     if ending.killed_for == "stop":
         return "interrupted", "stopped before its end; run the phase again"
     if ending.exit_code != 0:
@@ -58,6 +81,18 @@ def _judge(handle: Handle, ending: Ending) -> tuple[Status, str]:
     if missing := missing_result(Path(handle.out_dir)):
         return "failed", f"exit status 0, but {missing}"
     return "succeeded", ""
+
+
+EXCESSES: Mapping[Killed | None, str] = {
+    "disk": (
+        "its outputs took more than the limit of {limit}; raise resources.disk_gib or write less"
+    ),
+    "files": "its outputs were more than {files:,} files and folders; write fewer and larger files",
+    "hiding": (
+        "its outputs could not be measured against the limit of {limit} (resources.disk_gib): "
+        "folders are moved about all the time, or cannot be read; leave them where they are"
+    ),
+}
 
 
 def _size(num_bytes: int) -> str:
@@ -93,15 +128,3 @@ def missing_result(out_dir: Path) -> str | None:
     if not stat.S_ISREG(found.st_mode):
         return "result.json is not a regular file"
     return None if found.st_size else "result.json is empty"
-
-
-def last_line(log: Path) -> str:
-    r"""The last line of a console log that says something; ``\r`` ends a line as ``\n`` does."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - SHOWN_TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
-    lines = [line.strip() for line in re.split(r"[\r\n]", text) if line.strip()]
-    return lines[-1][:300] if lines else ""

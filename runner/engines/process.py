@@ -23,22 +23,25 @@ from typing import Any
 from runner.engines import Needs, procfs, supervisor
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.ending import Ending, conclude
-from runner.environment import describe_python, differences, locked_python, models_source
+from runner.environment import describe_python, differences, locked_python, models_digest
 from runner.errors import EngineError
+from runner.reading import MissingError, read_table, typed
 from runner.removal import remove_tree
-from runner.wheels import ROOT, lock_path
+from runner.wheels import lock_path
 
 SUFFIX = ".process"
+SUPERVISOR = [sys.executable, "-I", "-c", supervisor.START]
 STOP_S = 10.0
 """The longest wait for a supervisor to end its job, s."""
 NUM_SHOWN = 3
 """Differences from the lock that are told; the hub lists all."""
-ENFORCED = frozenset({"memory", "time"})
+ENFORCED = frozenset({"disk", "memory", "time"})
 NOTES = (
     "files: a job reads and writes whatever the caller may; data is not write-protected",
     "network: a job reaches whatever this machine reaches",
     "pids: processes and threads are not counted",
     "capabilities: a job has those of the caller",
+    "system_calls: a job may make all of them",
     f"memory: resident memory of all processes, looked at every {supervisor.TICK_S} s; no swap "
     "limit; /dev/shm and the job's tmp folder have no size limit",
 )
@@ -105,6 +108,7 @@ class ProcessEngine:
             out_dir=str(launch.out_dir),
             started_at=time.time(),
             timeout_s=launch.limits.timeout_s,
+            disk_bytes=launch.limits.disk_bytes,
         )
 
     def _lay_out(self, view: Path, launch: Launch) -> None:
@@ -117,8 +121,11 @@ class ProcessEngine:
             "command": self._command(view, launch),
             "environment": self._environment(view, launch),
             "cwd": str(view / "tmp"),
+            "log": str(launch.log_path.resolve()),
+            "out": str(launch.out_dir.resolve()),
             "timeout_s": launch.limits.timeout_s,
             "memory_bytes": launch.limits.memory_bytes,
+            "disk_bytes": launch.limits.disk_bytes,
         }
         (view / supervisor.SPEC).write_text(json.dumps(spec), "utf-8")
 
@@ -136,6 +143,8 @@ class ProcessEngine:
             "LANG": "C.UTF-8",
             "PATH": f"{self._python.parent}:/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": str(self._source),
+            # What is imported must be the source, so nothing may lie compiled beside it.
+            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "CUDA_VISIBLE_DEVICES": ",".join(launch.gpu_ids),
             **(_library_path() if self._given else {}),
@@ -143,10 +152,9 @@ class ProcessEngine:
         }
 
     def _supervise(self, view: Path, launch: Launch) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-I", supervisor.__file__, str(view), _label(launch.labels)]
-        with launch.log_path.open("wb") as log:
+        with launch.log_path.open("ab") as log:  # what it has to say itself if it cannot start
             return subprocess.Popen(
-                command,
+                [*SUPERVISOR, str(view), _label(launch.labels)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -158,19 +166,19 @@ class ProcessEngine:
     def poll(self, handle: Handle) -> Outcome | None:
         """``None`` while the supervisor runs; afterwards how the job ended, until ``stop``."""
         view = _view(Path(handle.out_dir))
-        if _ended(view) is None and self._runs(handle):
+        if not _ended(view) and self._runs(handle):
             return None
-        record = _ended(view)
-        if record is None:
+        try:
+            return conclude(handle, _ending(view))
+        except ValueError as error:
+            why = "was killed or stopped" if isinstance(error, MissingError) else f"left {error}"
             return Outcome(
                 status="interrupted",
                 exit_code=None,
-                message="its supervisor was killed or stopped; run the phase again",
+                message=f"its supervisor {why}; run the phase again",
                 started_at=handle.started_at,
                 ended_at=time.time(),
             )
-        spec = json.loads((view / supervisor.SPEC).read_text("utf-8"))
-        return conclude(handle, Ending(**record, memory_bytes=spec["memory_bytes"]))
 
     def stop(self, handle: Handle) -> None:
         """Have the supervisor kill the job and all its descendants; remove its folder."""
@@ -181,7 +189,7 @@ class ProcessEngine:
 
     def adopt(self, handle: Handle) -> bool:
         """Whether the supervisor runs or has left word of how the job ended."""
-        return self._runs(handle) or _ended(_view(Path(handle.out_dir))) is not None
+        return self._runs(handle) or _ended(_view(Path(handle.out_dir)))
 
     def _runs(self, handle: Handle) -> bool:
         child = self._supervisors.get(handle.id)
@@ -194,10 +202,11 @@ class ProcessEngine:
         found = []
         for pid in procfs.all_pids():
             words = procfs.command_line(pid)
-            if words[2:3] == [supervisor.__file__] and words[4:] == [_label({"run": run_id})]:
+            *started, view, label = words if len(words) > len(SUPERVISOR) else ["", ""]
+            if started[1:] == SUPERVISOR[1:] and label == _label({"run": run_id}):
                 _stop_supervisor(procfs.identity(pid))
-                remove_tree(Path(words[3]))
-                found.append(Path(words[3]).name.removesuffix(SUFFIX))
+                remove_tree(Path(view))
+                found.append(Path(view).name.removesuffix(SUFFIX))
         return sorted(found)
 
     def describe(self) -> dict[str, object]:
@@ -207,6 +216,7 @@ class ProcessEngine:
             "interpreter": str(self._python) if self._given else "locked environment",
             "environment_is_locked": not self.differences,
             "differences": self.differences,
+            "models_sha256": models_digest(self._source),
             "packages_sha256": self._installed["packages_sha256"],
             "enforced": sorted(ENFORCED),
             "not_enforced": sorted(PROMISES - ENFORCED),
@@ -229,13 +239,18 @@ def _library_path() -> dict[str, str]:
     return {"LD_LIBRARY_PATH": named} if named else {}
 
 
-def _ended(view: Path) -> dict[str, Any] | None:
-    """What the supervisor wrote about the end of its job, if it has."""
-    try:
-        record: dict[str, Any] = json.loads((view / supervisor.RECORD).read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    return record
+def _ended(view: Path) -> bool:
+    """Whether the supervisor has left word of the end of its job."""
+    return os.path.lexists(view / supervisor.RECORD)
+
+
+def _ending(view: Path) -> Ending:
+    """What the supervisor wrote about the end of its job.
+
+    Raises ``MissingError`` where it wrote nothing, and ``ValueError`` for what is not its writing:
+    a job can reach that file.
+    """
+    return typed(Ending, read_table(view, supervisor.RECORD), supervisor.RECORD)
 
 
 def _stop_supervisor(identity: str) -> None:
@@ -258,13 +273,13 @@ def open_engine(needs: Needs) -> ProcessEngine:
     Raises ``EngineError`` as ``locked_python`` does.
     """
     given = needs.python is not None
-    root = needs.root or ROOT
+    root = needs.code.root
     python = needs.python or locked_python(
         needs.variant, cache=needs.cache, say=needs.say, root=root
     )
     engine = ProcessEngine(
         python,
-        source=models_source(needs.cache, root),
+        source=root,
         lock=lock_path(needs.variant, root),
         given=given,
     )

@@ -1,4 +1,4 @@
-"""Runs one command of the process engine and bounds it: ``python supervisor.py FOLDER LABEL``.
+"""Runs one command of the process engine and bounds it: ``python -c START FOLDER LABEL``.
 
 A process of its own, so that the limits hold and the job's end is known when the runner has died.
 Orphans of its descendants become its children, so nothing that the job starts escapes by leaving
@@ -15,16 +15,31 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from runner.engines.capped import CappedLog
+from runner.engines.usage import Guard
+
+ROOT = Path(__file__).parents[2]
+START = (
+    f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+    "from runner.engines.supervisor import main; main()"
+)
+"""What its interpreter is told, which is isolated and has no path of ours."""
 TICK_S = 0.1
+DRAIN_S = 10.0
+"""The longest wait for the end of a console whose writers are all dead, s."""
 SPEC = "launch.json"
-"""In: ``command``, ``environment``, ``cwd``, ``timeout_s``, ``memory_bytes``."""
+"""In: ``command``, ``environment``, ``cwd``, ``log``, ``out``, ``timeout_s``, ``memory_bytes`` and
+``disk_bytes``."""
 RECORD = "ended.json"
 """Out, in one piece, when nothing of the job runs any more."""
 
+BLOCK = 1 << 16
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 """See prctl(2)."""
 NOT_FOUND = 127
@@ -33,38 +48,57 @@ NOT_FOUND = 127
 _libc = ctypes.CDLL(None)
 
 
-def main(folder: Path) -> None:
-    """Run the command that ``launch.json`` in ``folder`` describes; write ``ended.json``."""
+def main() -> None:
+    """Run what ``launch.json`` in the folder of the first argument says; write ``ended.json``."""
+    folder = Path(sys.argv[1])
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     spec = json.loads((folder / SPEC).read_text("utf-8"))
     started = time.time()
-    killed_for = None
+    with CappedLog(Path(spec["log"])) as log:
+        code, killed_for = run(spec, log, asked)
+    record = {
+        "exit_code": code,
+        "killed_for": killed_for,
+        "memory_bytes": spec["memory_bytes"],
+        "started_at": started,
+        "ended_at": time.time(),
+        "log_left_out": log.left_out,
+    }
+    part = folder / f".{RECORD}.part"
+    part.write_text(json.dumps(record), "utf-8")
+    part.replace(folder / RECORD)
+
+
+def run(spec: Mapping[str, Any], log: CappedLog, asked: list[int]) -> tuple[int, str | None]:
+    """Run the command to its end: its exit status, and the limit that it went past."""
+    guard = Guard(Path(spec["out"]), spec["disk_bytes"])
     try:
         job = subprocess.Popen(
             spec["command"],
             cwd=spec["cwd"],
             env=spec["environment"],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=functools.partial(_die_with, os.getpid()),
         )
     except OSError as error:
-        print(f"{spec['command'][0]}: {error.strerror}", file=sys.stderr)
-        code = NOT_FOUND
-    else:
-        killed_for = watch(job, spec["timeout_s"], spec["memory_bytes"], asked)
-        code = end(job)
-    record = {
-        "exit_code": code,
-        "killed_for": killed_for,
-        "started_at": started,
-        "ended_at": time.time(),
-    }
-    part = folder / f".{RECORD}.part"
-    part.write_text(json.dumps(record), "utf-8")
-    part.replace(folder / RECORD)
+        log.write(f"{spec['command'][0]}: {error.strerror}\n".encode())
+        return NOT_FOUND, None
+    copier = threading.Thread(target=_copy, args=(job.stdout, log), daemon=True)
+    copier.start()
+    killed_for = watch(job, spec["timeout_s"], spec["memory_bytes"], guard, asked)
+    code = end(job)
+    copier.join(DRAIN_S)
+    return code, killed_for or guard.last_look()
+
+
+def _copy(console: IO[bytes], log: CappedLog) -> None:
+    while block := os.read(console.fileno(), BLOCK):
+        log.write(block)
 
 
 def _die_with(supervisor: int) -> None:
@@ -75,7 +109,11 @@ def _die_with(supervisor: int) -> None:
 
 
 def watch(
-    job: subprocess.Popen[Any], timeout_s: float, memory_bytes: int, asked: list[int]
+    job: subprocess.Popen[Any],
+    timeout_s: float,
+    memory_bytes: int,
+    guard: Guard,
+    asked: list[int],
 ) -> str | None:
     """Wait for the job. The limit that it went past, or ``stop`` if ``asked`` got a signal."""
     deadline = time.monotonic() + timeout_s
@@ -87,8 +125,11 @@ def watch(
             return "stop"
         if time.monotonic() >= deadline:
             return "time"
-        if used_memory(descendants(os.getpid()), memory_bytes) > memory_bytes:
+        alive = descendants(os.getpid())
+        if used_memory(alive, memory_bytes) > memory_bytes:
             return "memory"
+        if excess := guard.look(alive):
+            return excess
 
 
 def end(job: subprocess.Popen[Any]) -> int:
@@ -147,7 +188,3 @@ def _proportional(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -37,6 +37,7 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_rules(record),
         *_collapses(record),
         *_failures(record),
+        *_notes(record),
         *_identical(record),
         *_steps(record),
     )
@@ -127,6 +128,13 @@ def _failures(record: HubRecord) -> Iterator[Statement]:
         if arm.status != "succeeded":
             told = f": {arm.message}" if arm.message else ""
             yield Statement(kind="bad", text=f"{arm.name}: {STATUS_WORDS[arm.status]}{told}")
+
+
+def _notes(record: HubRecord) -> Iterator[Statement]:
+    """What was odd about an arm and does not bear on its results."""
+    for arm in record.arms:
+        for note in arm.notes:
+            yield Statement(kind="neutral", text=f"{arm.name}: {note}.")
 
 
 def _identical(record: HubRecord) -> Iterator[Statement]:

@@ -17,6 +17,7 @@ STATUS_WORDS: dict[ArmStatus, str] = {
     "failed": "failed",
     "timed_out": "timed out",
     "out_of_memory": "out of memory",
+    "out_of_disk": "out of disk",
     "could_not_start": "could not start",
     "interrupted": "interrupted",
     "invalid_output": "invalid output",

@@ -185,7 +185,11 @@ def commands_in_words(jobs: Sequence[Job]) -> Iterator[tuple[str, str]]:
 def limits_in_words(jobs: Sequence[Job]) -> str:
     """Every limit; what is beyond the defaults stands in capitals."""
     return ", ".join(
-        f"{limit.name} {limit.value:g}"
-        + (f" BEYOND {limit.default:g} ({trust.named(limit.jobs)})" if limit.beyond else "")
+        f"{limit.name} {trust.in_words(limit.value)}"
+        + (
+            f" BEYOND {trust.in_words(limit.default)} ({trust.named(limit.jobs)})"
+            if limit.beyond
+            else ""
+        )
         for limit in trust.limits_of(jobs)
     )

@@ -34,8 +34,8 @@ from runner.image import Image, recover
 from runner.plan import computes_on
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.reading import read_below
-from runner.record import EngineRecord, HubRecord, ReproducedFile, ReproductionRecord
+from runner.reading import read_file
+from runner.record import HubRecord, ReproducedFile, ReproductionRecord
 from runner.removal import remove_tree
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
@@ -44,6 +44,7 @@ from runner.reproduction.files import Side, explain, made, pair
 from runner.reproduction.original import Original, jobs_again, open_original, plan_again
 from runner.reproduction.outcome import attest, facts_between, judge, missing_files, unequal_ends
 from runner.run import WORK, Run, write_declaration
+from runner.snapshot import take
 from runner.steps import run_steps
 from runner.trust import Consent
 
@@ -95,6 +96,8 @@ def reproduce(request: Request) -> tuple[Path, int]:
         RunnerError: Nothing was run: the hub, the device, the engine or the folder is at fault.
     """
     original = open_original(request.hub)
+    code = code_of(original)
+    original = replace(original, code=code.snapshot.root)  # what is asked about is what will run
     plan = plan_again(original, request.arms)
     device = computes_on(plan)
     choose_device(device, wants_gpu=device == "cuda")
@@ -114,17 +117,17 @@ def reproduce(request: Request) -> tuple[Path, int]:
     )
     artifacts = request.out or _beside(request.hub)
     remarks = preflight(plan, this_machine(artifacts, with_gpus=device == "cuda"))
+    compared = carried_compared(original.folder, original.record)
     staging = hub.stage(artifacts, plan.phase, datetime.now(UTC))
     with sigterm_as_interrupt(), display() as shown:
         run = Run(
             loaded=original.loaded,
             plan=plan,
             staging=staging,
-            code=provenance.Code(record=original.record.code, diff=_diff(original)),
+            code=code,
             shown=shown,
             only=request.arms,
-            root=original.code,
-            compared=carried_compared(original.folder, original.record),
+            compared=compared,
         )
         rerun = Rerun(
             original=original,
@@ -161,8 +164,22 @@ def _beside(folder: Path) -> Path:
     return folder.resolve().parent.parent / REPRODUCTIONS
 
 
+def code_of(original: Original) -> provenance.Code:
+    """The code that the hub carries, copied. Raises ``VerificationError`` if it changes now."""
+    snapshot = take(original.code, state_dir())
+    if snapshot.models_sha256 != original.record.code.models_sha256:
+        raise VerificationError(f"{original.code} was changed just now; verify the hub again")
+    return provenance.Code(record=original.record.code, diff=_diff(original), snapshot=snapshot)
+
+
 def _diff(original: Original) -> bytes:
-    return read_below(original.folder, hub.DIFF) if original.record.code.diff else b""
+    """What was not committed. Its name is ours, whatever the record says."""
+    if not original.record.code.diff:
+        return b""
+    try:
+        return read_file(original.folder, hub.DIFF)
+    except ValueError as error:
+        raise VerificationError(f"{original.folder}: {error}; {hub.RECORD} names it") from error
 
 
 def choose_engine(original: Original, request: Request) -> tuple[str, list[str]]:
@@ -171,8 +188,7 @@ def choose_engine(original: Original, request: Request) -> tuple[str, list[str]]
     asked = request.engine
     if asked == "auto" and original.record.engine.name == "process":
         asked = "process"
-    needs = Needs(variant="cpu", cache=state_dir(), say=said.append, python=request.python)
-    return choose(asked, needs), said
+    return choose(asked, python=request.python, say=said.append), said
 
 
 def prepare(rerun: Rerun) -> Engine:
@@ -182,7 +198,7 @@ def prepare(rerun: Rerun) -> Engine:
         variant=package_variant(original.loaded, run.device),
         cache=state_dir(),
         say=run.shown.say,
-        root=original.code,
+        code=run.code.snapshot,
         base=rerun.sources.base,
         python=request.python,
     )
@@ -192,7 +208,7 @@ def prepare(rerun: Rerun) -> Engine:
         packages = "the interpreter that was named" if request.python else "the hub's lock"
         rerun.image = f"none: the process engine, with the packages of {packages}"
     engine = open_engine(rerun.engine, needs)
-    run.engine = EngineRecord(name=engine.name, isolated=engine.isolated, facts=engine.describe())
+    run.engine = provenance.describe_engine(engine, run.code.snapshot)
     run.notes += departures(run)
     run.note(f"image: {rerun.image}")
     return engine
@@ -273,7 +289,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
     described = provenance.describe_run(
         [], started=timestamp(run.started), ended=timestamp(time.time())
     )
-    (folder / hub.ENVIRONMENT).write_bytes(pretty_json(described))
+    (folder / hub.ENVIRONMENT).write_bytes(pretty_json(run.places.hidden(described)))
     record = conclude(run)
     pairs = pair(
         made(original.record.artifacts, original.record, arms),
@@ -294,7 +310,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
         facts=facts_between(
             circumstances(original.folder, original.record), circumstances(folder, record)
         ),
-        reasons=tuple(reasons),
+        reasons=tuple(run.places.hide(reason) for reason in reasons),
     )
     attestation = attest(reproduced, sha256_file(original.folder / hub.PLAN))
     (folder / TEST_RESULT).write_bytes(pretty_json(attestation.table()))

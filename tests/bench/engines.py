@@ -14,11 +14,19 @@ from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Launch, Limits
 from runner.environment import state_dir
 from runner.errors import EngineError
+from runner.snapshot import take
+from runner.wheels import ROOT
 from tests.bench.pairs import compare
 
 ROUNDS = 5
 LIMITS = Limits(
-    timeout_s=60, memory_bytes=2**30, pids=64, shm_bytes=2**26, tmp_bytes=2**26, threads=1
+    timeout_s=60,
+    memory_bytes=2**30,
+    pids=64,
+    shm_bytes=2**26,
+    tmp_bytes=2**26,
+    disk_bytes=2**26,
+    threads=1,
 )
 NO_OP = "import pathlib, sys; pathlib.Path(sys.argv[1], 'result.json').write_text('{}')"
 
@@ -50,7 +58,8 @@ def run_no_op(engine: Engine, folder: Path) -> None:
 def measure() -> None:
     """Print seconds per arm through each engine that this machine has."""
     for name in ("docker", "process"):
-        needs = Needs(variant="cpu", cache=state_dir(), say=lambda line: None)
+        code = take(ROOT, state_dir())
+        needs = Needs(variant="cpu", cache=state_dir(), say=lambda line: None, code=code)
         try:
             engine = open_engine(name, needs)
         except EngineError as error:

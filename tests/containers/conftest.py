@@ -10,6 +10,8 @@ import pytest
 from runner.engines.base import Launch, Limits
 from runner.environment import state_dir
 from runner.errors import EngineError
+from runner.snapshot import take
+from runner.wheels import ROOT
 
 MIB = 1 << 20
 COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
@@ -29,11 +31,17 @@ def client():
 
 
 @pytest.fixture(scope="session")
-def image(client):
+def code():
+    """The code of this checkout, copied."""
+    return take(ROOT, state_dir())
+
+
+@pytest.fixture(scope="session")
+def image(client, code):
     """The CPU image, built once; what it is made of is kept under .phasehub for the next time."""
     from runner.image import build
 
-    return build("cpu", base=None, cache=state_dir(), say=print)
+    return build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
 
 
 @pytest.fixture
@@ -63,6 +71,7 @@ def make_launch(tmp_path, run_id, client):
             "pids": 64,
             "shm_bytes": 16 * MIB,
             "tmp_bytes": 16 * MIB,
+            "disk_bytes": 256 * MIB,
             "threads": 1,
         }
         return Launch(

@@ -55,7 +55,9 @@ def test_nothing_of_the_host_is_shown_but_the_job_s_folders(engine, client, make
     assert not host["Privileged"]
     assert host["ReadonlyRootfs"]
     assert host["CapDrop"] == ["ALL"]
-    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    privileges, system_calls = host["SecurityOpt"]
+    assert privileges == "no-new-privileges:true"
+    assert system_calls.startswith('seccomp={"defaultAction": "SCMP_ACT_ERRNO"')
     assert host["Memory"] == host["MemorySwap"] == launch.limits.memory_bytes
     assert host["PidsLimit"] == launch.limits.pids
     assert (host["PidMode"], host["NetworkMode"]) == ("", "none")

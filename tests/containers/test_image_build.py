@@ -6,7 +6,7 @@ import pytest
 
 from runner.base_image import LOCAL_BASE, choose_base, dockerfile_base
 from runner.dockerfile import build_stage
-from runner.environment import describe_python, locked_python, models_digest, state_dir
+from runner.environment import describe_python, locked_python, state_dir
 from runner.errors import EngineError
 from runner.image import build
 from runner.wheels import lock_path, read_lock
@@ -78,17 +78,17 @@ def test_models_can_be_run_and_caches_are_never_checked_against_sources(client, 
     assert [line.split()[1] for line in flags.splitlines()] == ["1", "1"], "not unchecked hashes"
 
 
-def test_image_and_locked_environment_hold_the_same_files(image):
+def test_image_and_locked_environment_hold_the_same_files(image, code):
     """Why the two engines can agree bit for bit."""
-    python = locked_python("cpu", cache=state_dir(), say=print)
+    python = locked_python("cpu", cache=state_dir(), say=print, root=code.root)
     found = describe_python(python, with_fingerprint=True)
     assert found["packages_sha256"] == image.packages_sha256
 
 
-def test_an_image_that_exists_is_not_built_again(image):
+def test_an_image_that_exists_is_not_built_again(image, code):
     told = []
-    first = build("cpu", base=None, cache=state_dir(), say=print)
-    assert build("cpu", base=None, cache=state_dir(), say=told.append) == first
+    first = build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
+    assert build("cpu", base=None, cache=state_dir(), say=told.append, root=code.root) == first
     assert not [line for line in told if line.startswith("Building")]
 
 
@@ -102,16 +102,16 @@ def test_the_tag_and_the_labels_follow_from_what_the_image_is_made_from(client, 
     assert image.identity()["packages_sha256"] == image.packages_sha256
 
 
-def test_an_image_that_only_bears_the_tag_is_built_again(client, image):
+def test_an_image_that_only_bears_the_tag_is_built_again(client, image, code):
     """Whatever was given this name, its labels do not say that it is made from these sources."""
     kept = client.images.get(image.reference)
     kept.tag("phasehub-trial:kept")
     impostor = client.images.get(image.base_id)
     try:
         impostor.tag(image.reference)
-        rebuilt = build("cpu", base=None, cache=state_dir(), say=print)
+        rebuilt = build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
         assert rebuilt.id != impostor.id
-        assert client.images.get(rebuilt.reference).labels["phasehub.models"] == models_digest()
+        assert client.images.get(rebuilt.reference).labels["phasehub.models"] == code.models_sha256
     finally:
         kept.tag(image.reference)
         client.images.remove("phasehub-trial:kept")

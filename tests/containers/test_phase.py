@@ -147,6 +147,43 @@ os.symlink('/etc/passwd', sys.argv[1] + '/result.json')""", "{out}"]
 [[arms]]
 name = "leaves_nothing_in_it"
 command = ["python", "-c", "import sys; open(sys.argv[1] + '/result.json', 'w')", "{out}"]
+[[arms]]
+name = "poisons_its_events"
+command = ["python", "-c", """
+import sys, time
+with open(sys.argv[1] + '/events.jsonl', 'wb') as events:
+    for line in (b'{"event": "step", "step": null}', b'[' * 60_000, b'{"event": "epoch"}',
+                 b'{"event": "step", "step": 50, "steps_per_s": 1e-300}', b'\\x00'):
+        events.write(line + bytes([10]))
+time.sleep(1)
+raise SystemExit(1)""", "{out}"]
+[[arms]]
+name = "pipe_for_events"
+command = ["python", "-c", """
+import os, sys, time
+os.mkfifo(sys.argv[1] + '/events.jsonl')
+time.sleep(1)
+raise SystemExit(1)""", "{out}"]
+[[arms]]
+name = "zeros_for_events"
+command = ["python", "-c", """
+import os, sys, time
+os.symlink('/dev/zero', sys.argv[1] + '/events.jsonl')
+time.sleep(1)
+raise SystemExit(1)""", "{out}"]
+[[arms]]
+name = "fills_the_disk"
+resources.disk_gib = 0.0625
+command = ["python", "-c", """
+import sys, time
+open(sys.argv[1] + '/hole', 'wb').truncate(4 << 30)
+time.sleep(600)""", "{out}"]
+[[arms]]
+name = "floods_its_log"
+command = ["python", "-c", """
+import os
+for _ in range(600): os.write(1, b'flood' * 13_000 + bytes([13]))
+raise SystemExit(1)"""]
 '''
 
 
@@ -173,6 +210,24 @@ def test_hostile_arms_end_as_they_should_and_the_others_go_on(image, write, tmp_
     for name in ("leaves_a_link", "leaves_nothing_in_it"):
         assert fates[name].status in ("invalid_output", "failed")
         assert "result.json" in fates[name].message
+    odd = {
+        "poisons_its_events": "events.jsonl: 5 lines are no events, the first of them: step.step: ",
+        "pipe_for_events": "events.jsonl: it was not read further: events.jsonl is not a regular ",
+        "zeros_for_events": "events.jsonl: it was not read further: events.jsonl is a symbolic",
+        "floods_its_log": " bytes in the middle of its console log were left out; beginning and",
+    }
+    pages = [(path / page).read_text() for page in ("README.md", "summary.md", "report.html")]
+    for name, said in odd.items():
+        assert fates[name].status == "failed"
+        (note,) = fates[name].notes
+        assert said in note
+        assert all(f"{name}" in page and "events.jsonl: 5 lines are no" in page for page in pages)
+    assert fates["fills_the_disk"].status == "out_of_disk"
+    assert fates["fills_the_disk"].message == (
+        "its outputs took more than the limit of 64 MiB; raise resources.disk_gib or write less"
+    )
+    assert (path / fates["floods_its_log"].log).stat().st_size < 25 << 20
+    assert all(len(line) <= 1000 for line in fates["floods_its_log"].log_tail)
     assert hub.verify(path).intact
     assert containers_of("trial") == ""
 

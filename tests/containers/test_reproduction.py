@@ -15,6 +15,8 @@ from runner.image import build
 
 ROOT = Path(__file__).parents[2]
 PHASE = ("manifests/phase8.toml", "--profile", "quick")
+GRANTED = "--allow-limits"
+"""The phase asks for more time than a manifest has that says nothing of it."""
 WITHOUT_NETWORK = ("unshare", "--net") if os.geteuid() == 0 else ()
 
 
@@ -29,7 +31,7 @@ def phasehub(*arguments, state, words=()):
 
 
 @pytest.fixture(scope="module")
-def archive(client, image, tmp_path_factory):
+def archive(client, image, code, tmp_path_factory):
     """Quick phase 8, run in containers and archived with its image, which is then removed."""
     folder = tmp_path_factory.mktemp("phase8")
     done = phasehub("run", *PHASE, "--engine", "docker", "--out", folder, state=state_dir())
@@ -41,7 +43,7 @@ def archive(client, image, tmp_path_factory):
     shutil.rmtree(sealed)
     client.images.remove(image.id, force=True)
     yield file
-    build("cpu", base=None, cache=state_dir(), say=print)
+    build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def answer(done):
 
 def test_quick_phase8_comes_out_again_from_its_archive_without_a_network(restored):
     state = restored.parents[2] / "state"
-    done = phasehub("reproduce", restored, state=state, words=WITHOUT_NETWORK)
+    done = phasehub("reproduce", restored, GRANTED, state=state, words=WITHOUT_NETWORK)
     assert done.returncode == 0, done.stderr
     told = answer(done)
     assert (told["outcome"], told["facts"]) == ("identical", [])
@@ -78,7 +80,7 @@ def test_without_its_image_one_arm_comes_out_again_in_an_image_built_from_the_hu
 ):
     client.images.remove(image.id, force=True)
     shutil.rmtree(restored.parents[2] / "state" / "restored")
-    done = phasehub("reproduce", restored, "--arm", "stable_sgd", state=state_dir())
+    done = phasehub("reproduce", restored, GRANTED, "--arm", "stable_sgd", state=state_dir())
     assert done.returncode == 0, done.stderr
     told = answer(done)
     assert (told["outcome"], told["facts"]) == ("identical", [])
@@ -87,7 +89,7 @@ def test_without_its_image_one_arm_comes_out_again_in_an_image_built_from_the_hu
 
 def test_quick_phase8_has_the_same_bits_as_processes(restored):
     done = phasehub(
-        "reproduce", restored, "--engine", "process", "--python", sys.executable,
+        "reproduce", restored, GRANTED, "--engine", "process", "--python", sys.executable,
         state=restored.parents[2] / "state",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

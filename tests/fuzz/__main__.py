@@ -39,7 +39,9 @@ def main() -> int:
     return int(findings > 0)
 
 
-def run(asked: argparse.Namespace, name: str, judge: Judge, numbers: list[tuple[int, int]], below: Path) -> Tally:
+def run(
+    asked: argparse.Namespace, name: str, judge: Judge, numbers: list[tuple[int, int]], below: Path
+) -> Tally:
     """Run cases of a target and tell of each finding as it comes."""
     tally = harness.run_many(
         name, judge, numbers, jobs=asked.jobs, below=below, wall_s=asked.patience,
@@ -77,7 +79,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--past", action="store_true", help="only what was ever found")
     parser.add_argument("--only", type=int, help="run the case of this number in this process")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--patience", type=float, default=harness.WALL_S, help="s until a case hangs")
+    parser.add_argument(
+        "--patience", type=float, default=harness.WALL_S, help="s until a case hangs"
+    )
     parser.add_argument("--brief", action="store_true", help="no tracebacks")
     return parser.parse_args()
 
@@ -103,13 +107,18 @@ def replay(asked: argparse.Namespace, known: dict[str, targets.Target], below: P
 def line(tally: Tally) -> str:
     """A target in a line."""
     pace = tally.cases / max(tally.seconds, 1e-9)
-    return f"{tally.target}: {tally.cases} cases in {tally.seconds:.0f} s, {pace:.0f} a second, {len(tally.found)} distinct findings"
+    return (
+        f"{tally.target}: {tally.cases} cases in {tally.seconds:.0f} s, {pace:.0f} a second, "
+        f"{len(tally.found)} distinct findings"
+    )
 
 
 def told(found: Found, *, full: bool) -> str:
     """A finding with how to see it again."""
     one = found.finding
-    again = f"python -m tests.fuzz --target {found.target} --seed {found.seed} --only {found.number}"
+    again = (
+        f"python -m tests.fuzz --target {found.target} --seed {found.seed} --only {found.number}"
+    )
     lines = [f"--- {one.kind}: {one.told}", f"    in {one.place}; {again}"]
     lines += [f"    {done[:300]}" for done in found.done]
     lines += [f"      {text}" for text in one.detail.splitlines()[-14:]] if full else []

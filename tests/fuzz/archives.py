@@ -109,7 +109,9 @@ def judge(seeds: list[Seed], below: Path) -> Callable[[Case, Watch], Iterator[Fi
         file = case.work / "x.phasehub.tar.zst"
         file.write_bytes(content)
         case.names = (file.name, "out/artifacts", few.folder.name)
-        answer = command(case, watch, ["restore", str(file), "--out", "out/artifacts", "--limit-gib", "0.02"])
+        answer = command(
+            case, watch, ["restore", str(file), "--out", "out/artifacts", "--limit-gib", "0.02"]
+        )
         yield from answer.findings
         yield from leaks(case, case.out)
         if answer.code == 0:
@@ -124,7 +126,9 @@ def _unlike(case: Case, said: str) -> Iterator[Finding]:
     """What is wrong with a hub that was given back."""
     hub = Path(said.splitlines()[-1]) if said else case.out
     found = digests(hub)
-    text = (hub / "SHA256SUMS").read_text(errors="replace") if (hub / "SHA256SUMS").is_file() else ""
+    text = (
+        (hub / "SHA256SUMS").read_text(errors="replace") if (hub / "SHA256SUMS").is_file() else ""
+    )
     listed = {line[66:]: line[:64] for line in text.splitlines()}
     apart = {"SHA256SUMS", "SHA256SUMS.sig"}
     if listed != {name: one for name, one in found.items() if name not in apart}:
@@ -162,7 +166,9 @@ def _index(case: Case, parts: list[Part], name: str) -> bytes:
 
 def _name(case: Case, parts: list[Part], name: str) -> bytes:
     """The hub is called otherwise; phases of the record follow or not."""
-    new = case.random.choice((*STRINGS, "tiny/../../x", "../2026-01-30T050000Z", "Tiny/2026-01-30T050000Z"))
+    new = case.random.choice(
+        (*STRINGS, "tiny/../../x", "../2026-01-30T050000Z", "Tiny/2026-01-30T050000Z")
+    )
     if case.random.random() < 0.5:
         new = f"{new}/2026-01-30T050000Z"
     case.done.append(shown(new))
@@ -197,7 +203,9 @@ def _with_sums(parts: list[Part]) -> list[Part]:
         if one.path.startswith("hub/") and one.path != "hub/SHA256SUMS"
     )
     return [
-        replace(one, content=lines.encode("utf-8", "surrogateescape")) if one.path == "hub/SHA256SUMS" else one
+        replace(one, content=lines.encode("utf-8", "surrogateescape"))
+        if one.path == "hub/SHA256SUMS"
+        else one
         for one in parts
     ]
 
@@ -215,9 +223,16 @@ def _order(case: Case, parts: list[Part], name: str) -> bytes:
     elif told == "moved":
         parts.insert(random.randrange(len(parts)), parts.pop(at))
     elif told == "added":
-        path = random.choice((*STRINGS, "dataset/x", "image/image.tar", "hub/../../x", "hub/x", "index.json"))[:3000]
+        path = random.choice(
+            (*STRINGS, "dataset/x", "image/image.tar", "hub/../../x", "hub/x", "index.json")
+        )[:3000]
         prefix = random.choice(("", "hub/", "dataset/"))
-        parts.append(Part(path=prefix + path.replace("\x00", "0").encode("utf-8", "replace").decode(), content=b"new"))
+        parts.append(
+            Part(
+                path=prefix + path.replace("\x00", "0").encode("utf-8", "replace").decode(),
+                content=b"new",
+            )
+        )
         case.done.append(shown(prefix + path))
     else:
         parts = []
@@ -233,12 +248,30 @@ def _header(case: Case, parts: list[Part], name: str) -> bytes:
     facts = random.choice(
         (
             {"type": random.choice((tarfile.SYMTYPE, tarfile.LNKTYPE)), "linkname": "/etc/passwd"},
-            {"type": random.choice((tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE, b"L", b"K", b"x", b"g", b"S", b"\x00"))},
+            {
+                "type": random.choice(
+                    (
+                        tarfile.CHRTYPE,
+                        tarfile.FIFOTYPE,
+                        tarfile.DIRTYPE,
+                        b"L",
+                        b"K",
+                        b"x",
+                        b"g",
+                        b"S",
+                        b"\x00",
+                    )
+                )
+            },
             {"mode": 0o4755},
             {"size": random.choice((0, 1, 2**33, 8**11 - 1, 10**6))},
             {"uid": 7, "gname": "root"},
             {"mtime": 10**9},
-            {"name": random.choice(("../../x", "/etc/x", "hub/../x", "\x1b[2J", "hub/" + "x" * 90))},
+            {
+                "name": random.choice(
+                    ("../../x", "/etc/x", "hub/../x", "\x1b[2J", "hub/" + "x" * 90)
+                )
+            },
         )
     )
     at = random.randrange(-1, len(parts))
@@ -259,11 +292,24 @@ def _padding(case: Case, parts: list[Part], name: str) -> bytes:
     """Something is hidden between, behind, or missing at the end."""
     random = case.random
     index = dumped(index_of(parts, name))
-    end = random.choice((END, b"", bytes(BLOCK), END + END, END + b"x", END[:-1], parts[0].block + END, random.randbytes(1024)))
+    end = random.choice(
+        (
+            END,
+            b"",
+            bytes(BLOCK),
+            END + END,
+            END + b"x",
+            END[:-1],
+            parts[0].block + END,
+            random.randbytes(1024),
+        )
+    )
     at = random.randrange(len(parts))
     if random.random() < 0.5:
         size = -len(parts[at].content) % BLOCK
-        parts[at] = replace(parts[at], padding=random.choice((b"", random.randbytes(size), bytes(BLOCK + size))))
+        parts[at] = replace(
+            parts[at], padding=random.choice((b"", random.randbytes(size), bytes(BLOCK + size)))
+        )
     return _packed(_tar(parts, index, end), random)
 
 
@@ -275,13 +321,16 @@ def _frames(case: Case, parts: list[Part], name: str) -> bytes:
     cut = random.randrange(len(whole))
     flipped = bytearray(packed)
     for _ in range(random.choice((1, 2, 20))):
-        flipped[random.randrange(len(flipped) if random.random() < 0.5 else min(40, len(flipped)))] ^= 1 << random.randrange(8)
+        flipped[
+            random.randrange(len(flipped) if random.random() < 0.5 else min(40, len(flipped)))
+        ] ^= 1 << random.randrange(8)
     skippable = struct.pack("<II", 0x184D2A50 + random.randrange(16), 100) + random.randbytes(100)
     return random.choice(
         (
             bytes(flipped), bytes(flipped), packed[: random.randrange(len(packed))],
-            zstd.compress(whole[:cut]) + zstd.compress(whole[cut:]), skippable + packed, packed + skippable,
-            packed + packed, zstd.compress(b"") * 2000 + packed, b"", b"\x28\xb5\x2f\xfd", whole, skippable * 1000,
+            zstd.compress(whole[:cut]) + zstd.compress(whole[cut:]), skippable + packed,
+            packed + skippable, packed + packed, zstd.compress(b"") * 2000 + packed, b"",
+            b"\x28\xb5\x2f\xfd", whole, skippable * 1000,
             struct.pack("<II", 0x184D2A50, 2**32 - 1) + b"x", packed + b"rest",
             _wide(whole, random), b"\x1f\x8b" + packed, bytes(1000),
         )
@@ -316,7 +365,8 @@ def _bomb(case: Case, parts: list[Part], name: str) -> bytes:
     if told == "members":
         table = index_of(parts, name)
         table["members"] += [
-            {"path": f"hub/{n}/x", "bytes": 0, "sha256": "0" * 64} for n in range(random.choice((2_000, 60_000)))
+            {"path": f"hub/{n}/x", "bytes": 0, "sha256": "0" * 64}
+            for n in range(random.choice((2_000, 60_000)))
         ]
         return _packed(_tar(parts, dumped(table)), random)
     if told == "deep":

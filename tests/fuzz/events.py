@@ -15,14 +15,14 @@ from tests.fuzz.outcome import Case, Finding, watched
 from tests.fuzz.values import STRINGS, dumped, mutate, odd_text, odd_value
 from tests.fuzz.watch import Watch
 
-
 NAME = "events.jsonl"
 HONEST: tuple[dict[str, Any], ...] = (
     {"event": "started", "experiment": "train", "epochs": 4, "steps_per_epoch": 12},
     {"event": "stage", "stage": "fit"},
     {"event": "step", "step": 3, "steps_per_s": 4.5},
     {"event": "step", "step": 40, "epoch": 1, "steps_per_s": 0.25},
-    {"event": "epoch", "epoch": 1, "train_loss": 0.3, "val_loss": 0.4, "learning_rate": 1e-3, "steps_per_s": 3.0},
+    {"event": "epoch", "epoch": 1, "train_loss": 0.3, "val_loss": 0.4, "learning_rate": 1e-3,
+    "steps_per_s": 3.0},
     {"event": "stage", "stage": "evaluate"},
     {"event": "finished"},
 )  # fmt: skip
@@ -38,9 +38,9 @@ def judge() -> Callable[[Case, Watch], Iterator[Finding]]:
         answer = watched(case, watch, lambda: _follow(case, told))
         # The command line makes visible what a display writes; that is tested where it runs whole.
         yield from (one for one in answer.findings if one.kind != "control")
-        if longest := max(map(len, told), default=0):
-            if longest > LONGEST_LINE:
-                yield Finding(kind="long", told="a line of progress is for a person", detail=str(longest))
+        if (longest := max(map(len, told), default=0)) > LONGEST_LINE:
+            told_long = "a line of progress is for a person"
+            yield Finding(kind="long", told=told_long, detail=str(longest))
 
     return run
 
@@ -65,13 +65,29 @@ def _grow(case: Case, path: Any) -> None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         return  # what it is now stays
     if random.random() < 0.06:
-        kind = random.choice(("a pipe", "a link to /dev/zero", "a folder", "a link to itself", "a socket", "missing", "a hole", "cut"))
+        kind = random.choice(
+            (
+                "a pipe",
+                "a link to /dev/zero",
+                "a folder",
+                "a link to itself",
+                "a socket",
+                "missing",
+                "a hole",
+                "cut",
+            )
+        )
         if kind not in ("cut", "a hole") or path.is_file():
             KIND_DOES[kind](path, random, case.secret)
             case.done.append(kind)
         return
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o644), "ab") as file:
+        with open(
+            os.open(
+                path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o644
+            ),
+            "ab",
+        ) as file:
             for _ in range(random.choice((1, 1, 3, 10))):
                 line = written(random)
                 case.done.append(ascii(line[:200]))
@@ -96,7 +112,13 @@ def written(random: Random) -> bytes:
     elif kind < 0.9:
         return random.randbytes(random.choice((1, 30, 3_000))) + random.choice((b"\n", b""))
     elif kind < 0.92:
-        return random.choice((b"x" * 2_000_000, b"\n" * 100_000, b'{"event":"stage","stage":"' + b"x" * 10**6 + b'"}\n'))
+        return random.choice(
+            (
+                b"x" * 2_000_000,
+                b"\n" * 100_000,
+                b'{"event":"stage","stage":"' + b"x" * 10**6 + b'"}\n',
+            )
+        )
     else:
         return random.choice(STRINGS).encode("utf-8", "surrogatepass") + b"\n"
     end = random.choice((b"\n", b"\n", b"\n", b"\r\n", b"", b"\n\n"))

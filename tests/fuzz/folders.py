@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +20,8 @@ HOLE_BYTES = 300 * 2**20
 """Of a file that takes no room on the disk: more than any file that a hub's readers may take in."""
 ODD_NAMES = (
     b"\n", b"a\nb", b"\x1b[31mred", b"a\\b", b"\xff\xfe", b"e\xcc\x81", b" ", b"-rf", b"x" * 255,
-    "\u202egnp.exe".encode(), b"\x00"[:0] + b"hub.json ", b"HUB.JSON", b"SHA256SUMS.bak", b"~", b"*",
+    "\u202egnp.exe".encode(), b"\x00"[:0] + b"hub.json ", b"HUB.JSON", b"SHA256SUMS.bak", b"~",
+    b"*",
     b"%2e%2e", b"con", b"..."
 )  # fmt: skip
 
@@ -152,7 +154,14 @@ def _spliced(path: Path, random: Random, secret: Path) -> None:
     start = random.randrange(len(content) + 1)
     end = min(len(content), start + random.choice((1, 3, 20, 500)))
     middle = random.choice(
-        (b"", content[start:end] * 2, content[start:end] * 50, random.randbytes(20), b"\x00", b"\x1b[2J")
+        (
+            b"",
+            content[start:end] * 2,
+            content[start:end] * 50,
+            random.randbytes(20),
+            b"\x00",
+            b"\x1b[2J",
+        )
     )
     put(path, content[:start] + middle + content[end:])
 
@@ -185,10 +194,8 @@ def _deep_neighbour(path: Path, random: Random, secret: Path) -> None:
     depth = random.choice((10, 120, 1_200))
     here = os.open(path.parent, os.O_RDONLY)
     for _ in range(depth):
-        try:
+        with suppress(FileExistsError):
             os.mkdir("deeper", dir_fd=here)
-        except FileExistsError:
-            pass
         inner = os.open("deeper", os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = inner
@@ -345,7 +352,9 @@ def _update(
             changed[before[name]] = now[name]
 
 
-def _with_lists(root: Path, name: str, content: bytes, before: dict[str, str], now: dict[str, str]) -> bytes:
+def _with_lists(
+    root: Path, name: str, content: bytes, before: dict[str, str], now: dict[str, str]
+) -> bytes:
     """Every list of files with the sizes as they are, without what is gone, with what is new."""
     try:
         table = json.loads(content, parse_constant=_refuse, object_pairs_hook=_once)
@@ -382,12 +391,28 @@ def _speaks_of(entry: object, gone: set[str], lost: set[str]) -> bool:
     return path in gone or digest in lost
 
 
-def _append(table: dict[str, Any], name: str, new: list[tuple[str, str]], sizes: dict[str, int]) -> None:
+def _append(
+    table: dict[str, Any], name: str, new: list[tuple[str, str]], sizes: dict[str, int]
+) -> None:
     """List new files where all are listed."""
     entries: dict[str, tuple[str, Callable[[str, str], dict[str, Any]]]] = {
-        "hub.json": ("artifacts", lambda path, digest: {"path": path, "sha256": digest, "bytes": sizes[digest], "deterministic": False}),
-        "provenance.json": ("subject", lambda path, digest: {"name": path, "digest": {"sha256": digest}}),
-        "ro-crate-metadata.json": ("@graph", lambda path, digest: {"@id": path, "@type": "File", "name": path, "sha256": digest}),
+        "hub.json": (
+            "artifacts",
+            lambda path, digest: {
+                "path": path,
+                "sha256": digest,
+                "bytes": sizes[digest],
+                "deterministic": False,
+            },
+        ),
+        "provenance.json": (
+            "subject",
+            lambda path, digest: {"name": path, "digest": {"sha256": digest}},
+        ),
+        "ro-crate-metadata.json": (
+            "@graph",
+            lambda path, digest: {"@id": path, "@type": "File", "name": path, "sha256": digest},
+        ),
     }
     key, spell = entries.get(name, ("", dict))
     if isinstance(table.get(key), list):

@@ -1,4 +1,4 @@
-"""Many cases on several processors: workers that can be killed, and the tally of what they found."""
+"""Many cases on several processors: workers that can be killed, and what they found."""
 
 from __future__ import annotations
 
@@ -67,18 +67,33 @@ class Tally:
         return self.found[key]
 
 
-def run_one(target: str, judge: Judge, seed: int, number: int, below: Path, watch: Watch) -> tuple[list[Finding], list[str]]:
+def run_one(
+    target: str, judge: Judge, seed: int, number: int, below: Path, watch: Watch
+) -> tuple[list[Finding], list[str]]:
     """One case, here and now."""
     with fresh(target, seed, number, below) as case:
         try:
             return list(judge(case, watch)), case.done
-        except Exception:  # noqa: BLE001 - a fault of ours is told as one
-            return [Finding(kind="harness", told="the harness fails", place=traceback.format_exc().splitlines()[-3].strip(), detail=traceback.format_exc())], case.done
+        except Exception:
+            return [
+                Finding(
+                    kind="harness",
+                    told="the harness fails",
+                    place=traceback.format_exc().splitlines()[-3].strip(),
+                    detail=traceback.format_exc(),
+                )
+            ], case.done
 
 
 def run_many(
-    target: str, judge: Judge, cases: Sequence[tuple[int, int]], *, jobs: int, below: Path,
-    wall_s: float = WALL_S, tell: Callable[[Found], object] = lambda _: None,
+    target: str,
+    judge: Judge,
+    cases: Sequence[tuple[int, int]],
+    *,
+    jobs: int,
+    below: Path,
+    wall_s: float = WALL_S,
+    tell: Callable[[Found], object] = lambda _: None,
 ) -> Tally:
     """Cases of a target, each a seed and a number, shared out among ``jobs`` workers."""
     tally = Tally(target=target)
@@ -106,7 +121,12 @@ class Worker:
     """A process that runs case after case and is replaced when one of them kills it."""
 
     def __init__(
-        self, target: str, judge: Judge, cases: Iterable[tuple[int, int]], below: Path, wall_s: float
+        self,
+        target: str,
+        judge: Judge,
+        cases: Iterable[tuple[int, int]],
+        below: Path,
+        wall_s: float,
     ) -> None:
         self.target, self.judge, self.below, self.wall_s = target, judge, below, wall_s
         self.num_done = 0
@@ -133,7 +153,7 @@ class Worker:
             os.close(read)
             try:
                 self._work(write)
-            except BaseException:  # noqa: BLE001 - a child must never come back
+            except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(0)
@@ -238,7 +258,9 @@ class Worker:
         inner = frames[0].strip() if frames else "?"
         named = re.search(r'File "[^"]*/((?:runner|models)/[^"]+)", line (\d+) in (\S+)', inner)
         place = f"{named[1]}:{named[3]}" if named else inner
-        return Finding(kind="hang", told=f"longer than {self.wall_s:g} s", place=place, detail=text[-3000:])
+        return Finding(
+            kind="hang", told=f"longer than {self.wall_s:g} s", place=place, detail=text[-3000:]
+        )
 
     def kill(self) -> None:
         """End the worker."""

@@ -73,7 +73,11 @@ def forge(case: Case, seed: Seed, artifacts: Path) -> Forged:
     phase = seed.folder.parent.name
     case.names = (folder.name, phase, "artifacts", "work/out", *(Path(t).name for t in touched))
     return Forged(
-        seed=seed, folder=folder, original=seed.folder, sealed=sealed, intact=sealed or _intact(folder, seed)
+        seed=seed,
+        folder=folder,
+        original=seed.folder,
+        sealed=sealed,
+        intact=sealed or _intact(folder, seed),
     )
 
 
@@ -163,7 +167,9 @@ def _change_lines(case: Case, path: Path, name: str) -> None:
         other = random.randrange(len(lines))
         lines[at], lines[other] = lines[other], lines[at]
     elif told == "joins":
-        lines[at : at + 2] = [random.choice((b"", b"\r", b"\x0b", b"\x0c")).join(lines[at : at + 2])]
+        lines[at : at + 2] = [
+            random.choice((b"", b"\r", b"\x0b", b"\x0c")).join(lines[at : at + 2])
+        ]
     else:
         cut = random.randrange(len(lines[at]) + 1)
         lines[at] = lines[at][:cut] + odd + lines[at][cut:]
@@ -240,12 +246,16 @@ def _list(case: Case, watch: Watch, hub: Forged) -> Answer:
 def _diff(case: Case, watch: Watch, hub: Forged) -> Answer:
     pair = [str(hub.original), str(hub.folder)]
     case.random.shuffle(pair)
-    return command(case, watch, ["diff", *pair, *(["--json"] if case.random.random() < 0.3 else [])])
+    return command(
+        case, watch, ["diff", *pair, *(["--json"] if case.random.random() < 0.3 else [])]
+    )
 
 
 def _archive(case: Case, watch: Watch, hub: Forged) -> Answer:
     extra = case.random.choice(([], [], [], ["--with-dataset"], ["--with-image"]))
-    return command(case, watch, ["archive", str(hub.folder), "-o", "out/x.phasehub.tar.zst", *extra])
+    return command(
+        case, watch, ["archive", str(hub.folder), "-o", "out/x.phasehub.tar.zst", *extra]
+    )
 
 
 def _archive_here(case: Case, watch: Watch, hub: Forged) -> Answer:
@@ -278,19 +288,31 @@ def _restore(case: Case, watch: Watch, hub: Forged) -> Answer:
     file = case.work / "x.phasehub.tar.zst"
     archives.write(archives.members_of(hub.folder, hub.seed.name), file, hub.seed.name)
     case.names = (*case.names, file.name)
-    return command(case, watch, ["restore", str(file), "--out", "out/artifacts", "--limit-gib", "0.2"])
+    return command(
+        case, watch, ["restore", str(file), "--out", "out/artifacts", "--limit-gib", "0.2"]
+    )
 
 
 def _diagnose(case: Case, watch: Watch, hub: Forged) -> Answer:
     arm = case.random.choice([arm["name"] for arm in hub.seed.record["arms"]])
-    engine = case.random.choice((["--engine", "docker"], ["--engine", "process", "--python", NO_PYTHON]))
+    engine = case.random.choice(
+        (["--engine", "docker"], ["--engine", "process", "--python", NO_PYTHON])
+    )
     return command(case, watch, ["diagnose", str(hub.folder), arm, "--out", "out/d", *engine])
 
 
 def _reproduce(case: Case, watch: Watch, hub: Forged) -> Answer:
     random = case.random
     here = ["--engine", "process", "--python", NO_PYTHON, *CONSENTS[:1]]
-    words = random.choice((["--python", NO_PYTHON], ["--engine", "docker"], ["--engine", "docker", *CONSENTS[1:]], here, [*here, *CONSENTS[1:]]))
+    words = random.choice(
+        (
+            ["--python", NO_PYTHON],
+            ["--engine", "docker"],
+            ["--engine", "docker", *CONSENTS[1:]],
+            here,
+            [*here, *CONSENTS[1:]],
+        )
+    )
     arm = ["--arm", random.choice(hub.seed.words)] if random.random() < 0.1 else []
     return command(case, watch, ["reproduce", str(hub.folder), "--out", "out", *words, *arm])
 
@@ -302,11 +324,17 @@ def _compare(case: Case, watch: Watch, hub: Forged) -> Answer:
     return command(case, watch, ["compare", *pair, "--python", NO_PYTHON, *kept])
 
 
-CONSENTS = ("--run-foreign-code-on-this-machine", "--allow-limits", "--allow-network", "--allow-dockerfile", "--allow-base-image")
+CONSENTS = (
+    "--run-foreign-code-on-this-machine",
+    "--allow-limits",
+    "--allow-network",
+    "--allow-dockerfile",
+    "--allow-base-image",
+)
 Verb = Callable[[Case, Watch, Forged], Answer]
 VERBS: dict[Verb, int] = {
-    _verify: 6, _show: 5, _list: 3, _diff: 5, _archive: 2, _archive_here: 1, _archive_to: 1, _bag: 2,
-    _docs: 4, _restore: 2, _diagnose: 3, _reproduce: 4, _compare: 4,
+    _verify: 6, _show: 5, _list: 3, _diff: 5, _archive: 2, _archive_here: 1, _archive_to: 1,
+    _bag: 2, _docs: 4, _restore: 2, _diagnose: 3, _reproduce: 4, _compare: 4,
 }  # fmt: skip
 _VERBS = [verb for verb, times in VERBS.items() for _ in range(times)]
 REFUSING = (_verify, _archive, _archive_here, _archive_to, _bag, _restore, _diagnose, _reproduce)
@@ -316,7 +344,9 @@ REFUSING = (_verify, _archive, _archive_here, _archive_to, _bag, _restore, _diag
 def wrong(hub: Forged, verb: Verb, answer: Answer) -> Iterator[Finding]:
     """Answers that are not true."""
     if verb in REFUSING and answer.code == 0 and not hub.intact:
-        yield Finding(kind="wrong", told=f"{verb.__name__} took a hub that was changed", detail=answer.out)
+        yield Finding(
+            kind="wrong", told=f"{verb.__name__} took a hub that was changed", detail=answer.out
+        )
 
 
 def known_words(seed: Seed) -> tuple[str, ...]:

@@ -18,14 +18,19 @@ from tests.fuzz.watch import Watch
 NAME = "requirements-cpu.txt"
 BREAKS = ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
 OPTIONS = (
-    "--find-links=/tmp/x", "-f /tmp/x", "--no-binary=:all:", "--index-url http://127.0.0.1/", "-r other.txt",
-    "-c other.txt", "-e .", "--extra-index-url=http://127.0.0.1/", "--pre", "--trusted-host=x", "--no-index",
-    "--use-feature=fast-deps", "--config-settings x=y", "--global-option=x", "--prefer-binary", "--require-hashes",
+    "--find-links=/tmp/x", "-f /tmp/x", "--no-binary=:all:", "--index-url http://127.0.0.1/",
+    "-r other.txt",
+    "-c other.txt", "-e .", "--extra-index-url=http://127.0.0.1/", "--pre", "--trusted-host=x",
+    "--no-index",
+    "--use-feature=fast-deps", "--config-settings x=y", "--global-option=x", "--prefer-binary",
+    "--require-hashes",
 )  # fmt: skip
 LINES = (
-    "evil @ file:///tmp/evil.tar.gz", "./evil", "/tmp/evil-1.0.tar.gz", "file:///tmp/evil", "evil", "evil>=1",
+    "evil @ file:///tmp/evil.tar.gz", "./evil", "/tmp/evil-1.0.tar.gz", "file:///tmp/evil", "evil",
+    "evil>=1",
     "evil==1.*", "evil==1", "evil===1", "evil==1 ; python_version > '3'", "evil[extra]==1", "git+https://x/y",
-    "http://127.0.0.1/evil.whl", "evil==1 --no-binary=:all:", "evil==${HOME}", "-", "--", "#", "\\", "evil\\",
+    "http://127.0.0.1/evil.whl", "evil==1 --no-binary=:all:", "evil==${HOME}", "-", "--", "#",
+    "\\", "evil\\",
 )  # fmt: skip
 HASH = "--hash=sha256:" + "a" * 64
 
@@ -40,7 +45,17 @@ def judge(lock: Path) -> Callable[[Case, Watch], Iterator[Finding]]:
         text = _forged(case, lines)
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         if case.random.random() < 0.02:
-            kind = case.random.choice(("a pipe", "a link to /dev/zero", "a folder", "UTF-16", "a hole", "missing", "bits flipped"))
+            kind = case.random.choice(
+                (
+                    "a pipe",
+                    "a link to /dev/zero",
+                    "a folder",
+                    "UTF-16",
+                    "a hole",
+                    "missing",
+                    "bits flipped",
+                )
+            )
             KIND_DOES[kind](path, case.random, case.secret)
             case.done.append(kind)
         pins: list[tuple[str, str, frozenset[str]]] = []
@@ -62,7 +77,9 @@ def _forged(case: Case, lines: list[str]) -> str:
         chosen.pop(0)
     for _ in range(random.choice((1, 1, 2, 3))):
         at = random.randrange(len(chosen) + 1) if chosen else 0
-        told = random.choice(("inserts", "splices", "drops", "joins", "ends", "comment", "honest", "honest"))
+        told = random.choice(
+            ("inserts", "splices", "drops", "joins", "ends", "comment", "honest", "honest")
+        )
         odd = _odd(random)
         case.done.append(f"{told} {odd[:80]!r} at {at}")
         if told == "honest":
@@ -96,11 +113,40 @@ def _boundary(lines: list[str], at: int) -> int:
 
 def _pin(random: Random) -> str:
     """A requirement that is right, or nearly."""
-    name = random.choice(("evil", "Evil.Name", "e-_.v", "e", "-e", ".e", "e.", "é", "evil[x]", "evil "))
-    version = random.choice(("1", "1.0+cpu", "1!2.0", "1.*", "1.0.post1", "2;x", "1,<2", "v1", "1_0", "${HOME}"))
-    marker = random.choice(("", "", " ; python_version > '3'", " ; sys_platform == 'win32' or os_name == 'nt'", " ; extra == 'x'", ";python_version>'3'", " ; python_version > '3' --hash=sha256:x", " ; platform_machine != '--pre'"))
+    name = random.choice(
+        ("evil", "Evil.Name", "e-_.v", "e", "-e", ".e", "e.", "é", "evil[x]", "evil ")
+    )
+    version = random.choice(
+        ("1", "1.0+cpu", "1!2.0", "1.*", "1.0.post1", "2;x", "1,<2", "v1", "1_0", "${HOME}")
+    )
+    marker = random.choice(
+        (
+            "",
+            "",
+            " ; python_version > '3'",
+            " ; sys_platform == 'win32' or os_name == 'nt'",
+            " ; extra == 'x'",
+            ";python_version>'3'",
+            " ; python_version > '3' --hash=sha256:x",
+            " ; platform_machine != '--pre'",
+        )
+    )
     between = random.choice((" ", " ", " \\\n    ", "\t", "  ", " \\\r\n", "\\\n"))
-    digest = random.choice((HASH, HASH, HASH.upper(), HASH + "f", HASH.replace("256", "512"), f"{HASH} {HASH}", f"{HASH} --pre", f"{HASH} -e .", f"{HASH} # --pre", f"{HASH} #--pre", f"{HASH}# x"))
+    digest = random.choice(
+        (
+            HASH,
+            HASH,
+            HASH.upper(),
+            HASH + "f",
+            HASH.replace("256", "512"),
+            f"{HASH} {HASH}",
+            f"{HASH} --pre",
+            f"{HASH} -e .",
+            f"{HASH} # --pre",
+            f"{HASH} #--pre",
+            f"{HASH}# x",
+        )
+    )
     return f"{name}=={version}{marker}{between}{digest}"
 
 
@@ -121,13 +167,23 @@ def _unlike(
     """What pip would make of a file that was taken, where it is something else."""
     try:
         meant = as_pip_reads(path)
-    except Exception as error:  # noqa: BLE001 - pip's own
-        yield Finding(kind="wrong", told="a lock is taken that pip refuses", detail=repr(error)[:500])
+    except Exception as error:
+        yield Finding(
+            kind="wrong", told="a lock is taken that pip refuses", detail=repr(error)[:500]
+        )
         return
     if odd := [one for one in meant if one[0] is None]:
-        yield Finding(kind="wrong", told="a lock is taken whose lines are options to pip", detail=str(odd)[:500])
+        yield Finding(
+            kind="wrong",
+            told="a lock is taken whose lines are options to pip",
+            detail=str(odd)[:500],
+        )
     elif sorted(map(str, meant)) != sorted(map(str, pins)):
-        yield Finding(kind="wrong", told="a lock is taken that says something else to pip", detail=f"{meant}\n{pins}"[:1500])
+        yield Finding(
+            kind="wrong",
+            told="a lock is taken that says something else to pip",
+            detail=f"{meant}\n{pins}"[:1500],
+        )
 
 
 def as_pip_reads(path: Path) -> list[tuple[str | None, str, frozenset[str]]]:

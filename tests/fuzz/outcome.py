@@ -106,7 +106,11 @@ def fresh(target: str, seed: int, number: int, below: Path) -> Iterator[Case]:
     (root / "secret.txt").write_text(f"{SECRET}\n")
     (root / HIDDEN / "keep.txt").write_text("kept\n")
     case = Case(
-        target=target, seed=seed, number=number, root=root, random=Random(f"{target}:{seed}:{number}")
+        target=target,
+        seed=seed,
+        number=number,
+        root=root,
+        random=Random(f"{target}:{seed}:{number}"),
     )
     here = Path.cwd()
     try:
@@ -122,7 +126,7 @@ def clean(root: Path) -> None:
     try:
         shutil.rmtree(root)
     except (OSError, RecursionError):
-        os.system(f"rm -rf '{root}'")  # noqa: S605 - the name is ours
+        os.system(f"rm -rf '{root}'")
 
 
 def tree(root: Path, free: Path) -> dict[str, tuple[int, ...]]:
@@ -187,7 +191,7 @@ def command(case: Case, watch: Watch, words: list[str]) -> Answer:
 
 
 def watched(case: Case, watch: Watch, run: Callable[[], object]) -> Answer:
-    """Run something in the case's folder; an exception that is none of the runner's is a finding."""
+    """Run something in the case's folder; an exception that is not the runner's is a finding."""
     os.environ.update(
         PHASEHUB_STATE=os.fspath(case.root / "state"),
         TMPDIR=os.fspath(case.root / "tmp"),
@@ -210,7 +214,7 @@ def watched(case: Case, watch: Watch, run: Callable[[], object]) -> Answer:
         except RunnerError as error:
             code = error.exit_code
             sys.stderr.write(f"phasehub: {error}\n")
-        except BaseException:  # noqa: BLE001 - that is what we look for
+        except BaseException:
             code = None
             findings.append(bug(traceback.format_exc()))
         finally:
@@ -228,7 +232,9 @@ def watched(case: Case, watch: Watch, run: Callable[[], object]) -> Answer:
         logs = sorted((case.root / "tmp").glob("phasehub-bug-*.log"))
         findings += [bug(log.read_text(errors="replace")) for log in logs]
         if not logs:
-            findings.append(Finding(kind="code", told="exit code 70 without a log", detail=err[:500]))
+            findings.append(
+                Finding(kind="code", told="exit code 70 without a log", detail=err[:500])
+            )
     return Answer(code=code, out=out, err=err, findings=tuple(findings))
 
 
@@ -244,9 +250,13 @@ def bug(text: str) -> Finding:
     frames = [f for f in _FRAME.findall(last) if not f[0].startswith("tests/")]
     path, line, name = frames[-1] if frames else ("?", "0", "?")
     lines = [one for one in last.strip().splitlines() if one and not one.startswith((" ", "\t"))]
-    told = next((one for one in lines[::-1] if re.match(r"[\w.]+(:|$)", one)), lines[-1] if lines else "?")
+    told = next(
+        (one for one in lines[::-1] if re.match(r"[\w.]+(:|$)", one)), lines[-1] if lines else "?"
+    )
     kind = "memory" if told.startswith("MemoryError") else "bug"
-    return Finding(kind=kind, told=told[:300], place=f"{path}:{name}", detail=f"line {line}\n{last[-3000:]}")
+    return Finding(
+        kind=kind, told=told[:300], place=f"{path}:{name}", detail=f"line {line}\n{last[-3000:]}"
+    )
 
 
 def offence(what: str) -> Finding:
@@ -257,7 +267,9 @@ def offence(what: str) -> Finding:
     kind = "network" if what.startswith("connects") else kind
     frames = [f for f in traceback.extract_stack() if "/runner/" in f.filename]
     return Finding(
-        kind=kind, told=re.sub(r"\d{3,}|/\S+", "…", what)[:120], detail=what + "".join(map(str, frames))
+        kind=kind,
+        told=re.sub(r"\d{3,}|/\S+", "…", what)[:120],
+        detail=what + "".join(map(str, frames)),
     )
 
 
@@ -270,7 +282,9 @@ def differing(
             word = "changed" if path in before and path in after else "made"
             word = word if path in after else "removed"
             told = os.path.relpath(path, case.root)
-            yield Finding(kind="outside", told=f"{word} {re.sub('[0-9]+', 'N', told)[:80]}", detail=told)
+            yield Finding(
+                kind="outside", told=f"{word} {re.sub('[0-9]+', 'N', told)[:80]}", detail=told
+            )
             return
 
 
@@ -280,12 +294,22 @@ def of_streams(case: Case, code: int | None, out: str, err: str) -> Iterator[Fin
         yield Finding(kind="code", told=f"exit code {code}", detail=err[:500])
     for name, text in (("stdout", out), ("stderr", err)):
         if len(text) > MOST_TOLD:
-            yield Finding(kind="long", told=f"{name} longer than {MOST_TOLD}", detail=f"{len(text)}: {text[:300]}")
+            yield Finding(
+                kind="long",
+                told=f"{name} longer than {MOST_TOLD}",
+                detail=f"{len(text)}: {text[:300]}",
+            )
         if sign := next((sign for sign in text if steers(sign)), None):
             at = text.index(sign)
-            yield Finding(kind="control", told=f"{name} has {ascii(sign)}", detail=ascii(text[max(0, at - 200) : at + 60]))
+            yield Finding(
+                kind="control",
+                told=f"{name} has {sign!a}",
+                detail=ascii(text[max(0, at - 200) : at + 60]),
+            )
         if SECRET in text:
-            yield Finding(kind="leak", told=f"{name} has what a file outside says", detail=text[:500])
+            yield Finding(
+                kind="leak", told=f"{name} has what a file outside says", detail=text[:500]
+            )
     if code in EXPECTED - {0} and not said(case, err) and not out:
         yield Finding(kind="vague", told=f"no place in: {err[:60]!r}", detail=err[:500])
 
@@ -294,7 +318,9 @@ def said(case: Case, err: str) -> bool:
     """Whether a message has a place in its first line."""
     lines = [line for line in err.splitlines() if line.startswith("phasehub: ")]
     line = lines[-1] if lines else ""
-    return len(line) > 15 and (not case.names or any(name in line for name in (*case.names, *ELSEWHERE, str(case.root))))
+    return len(line) > 15 and (
+        not case.names or any(name in line for name in (*case.names, *ELSEWHERE, str(case.root)))
+    )
 
 
 def steers(sign: str) -> bool:
@@ -305,7 +331,9 @@ def steers(sign: str) -> bool:
 def slow(spent_s: float) -> Iterator[Finding]:
     """Processor time that no input of this size is worth."""
     if spent_s > CPU_S:
-        yield Finding(kind="slow", told=f"more than {CPU_S:g} s of processor time", detail=f"{spent_s:.1f} s")
+        yield Finding(
+            kind="slow", told=f"more than {CPU_S:g} s of processor time", detail=f"{spent_s:.1f} s"
+        )
 
 
 def leaks(case: Case, folder: Path) -> Iterator[Finding]:
@@ -315,11 +343,23 @@ def leaks(case: Case, folder: Path) -> Iterator[Finding]:
             content = path.read_bytes()
             name = re.sub(r"\d+", "N", str(path.relative_to(folder)))[-60:]
             if SECRET.encode() in content:
-                yield Finding(kind="leak", told=f"{name} has what a file outside says", detail=str(path))
-            if path.suffix in (".md", ".html") and "hubs" not in path.parts:  # those are as they were sealed
+                yield Finding(
+                    kind="leak", told=f"{name} has what a file outside says", detail=str(path)
+                )
+            if (
+                path.suffix in (".md", ".html") and "hubs" not in path.parts
+            ):  # those are as they were sealed
                 text = content.decode("utf-8", "replace")
                 if sign := next((sign for sign in text if steers(sign)), None):
                     at = text.index(sign)
-                    yield Finding(kind="control", told=f"{name} has {ascii(sign)}", detail=ascii(text[max(0, at - 200) : at + 60]))
+                    yield Finding(
+                        kind="control",
+                        told=f"{name} has {sign!a}",
+                        detail=ascii(text[max(0, at - 200) : at + 60]),
+                    )
                 if "<script>alert" in text:
-                    yield Finding(kind="markup", told=f"{name} has a foreign <script>", detail=text[max(0, text.index("<script>alert") - 200) :][:400])
+                    yield Finding(
+                        kind="markup",
+                        told=f"{name} has a foreign <script>",
+                        detail=text[max(0, text.index("<script>alert") - 200) :][:400],
+                    )

@@ -39,7 +39,9 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
         fill(attempt, seed.folder / "arms" / job.name)
         spoil_output(case.random, attempt, case.done, case.secret)
         if case.random.random() < 0.5:
-            attempt.launch.log_path.write_bytes(b"\x1b[31m\xffred\x00\n" * case.random.choice((1, 50, 5_000)))
+            attempt.launch.log_path.write_bytes(
+                b"\x1b[31m\xffred\x00\n" * case.random.choice((1, 50, 5_000))
+            )
         rules = [parse(rule["rule"]) for rule in seed.record["arms"][0]["rules"]]
         answer = watched(case, watch, lambda: _conclude(case, attempt, seed, rules))
         yield from (one for one in answer.findings if one.kind != "control")
@@ -90,10 +92,21 @@ def _relist(out: Path) -> None:
         now = digests(out)
         for entry in table["files"] if table else ():
             if entry["path"] in now:
-                entry |= {"sha256": now[entry["path"]], "bytes": (out / entry["path"]).stat().st_size}
+                entry |= {
+                    "sha256": now[entry["path"]],
+                    "bytes": (out / entry["path"]).stat().st_size,
+                }
         if table:
             put(path, dumped(table))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, AssertionError, UnicodeError):
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+        AssertionError,
+        UnicodeError,
+    ):
         return
 
 

@@ -67,10 +67,14 @@ class Puppet:
         random = self.random
         if random.random() < 0.5:
             lines = [written(random) for _ in range(random.choice((1, 5, 30)))]
-            self.done.append(f"{EVENTS}: {ascii(b''.join(lines)[:300])}")
+            self.done.append(f"{EVENTS}: {b''.join(lines)[:300]!a}")
             put(launch.out_dir / EVENTS, b"".join(lines))
         if random.random() < 0.2:
-            put(launch.log_path, random.choice(STRINGS).encode("utf-8", "surrogatepass") * random.choice((1, 30)) + b"\n\xff\x00")
+            put(
+                launch.log_path,
+                random.choice(STRINGS).encode("utf-8", "surrogatepass") * random.choice((1, 30))
+                + b"\n\xff\x00",
+            )
         attempt = _Attempt(launch=launch)
         if random.random() < 0.7:
             spoil_output(random, attempt, self.done, self.secret)  # type: ignore[arg-type]
@@ -80,8 +84,18 @@ class Puppet:
         self._looks[handle.name] += 1
         if self._looks[handle.name] < 2:
             return None
-        status = self.random.choice(STATUSES) if handle.name == self.victim and self.random.random() < 0.2 else "succeeded"
-        return Outcome(status=status, exit_code=0, message="" if status == "succeeded" else status, started_at=handle.started_at, ended_at=time.time())  # type: ignore[arg-type]
+        status = (
+            self.random.choice(STATUSES)
+            if handle.name == self.victim and self.random.random() < 0.2
+            else "succeeded"
+        )
+        return Outcome(
+            status=status,
+            exit_code=0,
+            message="" if status == "succeeded" else status,
+            started_at=handle.started_at,
+            ended_at=time.time(),
+        )  # type: ignore[arg-type]
 
     def stop(self, handle: Handle) -> None:
         """Nothing runs."""
@@ -111,16 +125,27 @@ def fill(hub: Path, launch: Launch, experiment: str) -> None:
     table["job_sha256"] = sha256_file(launch.job_dir / "job.json")
     for entry in table["files"]:
         source = next((one for place in places if (one := place / entry["path"]).is_file()), None)
-        put(launch.out_dir / entry["path"], source.read_bytes() if source else entry["path"].encode())
+        put(
+            launch.out_dir / entry["path"],
+            source.read_bytes() if source else entry["path"].encode(),
+        )
     now = digests(launch.out_dir)
     for entry in table["files"]:
-        entry |= {"sha256": now[entry["path"]], "bytes": (launch.out_dir / entry["path"]).stat().st_size}
+        entry |= {
+            "sha256": now[entry["path"]],
+            "bytes": (launch.out_dir / entry["path"]).stat().st_size,
+        }
     put(launch.out_dir / RESULT, dumped(table))
 
 
 def _kept(hub: Path, name: str, experiment: str) -> tuple[Path, list[Path]]:
     """The ``result.json`` of a job in a hub, and where its files may lie."""
-    folders = {"simulate": "dataset", "summarise": "summary", "test": "tests", "train": f"arms/{name}"}
+    folders = {
+        "simulate": "dataset",
+        "summarise": "summary",
+        "test": "tests",
+        "train": f"arms/{name}",
+    }
     folder = hub / folders[experiment] if experiment in folders else _step(hub, name)
     return folder / RESULT, [folder, hub]
 
@@ -141,12 +166,38 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
         manifest = case.work / f"{phase}.toml"
         manifest.write_bytes((seed.folder / "manifest.toml").read_bytes())
         arms = [arm["name"] for arm in seed.record["arms"]]
-        steps = [f"{step['name']}_{one['arm']}" for step in seed.record["steps"] for one in step["captures"]]
-        victim = random.choice([*arms, *arms, "dataset", "summary", *(["regression_tests"] if seed.record["tests"] else []), *steps])
+        steps = [
+            f"{step['name']}_{one['arm']}"
+            for step in seed.record["steps"]
+            for one in step["captures"]
+        ]
+        victim = random.choice(
+            [
+                *arms,
+                *arms,
+                "dataset",
+                "summary",
+                *(["regression_tests"] if seed.record["tests"] else []),
+                *steps,
+            ]
+        )
         case.done.append(f"victim {victim}")
         puppet = Puppet(seed=seed, victim=victim, random=random, done=case.done, secret=case.secret)
         execute.open_engine = lambda *_: puppet  # type: ignore[assignment]
-        answer = command(case, watch, ["run", str(manifest), "--engine", "process", "--device", "cpu", "--out", "out/artifacts"])
+        answer = command(
+            case,
+            watch,
+            [
+                "run",
+                str(manifest),
+                "--engine",
+                "process",
+                "--device",
+                "cpu",
+                "--out",
+                "out/artifacts",
+            ],
+        )
         yield from answer.findings
         if answer.code is None or answer.findings:
             return
@@ -165,8 +216,14 @@ def _wrong(case: Case, watch: Watch, out: str, arms: list[str], victim: str) -> 
     record = json.loads((hub / "hub.json").read_bytes())
     for arm in record["arms"]:
         if arm["name"] != victim and victim in arms and arm["status"] != "succeeded":
-            yield Finding(kind="wrong", told="an arm takes another one along", detail=f"{arm['name']}: {arm['status']}: {arm['message']}")
+            yield Finding(
+                kind="wrong",
+                told="an arm takes another one along",
+                detail=f"{arm['name']}: {arm['status']}: {arm['message']}",
+            )
     answer = command(case, watch, ["verify", str(hub)])
     yield from answer.findings
     if answer.code:
-        yield Finding(kind="wrong", told="a hub of a hostile job does not verify", detail=answer.err[:1500])
+        yield Finding(
+            kind="wrong", told="a hub of a hostile job does not verify", detail=answer.err[:1500]
+        )

@@ -138,7 +138,16 @@ def make(hub: Path, name: str, key: Path | None = None) -> Path:
         shrink(hub.resolve(), folder)
         if key is not None:
             (folder / "SHA256SUMS.sig").unlink(missing_ok=True)
-            words = ("-Y", "sign", "-q", "-f", str(key), "-n", "phasehub", str(folder / "SHA256SUMS"))
+            words = (
+                "-Y",
+                "sign",
+                "-q",
+                "-f",
+                str(key),
+                "-n",
+                "phasehub",
+                str(folder / "SHA256SUMS"),
+            )
             subprocess.run(["ssh-keygen", *words], check=True)
         HERE.mkdir(exist_ok=True)
         pack(folder, HERE / f"{name}.tar.zst")

@@ -15,7 +15,15 @@ from tests.fuzz.seeds import unpacked
 
 ROOT = Path(__file__).parents[2]
 SEED = 20260128
-SHARE = {"hubs": 300, "archives": 250, "events": 600, "locks": 600, "outputs": 60, "runs": 12, "manifests": 250}
+SHARE = {
+    "hubs": 300,
+    "archives": 250,
+    "events": 600,
+    "locks": 600,
+    "outputs": 60,
+    "runs": 12,
+    "manifests": 250,
+}
 """About two minutes on two cores."""
 PAST = json.loads((Path(__file__).parent / "corpus.json").read_text())
 
@@ -51,7 +59,9 @@ def apart():
 
     def run(name):
         script = f"from tests.fuzz import planted; planted.main({name!r})"
-        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return set(json.loads(done.stdout))
 
@@ -85,6 +95,10 @@ def test_a_planted_defect_is_found(apart, defect, kind):
 def test_seeds_are_as_they_were_sealed(tmp_path):
     for seed in unpacked(tmp_path):
         done = subprocess.run(
-            [sys.executable, "-m", "runner", "verify", seed.folder], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "runner", "verify", seed.folder],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr

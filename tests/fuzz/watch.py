@@ -28,7 +28,15 @@ _PLACES = {  # event → which of its arguments are paths, and which is the fold
     "os.truncate": ((0,), None),
     "shutil.rmtree": ((0,), None),
 }
-_STARTS = ("os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.forkpty", "os.fork", "pty.spawn")
+_STARTS = (
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.system",
+    "os.forkpty",
+    "os.fork",
+    "pty.spawn",
+)
 
 
 class Forbidden(BaseException):

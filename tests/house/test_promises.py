@@ -1,5 +1,6 @@
 """Promises about the house itself: a light start, locks that agree, one test command."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -119,3 +120,25 @@ def test_ci_runs_exactly_the_test_command_of_the_readme():
     command = (ROOT / ".ci" / "run").read_text().rstrip().splitlines()[-1]
     assert "nox -s tests" in command
     assert command in (ROOT / "README.md").read_text()
+
+
+SAFELY = {"torch": ("weights_only", True), "np": ("allow_pickle", False)}
+
+
+def test_nothing_of_others_is_unpickled():
+    """Weights and arrays come out of hubs: reading them must execute nothing."""
+    seen = set()
+    for path in [*(ROOT / "models").rglob("*.py"), *(ROOT / "runner").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            module = node.func.value.id if isinstance(node.func.value, ast.Name) else None
+            assert module not in ("pickle", "marshal", "shelve") or "load" not in node.func.attr
+            if node.func.attr != "load" or module not in SAFELY:
+                continue
+            name, value = SAFELY[module]
+            given = {word.arg: ast.literal_eval(word.value) for word in node.keywords
+                     if word.arg == name}  # fmt: skip
+            assert given == {name: value}, f"{path}:{node.lineno}: give {name}={value}"
+            seen.add(module)
+    assert seen == {"torch", "np"}, "the test looks past what it is about"

@@ -83,7 +83,8 @@ CASES = {
         "threads = 1",
         "zzz = 1",
         "phase1.toml:9: resources.zzz: unknown key; known are gpus, threads, determinism, "
-        "timeout_s, memory_gib, shm_mib, pids, tmp_mib, network\n    9 | zzz = 1",
+        "timeout_s, memory_gib, shm_mib, pids, tmp_mib, disk_gib, network, seccomp\n"
+        "    9 | zzz = 1",
     ),
     "unknown key of an optimizer": (
         '{ kind = "sgd" }',

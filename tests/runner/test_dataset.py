@@ -5,12 +5,15 @@ import json
 import pytest
 
 from models.config import Dataset as Parameters
-from runner.dataset import address, prepare
-from runner.digest import sha256_bytes
+from runner.dataset import find, prepare
+from runner.dataset_cache import Sealed, address, digests, sealed_data
+from runner.digest import digest_json, sha256_bytes
 from runner.engines.base import Outcome
 from runner.errors import VerificationError
 from runner.manifest import Resources
 from runner.plan import Execution, Job
+from runner.record import EngineRecord, FileRecord
+from runner.snapshot import take
 
 
 def job(seed=7, **parameters):
@@ -30,22 +33,24 @@ def job(seed=7, **parameters):
 
 @pytest.fixture
 def models(tmp_path):
-    """Sources of a simulator, and of a network that has no part in it."""
-    root = tmp_path / "models"
+    """Sources of a simulator, and of a network that has no part in it, in a checkout."""
+    root = tmp_path / "checkout" / "models"
     for name in ("data/a.py", "physics/b.py", "config/c.py", "nets/d.py"):
         (root / name).parent.mkdir(parents=True)
         (root / name).write_text(name)
+    (root.parent / "Dockerfile").write_text("FROM base\n")
     return root
 
 
 class Simulator:
     """Does what a simulation job does to its folder; ``content`` is the array that it leaves."""
 
-    def __init__(self, content=b"array", status="succeeded"):
-        self.content, self.status, self.runs = content, status, 0
+    def __init__(self, content=b"array", status="succeeded", before=lambda: None):
+        self.content, self.status, self.runs, self.before = content, status, 0, before
 
     def __call__(self, attempt):
         self.runs += 1
+        self.before()
         self.given = {path.name: path.read_bytes() for path in attempt.launch.job_dir.iterdir()}
         attempt.launch.log_path.write_text("console\n")
         files = {"train.npz": self.content, "metadata.json": b'{"seed": 7}'}
@@ -68,11 +73,14 @@ class Simulator:
 def make(tmp_path, models):
     said = []
 
-    def make(simulator, planned=None, probe=None):
+    def make(simulator, planned=None, probe=None, sealed=None, code=None):
+        code = code or take(models.parent, tmp_path / "state")
+        facts = {"packages_sha256": "packages", "models_sha256": code.models_sha256}
         return prepare(
             planned or job(),
-            models=models,
-            environment="packages",
+            code=code,
+            engine=EngineRecord(name="process", isolated=False, facts=facts),
+            sealed=sealed,
             cache=tmp_path / "cache",
             labels={},
             run=simulator,
@@ -127,6 +135,198 @@ def test_a_simulation_that_does_not_repeat_itself_is_refused(make):
     (folder / "train.npz").write_bytes(b"flipped")
     with pytest.raises(VerificationError, match=r"train\.npz did not come out as before"):
         make(Simulator(content=b"another array"))
+
+
+def test_what_did_not_come_out_as_before_is_refused_until_somebody_decides(make):
+    folder = make(Simulator()).folder
+    (folder / "train.npz").write_bytes(b"flipped")
+    expected = folder.with_name(f"{folder.name}.expected.json")
+    for _ in range(3):
+        with pytest.raises(VerificationError) as error:
+            make(Simulator(content=b"another array"))
+        assert str(error.value).endswith(
+            f"To take the next simulation as it comes, remove {expected}"
+        )
+        assert not folder.exists()
+    expected.unlink()
+    assert (make(Simulator(content=b"another array")).folder / "train.npz").exists()
+    assert make(Simulator()).record.cached
+
+
+def forge(folder, content=b"forged", *, entry=False):
+    """Replace the array and all that says what it must be; with ``entry`` the runner's word too."""
+    old = sha256_bytes((folder / "train.npz").read_bytes())
+    names = ("result.json", "entry.json") if entry else ("result.json",)
+    texts = {name: (folder / name).read_text() for name in names}
+    for name, text in texts.items():
+        table = json.loads(text.replace(old, sha256_bytes(content)))
+        for file in table["files"]:
+            if file["path"] == "train.npz":
+                file["bytes"] = len(content)
+        if name == "entry.json":
+            table["beside"]["result.json"] = sha256_bytes((folder / "result.json").read_bytes())
+        (folder / name).write_text(json.dumps(table))
+    (folder / "train.npz").write_bytes(content)
+
+
+def test_a_dataset_that_is_forged_with_its_result_is_simulated_anew(make):
+    folder = make(Simulator()).folder
+    forge(folder)
+    simulator = Simulator()
+    made = make(simulator)
+    assert (simulator.runs, made.record.cached) == (1, False)
+    assert (folder / "train.npz").read_bytes() == b"array"
+    assert "is damaged" in make.said[-1]
+
+
+def test_a_dataset_that_is_forged_with_its_entry_is_not_what_a_simulation_gave(make):
+    folder = make(Simulator()).folder
+    forge(folder, entry=True)
+    assert not make(Simulator()).record.cached
+    assert "train.npz: not what a simulation gave before" in make.said[-1]
+
+
+def test_a_dataset_that_is_forged_as_a_whole_is_not_what_a_sealed_hub_was_made_with(make):
+    first = make(Simulator())
+    sealed = Sealed(hub="phase8/2026-01-30T050000Z", files=digests(first.record.files))
+    assert make(Simulator(), sealed=sealed).record.cached
+    forge(first.folder, entry=True)
+    first.folder.with_name(f"{first.folder.name}.expected.json").unlink()
+    made = make(Simulator(), sealed=sealed)
+    assert not made.record.cached
+    assert f"train.npz: not what {sealed.hub} was made with" in make.said[-1]
+    assert (made.folder / "train.npz").read_bytes() == b"array"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda folder: (folder / "entry.json").unlink(), "entry.json is missing"),
+        (lambda folder: (folder / "entry.json").write_text("{}"), "entry.json: made_from"),
+        (lambda folder: (folder / "extra.npz").touch(), "extra.npz does not belong to it"),
+        (lambda folder: (folder / "console.log").write_text("no\n"), "console.log was changed"),
+        (lambda folder: (folder / "metadata.json").unlink(), "metadata.json is missing"),
+        (lambda folder: relink(folder / "train.npz"), "train.npz is a symbolic link"),
+        (lambda folder: rewrite(folder, seed=8), "entry.json is of another dataset"),
+    ],
+)
+def test_an_entry_that_does_not_hold_is_said_and_made_anew(make, spoil, told):
+    spoil(make(Simulator()).folder)
+    assert not make(Simulator()).record.cached
+    assert told in make.said[-1]
+    assert make(Simulator()).record.cached
+
+
+def relink(path):
+    path.rename(path.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+def rewrite(folder, **made_from):
+    table = json.loads((folder / "entry.json").read_text())
+    table["made_from"] |= made_from
+    (folder / "entry.json").write_text(json.dumps(table))
+
+
+def test_an_entry_says_which_code_and_which_job_made_it(make):
+    made = make(Simulator())
+    entry = json.loads((made.folder / "entry.json").read_text())
+    assert digest_json(entry["made_from"]) == made.folder.name == made.record.parameters_sha256
+    assert entry["job_sha256"] == made.record.job_sha256
+    assert entry["engine"] == "process"
+    assert len(entry["models_sha256"]) == 64
+
+
+def test_an_expectation_that_cannot_be_read_is_named(make):
+    folder = make(Simulator()).folder
+    expected = folder.with_name(f"{folder.name}.expected.json")
+    expected.write_text("{")
+    with pytest.raises(VerificationError, match=r"expected\.json is not valid JSON.*remove the "):
+        make(Simulator())
+
+
+def test_a_lost_expectation_is_written_again(make):
+    folder = make(Simulator()).folder
+    expected = folder.with_name(f"{folder.name}.expected.json")
+    before = expected.read_bytes()
+    expected.unlink()
+    make(Simulator())
+    assert expected.read_bytes() == before
+
+
+def test_a_checkout_that_is_edited_while_it_simulates_changes_nothing(make, models, tmp_path):
+    code = take(models.parent, tmp_path / "state")
+    expected = address(job(), models, "packages")
+
+    def edit():
+        (models / "physics" / "b.py").write_text("changed")
+
+    made = make(Simulator(before=edit), code=code)
+    entry = json.loads((made.folder / "entry.json").read_text())
+    assert made.record.parameters_sha256 == expected != address(job(), models, "packages")
+    assert entry["models_sha256"] == code.models_sha256
+    assert make(Simulator(), code=code).record.cached
+    assert not make(Simulator()).record.cached, "the edited checkout has an address of its own"
+
+
+def test_a_copy_of_the_code_that_is_edited_while_it_simulates_leaves_no_data(
+    make, models, tmp_path
+):
+    code = take(models.parent, tmp_path / "state")
+    source = code.root / "models" / "physics" / "b.py"
+
+    def edit():
+        source.chmod(0o644)
+        source.write_text("changed")
+
+    with pytest.raises(VerificationError, match="was changed while it was in use"):
+        make(Simulator(before=edit), code=code)
+    simulator = Simulator()
+    assert not make(simulator).record.cached
+    assert simulator.runs == 1
+
+
+def test_the_data_of_a_hub_are_found_by_the_hub_s_digests(make, tmp_path):
+    made = make(Simulator())
+    assert find(made.record, tmp_path / "cache").folder == made.folder
+    forge(made.folder, entry=True)
+    assert find(made.record, tmp_path / "cache") is None
+
+
+def test_the_newest_hub_of_the_same_address_is_the_witness(record, tmp_path):
+    names = ("2026-01-30T050000Z", "2026-01-31T050000Z", "2026-02-01T050000Z")
+    for name, digit in zip(names, "123", strict=True):
+        folder = tmp_path / "phase8" / name
+        folder.mkdir(parents=True)
+        (folder / "SHA256SUMS").touch()
+        files = (FileRecord(path="train.npz", sha256=digit * 64, bytes=1, deterministic=True),)
+        address = ("a" if digit < "3" else "b") * 64
+        update = {"files": files, "parameters_sha256": address}
+        dataset = record.dataset.model_copy(update=update)
+        changed = record.model_copy(update={"dataset": dataset})
+        (folder / "hub.json").write_text(changed.model_dump_json())
+    (tmp_path / "phase8" / names[1] / "hub.json").write_text("{}")
+    found = sealed_data(tmp_path, "phase8", "a" * 64)
+    assert found == Sealed(hub=f"phase8/{names[0]}", files={"train.npz": "1" * 64})
+    assert sealed_data(tmp_path, "phase8", "c" * 64) is None
+
+
+def test_metadata_that_are_none_are_an_invalid_output(make):
+    class Spoiled(Simulator):
+        def __call__(self, attempt):
+            outcome = super().__call__(attempt)
+            out = attempt.launch.out_dir
+            (out / "metadata.json").write_bytes(b"[7]")
+            table = json.loads((out / "result.json").read_text())
+            for file in table["files"]:
+                if file["path"] == "metadata.json":
+                    file |= {"sha256": sha256_bytes(b"[7]"), "bytes": 3}
+            (out / "result.json").write_text(json.dumps(table))
+            return outcome
+
+    record = make(Spoiled())
+    assert (record.status, record.message) == ("invalid_output", "metadata.json holds no table")
+    assert not make(Simulator()).record.cached
 
 
 def test_a_failed_simulation_is_a_record_and_is_not_cached(make):

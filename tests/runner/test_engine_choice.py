@@ -10,6 +10,7 @@ from runner.engines import MODULES, Needs, open_engine
 from runner.engines.base import Handle
 from runner.engines.ending import Ending, conclude, last_line
 from runner.errors import EngineError
+from runner.snapshot import take
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,8 +22,13 @@ def told():
 
 @pytest.fixture
 def needs(tmp_path, told):
+    state = tmp_path / "state"
     return Needs(
-        variant="cpu", cache=tmp_path / "state", say=told.append, python=Path(sys.executable)
+        variant="cpu",
+        cache=state,
+        say=told.append,
+        code=take(ROOT, state),
+        python=Path(sys.executable),
     )
 
 
@@ -49,8 +55,8 @@ def test_without_a_daemon_processes_run_and_it_is_said_once_and_clearly(
     from runner.engines import choose
 
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
-    without = Needs(variant="cpu", cache=needs.cache, say=told.append)
-    assert choose("auto", without) == "process"
+    without = Needs(variant="cpu", cache=needs.cache, say=told.append, code=needs.code)
+    assert choose("auto", python=without.python, say=without.say) == "process"
     (line,) = told
     assert line.startswith("Engine: process; arms are NOT isolated from this machine (no Docker")
 
@@ -58,7 +64,7 @@ def test_without_a_daemon_processes_run_and_it_is_said_once_and_clearly(
 def test_docker_that_was_asked_for_and_is_not_there_is_an_error(needs, monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     with pytest.raises(EngineError, match="no Docker daemon answers"):
-        open_engine("docker", Needs(variant="cpu", cache=needs.cache, say=print))
+        open_engine("docker", Needs(variant="cpu", cache=needs.cache, say=print, code=needs.code))
 
 
 @pytest.mark.parametrize(
@@ -96,6 +102,7 @@ def handle(tmp_path):
         out_dir=str(tmp_path / "out"),
         started_at=1.0,
         timeout_s=7200.0,
+        disk_bytes=4 << 30,
     )
 
 

@@ -1,13 +1,17 @@
 """GPUs: what the driver lists, what this process may use, and one lock for each."""
 
+import os
+import pwd
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
 
 from runner.errors import EngineError
-from runner.gpus import Gpu, available, lock_folder, parse, reserve, visible
+from runner.gpus import Gpu, available, parse, reserve, visible
+from runner.locks import place
 
 ROOT = Path(__file__).parents[2]
 LISTING = (
@@ -137,13 +141,24 @@ def test_another_runner_gets_the_gpus_that_are_left_and_a_lock_dies_with_its_hol
         assert held == (FIRST, SECOND)
 
 
-def test_every_user_of_the_machine_can_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    folder = lock_folder()
-    assert folder == lock_folder() == tmp_path / "phasehub-gpus"
-    assert folder.stat().st_mode & 0o7777 == 0o777
-    with reserve([FIRST]):
-        assert (folder / f"{FIRST}.lock").stat().st_mode & 0o777 == 0o666
+def test_the_locks_of_the_machine_follow_no_variable(tmp_path, monkeypatch):
+    for name in ("TMPDIR", "HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    name = f"GPU-{uuid.uuid4()}"
+    folder, home = place().folder, pwd.getpwuid(os.getuid()).pw_dir
+    assert folder in (Path("/run/lock"), Path(home, ".cache", "phasehub", "locks"))
+    held = folder / f"phasehub-{name}.lock"
+    try:
+        with reserve([name]):
+            assert held.stat().st_mode & 0o7777 == 0o644
+            with (
+                pytest.raises(EngineError, match="is held by another runner"),
+                reserve([name]),
+            ):
+                pass
+    finally:
+        held.unlink()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.gpu

@@ -63,6 +63,7 @@ def make_launch(tmp_path, run_id):
             "pids": 64,
             "shm_bytes": MIB,
             "tmp_bytes": MIB,
+            "disk_bytes": 256 * MIB,
             "threads": 1,
         }
         return Launch(
@@ -155,8 +156,8 @@ def test_nothing_of_the_caller_s_environment_reaches_a_job(ran, monkeypatch):
     outcome, log, _ = ran("import os; print(*sorted(os.environ))\n" + COMPLETE)
     assert outcome.status == "succeeded"
     assert set(log.split()) - {"LC_CTYPE"} == {
-        *("ARM", "CUDA_VISIBLE_DEVICES", "HOME", "LANG", "PATH", "PYTHONPATH"),
-        *("PYTHONUNBUFFERED", "TMPDIR"),
+        *("ARM", "CUDA_VISIBLE_DEVICES", "HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE"),
+        *("PYTHONPATH", "PYTHONUNBUFFERED", "TMPDIR"),
     }
 
 
@@ -264,6 +265,60 @@ def test_a_job_that_refuses_to_be_asked_is_killed_at_its_time_limit_with_all_it_
     assert outcome.message.startswith("stopped at its time limit of 1 s; raise resources.timeout_s")
     assert log == "asleep\n"
     assert processes_below(tmp_path) == []
+
+
+def test_outputs_past_the_limit_end_their_job_and_name_the_limit(ran):
+    code = "import sys, time; open(sys.argv[2] + '/hole', 'wb').truncate(1 << 40)\n"
+    outcome, _, _ = ran(code + "time.sleep(600)\n", disk_bytes=64 * MIB)
+    assert (outcome.status, outcome.exit_code) == ("out_of_disk", 137)
+    assert outcome.message == (
+        "its outputs took more than the limit of 64 MiB; raise resources.disk_gib or write less"
+    )
+    outcome, _, _ = ran(code + COMPLETE, name="quick", disk_bytes=64 * MIB)
+    assert (outcome.status, outcome.exit_code) == ("out_of_disk", 0)
+
+
+def test_a_removed_file_that_a_job_holds_open_counts(ran):
+    code = (
+        "import os, sys, time\n"
+        "file = open(sys.argv[2] + '/gone', 'wb')\n"
+        "os.unlink(file.name)\n"
+        "file.truncate(1 << 40)\n"
+        "time.sleep(600)\n"
+    )
+    assert ran(code, disk_bytes=64 * MIB)[0].status == "out_of_disk"
+
+
+def test_a_flood_on_the_console_is_cut_in_the_middle(ran):
+    code = (
+        "import os\nfor n in range(600):\n    os.write(1, b'%05d ' % n + b'x' * 65_529 + b'\\n')\n"
+    )
+    outcome, log, _ = ran(code + COMPLETE)
+    assert outcome.status == "succeeded"
+    (note,) = outcome.notes
+    left_out = note.partition(" ")[0]
+    mark = f"\n[phasehub: {left_out} bytes of this log are left out here]\n"
+    head, _, end = log.partition(mark)
+    assert head.startswith("00000 x")
+    assert end.splitlines()[-1].startswith("00599 x")
+    assert len(head) + len(end) + int(left_out.replace(",", "")) == 600 * 65_536
+
+
+@pytest.mark.parametrize(
+    "written", ["", "[", '{"exit_code": 0}', '{"killed_for": 7}', "[" * 100_000, "/dev/zero"]
+)
+def test_a_job_that_writes_its_own_end_deceives_itself_alone(engine, make_launch, written):
+    launch = make_launch(WAIT)
+    handle = engine.start(launch)
+    record = launch.out_dir.with_name("out.process") / supervisor.RECORD
+    if written == "/dev/zero":
+        record.symlink_to(written)
+    else:
+        record.write_text(written)
+    outcome = engine.poll(handle)
+    engine.stop(handle)
+    assert outcome.status == "interrupted"
+    assert "its supervisor left ended.json" in outcome.message
 
 
 def test_what_a_job_leaves_running_ends_with_it(ran, tmp_path):
@@ -439,7 +494,9 @@ def test_what_is_not_promised_is_said(engine, ran):
     facts = engine.describe()
     assert not engine.isolated
     assert json.loads(json.dumps(facts)) == facts
-    assert {"network", "files", "pids", "capabilities", "swap"} == set(facts["not_enforced"])
+    assert {"network", "files", "pids", "capabilities", "swap", "system_calls"} == set(
+        facts["not_enforced"]
+    )
     assert set(facts["enforced"]) == PROMISES - set(facts["not_enforced"])
     assert any(note.startswith("network: ") for note in facts["notes"])
 

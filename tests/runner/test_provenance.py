@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from runner import provenance
 from runner.digest import tree_digest
-from runner.provenance import describe_machine, describe_run, identify_code, redact
+from runner.errors import EngineError
+from runner.provenance import describe_machine, describe_run, redact, take_code
+
+
+def identify_code(root):
+    """The code at ``root``, copied beside it."""
+    return take_code(root, root.with_name(f"{root.name}-state"))
 
 
 def git(folder, *arguments):
@@ -23,6 +30,7 @@ def checkout(tmp_path):
     root = tmp_path / "checkout"
     (root / "models").mkdir(parents=True)
     (root / "models" / "net.py").write_text("width = 32\n")
+    (root / "Dockerfile").write_text("FROM base\n")
     (root / "plot.png").write_bytes(bytes(range(256)))
     (root / "gone.py").write_text("to be removed\n")
     (root / ".gitignore").write_text("/build/\n")
@@ -176,6 +184,7 @@ def test_variables_of_another_checkout_are_not_obeyed(checkout, tmp_path, monkey
 def test_before_the_first_commit_everything_is_in_the_diff(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "net.py").write_text("width = 32\n")
+    (tmp_path / "Dockerfile").touch()
     git(tmp_path, "init", "--quiet")
     code = identify_code(tmp_path)
     assert (code.record.commit, code.record.dirty) == (None, True)
@@ -185,6 +194,8 @@ def test_before_the_first_commit_everything_is_in_the_diff(tmp_path):
 
 def test_without_a_checkout_the_record_says_so(tmp_path):
     (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "net.py").touch()
+    (tmp_path / "Dockerfile").touch()
     code = identify_code(tmp_path)
     assert (code.record.commit, code.record.dirty, code.diff) == (None, None, b"")
     assert code.record.note.startswith("the commit is not known: git says: fatal: not a git repo")
@@ -192,6 +203,8 @@ def test_without_a_checkout_the_record_says_so(tmp_path):
 
 def test_another_project_s_checkout_is_not_taken_for_ours(checkout):
     (checkout / "venv" / "models").mkdir(parents=True)
+    (checkout / "venv" / "models" / "net.py").touch()
+    (checkout / "venv" / "Dockerfile").touch()
     code = identify_code(checkout / "venv")
     assert code.record.commit is None
     assert code.record.note.endswith("phasehub is installed inside another project's checkout")
@@ -265,3 +278,40 @@ def test_nothing_of_the_record_names_the_user_or_the_folder(monkeypatch):
 )
 def test_a_command_line_is_kept_without_its_secrets(command, told):
     assert redact(command) == told
+
+
+# --- one state of the code -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def editor(checkout, monkeypatch):
+    """Somebody who edits the code so often right after it was copied."""
+
+    def edit(times):
+        left = list(range(times))
+
+        def take_and_edit(root, state):
+            code = take(root, state)
+            if left:
+                (root / "models" / "net.py").write_text(f"width = {100 + left.pop()}\n")
+            return code
+
+        take = provenance.take
+        monkeypatch.setattr(provenance, "take", take_and_edit)
+
+    return edit
+
+
+def test_commit_patch_and_copy_are_of_the_same_bytes(checkout, editor):
+    editor(2)
+    code = identify_code(checkout)
+    copied = code.snapshot.root / "models" / "net.py"
+    assert copied.read_text() == "width = 100\n" == (checkout / "models" / "net.py").read_text()
+    assert b"+width = 100\n" in code.diff
+    assert code.record.models_sha256 == code.snapshot.models_sha256
+
+
+def test_code_that_never_rests_is_refused(checkout, editor):
+    editor(99)
+    with pytest.raises(EngineError, match="was edited each of 3 times while it was copied"):
+        identify_code(checkout)

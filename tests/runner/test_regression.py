@@ -11,6 +11,8 @@ from runner.manifest import Resources
 from runner.plan import Execution, Job
 from runner.record import TestResult, TestsRecord
 from runner.report.statements import statements
+from runner.snapshot import take
+from runner.wheels import ROOT
 
 TEST = "tests/models/nets/test_blocks.py::test_x"
 JOB = Job(
@@ -37,7 +39,8 @@ def ended(status="succeeded", message=""):
 
 @pytest.fixture
 def attempt(tmp_path):
-    return regression.prepare(JOB, state=tmp_path / "state", folder=tmp_path / "work", labels={})
+    code = take(ROOT, tmp_path / "state")
+    return regression.prepare(JOB, code=code, folder=tmp_path / "work", labels={})
 
 
 def leave(attempt, tests):

@@ -29,7 +29,7 @@ class ScriptedEngine:
         self.most = max(self.most, len(self.running))
         return Handle(
             engine="scripted", id=launch.name, name=launch.name, log_path="", out_dir="",
-            started_at=0.0, timeout_s=1.0,
+            started_at=0.0, timeout_s=1.0, disk_bytes=1,
         )  # fmt: skip
 
     def poll(self, handle):
@@ -120,3 +120,21 @@ def test_an_engine_that_is_gone_ends_the_run_and_keeps_what_is_known(tmp_path):
     assert ends["b"].status == ends["c"].status == "interrupted"
     assert "the daemon is gone" in ends["c"].message
     assert engine.running == set()
+
+
+def test_poisoned_events_are_a_note_on_their_job_and_end_nothing(tmp_path):
+    engine = ScriptedEngine({"a": 2, "b": 9, "c": 3})
+    jobs = attempts(tmp_path, "a", "b", "c")
+    for attempt in jobs:
+        poison = b'{"event": "step", "step": null}\n' if attempt.launch.name == "b" else b""
+        good = b'{"event": "step", "step": 50, "steps_per_s": 1e-06}\n'
+        (attempt.launch.out_dir / "events.jsonl").write_bytes(poison + good)
+    outcomes = run(engine, jobs, [(), (), ()])
+    assert {outcome.status for outcome in outcomes.values()} == {"succeeded"}
+    assert {name: bool(outcome.notes) for name, outcome in outcomes.items()} == {
+        "a": False,
+        "b": True,
+        "c": False,
+    }
+    (note,) = outcomes["b"].notes
+    assert note.startswith("events.jsonl: a line is no event: step.step: ")

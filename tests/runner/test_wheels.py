@@ -15,8 +15,6 @@ from runner.environment import (
     COMPLETE,
     describe_python,
     differences,
-    models_digest,
-    models_source,
     python_with,
     state_dir,
 )
@@ -301,39 +299,6 @@ def test_the_caller_s_python_path_is_not_taken_for_what_is_installed(python, tmp
     (planted / "gamma-1.0.dist-info" / "METADATA").write_text("Name: gamma\nVersion: 1.0\n")
     monkeypatch.setenv("PYTHONPATH", str(planted))
     assert set(describe_python(python)["packages"]) == {"alpha", "beta"}
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    root = tmp_path / "checkout"
-    (root / "models" / "nets" / "__pycache__").mkdir(parents=True)
-    (root / "models" / "nets" / "blocks.py").write_text("WIDTH = 32\n")
-    (root / "models" / "nets" / "__pycache__" / "blocks.pyc").write_bytes(b"cache")
-    return root
-
-
-def test_the_copied_source_has_no_caches_and_the_digest_of_the_checkout(checkout, tmp_path):
-    copied = models_source(tmp_path / "state", checkout)
-    assert [p.relative_to(copied).as_posix() for p in copied.rglob("*.py*")] == [
-        "models/nets/blocks.py"
-    ]
-    assert models_digest(copied) == models_digest(checkout)
-
-
-def test_a_changed_source_has_another_copy_and_the_old_one_stays(checkout, tmp_path):
-    first = models_source(tmp_path / "state", checkout)
-    (checkout / "models" / "nets" / "blocks.py").write_text("WIDTH = 64\n")
-    second = models_source(tmp_path / "state", checkout)
-    assert first != second
-    assert (first / "models" / "nets" / "blocks.py").read_text() == "WIDTH = 32\n"
-    assert models_source(tmp_path / "state", checkout) == second
-
-
-def test_a_copy_that_was_edited_is_made_again(checkout, tmp_path):
-    copied = models_source(tmp_path / "state", checkout)
-    (copied / "models" / "nets" / "blocks.py").write_text("WIDTH = 1\n")
-    assert models_source(tmp_path / "state", checkout) == copied
-    assert (copied / "models" / "nets" / "blocks.py").read_text() == "WIDTH = 32\n"
 
 
 def test_the_state_lies_in_the_checkout_unless_named(monkeypatch, tmp_path):

@@ -1,0 +1,131 @@
+"""One container from its start to its end, off the polling loop: its console and its limits.
+
+Two threads a container: what one arm writes and however much it is, neither the other arms' limits
+nor their progress wait for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker.errors import DockerException, NotFound
+from docker.models.containers import Container
+from requests.exceptions import RequestException
+
+from runner.engines.base import Handle
+from runner.engines.capped import CappedLog
+from runner.engines.supervisor import descendants
+from runner.engines.usage import LOOK_S, Excess, Guard
+
+PAUSE_S = 1.0
+"""Time before the daemon is asked again for what it did not tell, s."""
+MOST_STREAMS = 100
+"""Times that a console is asked for again when the daemon stops telling it."""
+LOST = (DockerException, RequestException, OSError, ValueError)
+"""What is raised when the daemon goes away; ``ValueError`` by a connection that is closed."""
+
+Stream = Callable[[], Iterable[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What was seen of a container while it ran."""
+
+    excess: Excess | None = None
+    log_left_out: int = 0
+
+
+class Keeper:
+    """Writes a container's console to its log, and kills the container past a limit.
+
+    ``console`` opens the console if it is followed from the start; a keeper without one asks the
+    daemon for what it has kept, from the beginning.
+    """
+
+    def __init__(self, container: Container, handle: Handle, console: Stream | None = None) -> None:
+        self._container = container
+        self._handle = handle
+        self._guard = Guard(Path(handle.out_dir), handle.disk_bytes)
+        self._excess: Excess | None = None
+        self._left_out = 0
+        self._over = threading.Event()
+        self._copier = threading.Thread(
+            target=self._copy_all, args=(console or self._kept,), daemon=True
+        )
+        self._copier.start()
+        threading.Thread(target=self._keep_limits, daemon=True).start()
+
+    def finish(self, wait_s: float = 0.0) -> bool:
+        """Take note that the container has ended; whether its console is complete."""
+        self._over.set()
+        self._copier.join(wait_s)
+        return not self._copier.is_alive()
+
+    def seen(self) -> Seen:
+        """What was seen, and what is there too much of now that the container has ended."""
+        if self._excess is None:
+            self._excess = self._guard.last_look()
+        return Seen(excess=self._excess, log_left_out=self._left_out)
+
+    def _kept(self) -> Iterable[bytes]:
+        kept: Iterable[bytes] = self._container.logs(stream=True, follow=True)
+        return kept
+
+    def _copy_all(self, stream: Stream) -> None:
+        """Copy the console until the container has ended; begin anew where the daemon stops."""
+        for _ in range(MOST_STREAMS):
+            if not self._copy(stream):
+                time.sleep(PAUSE_S)
+            elif self._over.wait(PAUSE_S) or not self._runs():
+                return
+            stream = self._kept
+
+    def _copy(self, stream: Stream) -> bool:
+        """Copy one stream in place of what is in the log; whether there is no more to come."""
+        try:
+            chunks = stream()
+            with CappedLog(Path(self._handle.log_path)) as log:
+                for chunk in chunks:
+                    log.write(chunk)
+                    self._left_out = log.left_out
+        except NotFound:
+            return True
+        except LOST:
+            return False
+        return True
+
+    def _keep_limits(self) -> None:
+        """Look at time and disk until the container has ended; kill it when it is past a limit."""
+        pid = self._pid()
+        while not self._over.wait(min(LOOK_S, max(0.05, self._left_s()))):
+            self._excess = self._excess or self._guard.look([pid, *descendants(pid)] if pid else [])
+            if self._excess or self._left_s() <= 0:
+                with suppress(*LOST):
+                    self._container.kill()
+
+    def _left_s(self) -> float:
+        return self._handle.started_at + self._handle.timeout_s - time.time()
+
+    def _runs(self) -> bool:
+        """Whether the daemon says that the container runs; if it says nothing, it may."""
+        try:
+            self._container.reload()
+        except NotFound:
+            return False
+        except LOST:
+            return True
+        return bool(self._container.attrs["State"]["Running"])
+
+    def _pid(self) -> int | None:
+        """Id of the container's first process; ``None`` unless it is seen on this machine."""
+        with suppress(*LOST):
+            self._container.reload()
+            pid = int(self._container.attrs["State"]["Pid"])
+            if str(self._container.id) in Path(f"/proc/{pid}/cgroup").read_text():
+                return pid
+        return None
