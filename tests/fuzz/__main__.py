@@ -107,7 +107,10 @@ def replay(asked: argparse.Namespace, known: dict[str, targets.Target], below: P
 def line(tally: Tally) -> str:
     """A target in a line."""
     pace = tally.cases / max(tally.seconds, 1e-9)
-    return f"{tally.target}: {tally.cases} cases in {tally.seconds:.0f} s, {pace:.0f} a second, {len(tally.found)} distinct findings"
+    return (
+        f"{tally.target}: {tally.cases} cases in {tally.seconds:.0f} s, {pace:.0f} a second, "
+        f"{len(tally.found)} distinct findings"
+    )
 
 
 def told(found: Found, *, full: bool) -> str:

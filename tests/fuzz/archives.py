@@ -328,8 +328,9 @@ def _frames(case: Case, parts: list[Part], name: str) -> bytes:
     return random.choice(
         (
             bytes(flipped), bytes(flipped), packed[: random.randrange(len(packed))],
-            zstd.compress(whole[:cut]) + zstd.compress(whole[cut:]), skippable + packed, packed + skippable,
-            packed + packed, zstd.compress(b"") * 2000 + packed, b"", b"\x28\xb5\x2f\xfd", whole, skippable * 1000,
+            zstd.compress(whole[:cut]) + zstd.compress(whole[cut:]), skippable + packed,
+            packed + skippable, packed + packed, zstd.compress(b"") * 2000 + packed, b"",
+            b"\x28\xb5\x2f\xfd", whole, skippable * 1000,
             struct.pack("<II", 0x184D2A50, 2**32 - 1) + b"x", packed + b"rest",
             _wide(whole, random), b"\x1f\x8b" + packed, bytes(1000),
         )

@@ -115,27 +115,39 @@ ALL = (
 READING = ("show", "list", "diff", "docs", "compare")
 HUBS: dict[str, Recipe] = {
     "folders deeper than a path": Recipe(change=deepened, verbs=ALL, sealed=False),
-    "the record is a link to /dev/zero": Recipe(change=linked("hub.json", "/dev/zero"), verbs=ALL, sealed=False),
+    "the record is a link to /dev/zero": Recipe(
+        change=linked("hub.json", "/dev/zero"), verbs=ALL, sealed=False
+    ),
     "the record is a pipe": Recipe(change=piped("hub.json"), verbs=ALL, sealed=False),
     "the sums are a pipe": Recipe(change=piped("SHA256SUMS"), verbs=ALL, sealed=False),
     "the statistics are a pipe": Recipe(change=piped("statistics.json"), verbs=ALL, sealed=False),
-    "the record lies outside": Recipe(change=linked("hub.json", "{secret}"), verbs=ALL, sealed=False),
+    "the record lies outside": Recipe(
+        change=linked("hub.json", "{secret}"), verbs=ALL, sealed=False
+    ),
     "a knob of another name": Recipe(change=everywhere("learning_rate", "on_collapse"), verbs=ALL),
     "an optimizer of another name": Recipe(change=everywhere("optimizer", "hub.json"), verbs=ALL),
     "a rule about no statistic": Recipe(change=everywhere("amp_ssim >= 0.99", "probe"), verbs=ALL),
     "a rule that is none": Recipe(change=everywhere("amp_ssim >= 0.99", "~root"), verbs=ALL),
-    "a plan whose dataset is a word": Recipe(change=edit("plan.json", set_in("dataset", to="-m")), verbs=ALL),
+    "a plan whose dataset is a word": Recipe(
+        change=edit("plan.json", set_in("dataset", to="-m")), verbs=ALL
+    ),
     "a time that is none": Recipe(change=edit("hub.json", set_in("started", to="x")), verbs=ALL),
     "statistics of another arm": Recipe(change=everywhere("one", "nobody"), verbs=READING),
-    "control characters in the title": Recipe(change=edit("hub.json", set_in("title", to="\x1b[2J\u202e\x9b")), verbs=ALL),
+    "control characters in the title": Recipe(
+        change=edit("hub.json", set_in("title", to="\x1b[2J\u202e\x9b")), verbs=ALL
+    ),
     "a phase that leads out": Recipe(change=everywhere("tiny", "../../x"), verbs=ALL),
     "an arm that leads out": Recipe(change=everywhere("one", "../../../x"), verbs=ALL),
     "a lone surrogate": Recipe(change=edit("hub.json", set_in("title", to="\ud800")), verbs=ALL),
     "lists in lists": Recipe(change=lambda hub, _: put(hub / "hub.json", b"[" * 10**6), verbs=ALL),
-    "NaN in the plan": Recipe(change=edit("plan.json", set_in("arms", 0, "seed", to=float("nan"))), verbs=ALL),
+    "NaN in the plan": Recipe(
+        change=edit("plan.json", set_in("arms", 0, "seed", to=float("nan"))), verbs=ALL
+    ),
     "an empty record": Recipe(change=lambda hub, _: put(hub / "hub.json", b""), verbs=ALL),
-    "a record in UTF-16": Recipe(change=lambda hub, _: put(hub / "hub.json", "{}".encode("utf-16")), verbs=ALL),
-}  # fmt: skip
+    "a record in UTF-16": Recipe(
+        change=lambda hub, _: put(hub / "hub.json", "{}".encode("utf-16")), verbs=ALL
+    ),
+}
 
 
 def cases() -> list[tuple[str, str]]:

@@ -8,16 +8,12 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from runner.events import EventReader
 from runner.progress import JobProgress, PlainDisplay
 from tests.fuzz.folders import KIND_DOES
 from tests.fuzz.outcome import Case, Finding, watched
 from tests.fuzz.values import STRINGS, dumped, mutate, odd_text, odd_value
 from tests.fuzz.watch import Watch
-
-try:
-    from runner.events import EventReader
-except ImportError:
-    from runner.progress import EventReader  # type: ignore[no-redef]
 
 NAME = "events.jsonl"
 HONEST: tuple[dict[str, Any], ...] = (
@@ -25,7 +21,8 @@ HONEST: tuple[dict[str, Any], ...] = (
     {"event": "stage", "stage": "fit"},
     {"event": "step", "step": 3, "steps_per_s": 4.5},
     {"event": "step", "step": 40, "epoch": 1, "steps_per_s": 0.25},
-    {"event": "epoch", "epoch": 1, "train_loss": 0.3, "val_loss": 0.4, "learning_rate": 1e-3, "steps_per_s": 3.0},
+    {"event": "epoch", "epoch": 1, "train_loss": 0.3, "val_loss": 0.4, "learning_rate": 1e-3,
+    "steps_per_s": 3.0},
     {"event": "stage", "stage": "evaluate"},
     {"event": "finished"},
 )  # fmt: skip
@@ -41,11 +38,9 @@ def judge() -> Callable[[Case, Watch], Iterator[Finding]]:
         answer = watched(case, watch, lambda: _follow(case, told))
         # The command line makes visible what a display writes; that is tested where it runs whole.
         yield from (one for one in answer.findings if one.kind != "control")
-        if longest := max(map(len, told), default=0):
-            if longest > LONGEST_LINE:
-                yield Finding(
-                    kind="long", told="a line of progress is for a person", detail=str(longest)
-                )
+        if (longest := max(map(len, told), default=0)) > LONGEST_LINE:
+            told_long = "a line of progress is for a person"
+            yield Finding(kind="long", told=told_long, detail=str(longest))
 
     return run
 
@@ -67,6 +62,8 @@ def _follow(case: Case, told: list[str]) -> None:
 
 def _grow(case: Case, path: Any) -> None:
     random = case.random
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        return  # what it is now stays
     if random.random() < 0.06:
         kind = random.choice(
             (

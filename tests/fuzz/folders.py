@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +20,8 @@ HOLE_BYTES = 300 * 2**20
 """Of a file that takes no room on the disk: more than any file that a hub's readers may take in."""
 ODD_NAMES = (
     b"\n", b"a\nb", b"\x1b[31mred", b"a\\b", b"\xff\xfe", b"e\xcc\x81", b" ", b"-rf", b"x" * 255,
-    "\u202egnp.exe".encode(), b"\x00"[:0] + b"hub.json ", b"HUB.JSON", b"SHA256SUMS.bak", b"~", b"*",
+    "\u202egnp.exe".encode(), b"\x00"[:0] + b"hub.json ", b"HUB.JSON", b"SHA256SUMS.bak", b"~",
+    b"*",
     b"%2e%2e", b"con", b"..."
 )  # fmt: skip
 
@@ -192,10 +194,8 @@ def _deep_neighbour(path: Path, random: Random, secret: Path) -> None:
     depth = random.choice((10, 120, 1_200))
     here = os.open(path.parent, os.O_RDONLY)
     for _ in range(depth):
-        try:
+        with suppress(FileExistsError):
             os.mkdir("deeper", dir_fd=here)
-        except FileExistsError:
-            pass
         inner = os.open("deeper", os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = inner
@@ -374,7 +374,7 @@ def _with_lists(
             one["bytes"] = sizes[one["sha256"]]
     _append(table, name, [(new, now[new]) for new in sorted(now.keys() - before.keys())], sizes)
     try:
-        return json.dumps(table, sort_keys=True, indent=2).encode()
+        return json.dumps(table, sort_keys=True).encode()
     except (ValueError, RecursionError, UnicodeError):
         return content
 

@@ -1,4 +1,4 @@
-"""Many cases on several processors: workers that can be killed, and the tally of what they found."""
+"""Many cases on several processors: workers that can be killed, and what they found."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _change_json(case: Case, path: Path, name: str, seed: Seed) -> None:
     for _ in range(case.random.choice((1, 1, 1, 2, 4))):
         value, told = mutate(value, case.random, seed.words)
         case.done.append(f"{name}: {told}")
-    put(path, dumped(value, indent=case.random.choice((None, 2))))
+    put(path, dumped(value, indent=2 if case.random.random() < 0.1 else None))
 
 
 def _change_lines(case: Case, path: Path, name: str) -> None:
@@ -306,7 +306,7 @@ def _reproduce(case: Case, watch: Watch, hub: Forged) -> Answer:
     here = ["--engine", "process", "--python", NO_PYTHON, *CONSENTS[:1]]
     words = random.choice(
         (
-            [],
+            ["--python", NO_PYTHON],
             ["--engine", "docker"],
             ["--engine", "docker", *CONSENTS[1:]],
             here,
@@ -333,8 +333,8 @@ CONSENTS = (
 )
 Verb = Callable[[Case, Watch, Forged], Answer]
 VERBS: dict[Verb, int] = {
-    _verify: 6, _show: 5, _list: 3, _diff: 5, _archive: 2, _archive_here: 1, _archive_to: 1, _bag: 2,
-    _docs: 4, _restore: 2, _diagnose: 3, _reproduce: 4, _compare: 4,
+    _verify: 6, _show: 5, _list: 3, _diff: 5, _archive: 2, _archive_here: 1, _archive_to: 1,
+    _bag: 2, _docs: 4, _restore: 2, _diagnose: 3, _reproduce: 4, _compare: 4,
 }  # fmt: skip
 _VERBS = [verb for verb, times in VERBS.items() for _ in range(times)]
 REFUSING = (_verify, _archive, _archive_here, _archive_to, _bag, _restore, _diagnose, _reproduce)

@@ -18,14 +18,19 @@ from tests.fuzz.watch import Watch
 NAME = "requirements-cpu.txt"
 BREAKS = ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
 OPTIONS = (
-    "--find-links=/tmp/x", "-f /tmp/x", "--no-binary=:all:", "--index-url http://127.0.0.1/", "-r other.txt",
-    "-c other.txt", "-e .", "--extra-index-url=http://127.0.0.1/", "--pre", "--trusted-host=x", "--no-index",
-    "--use-feature=fast-deps", "--config-settings x=y", "--global-option=x", "--prefer-binary", "--require-hashes",
+    "--find-links=/tmp/x", "-f /tmp/x", "--no-binary=:all:", "--index-url http://127.0.0.1/",
+    "-r other.txt",
+    "-c other.txt", "-e .", "--extra-index-url=http://127.0.0.1/", "--pre", "--trusted-host=x",
+    "--no-index",
+    "--use-feature=fast-deps", "--config-settings x=y", "--global-option=x", "--prefer-binary",
+    "--require-hashes",
 )  # fmt: skip
 LINES = (
-    "evil @ file:///tmp/evil.tar.gz", "./evil", "/tmp/evil-1.0.tar.gz", "file:///tmp/evil", "evil", "evil>=1",
+    "evil @ file:///tmp/evil.tar.gz", "./evil", "/tmp/evil-1.0.tar.gz", "file:///tmp/evil", "evil",
+    "evil>=1",
     "evil==1.*", "evil==1", "evil===1", "evil==1 ; python_version > '3'", "evil[extra]==1", "git+https://x/y",
-    "http://127.0.0.1/evil.whl", "evil==1 --no-binary=:all:", "evil==${HOME}", "-", "--", "#", "\\", "evil\\",
+    "http://127.0.0.1/evil.whl", "evil==1 --no-binary=:all:", "evil==${HOME}", "-", "--", "#",
+    "\\", "evil\\",
 )  # fmt: skip
 HASH = "--hash=sha256:" + "a" * 64
 
@@ -72,9 +77,14 @@ def _forged(case: Case, lines: list[str]) -> str:
         chosen.pop(0)
     for _ in range(random.choice((1, 1, 2, 3))):
         at = random.randrange(len(chosen) + 1) if chosen else 0
-        told = random.choice(("inserts", "splices", "drops", "joins", "ends", "comment"))
+        told = random.choice(
+            ("inserts", "splices", "drops", "joins", "ends", "comment", "honest", "honest")
+        )
         odd = _odd(random)
         case.done.append(f"{told} {odd[:80]!r} at {at}")
+        if told == "honest":
+            chosen.insert(_boundary(chosen, at), _pin(random))
+            continue
         if told == "inserts" or not chosen:
             chosen.insert(at, odd)
             continue
@@ -92,6 +102,52 @@ def _forged(case: Case, lines: list[str]) -> str:
         else:
             chosen[at] = f"{line} # x{random.choice(BREAKS)}{odd}"
     return "\n".join(chosen) + random.choice(("\n", "", "\\\n", "\\"))
+
+
+def _boundary(lines: list[str], at: int) -> int:
+    """The next place between two requirements."""
+    while 0 < at < len(lines) and lines[at - 1].endswith("\\"):
+        at += 1
+    return min(at, len(lines))
+
+
+def _pin(random: Random) -> str:
+    """A requirement that is right, or nearly."""
+    name = random.choice(
+        ("evil", "Evil.Name", "e-_.v", "e", "-e", ".e", "e.", "é", "evil[x]", "evil ")
+    )
+    version = random.choice(
+        ("1", "1.0+cpu", "1!2.0", "1.*", "1.0.post1", "2;x", "1,<2", "v1", "1_0", "${HOME}")
+    )
+    marker = random.choice(
+        (
+            "",
+            "",
+            " ; python_version > '3'",
+            " ; sys_platform == 'win32' or os_name == 'nt'",
+            " ; extra == 'x'",
+            ";python_version>'3'",
+            " ; python_version > '3' --hash=sha256:x",
+            " ; platform_machine != '--pre'",
+        )
+    )
+    between = random.choice((" ", " ", " \\\n    ", "\t", "  ", " \\\r\n", "\\\n"))
+    digest = random.choice(
+        (
+            HASH,
+            HASH,
+            HASH.upper(),
+            HASH + "f",
+            HASH.replace("256", "512"),
+            f"{HASH} {HASH}",
+            f"{HASH} --pre",
+            f"{HASH} -e .",
+            f"{HASH} # --pre",
+            f"{HASH} #--pre",
+            f"{HASH}# x",
+        )
+    )
+    return f"{name}=={version}{marker}{between}{digest}"
 
 
 def _odd(random: Random) -> str:
@@ -136,11 +192,13 @@ def as_pip_reads(path: Path) -> list[tuple[str | None, str, frozenset[str]]]:
     from pip._internal.req.req_file import RequirementsFileParser, get_line_parser
 
     os.environ.pop("HOME", None)
-    parser = RequirementsFileParser(PipSession(), get_line_parser(None))
+    parse = get_line_parser(None)
+    plain = vars(parse("x==1")[1])
+    parser = RequirementsFileParser(PipSession(), parse)
     found: list[tuple[str | None, str, frozenset[str]]] = []
     for line in parser.parse(str(path), constraint=False):
         options = vars(line.opts)
-        given = {key for key, value in options.items() if value}
+        given = {key for key, value in options.items() if str(value) != str(plain[key])}
         match = re.fullmatch(r"([\w.-]+)==([^\s;]+)(?: ; [^;]+)?", line.requirement or "")
         hashes = options.get("hashes") or {}
         if not match or given - {"hashes"} or line.is_editable or set(hashes) - {"sha256"}:

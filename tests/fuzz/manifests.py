@@ -7,10 +7,14 @@ is ``FILE``.
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from tests.fuzz.outcome import Case, Finding, command
+from tests.fuzz.watch import Watch
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 FILE = "fuzzed"
@@ -82,6 +86,22 @@ def cases(seed: int) -> Iterator[tuple[str, bytes]]:
         number += 1
 
 
+def judge() -> Callable[[Case, Watch], Iterator[Finding]]:
+    """The target: a case's first manifest, checked or planned with."""
+
+    def run(case: Case, watch: Watch) -> Iterator[Finding]:
+        kind, content = next(cases(case.random.getrandbits(60)))
+        path = case.work / f"{FILE}.toml"
+        path.write_bytes(content)
+        case.names = (path.name,)
+        case.done.append(kind)
+        verb = case.random.choice((["check"], ["check"], ["plan", "--device", "cpu"]))
+        yield from command(case, watch, [*verb, str(path)]).findings
+
+    return run
+
+
+@functools.cache
 def _seeds() -> list[str]:
     """The manifests of the project, each called ``FILE``, and one that has everything."""
     texts = [path.read_text("utf-8") for path in sorted(MANIFESTS.glob("*.toml"))]

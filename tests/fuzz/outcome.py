@@ -191,7 +191,7 @@ def command(case: Case, watch: Watch, words: list[str]) -> Answer:
 
 
 def watched(case: Case, watch: Watch, run: Callable[[], object]) -> Answer:
-    """Run something in the case's folder; an exception that is none of the runner's is a finding."""
+    """Run something in the case's folder; an exception that is not the runner's is a finding."""
     os.environ.update(
         PHASEHUB_STATE=os.fspath(case.root / "state"),
         TMPDIR=os.fspath(case.root / "tmp"),

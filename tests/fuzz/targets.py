@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer.main
 
-from tests.fuzz import archives, events, hubs, locks, outputs, runs, toml
+from tests.fuzz import archives, events, hubs, locks, manifests, outputs, runs
 from tests.fuzz.harness import Judge
 from tests.fuzz.seeds import Seed, unpacked
 
 NAMES = ("hubs", "archives", "events", "locks", "outputs", "runs", "manifests")
+LAZY = ("archive", "cli", "compare", "diagnose", "diff", "manifest", "reproduction", "study")
+"""Rooms that verbs import when they are used; workers inherit them."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -34,6 +37,8 @@ def load(below: Path) -> dict[str, Target]:
     """Every target, with its inputs below ``below``."""
     seeds = unpacked(below)
 
+    for name in LAZY:
+        importlib.import_module(f"runner.{name}")
     # The parser of the command line is made of the same functions every time.
     typer.main.get_command = functools.cache(typer.main.get_command)
     return {
@@ -43,10 +48,5 @@ def load(below: Path) -> dict[str, Target]:
         "locks": Target(judge=locks.judge(ROOT / "models" / "requirements-cpu.txt"), weight=0.15),
         "outputs": Target(judge=outputs.judge(seeds), weight=0.1),
         "runs": Target(judge=runs.judge(seeds[: len(seeds) // 2]), weight=0.02),
-        "manifests": Target(judge=manifests(), weight=0.1),
+        "manifests": Target(judge=manifests.judge(), weight=0.1),
     }
-
-
-def manifests() -> Judge:
-    """Manifests by those who know their structure, and line by line."""
-    return toml.judge(ROOT / "manifests")

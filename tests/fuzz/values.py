@@ -32,7 +32,8 @@ STRINGS = (
     "http://127.0.0.1:9/x", "file:///etc/passwd", "git+ssh://x", "s3://x/y", "{job}", "{out}",
 )  # fmt: skip
 NUMBERS = (
-    0, 1, -1, 2, 7, 255, 10**6, 2**31, 2**32, 2**53, 2**63 - 1, 2**63, -(2**63), 2**64, 10**19, 10**20,
+    0, 1, -1, 2, 7, 255, 10**6, 2**31, 2**32, 2**53, 2**63 - 1, 2**63, -(2**63), 2**64, 10**19,
+    10**20,
     0.0, -0.0, 0.1, -0.5, 1.5, 1e-300, 5e-324, 1e300, 1.7976931348623157e308, -1e308, 1e16,
 )  # fmt: skip
 PLAIN = (None, True, False, [], {}, [[]], [{}], [None], {"": None}, {"a": {"b": []}}, [[1, 2], 3])
@@ -53,7 +54,8 @@ def odd_text(random: Random) -> Text:
             (
                 "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e-999", "-0", "00", "1.", ".5",
                 "9" * 30, "9" * 5_000, "-" + "9" * 20, "1" + "0" * 4_400, "0." + "3" * 5_000,
-                "9e99999999999", "[" * depth + "]" * depth, "[" * depth, '{"a":' * depth + "1" + "}" * depth,
+                "9e99999999999", "[" * depth + "]" * depth, "[" * depth,
+                '{"a":' * depth + "1" + "}" * depth,
                 '{"a":1,"a":2}', '{"\\ud800":1}', '"\\ud83d"', '"\\u0000"', '"\\x41"', "'a'", "tru",
                 "undefined", "", ",", "}", "]", "//", "/**/1", "\x00", '"\x1b"', '"\t"',
             )
@@ -195,7 +197,8 @@ def _bent_string(old: str, random: Random) -> str:
     return random.choice(
         (
             old[:cut], old[:cut] + random.choice(STRINGS)[:300] + old[cut:], old + "\n", f" {old}",
-            old.upper(), old * 3, f"../{old}", f"{old}/../../x", f"/{old}", f"{ESC}{old}", old[::-1],
+            old.upper(), old * 3, f"../{old}", f"{old}/../../x", f"/{old}", f"{ESC}{old}",
+            old[::-1],
         )
     )  # fmt: skip
 
