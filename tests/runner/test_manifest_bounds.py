@@ -203,6 +203,12 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, kind):
     assert told in str(error.value)
 
 
+def test_no_file_is_read_for_a_manifest_that_is_too_large(told, tmp_path):
+    (tmp_path / "probe.npz").write_bytes(os.urandom(2**24))
+    profiles = "".join(f"[profiles.p{i}.dataset]\nprobe_file = 'probe.npz'\n" for i in range(5000))
+    assert told(ARM + profiles).startswith("large.toml:9: profiles: has 5,000 entries")
+
+
 def test_a_link_that_the_user_names_is_followed(tmp_path):
     (tmp_path / "store").write_text(HEAD + ARM)
     (tmp_path / "large.toml").symlink_to("store")
