@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from runner.digest import entries, oddity, sha256_file
+from runner.digest import entries, oddity, refuse_hollow, sha256_file
 from runner.errors import VerificationError
 from runner.names import is_plain_name, wrong_path
 from runner.reading import MIB, read_below, shortened
@@ -86,7 +86,9 @@ def digest_files(folder: Path) -> dict[PurePosixPath, str]:
     paths = _listed(folder)
     if problems := [problem for path in paths if (problem := oddity(folder, path))]:
         raise VerificationError(f"{folder} cannot be sealed: " + "; ".join(problems))
-    return dict(zip(paths, digest_all([folder / path for path in paths]), strict=True))
+    files = [folder / path for path in paths]
+    refuse_hollow(files)
+    return dict(zip(paths, digest_all(files), strict=True))
 
 
 def compare_checksums(folder: Path) -> Verification:
@@ -99,6 +101,7 @@ def compare_checksums(folder: Path) -> Verification:
     try:
         present = {path.as_posix() for path in _listed(folder)}
         readable = sorted(name for name in expected.keys() & present if _is_regular(folder / name))
+        refuse_hollow(folder / name for name in readable)
         actual = dict(zip(readable, digest_all([folder / name for name in readable]), strict=True))
     except OSError as error:
         raise VerificationError(

@@ -10,7 +10,7 @@ import difflib
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from models.config import Parameters
-from runner.field_types import FieldType, below, is_table, kinds_of, walk
+from runner.field_types import FieldType, below, is_series, is_table, kinds_of, walk
 from runner.toml_keys import KeyPath
 from runner.value_slips import Wanted, instead
 
@@ -71,8 +71,6 @@ class Finding:
     paths: tuple[KeyPath, ...]
     """The keys that it is about, the most telling one first."""
     problem: str
-    ends: bool = False
-    """Whether the rest is not worth a look before this is put right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +81,6 @@ class Complaint:
     line: int
     problem: str
     column: int | None = None
-    ends: bool = False
-    """As of a ``Finding``."""
 
 
 def render(complaints: Iterable[Complaint], *, file: str, text: str) -> str:
@@ -194,7 +190,9 @@ def _finding(details: ErrorDetails, model: type[BaseModel]) -> Finding:
             _, parent = walk(model, details["loc"][:-1])
             return _about(path, f"missing; add it: {parent.model_fields[path[-1]].description}")
         case "too_long":
-            return _too_many(path, here, value, context["max_length"])
+            if is_series(here):
+                return _about(path, too_many(len(value), context["max_length"]))
+            return _about(path, _wrong_length(value, context["max_length"]))
         case "value_error":
             return _value_error(path, here, value, str(context["error"]))
         case "tuple_type" if is_table(below(here, 0)):
@@ -211,7 +209,8 @@ def _remedy(kind: str, path: KeyPath, value: object) -> str:
     """What to write in the place of a value of the wrong type, if that is plain."""
     key = _key(path)
     if kind in _WANTED:
-        return instead(key, value, _WANTED[kind]) or ""
+        told = instead(key, value, _WANTED[kind]) or ""
+        return told if path[-1] == key else told.replace(f"write {key} = ", "write ")
     if (
         kind == "tuple_type"
         and isinstance(value, str | int | float)
@@ -261,12 +260,9 @@ def _unknown_key(name: str, parent: type[BaseModel]) -> str:
     return "unknown key" + (did_you_mean(name, known) or f"; known are {listed(known)}")
 
 
-def _too_many(path: KeyPath, here: FieldType, value: Sized, most: int) -> Finding:
-    is_series = get_args(here)[1:] in ((), (...,)) or is_table(get_args(here)[-1])
-    if not is_series:
-        return _about(path, _wrong_length(value, most))
-    problem = f"has {len(value):,} entries; at most {most:,} are allowed: split the phase"
-    return Finding(paths=(path,), problem=problem, ends=True)
+def too_many(entries: int, most: int) -> str:
+    """What is said of an array or a table with more than ``most`` entries."""
+    return f"has {entries:,} entries; at most {most:,} are allowed: split the phase"
 
 
 def _wrong_length(value: object, length: int) -> str:

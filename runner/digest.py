@@ -11,11 +11,15 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from runner.errors import VerificationError
 from runner.names import is_plain_name
+
+MOST_HOLLOW_BYTES = 2**29
+"""Of all holes in the files of a hub; a second of digesting."""
+BLOCK_BYTES = 2**20
 
 
 def sha256_bytes(content: bytes) -> str:
@@ -100,6 +104,38 @@ def entries(root: Path, *, most: int | None = None) -> list[PurePosixPath]:
                 if most is not None and num_seen > most:
                     raise ValueError(f"there are more than {most:,} files and folders")
     return sorted(found, key=lambda path: os.fsencode(path.as_posix()))
+
+
+def holes(path: Path) -> int:
+    """Bytes of a file that lie in holes: read as zeros, and nowhere on the disk."""
+    with path.open("rb") as file:
+        size, total, place = path.stat().st_size, 0, 0
+        while place < size:
+            try:
+                data = os.lseek(file.fileno(), place, os.SEEK_DATA)
+            except OSError:  # ENXIO: no data from here to the end
+                data = size
+            total += data - place
+            place = os.lseek(file.fileno(), data, os.SEEK_HOLE) if data < size else size
+    return total
+
+
+def refuse_hollow(paths: Iterable[Path]) -> None:
+    """Raise ``VerificationError`` where holes would keep whoever digests the files for hours.
+
+    A file of a few bytes on the disk can say to be terabytes long; nothing that is sealed is so.
+    """
+    total = 0
+    for path in paths:
+        facts = path.lstat()
+        missing = facts.st_size - 512 * facts.st_blocks
+        # A file system that compresses takes less room for data, too, but then there is no hole.
+        total += holes(path) if missing > BLOCK_BYTES else 0
+        if total > MOST_HOLLOW_BYTES:
+            raise VerificationError(
+                f"{path} says to be {facts.st_size:,} bytes long and has {512 * facts.st_blocks:,} "
+                "on the disk: a hole, which no hub has; take the hub from its archive"
+            )
 
 
 def oddity(root: Path, path: PurePosixPath) -> str | None:

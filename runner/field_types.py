@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
+from annotated_types import MaxLen
 from pydantic import BaseModel
 
 from runner.toml_keys import KeyPath
@@ -43,7 +45,9 @@ def below(here: FieldType, part: int | str) -> FieldType:
 def _required(here: FieldType) -> FieldType:
     """The type of ``type | None``; any other type as it is."""
     given = [each for each in get_args(here) if each is not type(None)]
-    return given[0] if isinstance(here, UnionType) and len(given) == 1 else here
+    origin: object = get_origin(here)
+    alone = given[0] if origin in (Union, UnionType) and len(given) == 1 else here
+    return get_args(alone)[0] if get_origin(alone) is Annotated else alone
 
 
 def kinds_of(here: FieldType) -> dict[str, type[BaseModel]]:
@@ -58,3 +62,31 @@ def kinds_of(here: FieldType) -> dict[str, type[BaseModel]]:
 def is_table(here: FieldType) -> bool:
     """Whether a type is the class of a table."""
     return inspect.isclass(here) and issubclass(here, BaseModel)
+
+
+def is_series(here: FieldType) -> bool:
+    """Whether a type is that of an array or a table of any number of entries."""
+    origin: object = get_origin(here)
+    return origin is dict or get_args(here)[1:] == (...,)
+
+
+def oversized(
+    model: type[BaseModel], table: Mapping[str, Any], path: KeyPath = ()
+) -> Iterator[tuple[KeyPath, int, int]]:
+    """Arrays and tables with more entries than their fields allow: where, how many, how many most.
+
+    ``table`` is as the file has it. Pydantic looks at all entries first, and that can take long.
+    """
+    for name, field in model.model_fields.items():
+        here, value, place = _required(field.annotation), table.get(name), (*path, name)
+        most = next((m.max_length for m in field.metadata if isinstance(m, MaxLen)), None)
+        if isinstance(value, list | Mapping) and most is not None and len(value) > most:
+            yield place, len(value), most
+        elif is_table(here) and isinstance(value, Mapping):
+            yield from oversized(here, value, place)
+        elif is_series(here) and isinstance(value, list | Mapping):
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            for key, item in items:
+                inner = below(here, key)
+                if is_table(inner) and isinstance(item, Mapping):
+                    yield from oversized(inner, item, (*place, key))

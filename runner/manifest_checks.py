@@ -15,7 +15,8 @@ from typing import Any, TypeAlias, get_args
 from pydantic import BaseModel, ValidationError
 
 from models.config import Parameters
-from runner.complaints import MOST_COLLECTED, Complaint, Finding, findings
+from runner.complaints import MOST_COLLECTED, Complaint, Finding, findings, too_many
+from runner.field_types import oversized
 from runner.manifest_steps import check_steps
 from runner.manifest_tests import check_tests
 from runner.matrix import MOST_ARMS, Combination, Layer, Matrix, expand, read_matrix
@@ -45,15 +46,14 @@ def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
     No more than ``MOST_COLLECTED``. Where something is too large for the rest to be looked at, that
     alone is said.
     """
-    structure = check_structure(source, manifest)
-    if too_much := [one for one in structure if one.ends]:
+    if too_much := list(check_extent(source, manifest)):
         return too_much
     matrices = _read_matrices(source)
-    if too_much := list(check_extent(source, matrices)):
+    if too_much := list(check_planned(source, matrices)):
         return too_much
     refused = (source.at(path, problem) for path, problem in source.refused.items())
     wrong = itertools.chain(
-        structure,
+        check_structure(source, manifest),
         check_names(source),
         check_steps(source),
         check_tests(source),
@@ -75,26 +75,29 @@ def _once(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
 def check_structure(source: Source, model: type[BaseModel]) -> list[Complaint]:
     """Tables and keys of the file, apart from the parts that are checked once merged."""
     return [
-        replace(source.at(finding.paths[0], finding.problem), ends=finding.ends)
-        for finding in _findings(model, source.json)
+        source.at(finding.paths[0], finding.problem) for finding in _findings(model, source.json)
     ]
 
 
-def check_extent(source: Source, matrices: _Matrices) -> Iterator[Complaint]:
-    """Tables of parameters, and arms with all profiles, are not too many to be checked."""
+def check_extent(source: Source, manifest: type[BaseModel]) -> Iterator[Complaint]:
+    """Arrays and tables have no more entries than can be looked at."""
+    for path, entries, most in oversized(manifest, source.document):
+        yield source.at(path, too_many(entries, most))
     for path, layer in _layers(source):
         for section in SECTIONS:
             entries = _entries(table(layer, section))
             if entries > MOST_ENTRIES:
-                problem = f"has {entries:,} entries; at most {MOST_ENTRIES:,} are allowed"
-                yield source.at((*path, section), f"{problem}: take some away")
-    arms = max(len(_arms(source)), 1)
-    planned = sum(arms if matrix is None else matrix.size(arms) for matrix in matrices.values())
-    each = (None if matrix is None else matrix.size(arms) for matrix in matrices.values())
-    if planned > MOST_PLANNED and not any(size and size > MOST_ARMS for size in each):
+                yield source.at((*path, section), too_many(entries, MOST_ENTRIES))
+
+
+def check_planned(source: Source, matrices: _Matrices) -> Iterator[Complaint]:
+    """The arms of the phase and of all its profiles are not too many to be looked at."""
+    arms = len(_arms(source))
+    sizes = [max(arms, 1) if matrix is None else matrix.size(arms) for matrix in matrices.values()]
+    if sum(sizes) > MOST_PLANNED and max(sizes) <= MOST_ARMS:
         yield source.at(
             ("profiles",),
-            f"make {planned:,} arms in all, with the phase's own; at most {MOST_PLANNED:,} are "
+            f"make {sum(sizes):,} arms in all, with the phase's own; at most {MOST_PLANNED:,} are "
             "allowed: take profiles or arms away",
         )
 

@@ -15,7 +15,7 @@ import tomli
 KeyPath = tuple[str | int, ...]
 """Keys, and positions in arrays, from the top of the document: ``("arms", 1, "name")``."""
 
-_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_BLANK = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
 _INLINE_BLANK = re.compile(r"[ \t]*")
 _KEY = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|[A-Za-z0-9_-]+')
 _DOT = re.compile(r"[ \t]*\.[ \t]*")

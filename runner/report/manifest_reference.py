@@ -7,6 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from models.config import STATS
+from runner.complaints import MOST_SHOWN
+from runner.manifest import MOST_PROFILES
+from runner.manifest_checks import MOST_ENTRIES, MOST_PLANNED
+from runner.matrix import MOST_ARMS, MOST_AXES
+from runner.matrix_tables import MOST_ENTRIES as MOST_EXCLUSIONS
+from runner.toml_limits import DEEPEST, MOST_BYTES, MOST_ITEMS
 
 Schema = Mapping[str, Any]
 
@@ -23,6 +29,24 @@ the same keys.
 these keys is a knob: it is planned, and the arm has to show it again in `effective_config.json`. A
 dash in the column of defaults means that the key is absent by default, or that its default follows
 from other keys as its meaning says.
+"""
+
+_EXTENT = f"""\
+## How much a manifest may hold
+
+| of | at most |
+|---|---|
+| the file | {MOST_BYTES // 2**20} MiB |
+| keys, parts of dotted keys, tables and items of arrays | {MOST_ITEMS:,} |
+| levels of tables and arrays inside each other | {DEEPEST} |
+| arms; with those of all profiles | {MOST_ARMS:,}; {MOST_PLANNED:,} |
+| profiles | {MOST_PROFILES} |
+| axes of a matrix; exclusions; inclusions | {MOST_AXES}; {MOST_EXCLUSIONS}; {MOST_EXCLUSIONS} |
+| entries of a table of parameters | {MOST_ENTRIES} |
+
+What is larger is refused before anything else is looked at. At most {MOST_SHOWN} complaints are
+shown. A manifest may be reached through a link if that is the path that is given. The files that it
+names are regular files and no links; a path in it may lead out of its folder, for everyone to see.
 """
 
 _NAMES = {
@@ -88,7 +112,7 @@ def render_reference(schema: Schema) -> str:
         blocks += [_EXAMPLES[title]] if title in _EXAMPLES else []
         for key, field in definitions[title]["properties"].items():
             blocks += _kinds(key, field, definitions)
-    return "\n".join([*blocks, "## Statistics\n", _statistics()])
+    return "\n".join([*blocks, "## Statistics\n", _statistics(), _EXTENT])
 
 
 def _statistics() -> str:

@@ -16,6 +16,8 @@ NOT_KEPT = "*Not kept here: {}.*"
 """In place of a picture."""
 
 _LINK = re.compile(r"(?<!\\)(!?)\[((?:\\.|[^\]\\])*)\]\(([^()\s]+)\)")
+_WEB = r"https://[\w./?=&%#~+-]+"
+"""Addresses that a page may lead to."""
 _HEADING = re.compile(r"#{1,5} ")
 _FENCE = re.compile(r"(`{3,})")
 
@@ -50,7 +52,7 @@ def _lines(lines: list[str], folder: str, has: Callable[[str], bool], lower: str
             continue
         if number == 0 and line.startswith("# "):
             continue
-        safe = _LINK.sub(lambda match: _led(match, folder, has), _harmless(line))
+        safe = "".join(_linked(line, folder, has))
         picture = _LINK.fullmatch(line)
         missing = picture[2] if picture and safe == NOT_KEPT.format(picture[2]) else ""
         yield (lower + safe if _HEADING.match(safe) else safe) + "\n"
@@ -58,21 +60,29 @@ def _lines(lines: list[str], folder: str, has: Callable[[str], bool], lower: str
         yield fence(fenced) + "\n"
 
 
-def _harmless(line: str) -> str:
-    """A line without HTML but line breaks, and that begins no block that would end elsewhere."""
-    quoted = line.startswith("> ")
-    bare = line[2:] if quoted else line
-    escaped = re.sub(r"<(?!br>)", "&lt;", bare)
-    if re.match(r"\s*(~~~|\[[^\]]*\]:)", escaped):
-        escaped = "\\" + escaped.lstrip()
-    return f"> {escaped}" if quoted else escaped
+def _harmless(text: str) -> str:
+    """Text without HTML but line breaks, that opens no block and is no link or its target."""
+    escaped = re.sub(r"<(?!br>)", "&lt;", text).replace("~~~", r"\~\~\~")
+    # A bracket with an even number of backslashes before it is one to Markdown.
+    return re.sub(r"(?<!\\)((?:\\\\)*)\]([(:])", r"\1]\\\2", escaped)
+
+
+def _linked(line: str, folder: str, has: Callable[[str], bool]) -> Iterator[str]:
+    """The parts of a line: links that lead to what is kept, and everything else as text."""
+    place = 0
+    for match in _LINK.finditer(line):
+        yield _harmless(line[place : match.start()])
+        yield _led(match, folder, has)
+        place = match.end()
+    yield _harmless(line[place:])
 
 
 def _led(match: re.Match[str], folder: str, has: Callable[[str], bool]) -> str:
     picture, text, target = match.groups()
-    if target.startswith("#") or (target.startswith("https://") and not picture):
-        return match[0]
+    text = _harmless(text)
+    if re.fullmatch(r"#[\w-]*", target) or (re.fullmatch(_WEB, target) and not picture):
+        return f"{picture}[{text}]({target})"
     path, hash_, anchor = target.partition("#")
-    if has(path):
+    if has(path) and re.fullmatch(r"[\w-]*", anchor):
         return f"{picture}[{text}]({folder}/{path}{hash_}{anchor})"
     return NOT_KEPT.format(text) if picture else text

@@ -249,7 +249,7 @@ SLIPS = (
 
 
 def _token(rng: random.Random, text: str) -> str:
-    tokens = _TOKEN.findall(text)
+    tokens = _TOKEN.findall(text) or ["#"]
     for _ in range(rng.choice((1, 1, 2, 4))):
         at, other = rng.randrange(len(tokens)), rng.randrange(len(tokens))
         match rng.randrange(4):

@@ -142,3 +142,12 @@ def test_nothing_of_others_is_unpickled():
             assert given == {name: value}, f"{path}:{node.lineno}: give {name}={value}"
             seen.add(module)
     assert seen == {"torch", "np"}, "the test looks past what it is about"
+
+
+def test_every_promise_of_the_security_page_names_a_test_that_exists():
+    page = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 30
+    for file, test in named:
+        source = (ROOT / file).read_text()
+        assert not test or f"def {test}(" in source, f"{file} has no {test}"

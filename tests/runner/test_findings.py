@@ -1,5 +1,6 @@
 """The register of findings is read strictly, and manifests name what it holds."""
 
+import os
 import re
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def refused(path, read=load_register):
     with pytest.raises(ManifestError) as caught:
         read(path)
     return str(caught.value).replace(f"{path.parent}/", "")
+
+
+def test_a_register_that_is_no_file_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "findings.toml")
+    assert refused(tmp_path / "findings.toml") == (
+        "findings.toml: findings.toml is not a regular file; give the path of a TOML file"
+    )
 
 
 # --- the register --------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A lock says what a manifest resolved to; a run that is held to it refuses to differ, by name."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,24 @@ def test_a_lock_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "tiny.lock.json").write_text("{")
     with pytest.raises(ManifestError, match="phasehub lock"):
         lockfile.read(tmp_path / "tiny.lock.json")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "deep", "large", "NaN", "huge version"])
+def test_a_hostile_lock_is_refused_without_waiting(kind, tmp_path):
+    path = tmp_path / "tiny.lock.json"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("/dev/zero")
+    elif kind == "large":
+        with path.open("wb") as file:
+            file.truncate(2**40)
+    else:
+        texts = {"deep": "[" * 100_000, "NaN": '{"schema_version": NaN}'}
+        path.write_text(texts.get(kind, f'{{"schema_version": "{"x" * 10**6}"}}'))
+    with pytest.raises(ManifestError, match="phasehub lock") as error:
+        lockfile.read(path)
+    assert len(str(error.value)) < 1000
 
 
 def test_everything_that_differs_is_named_at_once(held, table):

@@ -1,11 +1,16 @@
 """Regression tests that a manifest names: planned, and refused where they are not there."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from runner.errors import ManifestError
 from runner.manifest import load
+from runner.manifest_tests import MOST_SOURCE_BYTES, check_tests
 from runner.plan import make_plan
 from runner.report.plan_text import render_plan
+from runner.toml_source import parse
 
 PHASE = """\
 schema_version = 1
@@ -105,3 +110,46 @@ def test_the_same_test_twice_is_refused(loaded):
 
 def test_one_case_of_a_test_can_be_named(loaded):
     assert make_plan(loaded(f"{TEST}[8-2]")).tests.parameters["select"] == [f"{TEST}[8-2]"]
+
+
+UNREADABLE = {
+    "a nest": "x = " + "(" * 5000 + ")" * 5000,
+    "operators": "x = " + "-" * 100_000 + "1",
+    "no Python": "def",
+    "a NUL": "x = 1\0",
+    "too large": "#" * (MOST_SOURCE_BYTES + 1),
+}
+
+
+@pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_file_that_cannot_be_parsed_is_refused(text, tmp_path):
+    path = tmp_path / "tests" / "models" / "test_x.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    source = parse(b"tests.select = ['tests/models/test_x.py::test_a']", Path("x.toml"))
+    (complaint,) = check_tests(source, tmp_path)
+    assert "test_x.py cannot be read (" in complaint.problem
+    assert complaint.problem.endswith("); give a file of tests that can")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "link on the way"])
+def test_a_file_that_is_no_regular_one_is_not_there(kind, tmp_path):
+    folder = tmp_path / "tests" / "models"
+    if kind == "link on the way":
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "test_x.py").write_text("def test_a(): ...")
+        folder.parent.mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.mkdir(parents=True)
+        (folder / "other.py").write_text("def test_a(): ...")
+        path = folder / "test_x.py"
+        os.mkfifo(path) if kind == "fifo" else path.symlink_to("other.py")
+    source = parse(b"tests.select = ['tests/models/test_x.py::test_a']", Path("x.toml"))
+    (complaint,) = check_tests(source, tmp_path)
+    assert "there is no such file" in complaint.problem
+
+
+def test_a_name_that_no_file_can_have_is_not_there(loaded):
+    with pytest.raises(ManifestError, match="there is no such file"):
+        loaded(f"tests/models/test_{'x' * 300}.py")

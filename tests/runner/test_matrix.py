@@ -4,11 +4,13 @@ import itertools
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.config import NoClip, NormClip
 from runner.errors import ManifestError
 from runner.manifest import load, planned_arms, resolve, resolve_resources
-from runner.matrix import MOST_ARMS
+from runner.matrix import MOST_ARMS, read_matrix
 from runner.plan import digest, make_plan
 from runner.report.plan_text import render_plan
 
@@ -442,3 +444,46 @@ def test_what_fails_in_many_arms_names_a_few(told):
 
 def test_without_arms_and_matrix_there_is_nothing_to_run(told):
     assert told("") == ["grid.toml:1: arms: missing; add it: The arms, each under `[[arms]]`."]
+
+
+SCALARS = st.sampled_from([0, 1, 1.0, True, False, "1", 0.5])
+VALUES = SCALARS | st.fixed_dictionaries({"kind": SCALARS}, optional={"a": SCALARS, "b": SCALARS})
+KNOBS = ["epochs", "clip", "loss"]
+
+
+def agrees(wanted, value):
+    """What it means for a value of an axis to be named by an exclusion, said naively."""
+    if isinstance(wanted, dict) and isinstance(value, dict):
+        return all(key in value and agrees(each, value[key]) for key, each in wanted.items())
+    return wanted == value and isinstance(wanted, bool) == isinstance(value, bool)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(
+    st.dictionaries(st.sampled_from(KNOBS), st.lists(VALUES, min_size=1, max_size=4), min_size=1),
+    st.lists(
+        st.tuples(
+            st.dictionaries(st.sampled_from(KNOBS), VALUES, max_size=3),
+            st.sampled_from([None, "one", "two"]),
+        ),
+        max_size=4,
+    ),
+)
+def test_excluded_is_what_agrees_with_an_exclusion_in_every_knob_that_it_names(axes, excluded):
+    entries = [{"train": knobs} | ({"arm": arm} if arm else {}) for knobs, arm in excluded]
+    matrix = read_matrix([(("matrix",), {"train": axes, "exclude": entries})])
+    wanted = [
+        choices
+        for choices in (
+            dict(zip(sorted(axes), each, strict=True))
+            for each in itertools.product(*(axes[knob] for knob in sorted(axes)))
+        )
+        if not any(
+            arm in (None, "one")
+            and all(k in choices and agrees(v, choices[k]) for k, v in knobs.items())
+            for knobs, arm in excluded
+        )
+    ]
+    found = [made.layer["train"] for made in matrix.combinations("one")]
+    assert found == wanted
+    assert [*map(repr, found)] == [*map(repr, wanted)]

@@ -88,7 +88,7 @@ HOSTILE = {
     "md5": f"alpha==1.0 --hash=md5:{'a' * 32}\n",
     "long digest": f"alpha==1.0 --hash=sha256:{'a' * 65}\n",
     "twice": f"{LINE}\n{LINE.replace('alpha', 'Alpha')}\n",
-    "comment that goes on": f"{LINE}\n# a comment \\\n--no-binary=:all:\n",
+    "comment that goes on": f"{LINE}\n# a comment \\\n",
     "ends in nothing": "alpha==1.0 \\\n",
     "ends in a comment": f"alpha==1.0 \\\n# why\n --hash=sha256:{'a' * 64}\n",
     "comment behind": f"{LINE} # why\n",

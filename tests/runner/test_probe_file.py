@@ -1,6 +1,7 @@
 """Measured probes in manifests: paths become digests, and every bad file is told at its line."""
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -176,3 +177,58 @@ def test_everything_is_told_at_once(write):
 def test_a_job_with_a_digest_alone_is_complete():
     table = {"dataset": {"probe": "file", "probe_sha256": "a" * 64}}
     assert Parameters.model_validate(table).dataset.probe_sha256 == "a" * 64
+
+
+@pytest.mark.parametrize("kind", ["link", "link to a device", "fifo", "folder"])
+def test_what_is_no_regular_file_is_refused_without_waiting(write, kind, tmp_path):
+    manifest, path = write(), tmp_path / "measured" / "probe.npz"
+    path.rename(path.with_name("other.npz"))
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("other.npz" if kind == "link" else "/dev/zero")
+    told = "is a symbolic link, and must be a file" if "link" in kind else "is not a regular file"
+    assert problem(manifest) == (
+        f"DIR/probed.toml:9: dataset.probe_file: 'measured/probe.npz': probe.npz {told}; give the "
+        "path of the file itself" + FRAME
+    )
+
+
+def test_a_path_may_lead_out_of_the_folder_where_everyone_sees_it(write, tmp_path):
+    (tmp_path / "measured").mkdir()
+    (tmp_path / "measured" / "probe.npz").write_bytes(PROBE)
+    inner = tmp_path / "manifests"
+    inner.mkdir()
+    for given in ("../measured/probe.npz", str(tmp_path / "measured" / "probe.npz")):
+        path = inner / "probed.toml"
+        path.write_text(MANIFEST.replace("measured/probe.npz", given))
+        assert set(load(path).probes) == {sha256_bytes(PROBE)}
+
+
+def test_a_path_that_no_file_can_have_is_refused(write):
+    told = problem(write(MANIFEST.replace("measured/", "a\\u0000b/"))).splitlines()[0]
+    assert told.startswith(
+        "DIR/probed.toml:9: dataset.probe_file: 'a\\x00b/probe.npz': embedded null"
+    )
+
+
+def test_an_archive_of_very_many_keys_is_refused(write):
+    many = archive("probeGuess", *(f"k{index}" for index in range(1000)))
+    assert problem(write(probe=many)) == (
+        "DIR/probed.toml:9: dataset.probe_file: measured/probe.npz has more than 1000 entries; "
+        "save probeGuess into a file alone" + FRAME
+    )
+
+
+@pytest.mark.parametrize("at", range(0, len(PROBE), 3))
+@pytest.mark.parametrize("byte", [0, 255])
+def test_a_damaged_archive_is_a_probe_or_a_complaint(write, at, byte):
+    damaged = PROBE[:at] + bytes([byte]) + PROBE[at + 1 :]
+    told = ""
+    try:
+        load(write(probe=damaged))
+    except ManifestError as error:
+        told = str(error)
+    assert not told or "dataset.probe_file: measured/probe.npz " in told

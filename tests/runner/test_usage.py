@@ -118,6 +118,25 @@ def test_there_is_time_between_two_looks(out):
     assert guard.last_look() == "disk"
 
 
+def test_the_way_back_out_of_a_folder_that_was_moved_meanwhile_is_not_taken(out, monkeypatch):
+    """From ``a/b/c``, moved to ``c``, two steps back would lead out of the outputs."""
+    (out / "a/b/c").mkdir(parents=True)
+    count = usage._Walk._count
+
+    def count_and_move(walk, here):
+        if os.fstat(here).st_ino == moved:
+            (out / "a/b/c").rename(out / "c")
+        return count(walk, here)
+
+    moved = (out / "a/b/c").stat().st_ino
+    monkeypatch.setattr(usage._Walk, "_count", count_and_move)
+    walk = usage._Walk(out, MIB)
+    assert not walk.complete
+    assert walk.num_files == 3
+    monkeypatch.undo()
+    assert usage._Walk(out, MIB).complete
+
+
 def test_folders_that_are_moved_about_all_the_time_lead_nowhere_else(out, tmp_path):
     """Whatever the race does, a look ends, never counts what lies outside, and never raises."""
     (tmp_path / "outside").write_bytes(bytes(64 * MIB))

@@ -58,3 +58,38 @@ def test_fenced_lines_addresses_and_escaped_brackets_stay_as_they_are():
 def test_a_longer_fence_is_not_ended_by_a_shorter_one():
     text = "````text\n```\n# not a heading\n````\n# heading\n"
     assert fitted(text) == "````text\n```\n# not a heading\n````\n## heading"
+
+
+HOSTILE = """\
+# title
+
+<script>alert(1)</script> <img src=x onerror=alert(1)> a<br>b
+![spy](https://example.org/spy.png) [run](javascript:alert(1)) ![x](data:text/html,x)
+[ref]: javascript:alert(1)
+
+```text
+<b>code</b>
+~~~
+```
+
+~~~
+```text
+~~~
+<script>alert(2)</script>
+```
+\x1b[2J\u202eevil
+"""
+
+
+def test_nothing_of_a_foreign_page_is_html_a_script_or_a_picture_from_elsewhere():
+    text = fitted(HOSTILE)
+    fences = text.count("```")
+    assert fences % 2 == 0
+    outside = "".join(part for place, part in enumerate(text.split("```")) if place % 2 == 0)
+    assert "<" not in outside.replace("<br>", "")
+    assert "](javascript:" not in outside
+    assert "]: javascript:" not in outside
+    assert "](https://example.org/spy.png" not in text
+    assert "](data:" not in text
+    assert "\n~~~" not in outside
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
