@@ -97,11 +97,11 @@ def replay(asked: argparse.Namespace, known: dict[str, targets.Target], below: P
 
     (name,) = asked.target
     judge = known[name].judge if name in known else corpus.judges(known["hubs"].seeds)
-    findings, done = harness.run_one(name, judge, asked.seed, asked.only, below, Watch())
-    print("\n".join(done))
-    for finding in findings:
+    report = harness.run_one(name, judge, asked.seed, asked.only, below, Watch())
+    print("\n".join(report.done), f"exit codes {report.codes}", sep="\n")
+    for finding in report.findings:
         print(f"{finding.kind}: {finding.told}\n  {finding.place}\n{finding.detail}")
-    return int(bool(findings))
+    return int(bool(report.findings))
 
 
 def line(tally: Tally) -> str:
@@ -109,7 +109,7 @@ def line(tally: Tally) -> str:
     pace = tally.cases / max(tally.seconds, 1e-9)
     return (
         f"{tally.target}: {tally.cases} cases in {tally.seconds:.0f} s, {pace:.0f} a second, "
-        f"{len(tally.found)} distinct findings"
+        f"{len(tally.found)} distinct findings; exit codes {dict(tally.codes.most_common())}"
     )
 
 

@@ -113,7 +113,7 @@ def judge(seeds: list[Seed], below: Path) -> Callable[[Case, Watch], Iterator[Fi
             case, watch, ["restore", str(file), "--out", "out/artifacts", "--limit-gib", "0.02"]
         )
         yield from answer.findings
-        yield from leaks(case, case.out)
+        yield from leaks(case.out)
         if answer.code == 0:
             yield from _unlike(case, answer.out.strip())
         elif any(case.out.rglob("*.*")):

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.fuzz import hubs
 from tests.fuzz.folders import copy_tree, put, reseal
-from tests.fuzz.outcome import Case, Finding, command, leaks
+from tests.fuzz.outcome import Case, Finding, command, leaks, pages
 from tests.fuzz.seeds import Seed
 from tests.fuzz.watch import NO_PYTHON, Watch
 
@@ -172,7 +172,7 @@ def judge(seed: Seed, name: str, verb: str) -> Callable[[Case, Watch], Iterator[
         case.names = (hub.name, "artifacts", "hub.json")
         case.done.append(name)
         yield from command(case, watch, words(verb, seed, hub)).findings
-        yield from leaks(case, case.out)
+        yield from (*leaks(case.out), *(pages(case.out) if verb != "bag" else ()))
 
     return run
 

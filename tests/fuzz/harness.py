@@ -16,6 +16,7 @@ import struct
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,36 +54,47 @@ class Tally:
     target: str
     cases: int = 0
     seconds: float = 0.0
+    codes: Counter[str] = field(default_factory=Counter)
+    """Exit codes: what is refused, and what is answered."""
     found: dict[tuple[str, ...], Found] = field(default_factory=dict)
 
-    def add(self, seed: int, number: int, finding: Finding, done: list[str]) -> Found | None:
-        """Count a finding; what it is if it is new."""
-        key = (self.target, *finding.key)
-        if key in self.found:
-            self.found[key].times += 1
-            return None
-        self.found[key] = Found(
-            finding=finding, target=self.target, seed=seed, number=number, done=done
-        )
-        return self.found[key]
+    def add(self, case: tuple[int, int], report: Report) -> Iterator[Found]:
+        """Count a case; what it shows that is new."""
+        self.cases += 1
+        self.codes.update(map(str, report.codes))
+        for finding in report.findings:
+            key = (self.target, *finding.key)
+            if key in self.found:
+                self.found[key].times += 1
+                continue
+            seed, number = case
+            self.found[key] = Found(
+                finding=finding, target=self.target, seed=seed, number=number, done=report.done
+            )
+            yield self.found[key]
 
 
-def run_one(
-    target: str, judge: Judge, seed: int, number: int, below: Path, watch: Watch
-) -> tuple[list[Finding], list[str]]:
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What came of one case."""
+
+    findings: tuple[Finding, ...]
+    done: list[str]
+    codes: list[int | None]
+
+
+def run_one(target: str, judge: Judge, seed: int, number: int, below: Path, watch: Watch) -> Report:
     """One case, here and now."""
     with fresh(target, seed, number, below) as case:
         try:
-            return list(judge(case, watch)), case.done
+            findings = tuple(judge(case, watch))
         except Exception:
-            return [
-                Finding(
-                    kind="harness",
-                    told="the harness fails",
-                    place=traceback.format_exc().splitlines()[-3].strip(),
-                    detail=traceback.format_exc(),
-                )
-            ], case.done
+            text = traceback.format_exc()
+            place = text.splitlines()[-3].strip()
+            findings = (
+                Finding(kind="harness", told="the harness fails", place=place, detail=text),
+            )
+        return Report(findings=findings, done=case.done, codes=case.codes)
 
 
 def run_many(
@@ -106,13 +118,12 @@ def run_many(
         while live := [worker for worker in workers if worker.pid]:
             select.select([worker.pipe for worker in live], [], [], 0.2)
             for worker in live:
-                for case, finding, done in worker.look():
-                    if new := tally.add(*case, finding, done):
+                for case, report in worker.look():
+                    for new in tally.add(case, report):
                         tell(new)
     finally:
         for worker in workers:
             worker.kill()
-    tally.cases = sum(worker.num_done for worker in workers)
     tally.seconds = time.monotonic() - started
     return tally
 
@@ -129,7 +140,6 @@ class Worker:
         wall_s: float,
     ) -> None:
         self.target, self.judge, self.below, self.wall_s = target, judge, below, wall_s
-        self.num_done = 0
         self._cases = dict(enumerate(cases))
         self._slot = mmap.mmap(-1, _SLOT.size)
         self.pid = 0
@@ -137,7 +147,6 @@ class Worker:
         self._buffer = b""
         self._at = (-1, 0, 0)
         self._moved = 0.0
-        self._last = (0, 0)
         self._start()
 
     def _start(self) -> None:
@@ -174,32 +183,34 @@ class Worker:
         watch = Watch()
         for key, (seed, number) in list(self._cases.items())[:CASES_PER_WORKER]:
             self._slot[:] = _SLOT.pack(key, time.monotonic())
-            findings, done = run_one(self.target, self.judge, seed, number, self.below, watch)
-            told = [[key, asdict(one), done] for one in findings] or [[key, None, None]]
-            _write_all(write, told)
+            report = run_one(self.target, self.judge, seed, number, self.below, watch)
+            _write_line(write, [key, asdict(report)])
             self._slot[:] = _SLOT.pack(-1, time.monotonic())
         gc.collect()
 
-    def look(self) -> Iterator[tuple[tuple[int, int], Finding, list[str]]]:
-        """What was found since the last look; the worker is replaced if it hangs or has died."""
+    def look(self) -> Iterator[tuple[tuple[int, int], Report]]:
+        """What was run since the last look; the worker is replaced if it hangs or has died."""
         ended = self._read()
         yield from self._parsed()
         if ended:
             key, _ = _SLOT.unpack(self._slot[:])
             _, status = os.waitpid(self.pid, 0)
             os.close(self.pipe)
-            if case := self._finish(key):
-                yield case, Finding(kind="crash", told=f"the process died: status {status}"), []
+            yield from self._lost(key, Finding(kind="crash", told=f"it died: status {status}"))
             self._start()
         elif self._hangs():
             key, _ = _SLOT.unpack(self._slot[:])
             stack = self._stack()
             self.kill()
             yield from self._parsed()
-            if case := self._finish(key):
-                yield case, stack, []
-                clean(self.below / f"{self.target}-{case[0]}-{case[1]}")
+            yield from self._lost(key, stack)
             self._start()
+
+    def _lost(self, key: int, finding: Finding) -> Iterator[tuple[tuple[int, int], Report]]:
+        """The report of a case that took its worker along."""
+        if case := self._finish(key):
+            clean(self.below / f"{self.target}-{case[0]}-{case[1]}")
+            yield case, Report(findings=(finding,), done=[], codes=[])
 
     def _read(self) -> bool:
         while True:
@@ -211,19 +222,17 @@ class Worker:
                 return True
             self._buffer += block
 
-    def _parsed(self) -> Iterator[tuple[tuple[int, int], Finding, list[str]]]:
+    def _parsed(self) -> Iterator[tuple[tuple[int, int], Report]]:
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
-            key, finding, done = json.loads(line)
-            self._last = self._finish(key) or self._last
-            if finding is not None:
-                yield self._last, Finding(**finding), done
+            key, report = json.loads(line)
+            report["findings"] = tuple(Finding(**one) for one in report["findings"])
+            if case := self._finish(key):
+                yield case, Report(**report)
 
     def _finish(self, key: int) -> tuple[int, int] | None:
         """Take a case off the list; it, unless it was taken off before."""
-        case = self._cases.pop(key, None)
-        self.num_done += case is not None
-        return case
+        return self._cases.pop(key, None)
 
     def _hangs(self) -> bool:
         """Whether the case sleeps or computes for too long; waiting for a processor is neither."""
@@ -279,7 +288,7 @@ def _stat(path: Path) -> list[str]:
     return (path / "stat").read_text().rpartition(")")[2].split()
 
 
-def _write_all(write: int, told: list[list[object]]) -> None:
-    block = b"".join(json.dumps(one).encode() + b"\n" for one in told)
+def _write_line(write: int, told: list[object]) -> None:
+    block = json.dumps(told).encode() + b"\n"
     while block:
         block = block[os.write(write, block) :]

@@ -11,7 +11,7 @@ from random import Random
 
 from tests.fuzz import archives
 from tests.fuzz.folders import APART, CHECKSUMS, copy_tree, digests, put, reseal, spoil
-from tests.fuzz.outcome import SECRET, Answer, Case, Finding, command, leaks
+from tests.fuzz.outcome import SECRET, Answer, Case, Finding, command, leaks, pages
 from tests.fuzz.seeds import HERE, Seed
 from tests.fuzz.values import STRINGS, dumped, mutate, shown, words
 from tests.fuzz.watch import NO_PYTHON, Watch
@@ -45,7 +45,9 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
         hub = forge(case, seed, case.work / "artifacts")
         answer = verb(case, watch, hub)
         yield from answer.findings
-        yield from leaks(case, case.out)
+        yield from leaks(case.out)
+        if verb not in (_restore, _bag):
+            yield from pages(case.out)
         yield from wrong(hub, verb, answer)
 
     return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -75,6 +75,7 @@ def _forged(case: Case, lines: list[str]) -> str:
     chosen = lines[start : start + random.choice((3, 12, 60))]
     while chosen and chosen[0].startswith(" "):
         chosen.pop(0)
+    honest = random.random() < 0.3
     for _ in range(random.choice((1, 1, 2, 3))):
         at = random.randrange(len(chosen) + 1) if chosen else 0
         told = random.choice(
@@ -82,7 +83,7 @@ def _forged(case: Case, lines: list[str]) -> str:
         )
         odd = _odd(random)
         case.done.append(f"{told} {odd[:80]!r} at {at}")
-        if told == "honest":
+        if honest or told == "honest":
             chosen.insert(_boundary(chosen, at), _pin(random))
             continue
         if told == "inserts" or not chosen:
@@ -113,41 +114,38 @@ def _boundary(lines: list[str], at: int) -> int:
 
 def _pin(random: Random) -> str:
     """A requirement that is right, or nearly."""
-    name = random.choice(
-        ("evil", "Evil.Name", "e-_.v", "e", "-e", ".e", "e.", "é", "evil[x]", "evil ")
+    name = _mostly(
+        random, ("evil", "Evil.Name", "e-_.v", "e"), ("-e", ".e", "e.", "é", "e[x]", "e ")
     )
-    version = random.choice(
-        ("1", "1.0+cpu", "1!2.0", "1.*", "1.0.post1", "2;x", "1,<2", "v1", "1_0", "${HOME}")
+    version = _mostly(
+        random,
+        ("1", "1.0+cpu", "1!2.0", "1.0.post1"),
+        ("1.*", "2;x", "1,<2", "v1", "1_0", "${HOME}"),
     )
-    marker = random.choice(
+    marker = _mostly(
+        random,
+        ("", "", " ; python_version > '3'", " ; sys_platform == 'win32' or os_name == 'nt'"),
         (
-            "",
-            "",
-            " ; python_version > '3'",
-            " ; sys_platform == 'win32' or os_name == 'nt'",
             " ; extra == 'x'",
             ";python_version>'3'",
             " ; python_version > '3' --hash=sha256:x",
             " ; platform_machine != '--pre'",
-        )
+        ),
     )
-    between = random.choice((" ", " ", " \\\n    ", "\t", "  ", " \\\r\n", "\\\n"))
-    digest = random.choice(
+    between = _mostly(random, (" ", " \\\n    "), ("\t", "  ", " \\\r\n", "\\\n"))
+    digest = _mostly(
+        random,
+        (HASH, f"{HASH} {HASH}", f"{HASH}  # --pre"),
         (
-            HASH,
-            HASH,
-            HASH.upper(),
-            HASH + "f",
-            HASH.replace("256", "512"),
-            f"{HASH} {HASH}",
-            f"{HASH} --pre",
-            f"{HASH} -e .",
-            f"{HASH} # --pre",
-            f"{HASH} #--pre",
-            f"{HASH}# x",
-        )
+            *(HASH.upper(), HASH + "f", HASH.replace("256", "512"), f"{HASH} --pre"),
+            *(f"{HASH} -e .", f"{HASH} # --pre", f"{HASH} #--pre", f"{HASH}# x"),
+        ),
     )
     return f"{name}=={version}{marker}{between}{digest}"
+
+
+def _mostly(random: Random, right: Sequence[str], wrong: Sequence[str]) -> str:
+    return random.choice(right if random.random() < 0.85 else wrong)
 
 
 def _odd(random: Random) -> str:
@@ -199,7 +197,7 @@ def as_pip_reads(path: Path) -> list[tuple[str | None, str, frozenset[str]]]:
     for line in parser.parse(str(path), constraint=False):
         options = vars(line.opts)
         given = {key for key, value in options.items() if str(value) != str(plain[key])}
-        match = re.fullmatch(r"([\w.-]+)==([^\s;]+)(?: ; [^;]+)?", line.requirement or "")
+        match = re.fullmatch(r"([\w.-]+)==([^\s;]+)(?: ; [^;]+)?", (line.requirement or "").strip())
         hashes = options.get("hashes") or {}
         if not match or given - {"hashes"} or line.is_editable or set(hashes) - {"sha256"}:
             found.append((None, f"{line.requirement} {sorted(given)}", frozenset()))

@@ -24,8 +24,8 @@ from random import Random
 from runner.errors import RunnerError
 from tests.fuzz.watch import Forbidden, Watch
 
-MOST_TOLD = 100_000
-"""Characters that a verb may say."""
+MOST_TOLD = {"stdout": 5_000_000, "stderr": 100_000}
+"""Characters that a verb may say: tables of thousands of arms, but no such complaints."""
 EXPECTED = frozenset({0, 1, 2, 3, 4, 5, 6, 7})
 SECRET = "CANARY-5f0c9d"
 """In a file beside the case's folder; where it shows up, a file was read that is nobody's."""
@@ -63,6 +63,10 @@ class Case:
     random: Random
     done: list[str] = field(default_factory=list)
     """The mutations, and the command."""
+    codes: list[int | None] = field(default_factory=list)
+    """Exit codes of what was run."""
+    cpu_s: float = 2.0
+    """Processor time that what is run may take."""
     names: tuple[str, ...] = ()
     """Words one of which a message must have in its first line."""
 
@@ -226,7 +230,7 @@ def watched(case: Case, watch: Watch, run: Callable[[], object]) -> Answer:
         *map(offence, offences),
         *differing(case, before, after),
         *of_streams(case, code, out, err),
-        *slow(spent),
+        *slow(spent, case.cpu_s),
     ]
     if code == RunnerError.exit_code:
         logs = sorted((case.root / "tmp").glob("phasehub-bug-*.log"))
@@ -235,12 +239,12 @@ def watched(case: Case, watch: Watch, run: Callable[[], object]) -> Answer:
             findings.append(
                 Finding(kind="code", told="exit code 70 without a log", detail=err[:500])
             )
+    case.codes.append(code)
     return Answer(code=code, out=out, err=err, findings=tuple(findings))
 
 
 # --- judging -------------------------------------------------------------------------------------
 
-CPU_S = 2.0
 _FRAME = re.compile(r'File "[^"]*/((?:runner|models|tests/fuzz)/[^"]+)", line (\d+), in (\S+)')
 
 
@@ -293,19 +297,13 @@ def of_streams(case: Case, code: int | None, out: str, err: str) -> Iterator[Fin
     if code is not None and code not in EXPECTED | {RunnerError.exit_code}:
         yield Finding(kind="code", told=f"exit code {code}", detail=err[:500])
     for name, text in (("stdout", out), ("stderr", err)):
-        if len(text) > MOST_TOLD:
+        if len(text) > MOST_TOLD[name]:
             yield Finding(
                 kind="long",
-                told=f"{name} longer than {MOST_TOLD}",
+                told=f"{name} longer than {MOST_TOLD[name]}",
                 detail=f"{len(text)}: {text[:300]}",
             )
-        if sign := next((sign for sign in text if steers(sign)), None):
-            at = text.index(sign)
-            yield Finding(
-                kind="control",
-                told=f"{name} has {sign!a}",
-                detail=ascii(text[max(0, at - 200) : at + 60]),
-            )
+        yield from steering(name, text)
         if SECRET in text:
             yield Finding(
                 kind="leak", told=f"{name} has what a file outside says", detail=text[:500]
@@ -323,43 +321,62 @@ def said(case: Case, err: str) -> bool:
     )
 
 
-def steers(sign: str) -> bool:
-    """Whether a sign can steer a terminal or turn the line around."""
-    return unicodedata.category(sign) in ("Cc", "Cf", "Cs") and sign not in "\n\t"
+_STEERING = re.compile(
+    "["
+    + "".join(
+        re.escape(sign)
+        for sign in map(chr, range(0x110000))
+        if unicodedata.category(sign) in ("Cc", "Cf", "Cs") and sign not in "\n\t"
+    )
+    + "]"
+)
+"""Signs that can steer a terminal or turn the line around."""
 
 
-def slow(spent_s: float) -> Iterator[Finding]:
+def steering(name: str, text: str) -> Iterator[Finding]:
+    """The first sign of a text that steers."""
+    if found := _STEERING.search(text):
+        around = text[max(0, found.start() - 200) : found.start() + 60]
+        yield Finding(kind="control", told=f"{name} has {found[0]!a}", detail=ascii(around))
+
+
+def slow(spent_s: float, most_s: float) -> Iterator[Finding]:
     """Processor time that no input of this size is worth."""
-    if spent_s > CPU_S:
+    if spent_s > most_s:
         yield Finding(
-            kind="slow", told=f"more than {CPU_S:g} s of processor time", detail=f"{spent_s:.1f} s"
+            kind="slow", told=f"more than {most_s:g} s of processor time", detail=f"{spent_s:.1f} s"
         )
 
 
-def leaks(case: Case, folder: Path) -> Iterator[Finding]:
-    """Files below ``folder`` that hold what a file outside says, or signs that steer."""
+def leaks(folder: Path) -> Iterator[Finding]:
+    """Files below ``folder`` that hold what a file outside says."""
+    for path in _files(folder):
+        if SECRET.encode() in path.read_bytes():
+            told = f"{_general(path, folder)} has what a file outside says"
+            yield Finding(kind="leak", told=told, detail=str(path))
+
+
+def pages(folder: Path) -> Iterator[Finding]:
+    """Pages below ``folder`` that a verb has written and that hold signs that steer, or markup.
+
+    What a study keeps of a hub is as it was sealed.
+    """
+    for path in _files(folder):
+        if path.suffix not in (".md", ".html") or "hubs" in path.parts:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        name = _general(path, folder)
+        yield from steering(name, text)
+        if (at := text.find("<script>alert")) >= 0:
+            told = f"{name} has a foreign <script>"
+            yield Finding(kind="markup", told=told, detail=text[max(0, at - 200) : at + 200])
+
+
+def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink() and path.stat().st_size < 5_000_000:
-            content = path.read_bytes()
-            name = re.sub(r"\d+", "N", str(path.relative_to(folder)))[-60:]
-            if SECRET.encode() in content:
-                yield Finding(
-                    kind="leak", told=f"{name} has what a file outside says", detail=str(path)
-                )
-            if (
-                path.suffix in (".md", ".html") and "hubs" not in path.parts
-            ):  # those are as they were sealed
-                text = content.decode("utf-8", "replace")
-                if sign := next((sign for sign in text if steers(sign)), None):
-                    at = text.index(sign)
-                    yield Finding(
-                        kind="control",
-                        told=f"{name} has {sign!a}",
-                        detail=ascii(text[max(0, at - 200) : at + 60]),
-                    )
-                if "<script>alert" in text:
-                    yield Finding(
-                        kind="markup",
-                        told=f"{name} has a foreign <script>",
-                        detail=text[max(0, text.index("<script>alert") - 200) :][:400],
-                    )
+            yield path
+
+
+def _general(path: Path, folder: Path) -> str:
+    return re.sub(r"\d+", "N", str(path.relative_to(folder)))[-60:]

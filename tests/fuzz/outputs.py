@@ -19,7 +19,7 @@ from runner.record import HubRecord
 from runner.report import write_reports
 from runner.rule_parser import parse
 from tests.fuzz.folders import digests, put, spoil
-from tests.fuzz.outcome import Case, Finding, leaks, watched
+from tests.fuzz.outcome import Case, Finding, pages, watched
 from tests.fuzz.seeds import Seed
 from tests.fuzz.values import dumped, mutate
 from tests.fuzz.watch import Watch
@@ -45,7 +45,7 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
         rules = [parse(rule["rule"]) for rule in seed.record["arms"][0]["rules"]]
         answer = watched(case, watch, lambda: _conclude(case, attempt, seed, rules))
         yield from (one for one in answer.findings if one.kind != "control")
-        yield from leaks(case, case.out)
+        yield from pages(case.out)
 
     return run
 

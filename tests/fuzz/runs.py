@@ -18,14 +18,17 @@ from runner import execute, schedule
 from runner.collect import RESULT
 from runner.digest import sha256_file
 from runner.engines.base import Handle, Launch, Outcome
+from runner.environment import models_digest
 from tests.fuzz.events import NAME as EVENTS
 from tests.fuzz.events import written
 from tests.fuzz.folders import digests, put
-from tests.fuzz.outcome import Case, Finding, command, leaks
+from tests.fuzz.outcome import Case, Finding, command, pages
 from tests.fuzz.outputs import spoil_output
 from tests.fuzz.seeds import Seed
 from tests.fuzz.values import STRINGS, dumped
 from tests.fuzz.watch import Watch
+
+ROOT = Path(__file__).parents[2]
 
 STATUSES = ("succeeded", "failed", "timed_out", "out_of_memory")
 
@@ -39,6 +42,7 @@ class Puppet:
     random: Random
     done: list[str]
     secret: Path
+    watch: Watch
     name: str = "process"
     isolated: bool = False
 
@@ -54,7 +58,8 @@ class Puppet:
         key = launch.name
         fill(self.seed.folder, launch, job["experiment"])
         if key == self.victim:
-            self._spoil(launch)
+            with self.watch.paused():
+                self._spoil(launch)
         self._looks[key] = 0
         facts = {
             "engine": self.name, "id": key, "name": key, "log_path": str(launch.log_path),
@@ -110,7 +115,8 @@ class Puppet:
 
     def describe(self) -> dict[str, object]:
         """As the engine that the hub was made by."""
-        return dict(self.seed.record["engine"]["facts"])
+        facts: dict[str, object] = self.seed.record["engine"]["facts"]
+        return {**facts, "models_sha256": models_digest(ROOT)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +166,7 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
     schedule.POLL_S = 0.0
 
     def run(case: Case, watch: Watch) -> Iterator[Finding]:
-        random = case.random
+        random, case.cpu_s = case.random, 10.0  # a dozen jobs, and all that follows from them
         seed = random.choice(seeds)
         phase = seed.folder.parent.name
         manifest = case.work / f"{phase}.toml"
@@ -182,7 +188,9 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
             ]
         )
         case.done.append(f"victim {victim}")
-        puppet = Puppet(seed=seed, victim=victim, random=random, done=case.done, secret=case.secret)
+        puppet = Puppet(
+            seed=seed, victim=victim, random=random, done=case.done, secret=case.secret, watch=watch
+        )
         execute.open_engine = lambda *_: puppet  # type: ignore[assignment]
         answer = command(
             case,
@@ -202,7 +210,7 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
         if answer.code is None or answer.findings:
             return
         yield from _wrong(case, watch, answer.out, arms, victim)
-        yield from leaks(case, case.out)
+        yield from pages(case.out)
 
     return run
 
