@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.config import NoClip, NormClip
@@ -482,6 +482,9 @@ def agrees(wanted, value):
         max_size=4,
     ),
 )
+@example({"epochs": [1, 2]}, [({"epochs": True}, None)])
+@example({"epochs": [1, True]}, [({"epochs": 1.0}, None)])
+@example({"clip": [{"kind": 1}, 1]}, [({"clip": {}}, "one")])
 def test_excluded_is_what_agrees_with_an_exclusion_in_every_knob_that_it_names(axes, excluded):
     entries = [{"train": knobs} | ({"arm": arm} if arm else {}) for knobs, arm in excluded]
     matrix = read_matrix([(("matrix",), {"train": axes, "exclude": entries})])
