@@ -26,6 +26,8 @@ MOST_AXES = 32
 SECTIONS = ("model", "train", "diagnostics", "resources", "seed")
 """What an arm may have of its own, in the order in which it appears in a name."""
 
+_INSIDE = "lies inside the values of another axis; take one of the two away"
+
 Layer = tuple[KeyPath, Mapping[str, Any]]
 """A ``[matrix]`` table and its place in the file."""
 
@@ -162,6 +164,9 @@ def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
         ]
         axes |= found
     kept = {key: axis for key, axis in axes.items() if axis.choices}
+    for key in [key for key in kept if any(key[:n] in kept for n in range(1, len(key)))]:
+        inner = kept.pop(key)
+        matrix.problems.append((inner.place, _INSIDE))
     matrix.axes = {key: kept[key] for key in sorted(kept, key=_rank)}
     names = _names(matrix.axes)
     for place, table in layers:

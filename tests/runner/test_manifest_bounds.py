@@ -123,6 +123,10 @@ SLOW = {
     "combinations with wrong values": "[matrix]\n"
     + rates(64).replace("[", "[-", 1).replace(", ", ", -")
     + f"train.epochs = [{', '.join(str(-i) for i in range(64))}]",
+    "combinations with unknown keys": "[train]\n"
+    + "".join(f"x{i} = 1\n" for i in range(250))
+    + "[matrix]\n"
+    + rates(4000),
     "unknown keys": "".join(f"k{i} = 1\n" for i in range(29_000)),
     "unknown tables": "".join(f"[k{i}]\n" for i in range(29_000)),
     "dates": "".join(f"k{i} = 2026-01-01\n" for i in range(29_000)),
