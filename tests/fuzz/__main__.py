@@ -57,8 +57,9 @@ def run(
 def past(asked: argparse.Namespace, known: dict[str, targets.Target], below: Path) -> Tally:
     """Everything that was ever found."""
     tally = Tally(target="past")
-    recipes = corpus.judges(known["hubs"].seeds)
-    parts = [run(asked, "recipes", recipes, [(0, n) for n in range(len(corpus.cases()))], below)]
+    seeds = known["hubs"].seeds
+    numbers = [(0, number) for number in range(len(corpus.cases(seeds[-1])))]
+    parts = [run(asked, "recipes", corpus.judges(seeds), numbers, below)]
     triples = json.loads((Path(__file__).parent / "corpus.json").read_text())
     for name in dict.fromkeys(target for target, _, _ in triples):
         numbers = [(seed, number) for target, seed, number in triples if target == name]

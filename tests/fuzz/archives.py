@@ -105,21 +105,24 @@ def judge(seeds: list[Seed], below: Path) -> Callable[[Case, Watch], Iterator[Fi
     honest = members_of(few.folder, few.name)
 
     def run(case: Case, watch: Watch) -> Iterator[Finding]:
-        content = _forged(case, honest, few.name)
-        file = case.work / "x.phasehub.tar.zst"
-        file.write_bytes(content)
-        case.names = (file.name, "out/artifacts", few.folder.name)
-        answer = command(
-            case, watch, ["restore", str(file), "--out", "out/artifacts", "--limit-gib", "0.02"]
-        )
-        yield from answer.findings
-        yield from leaks(case.out)
-        if answer.code == 0:
-            yield from _unlike(case, answer.out.strip())
-        elif any(case.out.rglob("*.*")):
-            yield Finding(kind="wrong", told="something is left of an archive that was refused")
+        yield from restored(case, watch, _forged(case, honest, few.name))
 
     return run
+
+
+def restored(case: Case, watch: Watch, content: bytes) -> Iterator[Finding]:
+    """An archive, restored: what must be refused leaves nothing, what is taken is as sealed."""
+    file = case.work / "x.phasehub.tar.zst"
+    file.write_bytes(content)
+    case.names = (file.name, "out/artifacts")
+    words = ["restore", str(file), "--out", "out/artifacts", "--limit-gib", "0.02"]
+    answer = command(case, watch, words)
+    yield from answer.findings
+    yield from leaks(case.out)
+    if answer.code == 0:
+        yield from _unlike(case, answer.out.strip())
+    elif any(case.out.rglob("*.*")):
+        yield Finding(kind="wrong", told="something is left of an archive that was refused")
 
 
 def _unlike(case: Case, said: str) -> Iterator[Finding]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz import hubs
+from tests.fuzz import archives, events, hubs, locks
 from tests.fuzz.folders import copy_tree, put, reseal
 from tests.fuzz.outcome import Case, Finding, command, leaks, pages
 from tests.fuzz.seeds import Seed
+from tests.fuzz.values import dumped
 from tests.fuzz.watch import NO_PYTHON, Watch
 
 Change = Callable[[Path, Path], None]
@@ -150,31 +152,100 @@ HUBS: dict[str, Recipe] = {
 }
 
 
-def cases() -> list[tuple[str, str]]:
-    """Every recipe with every verb that it is for."""
-    return [(name, verb) for name, recipe in HUBS.items() for verb in recipe.verbs]
+EVENTS: dict[str, tuple[bytes, ...]] = {
+    "a step that is a word": (b'{"event": "step", "step": "\xc3\x9f"}\n',),
+    "a step that is null": (b'{"event": "step", "step": null}\n',),
+    "a step that is a table": (b'{"event": "step", "step": {}}\n',),
+    "an epoch that is a table": (b'{"event": "epoch", "epoch": {}}\n',),
+    "an epoch that is a word": (b'{"event": "epoch", "epoch": "-->"}\n',),
+    "steps of an epoch that are words": (
+        b'{"event": "started", "steps_per_epoch": ["-1"]}\n{"event": "epoch", "epoch": 1}\n',
+    ),
+    "a pace of nearly nothing": (b'{"event": "step", "step": 40, "steps_per_s": 1e-300}\n',),
+    "an infinite pace": (b'{"event": "step", "step": 40, "steps_per_s": 1e999}\n',),
+    "lists in lists": (b'{"event": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",),
+    "a stage of a million letters": (b'{"event":"stage","stage":"' + b"x" * 10**6 + b'"}\n',),
+    "a line without an end": (b"x" * 3_000_000, b"x\n", b'{"event": "finished"}\n'),
+}
+LOCKS: dict[str, str] = {
+    "an option behind a form feed": f"a==1 {locks.HASH}  # x\x0c--no-binary=:all:\n",
+    "an option behind a vertical tab": f"a==1 {locks.HASH}  # x\x0b--find-links=/tmp/x\n",
+    "an option behind U+2028": f"a==1 {locks.HASH}  # x\u2028--find-links=/tmp/x\n",
+    "an option behind a pin": f"a==1 {locks.HASH} --global-option=x\n",
+    "an option in the middle": f"a==1 --no-binary=:all: {locks.HASH}\n",
+    "an option of a line": f"--no-binary :all:\na==1 {locks.HASH}\n",
+    "a joined line without a blank": f"a==1\\\n{locks.HASH}\n",
+    "a path": f"./a==1 {locks.HASH}\n",
+}
+INDEXES: dict[str, dict[str, Any]] = {
+    "a name of 100,000 letters": {"name": "x" * 100_000},
+    "a name that leads out": {"name": "tiny/../../2026-01-30T050000Z"},
+    "a dataset that is not the hub's": {"members": [{"path": "dataset/x", "bytes": 0}]},
+}
+Judging = Callable[[Case, Watch], Iterator[Finding]]
 
 
-def judges(seeds: Sequence[Seed]) -> Callable[[Case, Watch], Iterable[Finding]]:
+def cases(seed: Seed) -> list[Judging]:
+    """Everything that was found, one after the other, over the hub ``seed``."""
+    return [
+        *(partial(of_hub, seed, name, verb) for name in HUBS for verb in HUBS[name].verbs),
+        *(partial(of_events, name) for name in EVENTS),
+        *(partial(of_lock, name) for name in LOCKS),
+        *(partial(of_archive, seed, name) for name in INDEXES),
+    ]
+
+
+def judges(seeds: Sequence[Seed]) -> Judging:
     """All recipes as a target, by their number; over the last hub, which is the smallest."""
-    return lambda case, watch: judge(seeds[-1], *cases()[case.number])(case, watch)
+    recipes = cases(seeds[-1])
+    return lambda case, watch: recipes[case.number](case, watch)
 
 
-def judge(seed: Seed, name: str, verb: str) -> Callable[[Case, Watch], Iterator[Finding]]:
-    """One recipe and one verb as a target."""
+def of_hub(seed: Seed, name: str, verb: str, case: Case, watch: Watch) -> Iterator[Finding]:
+    """One change of the hub and one verb."""
+    hub = case.work / "artifacts" / seed.folder.parent.name / "2026-12-24T180000Z"
+    copy_tree(seed.folder, hub)
+    HUBS[name].change(hub, case.secret)
+    if HUBS[name].sealed:
+        reseal(hub, seed.digests, seed.inodes)
+    case.names = (hub.name, "artifacts", "hub.json")
+    case.done.append(name)
+    yield from command(case, watch, words(verb, seed, hub)).findings
+    yield from leaks(case.out)
+    yield from pages(case.out) if verb != "bag" else ()
 
-    def run(case: Case, watch: Watch) -> Iterator[Finding]:
-        hub = case.work / "artifacts" / seed.folder.parent.name / "2026-12-24T180000Z"
-        copy_tree(seed.folder, hub)
-        HUBS[name].change(hub, case.secret)
-        if HUBS[name].sealed:
-            reseal(hub, seed.digests, seed.inodes)
-        case.names = (hub.name, "artifacts", "hub.json")
-        case.done.append(name)
-        yield from command(case, watch, words(verb, seed, hub)).findings
-        yield from (*leaks(case.out), *(pages(case.out) if verb != "bag" else ()))
 
-    return run
+def of_events(name: str, case: Case, watch: Watch) -> Iterator[Finding]:
+    """The lines of a hostile job, added look by look."""
+    case.done.append(name)
+
+    def grow(lines: bytes) -> None:
+        with (case.out / events.NAME).open("ab") as file:
+            file.write(lines)
+
+    yield from events.followed(case, watch, [partial(grow, one) for one in EVENTS[name]], 48)
+
+
+def of_lock(name: str, case: Case, watch: Watch) -> Iterator[Finding]:
+    """A lock that means something else to pip."""
+    path = case.work / locks.NAME
+    path.write_text(LOCKS[name], encoding="utf-8")
+    case.done.append(name)
+    case.names = (locks.NAME,)
+    yield from locks.compared(case, watch, path)
+
+
+def of_archive(seed: Seed, name: str, case: Case, watch: Watch) -> Iterator[Finding]:
+    """An archive whose index says something else."""
+    case.done.append(name)
+    parts = archives.members_of(seed.folder, seed.name)
+    facts = dict(INDEXES[name])
+    new = [archives.Part(path=one["path"], content=b"") for one in facts.pop("members", ())]
+    parts = [*new, *parts]
+    index = archives.index_of(parts, seed.name) | facts
+    file = case.work / "made"
+    archives.write(parts, file, seed.name, dumped(index))
+    yield from archives.restored(case, watch, file.read_bytes())
 
 
 def words(verb: str, seed: Seed, hub: Path) -> list[str]:

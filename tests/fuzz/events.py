@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -31,33 +31,40 @@ LONGEST_LINE = 1000
 
 
 def judge() -> Callable[[Case, Watch], Iterator[Finding]]:
-    """The target: what a display is told, look by look."""
+    """The target: a file that grows between looks."""
 
     def run(case: Case, watch: Watch) -> Iterator[Finding]:
-        told: list[str] = []
-        answer = watched(case, watch, lambda: _follow(case, told))
-        # The command line makes visible what a display writes; that is tested where it runs whole.
-        yield from (one for one in answer.findings if one.kind != "control")
-        if (longest := max(map(len, told), default=0)) > LONGEST_LINE:
-            told_long = "a line of progress is for a person"
-            yield Finding(kind="long", told=told_long, detail=str(longest))
+        looks = case.random.choice((1, 2, 4))
+        total = case.random.choice((None, 0, 1, 48, 10**9))
+        yield from followed(case, watch, [lambda: _grow(case, case.out / NAME)] * looks, total)
 
     return run
 
 
-def _follow(case: Case, told: list[str]) -> None:
-    """Look at the file as the polling loop does, while it is written."""
-    path = case.out / NAME
-    total = case.random.choice((None, 0, 1, 48, 10**9))
-    reader, progress, display = EventReader(path), JobProgress("arm", total), PlainDisplay()
-    display.begin(progress)
-    for _ in range(case.random.choice((1, 2, 4))):
-        _grow(case, path)
-        for event in reader.new():
-            line = progress.update(event)
-            told.append(f"{line} {progress.pace()}")
-            display.event(progress, line)
-    display.end(progress, "arm: finished")
+def followed(
+    case: Case, watch: Watch, growth: Sequence[Callable[[], object]], total: int | None
+) -> Iterator[Finding]:
+    """What a display is told, look by look."""
+    told: list[str] = []
+
+    def follow() -> None:
+        reader = EventReader(case.out / NAME)
+        progress, display = JobProgress("arm", total), PlainDisplay()
+        display.begin(progress)
+        for grow in growth:
+            grow()
+            for event in reader.new():
+                line = progress.update(event)
+                told.append(f"{line} {progress.pace()}")
+                display.event(progress, line)
+        display.end(progress, f"arm: finished; {reader.note}")
+
+    answer = watched(case, watch, follow)
+    # The command line makes visible what a display writes; that is tested where it runs whole.
+    yield from (one for one in answer.findings if one.kind != "control")
+    if (longest := max(map(len, told), default=0)) > LONGEST_LINE:
+        told_long = "a line of progress is for a person"
+        yield Finding(kind="long", told=told_long, detail=str(longest))
 
 
 def _grow(case: Case, path: Any) -> None:

@@ -58,15 +58,20 @@ def judge(lock: Path) -> Callable[[Case, Watch], Iterator[Finding]]:
             )
             KIND_DOES[kind](path, case.random, case.secret)
             case.done.append(kind)
-        pins: list[tuple[str, str, frozenset[str]]] = []
-        answer = watched(
-            case, watch, lambda: pins.extend((p.name, p.version, p.sha256) for p in read_lock(path))
-        )
-        yield from answer.findings
-        if answer.code == 0:
-            yield from _unlike(case, path, pins)
+        yield from compared(case, watch, path)
 
     return run
+
+
+def compared(case: Case, watch: Watch, path: Path) -> Iterator[Finding]:
+    """A lock as we read it, and where it is taken, as pip does."""
+    pins: list[tuple[str, str, frozenset[str]]] = []
+    answer = watched(
+        case, watch, lambda: pins.extend((p.name, p.version, p.sha256) for p in read_lock(path))
+    )
+    yield from answer.findings
+    if answer.code == 0:
+        yield from _unlike(case, path, pins)
 
 
 def _forged(case: Case, lines: list[str]) -> str:
