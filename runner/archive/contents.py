@@ -66,9 +66,9 @@ def image_sources(record: HubRecord, work: Path, say: Say) -> Iterator[list[Sour
             "without --with-image: its locks are in the hub"
         )
     from runner.daemon import connect
-    from runner.image import save
+    from runner.image import read_identity, save
 
-    identity = str(record.image["id"])
+    identity = read_identity(record.image, hub.RECORD).id
     with tempfile.NamedTemporaryFile(dir=work, prefix=".image-", suffix=".tar") as file:
         say(f"saving the image {identity[:19]}")
         save(connect(), identity, Path(file.name))

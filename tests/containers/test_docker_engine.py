@@ -289,10 +289,8 @@ def test_a_daemon_that_is_not_there_is_an_error_with_the_remedy(engine, monkeypa
 
 
 def test_an_image_that_was_removed_is_an_error_with_the_remedy(image):
-    from dataclasses import replace
-
     from runner.engines.docker import DockerEngine
 
-    engine = DockerEngine(replace(image, reference="phasehub:cpu-000000000000"))
+    engine = DockerEngine(image.model_copy(update={"reference": "phasehub:cpu-000000000000"}))
     with pytest.raises(EngineError, match="was removed; run again to build it"):
         engine.check()
