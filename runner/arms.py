@@ -11,16 +11,19 @@ from pydantic import ValidationError
 
 from runner import hub
 from runner.attempts import Attempt
-from runner.collect import collect
+from runner.collect import RESULT, Result, collect
 from runner.effective import compare_effective, compare_history
 from runner.engines.base import Outcome
 from runner.engines.console import keep, tail
 from runner.errors import RunnerError
 from runner.plan import Job
-from runner.reading import read_table
-from runner.record import ArmRecord, Difference, Execution
+from runner.reading import first_problem, is_file_below, read_table, shortened, typed
+from runner.record import ArmRecord, Difference, Execution, FileRecord
 from runner.rules import Rule
 from runner.verdict import judge
+
+MOST_TOLD = 50
+"""Differences from the plan that a message names."""
 
 
 def not_run(job: Job, why: RunnerError | None) -> ArmRecord:
@@ -76,20 +79,23 @@ def conclude(
         "message": outcome.message,
         "notes": outcome.notes,
     }
-    if outcome.status == "succeeded":
-        facts |= _results(attempt, destination, rules)
-    if facts["status"] != "succeeded":
-        facts["log_tail"] = tail(attempt.launch.log_path)
     try:
-        return ArmRecord(**facts)
+        measured = _results(attempt, destination, rules) if outcome.status == "succeeded" else {}
+        record = ArmRecord(**facts | measured)
     except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors()[0]["loc"])
-        message = (
-            f"the arm's summaries hold what they must not: {place}: {error.errors()[0]['msg']}"
-        )
-        unusable = {"stats", "timing", "null_reasons", *(key for key in facts if "collapse" in key)}
-        kept = {key: value for key, value in facts.items() if key not in unusable}
-        return ArmRecord(**kept | {"status": "invalid_output", "message": message})
+        # Its files stay: they were taken by their digests, whatever the numbers in them are.
+        told = f"the arm's summaries hold what they must not: {first_problem(error)}"
+        record = ArmRecord(**facts | {"status": "invalid_output", "message": told})
+        record = record.model_copy(update={"files": _files(destination)})
+    if record.status == "succeeded":
+        return record
+    return record.model_copy(update={"log_tail": tail(attempt.launch.log_path)})
+
+
+def _files(destination: Path) -> tuple[FileRecord, ...]:
+    """What was taken of an arm's files before its numbers turned out to be none."""
+    result = typed(Result, read_table(destination, RESULT), RESULT)
+    return tuple(file for file in result.files if is_file_below(destination, file.path))
 
 
 def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict[str, Any]:
@@ -136,18 +142,28 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
     }
     if differences:
         facts["status"] = "configuration_differs"
-        facts["message"] = "; ".join(map(_told, differences))
+        facts["message"] = _all_told(differences)
     return facts
+
+
+def _all_told(differences: Sequence[Difference]) -> str:
+    """Each difference, or the first ones of very many and their number."""
+    told = [_told(one) for one in differences[:MOST_TOLD]]
+    more = len(differences) - MOST_TOLD
+    return "; ".join([*told, *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _told(difference: Difference) -> str:
     """A knob, what was planned, and what was live."""
-    knob, planned, effective = difference.knob, difference.planned, difference.effective
+    knob = shortened(difference.knob)
+    planned, effective = (
+        shortened(repr(value)) for value in (difference.planned, difference.effective)
+    )
     if difference.kind == "missing":
-        return f"{knob}: planned {planned!r}, not read back"
+        return f"{knob}: planned {planned}, not read back"
     if difference.kind == "unexpected":
-        return f"{knob}: not planned, effective {effective!r}"
-    return f"{knob}: planned {planned!r}, effective {effective!r}"
+        return f"{knob}: not planned, effective {effective}"
+    return f"{knob}: planned {planned}, effective {effective}"
 
 
 def timestamp(seconds: float) -> str:

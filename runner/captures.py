@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from runner import hub
 from runner.attempts import Attempt, lay_out
@@ -17,8 +16,9 @@ from runner.engines.base import Outcome
 from runner.engines.console import keep, tail
 from runner.errors import VerificationError
 from runner.manifest_steps import Capture
+from runner.names import SafeName, Sha256
 from runner.plan import InputRef, Job, command_of
-from runner.reading import read_table
+from runner.reading import copy_below, read_table, typed
 from runner.record import CaptureRecord
 
 CHECKPOINTS = "checkpoints.json"
@@ -37,8 +37,8 @@ class Stored(BaseModel):
 
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.pt$")]
     epoch: int | None
-    sha256: str
-    weights_sha256: str
+    sha256: Sha256
+    weights_sha256: Sha256
 
     @property
     def when(self) -> str:
@@ -46,16 +46,18 @@ class Stored(BaseModel):
         return "initial weights" if self.epoch is None else f"epoch {self.epoch}"
 
 
+class Checkpoints(BaseModel):
+    """``checkpoints.json``, as far as it is read here."""
+
+    checkpoints: dict[SafeName, Stored]
+
+
 def stored_checkpoints(arm_folder: Path) -> dict[str, Stored]:
     """The weights that an arm stored, by name.
 
     Raises ``ValueError`` that says what is wrong with the arm's ``checkpoints.json``.
     """
-    table: Any = read_table(arm_folder, CHECKPOINTS).get("checkpoints")
-    try:
-        stored = {name: Stored.model_validate(entry) for name, entry in dict(table).items()}
-    except (TypeError, ValidationError) as error:
-        raise ValueError(f"{CHECKPOINTS} does not keep the contract: {error}") from error
+    stored = typed(Checkpoints, read_table(arm_folder, CHECKPOINTS), CHECKPOINTS).checkpoints
     return {name: stored[name] for name in sorted(stored, key=lambda name: name not in FIRST)}
 
 
@@ -123,7 +125,7 @@ def lay_out_capture(
         data_dir=data_dir,
         labels=labels,
     )
-    shutil.copyfile(order.arm_folder / order.stored.file, attempt.launch.job_dir / CHECKPOINT)
+    copy_below(order.arm_folder, order.stored.file, attempt.launch.job_dir / CHECKPOINT)
     return attempt
 
 

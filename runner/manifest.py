@@ -7,7 +7,7 @@ holds, because only a phase, a profile and an arm together make up parameters th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,11 +33,12 @@ from models.config import (
     Table,
     Train,
 )
-from runner.complaints import render
+from runner.complaints import Complaint, render
 from runner.digest import sha256_bytes
 from runner.errors import ManifestError
 from runner.findings import unknown_findings
 from runner.manifest_checks import check
+from runner.manifest_extent import check_extent
 from runner.manifest_names import (
     Argument,
     ArmName,
@@ -57,7 +58,7 @@ from runner.overrides import merged, merged_sections
 from runner.probe_file import as_declared, read_probes
 from runner.rule_parser import parse
 from runner.rules import Rule
-from runner.toml_source import read_given
+from runner.toml_source import Source, read_given
 
 MOST_PROFILES = 16
 """Of a phase."""
@@ -322,9 +323,15 @@ def load(path: Path) -> LoadedManifest:
 
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
-    source, probes = read_probes(read_given(path))
+    source = read_given(path)
+    _refuse(check_extent(source, Manifest), source)
+    source, probes = read_probes(source)
     wrong = [*map(as_declared, check(source, Manifest)), *unknown_findings(source)]
-    if wrong := [*probes.problems, *wrong]:
-        raise ManifestError(render(wrong, file=str(path), text=source.text))
+    _refuse([*probes.problems, *wrong], source)
     manifest = Manifest.model_validate_json(source.json)
     return LoadedManifest(manifest=manifest, source=source.content, path=path, probes=probes.paths)
+
+
+def _refuse(wrong: Iterable[Complaint], source: Source) -> None:
+    if complaints := list(wrong):
+        raise ManifestError(render(complaints, file=str(source.path), text=source.text))

@@ -10,16 +10,22 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from models.config import Parameters
-from runner.complaints import MOST_COLLECTED, Complaint, Finding, findings, too_many
-from runner.field_types import oversized
+from runner.complaints import MOST_COLLECTED, Complaint, Finding, findings
+from runner.manifest_extent import (
+    Matrices,
+    arms_of,
+    check_planned,
+    matrix_layers,
+    read_matrices,
+)
 from runner.manifest_steps import check_steps
 from runner.manifest_tests import check_tests
-from runner.matrix import MOST_ARMS, Combination, Layer, Matrix, expand, read_matrix
+from runner.matrix import Combination, Matrix, expand
 from runner.matrix_checks import matrix_problems, name_problems
 from runner.overrides import SECTIONS, merged_sections, table
 from runner.toml_keys import KeyPath
@@ -27,15 +33,9 @@ from runner.toml_source import Source
 
 MOST_NAMED = 3
 """Arms that a complaint names when it is about many."""
-MOST_PLANNED = 2 * MOST_ARMS
-"""Arms of the phase and of all its profiles together."""
-MOST_ENTRIES = 256
-"""Keys and items of arrays in one table of parameters."""
 MOST_WORDED = 10 * MOST_COLLECTED
 """Errors in the parameters of arms, of which many are the same, that are put into words."""
 
-_Matrices: TypeAlias = Mapping[str | None, Matrix | None]
-"""Profile → the matrix that holds with it."""
 PlaceOf = Callable[[KeyPath], KeyPath | None]
 """Where in the file a layer has a merged key, if it can have it."""
 
@@ -43,12 +43,10 @@ PlaceOf = Callable[[KeyPath], KeyPath | None]
 def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
     """What is wrong: with the file as a ``manifest``, and with the parameters of its arms.
 
-    No more than ``MOST_COLLECTED``. Where something is too large for the rest to be looked at, that
-    alone is said.
+    No more than ``MOST_COLLECTED``. Where the profiles make too many arms, that alone is said.
+    ``check_extent`` must have found nothing.
     """
-    if too_much := list(check_extent(source, manifest)):
-        return too_much
-    matrices = _read_matrices(source)
+    matrices = read_matrices(source)
     if too_much := list(check_planned(source, matrices)):
         return too_much
     refused = (source.at(path, problem) for path, problem in source.refused.items())
@@ -79,46 +77,6 @@ def check_structure(source: Source, model: type[BaseModel]) -> list[Complaint]:
     ]
 
 
-def check_extent(source: Source, manifest: type[BaseModel]) -> Iterator[Complaint]:
-    """Arrays and tables have no more entries than can be looked at."""
-    for path, entries, most in oversized(manifest, source.document):
-        yield source.at(path, too_many(entries, most))
-    for path, layer in _layers(source):
-        for section in SECTIONS:
-            entries = _entries(table(layer, section))
-            if entries > MOST_ENTRIES:
-                yield source.at((*path, section), too_many(entries, MOST_ENTRIES))
-
-
-def check_planned(source: Source, matrices: _Matrices) -> Iterator[Complaint]:
-    """The arms of the phase and of all its profiles are not too many to be looked at."""
-    arms = len(_arms(source))
-    sizes = [max(arms, 1) if matrix is None else matrix.size(arms) for matrix in matrices.values()]
-    if sum(sizes) > MOST_PLANNED and max(sizes) <= MOST_ARMS:
-        yield source.at(
-            ("profiles",),
-            f"make {sum(sizes):,} arms in all, with the phase's own; at most {MOST_PLANNED:,} are "
-            "allowed: take profiles or arms away",
-        )
-
-
-def _layers(source: Source) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Every table of the file that holds parts of parameters, with its place."""
-    yield (), source.document
-    for index, arm in enumerate(_arms(source)):
-        yield ("arms", index), arm
-    profiles = table(source.document, "profiles")
-    for name in profiles:
-        yield ("profiles", name), table(profiles, name)
-
-
-def _entries(value: object) -> int:
-    """Number of values in tables and arrays inside each other."""
-    if isinstance(value, Mapping):
-        return sum(1 + _entries(below) for below in value.values())
-    return sum(1 + _entries(item) for item in value) if isinstance(value, list) else 0
-
-
 def check_names(source: Source) -> Iterator[Complaint]:
     """The phase is called like the file, and no two arms are called the same."""
     stem, name = source.path.stem, table(source.document, "phase").get("name", source.path.stem)
@@ -130,7 +88,7 @@ def check_names(source: Source) -> Iterator[Complaint]:
     if not source.document.keys() & {"arms", "matrix"}:
         yield source.at(("arms",), "missing; add it: The arms, each under `[[arms]]`.")
     first: dict[object, int] = {}
-    for index, arm in enumerate(_arms(source)):
+    for index, arm in enumerate(arms_of(source)):
         name = arm.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
             line = source.at(("arms", first[name], "name"), "").line
@@ -140,18 +98,18 @@ def check_names(source: Source) -> Iterator[Complaint]:
             yield source.at(("arms", index, "name"), problem)
 
 
-def check_matrices(source: Source, matrices: _Matrices) -> Iterator[Complaint]:
+def check_matrices(source: Source, matrices: Matrices) -> Iterator[Complaint]:
     """The matrix of the phase, and as each profile changes it."""
-    arms = _arms(source)
+    arms = arms_of(source)
     for profile, matrix in matrices.items():
         if matrix is not None:
-            place = _matrix_layers(source, profile)[-1][0]
+            place = matrix_layers(source, profile)[-1][0]
             problems = list(itertools.islice(matrix_problems(matrix, place, arms), MOST_COLLECTED))
             for path, problem in problems or name_problems(expand(arms, matrix)):
                 yield source.at(path, problem)
 
 
-def check_arms(source: Source, manifest: type[BaseModel], matrices: _Matrices) -> list[Complaint]:
+def check_arms(source: Source, manifest: type[BaseModel], matrices: Matrices) -> list[Complaint]:
     """The parameters of every arm, as it is and with each profile.
 
     What is wrong in several arms or profiles for the same reason is said once. Where very much is
@@ -203,7 +161,7 @@ class _Case:
 
 
 def _cases(source: Source, profile: str | None, matrix: Matrix | None) -> list[_Case]:
-    arms = _arms(source)
+    arms = arms_of(source)
     expanded = expand(arms, matrix)
     if not expanded:
         return [_Case(name="", profile=profile, index=None, own={})]
@@ -302,40 +260,6 @@ def _in_context(complaint: Complaint, wrong: list[_Case], standing: _Standing) -
 def _below(*place: str | int) -> PlaceOf:
     """The place of keys of the table at ``place``."""
     return lambda path: (*place, *path)
-
-
-def _arms(source: Source) -> list[dict[str, Any]]:
-    """The arms as the file has them, in their positions; empty for what is no table."""
-    arms = source.document.get("arms")
-    return [
-        arm if isinstance(arm, dict) else {} for arm in (arms if isinstance(arms, list) else ())
-    ]
-
-
-def _profiles(source: Source) -> list[str | None]:
-    return [None, *table(source.document, "profiles")]
-
-
-def _read_matrices(source: Source) -> _Matrices:
-    """The matrices of the phase and its profiles; of the phase alone where that is too large."""
-    phase, *profiles = _profiles(source)
-    matrix = read_matrix(_matrix_layers(source, phase))
-    if matrix is not None and matrix.size(len(_arms(source))) > MOST_ARMS:
-        return {phase: matrix}
-    return {phase: matrix} | {
-        profile: read_matrix(_matrix_layers(source, profile)) for profile in profiles
-    }
-
-
-def _matrix_layers(source: Source, profile: str | None) -> list[Layer]:
-    """The matrix tables that hold under a profile, each with its place in the file."""
-    layers: list[Layer] = []
-    if isinstance(source.document.get("matrix"), Mapping):
-        layers.append((("matrix",), source.document["matrix"]))
-    changed = table(table(source.document, "profiles"), str(profile)) if profile else {}
-    if isinstance(changed.get("matrix"), Mapping):
-        layers.append((("profiles", str(profile), "matrix"), changed["matrix"]))
-    return layers
 
 
 def _findings(model: type[BaseModel], document: str) -> list[Finding]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from runner.exclusions import Exclusions, comparable
 from runner.labels import label
 from runner.overrides import merged
 from runner.toml_keys import KeyPath
@@ -24,6 +25,8 @@ MOST_AXES = 32
 """Axes of a matrix."""
 SECTIONS = ("model", "train", "diagnostics", "resources", "seed")
 """What an arm may have of its own, in the order in which it appears in a name."""
+
+_INSIDE = "lies inside the values of another axis; take one of the two away"
 
 Layer = tuple[KeyPath, Mapping[str, Any]]
 """A ``[matrix]`` table and its place in the file."""
@@ -90,50 +93,6 @@ class Entry:
         return self.arm is None or self.arm == arm
 
 
-class Exclusions:
-    """Which combinations of the axes the entries of ``exclude`` take out.
-
-    Entries are the bits of an integer: a combination is taken out by those that no value of it
-    speaks against, so that its cost does not grow with their number.
-    """
-
-    def __init__(self, axes: Mapping[KeyPath, Axis], entries: Sequence[Entry]) -> None:
-        self._entries = entries
-        wanted = [{choice.key: choice.value for choice in entry.choices} for entry in entries]
-        self.taken = [_taken(axis, wanted) for axis in axes.values()]
-        """For each axis and each of its values, the entries that it does not speak against."""
-        met = [functools.reduce(operator.or_, taken, 0) for taken in self.taken]
-        known = sum(1 << bit for bit, values in enumerate(wanted) if values.keys() <= axes.keys())
-        self._met = functools.reduce(operator.and_, met, known)
-        self._masks: dict[str | None, int] = {}
-
-    def mask(self, arm: str | None) -> int:
-        """The entries that can take something out for an arm."""
-        if arm not in self._masks:
-            own = (bit for bit, entry in enumerate(self._entries) if entry.is_for(arm))
-            self._masks[arm] = self._met & sum(1 << bit for bit in own)
-        return self._masks[arm]
-
-    def matches(self, index: int) -> bool:
-        """Whether the entry at ``index`` matches any combination, of whatever arm."""
-        return bool(self._met >> index & 1)
-
-
-def _taken(axis: Axis, wanted: Sequence[Mapping[KeyPath, Any]]) -> list[int]:
-    having: dict[object, set[int]] = {}
-    for position, choice in enumerate(axis.choices):
-        for leaf in _leaves(choice.value):
-            having.setdefault(leaf, set()).add(position)
-    silent = sum(1 << bit for bit, values in enumerate(wanted) if axis.key not in values)
-    taken = [silent] * len(axis.choices)
-    for bit, values in enumerate(wanted):
-        if axis.key in values:
-            found = [having.get(leaf, set()) for leaf in _leaves(values[axis.key])]
-            for position in set.intersection(*found):
-                taken[position] |= 1 << bit
-    return taken
-
-
 @dataclass(kw_only=True)
 class Matrix:
     """Axes by their key, in the order of names, and what is taken out and added."""
@@ -152,7 +111,9 @@ class Matrix:
     @functools.cached_property
     def exclusions(self) -> Exclusions:
         """What ``exclude`` takes out of the axes."""
-        return Exclusions(self.axes, self.exclude)
+        values = {key: [each.value for each in axis.choices] for key, axis in self.axes.items()}
+        wanted = [{each.key: each.value for each in entry.choices} for entry in self.exclude]
+        return Exclusions(values, wanted, [entry.arm for entry in self.exclude])
 
     def combinations(self, arm: str | None) -> Iterator[Combination]:
         """All combinations for one arm: those of the axes without the excluded, then included."""
@@ -203,6 +164,9 @@ def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
         ]
         axes |= found
     kept = {key: axis for key, axis in axes.items() if axis.choices}
+    for key in [key for key in kept if any(key[:n] in kept for n in range(1, len(key)))]:
+        inner = kept.pop(key)
+        matrix.problems.append((inner.place, _INSIDE))
     matrix.axes = {key: kept[key] for key in sorted(kept, key=_rank)}
     names = _names(matrix.axes)
     for place, table in layers:
@@ -291,7 +255,7 @@ _Names: TypeAlias = Mapping[KeyPath, Mapping[object, str]]
 
 def _names(axes: Mapping[KeyPath, Axis]) -> _Names:
     return {
-        key: {_comparable(each.value): each.label for each in reversed(axis.choices)}
+        key: {comparable(each.value): each.label for each in reversed(axis.choices)}
         for key, axis in axes.items()
     }
 
@@ -331,24 +295,5 @@ def _choices(
         if isinstance(value, Mapping) and here not in names and "kind" not in value:
             yield from _choices(value, place=there, names=names, key=here)
         else:
-            name = names.get(here, {}).get(_comparable(value)) or label(here, value)
+            name = names.get(here, {}).get(comparable(value)) or label(here, value)
             yield Choice(key=here, value=value, label=name, place=there)
-
-
-def _leaves(value: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
-    """What a value says, so that a table agrees with another one that says all of it, too."""
-    if isinstance(value, Mapping):
-        yield path, Mapping
-        for part, below in value.items():
-            yield from _leaves(below, (*path, part))
-    else:
-        yield path, _comparable(value)
-
-
-def _comparable(value: object) -> object:
-    """A value by which equal ones are found: 1 is 1.0, and neither is true."""
-    if isinstance(value, Mapping):
-        return frozenset((part, _comparable(below)) for part, below in value.items())
-    if isinstance(value, list | tuple):
-        return tuple(_comparable(item) for item in value)
-    return (bool, value) if isinstance(value, bool) else value

@@ -19,6 +19,7 @@ SAFE_NAME_WORDS = (
 STAMP = r"\d{4}-\d{2}-\d{2}T\d{6}Z"
 """The name of a sealed hub: its time."""
 HUB_NAME = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,63}}/{STAMP}")
+"""A hub's phase and its own name: ``phase8/2026-01-30T050000Z``."""
 LONGEST_PATH = 255
 """Bytes of a path inside a hub: what a tar header of 1988 has room for."""
 
@@ -62,19 +63,11 @@ def _inner_path(path: str) -> str:
     return path
 
 
-def _hub_name(name: str) -> str:
-    if not HUB_NAME.fullmatch(name):
-        raise ValueError("expected the name of a hub, like phase8/2026-01-30T050000Z")
-    return name
-
-
 SafeName = Annotated[
     str, AfterValidator(_safe_name), Field(json_schema_extra={"pattern": SAFE_NAME})
 ]
 """Name of a phase, an arm, a profile or a follow-up."""
 InnerPath = Annotated[str, AfterValidator(_inner_path)]
 """Path of a file, relative to the folder that the table speaks of."""
-HubName = Annotated[str, AfterValidator(_hub_name)]
-"""A hub's phase and its own name: ``phase8/2026-01-30T050000Z``."""
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""

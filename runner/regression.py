@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from runner import hub
 from runner.attempts import Attempt, lay_out
 from runner.collect import collect
@@ -17,7 +15,7 @@ from runner.environment import source_digest
 from runner.errors import RunnerError
 from runner.manifest_tests import FOLDER
 from runner.plan import InputRef, Job
-from runner.reading import read_table
+from runner.reading import read_table, typed
 from runner.record import ArmStatus, TestsRecord
 from runner.snapshot import Snapshot
 
@@ -76,9 +74,10 @@ def _results(attempt: Attempt, destination: Path) -> dict[str, Any]:
         }
     try:
         results = read_table(destination, RESULTS).get("tests")
-        record = TestsRecord.model_validate({"select": [], "status": "failed", "results": results})
-    except (ValueError, ValidationError) as error:
-        message = f"{RESULTS} does not keep the contract: {' '.join(str(error).split())}"
+        table: dict[str, object] = {"select": [], "status": "failed", "results": results}
+        record = typed(TestsRecord, table, RESULTS)
+    except ValueError as error:
+        message = f"{RESULTS} does not keep the contract: {error}"
         return {"status": "invalid_output", "message": message, "files": collected.files}
     return {"results": record.results, "files": collected.files}
 

@@ -79,7 +79,7 @@ def run_attempts(
                     del running[name]
                     engine.stop(job.handle)
                     shown.end(job.progress, _last_line(name, outcome))
-                    finish(name, _noted(outcome, job.events, shown), job.place)
+                    finish(name, _noted(job, outcome, shown), job.place)
             if running:
                 time.sleep(POLL_S)
     except BaseException as cause:
@@ -130,11 +130,11 @@ def _follow(job: _Running, shown: Display) -> None:
         shown.event(job.progress, job.progress.update(event))
 
 
-def _noted(outcome: Outcome, events: EventReader, shown: Display) -> Outcome:
+def _noted(job: _Running, outcome: Outcome, shown: Display) -> Outcome:
     """The outcome with what was wrong with the job's events; every note is said too."""
-    notes = (*outcome.notes, *([events.note] if events.note else []))
+    notes = (*outcome.notes, *([job.events.note] if job.events.note else []))
     for note in notes:
-        shown.say(note)
+        shown.say(f"{job.handle.name}: {note}")
     return replace(outcome, notes=notes)
 
 

@@ -19,9 +19,9 @@ from runner.record import DatasetRecord, HubRecord
 Say = Callable[[str], None]
 
 
-def archive_name(folder: Path) -> str:
-    """What the archive of a hub is called. Raises ``VerificationError`` where there is no hub."""
-    return f"{hub.read(folder).phase}-{folder.resolve().name}{SUFFIX}"
+def archive_name(folder: Path, record: HubRecord) -> str:
+    """What the archive of a hub is called."""
+    return f"{record.phase}-{folder.resolve().name}{SUFFIX}"
 
 
 def archive_hub(
@@ -40,7 +40,7 @@ def archive_hub(
         EngineError: the image or the dataset is no longer there, or ``target`` cannot be written.
     """
     record = hub.read(folder)
-    path = target or Path(archive_name(folder))
+    path = target or Path(archive_name(folder, record))
     if path.exists():
         raise EngineError(f"{path} exists already; move it away, or give another name with -o")
     data = dataset_sources(record, state) if with_dataset else []

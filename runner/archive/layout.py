@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.names import is_plain_name
+from runner import names
 
 INDEX = "index.json"
 HUB = "hub"
@@ -22,8 +22,6 @@ END = bytes(2 * BLOCK)
 LARGEST_INDEX_BYTES = 32 * 2**20
 MOST_ENTRIES = 100_000
 """Members and the folders that they need: each takes room on a disk, however small it is."""
-LONGEST_PATH = 255
-"""What a tar header of 1988 has room for, so that no member needs a second one."""
 
 
 class Member(BaseModel):
@@ -83,16 +81,9 @@ def padding(size: int) -> bytes:
 
 def wrong_path(path: str) -> str | None:
     """Why a path may not be a member's; ``None`` if it may."""
-    if not path or not is_plain_name(path):
-        return "has a control character or a backslash, or is empty"
-    if len(path.encode()) > LONGEST_PATH:
-        return f"is longer than {LONGEST_PATH} bytes"
-    if path.startswith("/"):
-        return "is absolute"
-    parts = path.split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        return "does not stay inside the archive"
-    if parts[0] not in (HUB, DATASET) and path != IMAGE:
+    if problem := names.wrong_path(path):
+        return problem
+    if path.split("/")[0] not in (HUB, DATASET) and path != IMAGE:
         return "belongs to no part of an archive"
     return None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from runner import hub
 from runner.archive.contents import Say, archive_hub, archive_name
 from runner.archive.layout import Index
 from runner.digest import sha256_file
@@ -51,7 +52,7 @@ def archive_to(
         StoreError: the store cannot be used, or has another file of that name.
         VerificationError, EngineError: as ``archive_hub``.
     """
-    name = target.name if target else archive_name(folder)
+    name = target.name if target else archive_name(folder, hub.read(folder))
     store = open_store(url, name)
     store.prepare()
     with scratch(state / "outgoing" / name) as outgoing:

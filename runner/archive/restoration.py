@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,9 @@ from runner.archive.unpack import unpack
 from runner.dataset_cache import restored_folder
 from runner.digest import sha256_bytes
 from runner.errors import EngineError, VerificationError
+from runner.names import HUB_NAME
+from runner.record import DatasetRecord
 from runner.removal import remove_tree
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}/\d{4}-\d{2}-\d{2}T\d{6}Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,7 @@ def image_file(hub_sha256: str, state: Path) -> Path:
 def _put_in_place(
     archive: Path, index: Index, work: Path, *, artifacts: Path, state: Path
 ) -> Restored:
-    if not _NAME.fullmatch(index.name):
+    if not HUB_NAME.fullmatch(index.name):
         raise VerificationError(f"{archive} is refused: {index.name!r} is no name of a hub")
     target = artifacts / index.name
     if os.path.lexists(target):
@@ -88,10 +87,10 @@ def _put_in_place(
     record = hub.read(work / HUB)
     if record.phase != target.parent.name:
         raise VerificationError(f"{archive} is refused: its hub is of {record.phase}")
-    _compare_dataset(index, work)
+    _compare_dataset(index, work, record.dataset)
     target.parent.mkdir(parents=True, exist_ok=True)
     image = _keep_image(index, work, state)
-    dataset = _keep_dataset(index, work, state)
+    dataset = _keep_dataset(index, work, record.dataset, state)
     _move(work / HUB, target)
     return Restored(hub=target, image=image, dataset=dataset)
 
@@ -105,11 +104,10 @@ def _keep_image(index: Index, work: Path, state: Path) -> Path | None:
     return kept
 
 
-def _compare_dataset(index: Index, work: Path) -> None:
+def _compare_dataset(index: Index, work: Path, record: DatasetRecord) -> None:
     """See that the arrays, if there are any, are those of the hub."""
     if not index.holds(DATASET):
         return
-    record = hub.read(work / HUB).dataset
     for file in record.files:
         member = next((m for m in index.members if m.path == f"{DATASET}/{file.path}"), None)
         if member is None or member.sha256 != file.sha256:
@@ -118,11 +116,10 @@ def _compare_dataset(index: Index, work: Path) -> None:
         raise VerificationError("the archive has a dataset, and its hub none")
 
 
-def _keep_dataset(index: Index, work: Path, state: Path) -> bool:
+def _keep_dataset(index: Index, work: Path, record: DatasetRecord, state: Path) -> bool:
     """Keep the arrays, and the hub's copy of what describes them, for this hub and its likes."""
     if not index.holds(DATASET):
         return False
-    record = hub.read(work / HUB).dataset
     cached = restored_folder(record, state / "datasets")
     if not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)

@@ -85,8 +85,8 @@ def run(spec: Mapping[str, Any], log: CappedLog, asked: list[int]) -> tuple[int,
             start_new_session=True,
             preexec_fn=functools.partial(_die_with, os.getpid()),
         )
-    except OSError as error:
-        log.write(f"{spec['command'][0]}: {error.strerror}\n".encode())
+    except (OSError, ValueError) as error:  # a word with a NUL is a ValueError
+        log.write(f"{spec['command'][0]}: {getattr(error, 'strerror', error)}\n".encode())
         return NOT_FOUND, None
     copier = threading.Thread(target=_copy, args=(job.stdout, log), daemon=True)
     copier.start()

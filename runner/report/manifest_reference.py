@@ -9,7 +9,7 @@ from typing import Any
 from models.config import STATS
 from runner.complaints import MOST_SHOWN
 from runner.manifest import MOST_PROFILES
-from runner.manifest_checks import MOST_ENTRIES, MOST_PLANNED
+from runner.manifest_extent import MOST_ENTRIES, MOST_PLANNED
 from runner.matrix import MOST_ARMS, MOST_AXES
 from runner.matrix_tables import MOST_ENTRIES as MOST_EXCLUSIONS
 from runner.toml_limits import DEEPEST, MOST_BYTES, MOST_ITEMS

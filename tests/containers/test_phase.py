@@ -153,7 +153,7 @@ command = ["python", "-c", """
 import sys, time
 with open(sys.argv[1] + '/events.jsonl', 'wb') as events:
     for line in (b'{"event": "step", "step": null}', b'[' * 60_000, b'{"event": "epoch"}',
-                 b'{"event": "step", "step": 50, "steps_per_s": 1e-300}', b'\\x00'):
+                 b'{"event": "step", "step": 50, "steps_per_s": 1e-300}', bytes(1)):
         events.write(line + bytes([10]))
 time.sleep(1)
 raise SystemExit(1)""", "{out}"]
@@ -189,7 +189,7 @@ raise SystemExit(1)"""]
 
 @pytest.mark.docker
 def test_hostile_arms_end_as_they_should_and_the_others_go_on(image, write, tmp_path):
-    path, code, said = run(write(HOSTILE), tmp_path)
+    path, code, said = run(write(HOSTILE, timeout_s=600), tmp_path)
     record = hub.read(path)
     fates = {arm.name: arm for arm in record.arms}
     assert code == 1, said

@@ -210,17 +210,22 @@ def test_a_signature_is_told_or_insisted_on(reproduce, tiny_copy, tmp_path):
         assert f"sealed by  {told}\n" in done.stderr
 
 
-def test_a_name_outside_of_the_hub_is_not_read_as_its_diff(
-    reproduce, tiny_copy, tmp_path, seal_anew
-):
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("../secret", "code.diff: the path '../secret' does not stay inside its folder"),
+        ("manifest.toml", "uncommitted.diff is missing; hub.json names it"),
+    ],
+)
+def test_another_file_is_not_read_as_the_hub_s_diff(reproduce, tiny_copy, seal_anew, name, told):
     (tiny_copy.parent / "secret").write_text("a secret of this machine")
     table = json.loads((tiny_copy / hub.RECORD).read_bytes())
-    table["code"]["diff"] = "../secret"
+    table["code"]["diff"] = name
     (tiny_copy / hub.RECORD).write_text(json.dumps(table))
     seal_anew(tiny_copy, consistent=False)
     done = reproduce("--arm", "one")
     assert done.returncode == 4, done.stderr
-    assert "uncommitted.diff is missing; hub.json names it" in done.stderr
+    assert told in done.stderr
 
 
 def test_diagnose_takes_no_command_line_and_no_limit_from_the_plan(

@@ -123,6 +123,10 @@ SLOW = {
     "combinations with wrong values": "[matrix]\n"
     + rates(64).replace("[", "[-", 1).replace(", ", ", -")
     + f"train.epochs = [{', '.join(str(-i) for i in range(64))}]",
+    "combinations with unknown keys": "[train]\n"
+    + "".join(f"x{i} = 1\n" for i in range(250))
+    + "[matrix]\n"
+    + rates(4000),
     "unknown keys": "".join(f"k{i} = 1\n" for i in range(29_000)),
     "unknown tables": "".join(f"[k{i}]\n" for i in range(29_000)),
     "dates": "".join(f"k{i} = 2026-01-01\n" for i in range(29_000)),
@@ -201,6 +205,12 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, kind):
         load(path)
     told = "a folder; give the path of a file" if path.is_dir() else "is not a regular file"
     assert told in str(error.value)
+
+
+def test_no_file_is_read_for_a_manifest_that_is_too_large(told, tmp_path):
+    (tmp_path / "probe.npz").write_bytes(os.urandom(2**24))
+    profiles = "".join(f"[profiles.p{i}.dataset]\nprobe_file = 'probe.npz'\n" for i in range(5000))
+    assert told(ARM + profiles).startswith("large.toml:9: profiles: has 5,000 entries")
 
 
 def test_a_link_that_the_user_names_is_followed(tmp_path):

@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.config import NoClip, NormClip
@@ -446,6 +446,19 @@ def test_without_arms_and_matrix_there_is_nothing_to_run(told):
     assert told("") == ["grid.toml:1: arms: missing; add it: The arms, each under `[[arms]]`."]
 
 
+def test_an_axis_inside_another_one_is_refused(told):
+    text = """\
+[matrix]
+train.clip = [{ kind = "none" }, { kind = "norm" }]
+[profiles.quick.matrix]
+train.clip.max_norm = [1, 2]
+"""
+    assert told(text) == [
+        "grid.toml:18: profiles.quick.matrix.train.clip.max_norm: lies inside the values of "
+        "another axis; take one of the two away"
+    ]
+
+
 SCALARS = st.sampled_from([0, 1, 1.0, True, False, "1", 0.5])
 VALUES = SCALARS | st.fixed_dictionaries({"kind": SCALARS}, optional={"a": SCALARS, "b": SCALARS})
 KNOBS = ["epochs", "clip", "loss"]
@@ -469,6 +482,9 @@ def agrees(wanted, value):
         max_size=4,
     ),
 )
+@example({"epochs": [1, 2]}, [({"epochs": True}, None)])
+@example({"epochs": [1, True]}, [({"epochs": 1.0}, None)])
+@example({"clip": [{"kind": 1}, 1]}, [({"clip": {}}, "one")])
 def test_excluded_is_what_agrees_with_an_exclusion_in_every_knob_that_it_names(axes, excluded):
     entries = [{"train": knobs} | ({"arm": arm} if arm else {}) for knobs, arm in excluded]
     matrix = read_matrix([(("matrix",), {"train": axes, "exclude": entries})])

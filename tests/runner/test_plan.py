@@ -8,7 +8,7 @@ import pytest
 from models.config import PORTABLE, Parameters, count_parameters
 from runner.errors import ManifestError
 from runner.manifest import load
-from runner.plan import InputRef, asks_for_gpu, digest, job_document, make_plan
+from runner.plan import InputRef, Job, asks_for_gpu, digest, job_document, make_plan
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
@@ -316,3 +316,11 @@ def test_large_patches_and_samples_of_four_are_planned(tmp_path, dataset, steps,
     more = (channels - 1) * 32 * 9 + 2 * (channels - 1) * (32 + 1)
     assert job.num_parameters == count_parameters(parameters).live
     assert count_parameters(parameters).nominal == one.nominal + more
+
+
+def test_a_plan_from_before_outputs_had_a_limit_gets_the_default_one(tmp_path):
+    """Hubs that were sealed earlier can be run again."""
+    job = make_plan(load_text(tmp_path, TINY)).arms[0].model_dump(mode="json")
+    del job["resources"]["disk_gib"], job["resources"]["seccomp"]
+    again = Job.model_validate_json(json.dumps(job))
+    assert (again.resources.disk_bytes, again.resources.seccomp) == (4 << 30, "strict")

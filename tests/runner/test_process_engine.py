@@ -210,6 +210,12 @@ def test_a_command_that_is_not_there_is_a_failure_that_names_it(ran):
     assert log == "no-such-program: No such file or directory\n"
 
 
+def test_a_command_that_no_system_could_run_is_a_failure_that_says_why(ran):
+    outcome, log, _ = ran("", command=("python", "-c", "a\0b"))
+    assert (outcome.status, outcome.exit_code) == ("failed", 127)
+    assert log.endswith(": embedded null byte\n")
+
+
 def test_memory_past_the_limit_is_named_with_the_limit(ran):
     code = "import time; held = bytearray(400 << 20); time.sleep(600)\n"
     outcome, _, _ = ran(code, memory_bytes=128 * MIB)

@@ -189,11 +189,11 @@ class TestRefuses:
     @pytest.mark.parametrize(
         ("path", "told"),
         [
-            ("../evil", "does not stay inside the archive"),
-            ("hub/../../evil", "does not stay inside the archive"),
+            ("../evil", "does not stay inside its folder"),
+            ("hub/../../evil", "does not stay inside its folder"),
             ("/etc/passwd", "is absolute"),
-            ("hub//x", "does not stay inside the archive"),
-            ("hub/./x", "does not stay inside the archive"),
+            ("hub//x", "does not stay inside its folder"),
+            ("hub/./x", "does not stay inside its folder"),
             ("hub/a\nb", "has a control character"),
             ("hub\\x", "has a control character or a backslash"),
             ("elsewhere/x", "belongs to no part of an archive"),
