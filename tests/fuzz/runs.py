@@ -22,7 +22,7 @@ from runner.environment import models_digest
 from tests.fuzz.events import NAME as EVENTS
 from tests.fuzz.events import written
 from tests.fuzz.folders import digests, put
-from tests.fuzz.outcome import Case, Finding, command, pages
+from tests.fuzz.outcome import HIDDEN, Case, Finding, command, pages
 from tests.fuzz.outputs import spoil_output
 from tests.fuzz.seeds import Seed
 from tests.fuzz.values import STRINGS, dumped
@@ -188,8 +188,11 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
             ]
         )
         case.done.append(f"victim {victim}")
+        secret = case.root / "away" / "secret.txt"  # where what the jobs do may leave traces
+        (secret.parent / HIDDEN).mkdir(parents=True)
+        secret.write_bytes(case.secret.read_bytes())
         puppet = Puppet(
-            seed=seed, victim=victim, random=random, done=case.done, secret=case.secret, watch=watch
+            seed=seed, victim=victim, random=random, done=case.done, secret=secret, watch=watch
         )
         execute.open_engine = lambda *_: puppet  # type: ignore[assignment]
         answer = command(
