@@ -18,7 +18,7 @@ from runner.errors import VerificationError
 from runner.manifest_steps import Capture
 from runner.names import SafeName, Sha256
 from runner.plan import InputRef, Job, command_of
-from runner.reading import copy_below, read_table, typed
+from runner.reading import copy_below, is_file_below, read_table, typed
 from runner.record import CaptureRecord
 
 CHECKPOINTS = "checkpoints.json"
@@ -78,6 +78,12 @@ def choose(
         return found[0]
     there = ", ".join(f"{each} ({entry.when})" for each, entry in stored.items())
     raise VerificationError(f"{asked}; stored are {there or 'none'}")
+
+
+def require_stored(arm_folder: Path, entry: Stored) -> None:
+    """Raise ``ValueError`` where the weights of an entry were not left, or not taken."""
+    if not is_file_below(arm_folder, entry.file):
+        raise ValueError(f"{entry.file} is in {CHECKPOINTS} and not among the arm's files")
 
 
 @dataclass(frozen=True, kw_only=True)

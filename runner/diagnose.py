@@ -17,6 +17,7 @@ from runner.captures import (
     choose,
     conclude_capture,
     lay_out_capture,
+    require_stored,
     stored_checkpoints,
 )
 from runner.checksums import CHECKSUMS
@@ -128,9 +129,10 @@ def examine(request: Request) -> Patient:
     folder = request.hub / hub.arm_dir(request.arm)
     try:
         stored = stored_checkpoints(folder)
+        name = choose(stored, name=request.checkpoint, epoch=request.epoch)
+        require_stored(folder, stored[name])
     except ValueError as error:
         raise VerificationError(f"{folder}: {error}; no weights can be looked into") from error
-    name = choose(stored, name=request.checkpoint, epoch=request.epoch)
     job = next((job for job in plan.arms if job.name == request.arm), None)
     if job is None:
         raise VerificationError(

@@ -88,6 +88,8 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
             if parts or bare.endswith("\\"):
                 raise ValueError(f"line {number}: a line that goes on ends in nothing")
             continue
+        if bare.endswith("\\") and not bare.endswith(" \\"):
+            raise ValueError(f"line {number}: pip joins lines without a blank; write one before \\")
         begun = begun if parts else number
         parts.append(bare.removesuffix("\\").strip(" "))
         if not bare.endswith("\\"):

@@ -11,6 +11,7 @@ from runner.captures import (
     choose,
     conclude_capture,
     lay_out_capture,
+    require_stored,
     stored_checkpoints,
 )
 from runner.conditions import judge_condition
@@ -52,6 +53,7 @@ def order_captures(
         try:
             stored = stored_checkpoints(folder)
             name = choose(stored, name=step.checkpoint)
+            require_stored(folder, stored[name])
         except (ValueError, VerificationError) as error:
             left_out[job.name] = str(error)
             continue

@@ -15,6 +15,7 @@ from runner.dataset_cache import restored_folder
 from runner.digest import sha256_bytes
 from runner.errors import EngineError, VerificationError
 from runner.names import HUB_NAME
+from runner.reading import shortened
 from runner.record import DatasetRecord
 from runner.removal import remove_tree
 
@@ -77,7 +78,8 @@ def _put_in_place(
     archive: Path, index: Index, work: Path, *, artifacts: Path, state: Path
 ) -> Restored:
     if not HUB_NAME.fullmatch(index.name):
-        raise VerificationError(f"{archive} is refused: {index.name!r} is no name of a hub")
+        told = shortened(repr(index.name))
+        raise VerificationError(f"{archive} is refused: {told} is no name of a hub")
     target = artifacts / index.name
     if os.path.lexists(target):
         raise EngineError(
@@ -87,7 +89,7 @@ def _put_in_place(
     record = hub.read(work / HUB)
     if record.phase != target.parent.name:
         raise VerificationError(f"{archive} is refused: its hub is of {record.phase}")
-    _compare_dataset(index, work, record.dataset)
+    _compare_dataset(archive, index, work, record.dataset)
     target.parent.mkdir(parents=True, exist_ok=True)
     image = _keep_image(index, work, state)
     dataset = _keep_dataset(index, work, record.dataset, state)
@@ -104,16 +106,18 @@ def _keep_image(index: Index, work: Path, state: Path) -> Path | None:
     return kept
 
 
-def _compare_dataset(index: Index, work: Path, record: DatasetRecord) -> None:
+def _compare_dataset(archive: Path, index: Index, work: Path, record: DatasetRecord) -> None:
     """See that the arrays, if there are any, are those of the hub."""
     if not index.holds(DATASET):
         return
     for file in record.files:
         member = next((m for m in index.members if m.path == f"{DATASET}/{file.path}"), None)
         if member is None or member.sha256 != file.sha256:
-            raise VerificationError(f"the archived {file.path} is not what the hub ran on")
+            raise VerificationError(
+                f"{archive} is refused: its {file.path} is not what the hub ran on"
+            )
     if not (work / HUB / hub.DATASET).is_dir():
-        raise VerificationError("the archive has a dataset, and its hub none")
+        raise VerificationError(f"{archive} is refused: it has a dataset, and its hub none")
 
 
 def _keep_dataset(index: Index, work: Path, record: DatasetRecord, state: Path) -> bool:

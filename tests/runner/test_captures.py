@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from runner.captures import choose, stored_checkpoints
+from runner.captures import choose, require_stored, stored_checkpoints
 from runner.errors import VerificationError
 
 
@@ -59,3 +59,15 @@ def test_a_file_outside_the_arms_folder_is_refused(listed):
 def test_an_arm_without_the_list_says_so(tmp_path):
     with pytest.raises(ValueError, match=r"checkpoints\.json is missing"):
         stored_checkpoints(tmp_path)
+
+
+def test_weights_that_were_not_taken_cannot_be_looked_into(listed, tmp_path):
+    last = listed(LISTED)["last"]
+    with pytest.raises(ValueError, match=r"model\.pt is in checkpoints\.json and not among"):
+        require_stored(tmp_path, last)
+    (tmp_path / "model.pt").symlink_to("/etc/passwd")
+    with pytest.raises(ValueError, match="not among"):
+        require_stored(tmp_path, last)
+    (tmp_path / "model.pt").unlink()
+    (tmp_path / "model.pt").write_bytes(b"x")
+    require_stored(tmp_path, last)

@@ -90,6 +90,7 @@ HOSTILE = {
     "twice": f"{LINE}\n{LINE.replace('alpha', 'Alpha')}\n",
     "comment that goes on": f"{LINE}\n# a comment \\\n",
     "ends in nothing": "alpha==1.0 \\\n",
+    "joined without a blank": f"alpha==1.0\\\n--hash=sha256:{'a' * 64}\n",
     "ends in a comment": f"alpha==1.0 \\\n# why\n --hash=sha256:{'a' * 64}\n",
     "comment behind": f"{LINE} # why\n",
     "marker with more": f"alpha==1.0 ; os_name == 'a' --x 'b' --hash=sha256:{'a' * 64}\n",
