@@ -124,20 +124,24 @@ class Resources(Table):
         description="GPUs of an arm. An arm that asks for one runs on the CPU where there is none.",
     )
     threads: PositiveInt = Field(
-        2, description="Threads of an arm's computations; the bits of the result depend on it."
+        2,
+        le=4096,
+        description="Threads of an arm's computations; the bits of the result depend on it.",
     )
     determinism: Determinism = Field(
         "portable",
         description="`portable` holds all libraries to AVX2, so that another x86-64 machine gives "
         "the same bits; `native` uses what the processor has, for the same machine.",
     )
-    timeout_s: PositiveFloat = Field(7200.0, description="Time after which an arm is stopped, s.")
-    memory_gib: PositiveFloat = Field(8.0, description="Memory limit, GiB.")
-    shm_mib: PositiveInt = Field(64, description="Size of /dev/shm, MiB.")
-    pids: PositiveInt = Field(512, description="Most processes and threads at a time.")
-    tmp_mib: PositiveInt = Field(256, description="Size of /tmp, MiB.")
+    timeout_s: PositiveFloat = Field(
+        7200.0, le=1e9, description="Time after which an arm is stopped, s."
+    )
+    memory_gib: PositiveFloat = Field(8.0, le=1e6, description="Memory limit, GiB.")
+    shm_mib: PositiveInt = Field(64, le=2**30, description="Size of /dev/shm, MiB.")
+    pids: PositiveInt = Field(512, le=2**22, description="Most processes and threads at a time.")
+    tmp_mib: PositiveInt = Field(256, le=2**30, description="Size of /tmp, MiB.")
     disk_gib: PositiveFloat = Field(
-        4.0, description="Most that the outputs of an arm take, GiB; at most 100,000 files."
+        4.0, le=1e6, description="Most that the outputs of an arm take, GiB; at most 100,000 files."
     )
     network: bool = Field(default=False, description="Whether the arm reaches the network.")
     seccomp: Literal["strict", "docker", "unconfined"] = Field(

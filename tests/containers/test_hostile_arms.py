@@ -450,7 +450,7 @@ SLEEP = "import time; time.sleep(600)\n"
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("hostile", "said"),
     [
         ("open('/out/hole', 'wb').truncate(4 << 30)\n", "more than the limit of 64 MiB"),
         (
@@ -467,9 +467,9 @@ SLEEP = "import time; time.sleep(600)\n"
     ],
     ids=["a hole", "a file without a name", "too many files"],
 )
-def test_no_way_leads_round_the_limit_of_the_disk(ran, monkeypatch, code, said):
+def test_no_way_leads_round_the_limit_of_the_disk(ran, monkeypatch, hostile, said):
     monkeypatch.setattr(usage, "MOST_FILES", 3000)  # to be kind to the machine
-    outcome, _, out = ran(code + SLEEP, disk_bytes=64 * MIB)
+    outcome, _, out = ran(hostile + SLEEP, disk_bytes=64 * MIB)
     subprocess.run(["find", str(out), "-mindepth", "1", "-delete"], check=True)
     assert outcome.status == "out_of_disk"
     assert said in outcome.message
