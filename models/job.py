@@ -34,6 +34,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {"simulate": (PROBE,)}
 RESULT = "result.json"
 EVENTS = "events.jsonl"
 DIFFERENCES = "differences.json"
+AUDIT = "audit.json"
 
 DETERMINISTIC: Mapping[str, bool] = {
     "train.npz": True,
@@ -66,7 +67,7 @@ DETERMINISTIC: Mapping[str, bool] = {
     DIFFERENCES: True,
     "audit_step_*.pt": True,
     "audit_trace.npz": True,
-    "audit.json": True,
+    AUDIT: True,
     "regression_tests.json": False,
     "timing.json": False,
     "environment.json": False,

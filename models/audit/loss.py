@@ -23,7 +23,7 @@ def normalised(probe: Tensor) -> Tensor:
     axis = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
     disk = axis[:, None] ** 2 + axis[None, :] ** 2 < (side / 4) ** 2
     wide = probe.to(torch.complex128)
-    return wide / (4 * (wide.abs() * disk).sum() / side**2)
+    return wide / (4 * (disk * wide.abs()).mean())
 
 
 def agreed(patches: Tensor, stride: int) -> Tensor:
@@ -77,7 +77,7 @@ def loss_and_gradient(
     leaves = {name: tensor.detach().clone().requires_grad_(wanted) for name, tensor in w.items()}
     total = 0.0
     gradient = {name: torch.zeros_like(tensor) for name, tensor in w.items()}
-    for chunk in measured.split(CHUNK):
+    for chunk in torch.split(measured, CHUNK):
         with torch.set_grad_enabled(wanted):
             patches = agreed(forward(leaves, chunk, p.model), stride)
             value = scale * loss_sum(detected(patches, probe, gain), chunk, p.train.loss)

@@ -88,12 +88,11 @@ def spectral(w: Weights, name: str, x: Tensor, modes: int, corners: int) -> Tens
             kind
         )
 
-    kept = torch.einsum(
-        "kh,bihw,lw->bikl", waves(rows, -1), x.to(kind), waves(columns, -1)
-    )
+    kept = torch.einsum("kh,bihw,lw->bikl", waves(rows, -1), x.to(kind), waves(columns, -1))
     made = torch.einsum("bikl,klio->bokl", kept, w[f"{name}.weight"])
-    twice = torch.tensor([1.0 if 2 * l in (0, side) else 2.0 for l in columns], dtype=x.dtype)
-    back = torch.einsum("kh,bokl,lw->bohw", waves(rows, 1), made * twice, waves(columns, 1))
+    mirrors = [1.0 if 2 * column in (0, side) else 2.0 for column in columns]
+    made = made * torch.tensor(mirrors, dtype=x.dtype)
+    back = torch.einsum("kh,bokl,lw->bohw", waves(rows, 1), made, waves(columns, 1))
     return back.real / side**2
 
 
@@ -134,7 +133,7 @@ def lifter(w: Weights, x: Tensor, model: Declared) -> Tensor:
 
 
 def fourier_block(w: Weights, name: str, x: Tensor, model: Declared, modes: int) -> Tensor:
-    """x + update, update = GELU(S(x) + L(x)), through IN and λ in the stable blocks."""
+    """X + update, update = GELU(S(x) + L(x)), through IN and λ in the stable blocks."""
     update = gelu(
         spectral(w, f"{name}.spectral", x, modes, model.corners)
         + convolution(w, f"{name}.local", x, padding=1)
@@ -209,7 +208,7 @@ def fno(w: Weights, x: Tensor, model: Declared) -> Tensor:
 
 
 def head(w: Weights, x: Tensor, model: Declared) -> Tensor:
-    """re + i·im, or σ(a)·exp(i·π·tanh p)."""
+    """Re + i·im, or σ(a)·exp(i·π·tanh p)."""
     if model.output_mode == "amp_phase":
         first, second = (convolution(w, f"head.{part}", x) for part in ("amplitude", "phase"))
     else:

@@ -57,12 +57,19 @@ class Check:
         )
 
     def close(
-        self, place: str, derived: float | None, found: Any, relative: float, absolute: float = 0.0
+        self,
+        place: str,
+        derived: float | None,
+        found: Any,  # noqa: ANN401  any value
+        relative: float,
+        absolute: float = 0.0,
     ) -> None:
         """Compare two numbers; what is not finite or undefined must be so on both sides."""
         defined = [isinstance(v, int | float) and math.isfinite(v) for v in (derived, found)]
         if not all(defined):
-            self.equal(place, *(v if d else None for v, d in zip((derived, found), defined)))
+            self.equal(
+                place, *(v if d else None for v, d in zip((derived, found), defined, strict=True))
+            )
             return
         assert derived is not None
         self.add(

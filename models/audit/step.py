@@ -121,12 +121,13 @@ def change(
         g = g + optimizer.weight_decay * weight
         if optimizer.momentum:
             g = g + optimizer.momentum * after["momentum_buffer"]
-        return -rate * g
+        return g * -rate
     b1, b2 = optimizer.betas
     mean = after["exp_avg"] / (1 - b1**number)
     spread = torch.sqrt(after["exp_avg_sq"] / (1 - b2**number))
     decay = optimizer.weight_decay if optimizer.kind == "adamw" else 0.0
-    return -rate * (mean / (spread + 1e-8) + decay * weight)
+    update: Tensor = (mean / (spread + 1e-8) + decay * weight) * -rate
+    return update
 
 
 # --- schedules -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.audit.loss import loss_and_gradient
 from models.audit.report import Check, Difference
-from models.audit.step import change, clipped, moments_after, norm, pairs, rate_of_epoch, total_norm
+from models.audit.step import change, clipped, moments_after, norm, pairs, total_norm
 from models.audit.streams import Declared
 
 SAMPLED = 2**16
@@ -46,6 +46,8 @@ class Step:
     """The states that the arm left on both sides."""
     loss: float
     """The loss that the arm had."""
+    norms: tuple[float, float] | None = None
+    """Norm of its gradient before and after clipping, if it was measured."""
 
 
 def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[Check]:
@@ -55,17 +57,19 @@ def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[C
     wide = {name: tensor.to(double(tensor)) for name, tensor in weights.items()}
     loss, gradient = loss_and_gradient(wide, step.batch.double(), probe, p, stride)
     twin_loss, twin = loss_and_gradient(weights, step.batch, probe, p, stride)
-    gradient, twin = (
-        clipped(g, w, p.train.clip) for g, w in ((gradient, wide), (twin, weights))
-    )
+    raw = total_norm(gradient), total_norm(twin)
+    gradient, twin = (clipped(g, w, p.train.clip) for g, w in ((gradient, wide), (twin, weights)))
     label = f"step {step.number}"
     losses = Check(name=f"{label}: loss", declared=f"{p.train.loss}, gain {p.train.physics_gain:g}")
-    losses.close(
-        "batch", loss, step.loss, 1e-4, TWIN * abs(twin_loss - loss)
-    )
+    losses.close("batch", loss, step.loss, 1e-4, TWIN * abs(twin_loss - loss))
+    if step.norms is not None:
+        derived = (raw, (total_norm(gradient), total_norm(twin)))
+        for name, (wanted, other), found in zip(("pre", "post"), derived, step.norms, strict=True):
+            rounding = TWIN * abs(wanted - other)
+            losses.close(f"{name}_clip of grad_norms.csv", wanted, found, 10 * OWN, rounding)
     memory = Check(
         name=f"{label}: gradient",
-        declared=f"gradient of {p.train.loss}, clip {p.train.clip.kind}, as {words(p.train.optimizer)} keeps it",
+        declared=f"{p.train.loss}, clip {words(p.train.clip)}, {words(p.train.optimizer)}",
     )
     update = Check(
         name=f"{label}: update", declared=f"{words(p.train.optimizer)}, rate {step.rate:.9g}"
@@ -82,10 +86,10 @@ def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[C
     return [losses, memory, update]
 
 
-def words(optimizer: Declared) -> str:
-    """An optimizer with its declared values."""
-    values = ", ".join(f"{key} {value}" for key, value in vars(optimizer).items() if key != "kind")
-    return f"{optimizer.kind} ({values})"
+def words(table: Declared) -> str:
+    """A table that has a kind, with its declared values."""
+    values = [f"{key} {value}" for key, value in vars(table).items() if key != "kind"]
+    return f"{table.kind} ({', '.join(values)})" if values else str(table.kind)
 
 
 def double(tensor: Tensor) -> torch.dtype:
@@ -122,7 +126,9 @@ class Tensors:
         derived = moments_after(self.g, self.old, self.before, optimizer)
         steps = {"step"} if optimizer.kind != "sgd" else set()
         if surplus := sorted(set(self.after) ^ (set(derived) | steps)):
-            update.problems.append(f"{self.name}: the optimizer keeps {surplus} otherwise than declared")
+            update.problems.append(
+                f"{self.name}: the optimizer keeps {surplus} otherwise than declared"
+            )
             return
         if steps:
             update.equal(f"{self.name}: steps", self.number + 1, int(self.after["step"]))
@@ -154,9 +160,7 @@ class Tensors:
         if norm(delta) > allowed and not (self.new != self.old).any():
             update.problems.append(f"{self.name} does not move")
 
-    def hold(
-        self, check: Check, key: str, derived: Tensor, found: Tensor, allowed: float
-    ) -> None:
+    def hold(self, check: Check, key: str, derived: Tensor, found: Tensor, allowed: float) -> None:
         """Compare two tensors by the L2 norm of their difference; the worst element is told."""
         apart = (derived - found).flatten()
         if not bool(torch.isfinite(found).all()) and not bool(torch.isfinite(derived).all()):

@@ -41,9 +41,9 @@ def samples_an_object(p: Declared, stride: int) -> int:
 
 def num_validation(p: Declared) -> int:
     """Samples at the end of the training scan that are held out."""
-    total = p.dataset.num_train_objects * samples_an_object(p, p.dataset.train_stride)
+    total = int(p.dataset.num_train_objects * samples_an_object(p, p.dataset.train_stride))
     share = p.train.validation_fraction
-    return 0 if share is None else max(1, round(total * share))
+    return 0 if share is None else max(1, round(total * float(share)))
 
 
 def num_training(p: Declared) -> int:
@@ -54,7 +54,7 @@ def num_training(p: Declared) -> int:
 
 def steps_an_epoch(p: Declared) -> int:
     """Batches of an epoch, the last of which may be smaller."""
-    return math.ceil(num_training(p) / p.train.batch_size)
+    return math.ceil(num_training(p) / int(p.train.batch_size))
 
 
 def windows(parameters: Mapping[str, Any], seed: int) -> tuple[list[range], int]:

@@ -145,13 +145,13 @@ class Evidence(Callback):
     def _states(self, names: dict[nn.Parameter, str]) -> Iterator[tuple[str, dict[str, Tensor]]]:
         for optimizer in self._optimizers:
             for parameter, entries in optimizer.state.items():
-                if parameter in names:
+                if isinstance(parameter, nn.Parameter) and parameter in names:
+                    present = {key: value for key, value in entries.items() if value is not None}
                     yield (
                         names[parameter],
                         {
                             key: self._thinned(on_cpu(torch.as_tensor(value)))
-                            for key, value in entries.items()
-                            if value is not None
+                            for key, value in present.items()
                         },
                     )
 

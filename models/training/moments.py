@@ -1,4 +1,4 @@
-"""The moments of a fit that it leaves for its audit: chosen by the plan's digest, not by the fit."""
+"""The moments of a fit that it leaves for its audit, chosen by the plan's digest."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def moments_of(parameters: Parameters, seed: int) -> Moments:
     1 + d0 mod (T − K), and at the last step of epoch d1 mod (E − 1), or at T − K with one epoch.
     """
     length = parameters.diagnostics.audit_steps
-    epochs, per_epoch = parameters.train.epochs, steps_per_epoch(parameters.dataset, parameters.train)
+    epochs, per_epoch = (
+        parameters.train.epochs,
+        steps_per_epoch(parameters.dataset, parameters.train),
+    )
     total = epochs * per_epoch
     table = {"parameters": parameters.model_dump(mode="json"), "seed": seed}
     digest = hashlib.sha256(json.dumps(table, sort_keys=True, separators=(",", ":")).encode())
@@ -42,4 +45,6 @@ def moments_of(parameters: Parameters, seed: int) -> Moments:
     turn = (second % (epochs - 1) + 1) * per_epoch - 1 if epochs > 1 else last
     starts = (0, 1 + first % max(last, 1), min(turn, last))
     steps = {start + step for start in starts for step in range(length + 1)}
-    return Moments(steps=frozenset(step for step in steps if step <= total), length=length, offset=third)
+    return Moments(
+        steps=frozenset(step for step in steps if step <= total), length=length, offset=third
+    )
