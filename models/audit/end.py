@@ -142,6 +142,7 @@ def audit_images(images: Images, stored: Mapping[str, NDArray[Any]]) -> tuple[Ch
     """The stored images; and how far apart the predictions are, in units of the truth."""
     check = Check(name="end: reconstruction", declared="stitched, trimmed, scaled, plane removed")
     largest = 0.0
+    check.close("amplitude_scale", images.scale, float(stored["amplitude_scale"]), IMAGE)
     for name in ("amplitude", "phase", "target_amplitude", "target_phase"):
         derived, found = getattr(images, name), stored[name].astype(float)
         if derived.shape != found.shape:

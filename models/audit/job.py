@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Files:
         """The content of a file of tensors; nothing in it is executed."""
         return torch.load(self.path(name), map_location="cpu", weights_only=True)
 
+    @cache  # noqa: B019  as many as there are states, for one job
     def state(self, step: int) -> Any:  # noqa: ANN401  as ``tensors``
         """The state after so many steps."""
         return self.tensors(f"{ARM}audit_step_{step:06d}.pt")

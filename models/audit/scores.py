@@ -22,8 +22,8 @@ class Images(NamedTuple):
     phase: Image
     target_amplitude: Image
     target_phase: Image
-    scaled: bool
-    """Whether the amplitude could be scaled to the mean of the truth."""
+    scale: float
+    """What scaled the amplitude to the mean of the truth; NaN where nothing could."""
     near_cut: float
     """Share of pixels whose angle is within 1e-3 rad of ±π, where rounding may turn it around."""
 
@@ -53,7 +53,7 @@ def images_of(patches_nCHW: Image, truth: Image, norm: float, p: Declared) -> Im
         phase=flattened(angle),
         target_amplitude=target,
         target_phase=flattened(np.angle(truth)),
-        scaled=math.isfinite(scale),
+        scale=scale if math.isfinite(scale) else math.nan,
         near_cut=float((np.abs(angle) > math.pi - 1e-3).mean()),
     )
 
@@ -72,7 +72,10 @@ def scores_of(images: Images) -> dict[str, list[float | None]]:
     """Metric → [amplitude, phase]; ``None`` where it means nothing."""
     i = images
     amplitude = part_scores(
-        i.amplitude, i.target_amplitude, float(np.ptp(i.target_amplitude)), defined=i.scaled
+        i.amplitude,
+        i.target_amplitude,
+        float(np.ptp(i.target_amplitude)),
+        defined=math.isfinite(i.scale),
     )
     turned, target = ((image + math.pi) / (2 * math.pi) for image in (i.phase, i.target_phase))
     phase = part_scores(i.phase, i.target_phase, 1.0, shown=(turned, target))
