@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
@@ -114,7 +116,8 @@ def told(difference: Difference) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  any value
-    """The value, or its name where JSON has none for it."""
+    """The value as Python's own, or its name where JSON has no number for it."""
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

@@ -95,7 +95,7 @@ def by_audit(row: dict[str, Any]) -> bool:
 
 def by_labels(row: dict[str, Any]) -> bool:
     """Whether the arm failed by its labels, or did not come to an end."""
-    return bool(row["labels"] or row["crashed"])
+    return bool(row["labels"]) or row["crashed"] in ("simulate", "train")
 
 
 def summarise(rows: list[dict[str, Any]], controls: list[dict[str, Any]]) -> None:
