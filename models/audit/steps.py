@@ -8,6 +8,8 @@ memory that the arm has: that involves no gradient, so the tolerance is that of 
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 
 from models.audit.loss import loss_and_gradient
+from models.audit.network import Weights
 from models.audit.report import Check, Difference
 from models.audit.step import change, clipped, moments_after, norm, pairs, total_norm
 from models.audit.streams import Declared
@@ -57,7 +60,8 @@ def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[C
     wide = {name: tensor.to(double(tensor)) for name, tensor in weights.items()}
     loss, gradient = loss_and_gradient(wide, step.batch.double(), probe, p, stride)
     twin_loss, twin = loss_and_gradient(weights, step.batch, probe, p, stride)
-    raw = total_norm(gradient), total_norm(twin)
+    raw, noise = (total_norm(gradient), total_norm(twin)), noise_of(gradient, twin)
+    unclipped = gradient
     gradient, twin = (clipped(g, w, p.train.clip) for g, w in ((gradient, wide), (twin, weights)))
     label = f"step {step.number}"
     losses = Check(name=f"{label}: loss", declared=f"{p.train.loss}, gain {p.train.physics_gain:g}")
@@ -74,17 +78,33 @@ def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[C
     update = Check(
         name=f"{label}: update", declared=f"{words(p.train.optimizer)}, rate {step.rate:.9g}"
     )
-    floor = 1e-7 * total_norm(gradient)
     left_out = sorted(set(weights) - set(step.after["optimized"]))
     memory.problems += [f"{name} is in no group of the optimizer" for name in left_out]
     for name in weights:
         if name not in step.after["weights"]:
             update.problems.append(f"{name} is gone after the step")
             continue
-        ahead = Tensors(name, step, gradient[name], twin[name], floor, thin_from)
+        size = norm(unclipped[name])
+        kept = norm(gradient[name]) / size if size else 1.0
+        ahead = Tensors(name, step, gradient[name], twin[name], kept * noise[name], thin_from)
         ahead.compare(memory, update, step.rate, p.train.optimizer)
     # SGD without momentum keeps nothing: its gradient shows in the update alone.
     return [check for check in (losses, memory, update) if check.compared or check.problems]
+
+
+def noise_of(gradient: Weights, twin: Weights) -> dict[str, float]:
+    """Rounding of an element of each tensor's gradient, by the float32 twin.
+
+    It is the largest of the tensors of its layer, and at least the median of the network's: a
+    tensor of one or two elements may by chance be rounded to what it is.
+    """
+    own = {name: norm(twin[name] - g) / math.sqrt(g.numel()) for name, g in gradient.items()}
+    layers: dict[str, float] = {}
+    for name, size in own.items():
+        layer = name.rpartition(".")[0]
+        layers[layer] = max(layers.get(layer, 0.0), size)
+    least = statistics.median(own.values())
+    return {name: max(layers[name.rpartition(".")[0]], least) for name in own}
 
 
 def words(table: Declared) -> str:
@@ -102,13 +122,14 @@ class Tensors:
     """One tensor of a step: thinned, as real numbers, in float64."""
 
     def __init__(
-        self, name: str, step: Step, g: Tensor, twin: Tensor, floor: float, thin_from: int
+        self, name: str, step: Step, g: Tensor, twin: Tensor, noise: float, thin_from: int
     ) -> None:
-        self.name, self.number, self.floor = name, step.number, floor
+        self.name, self.number = name, step.number
         self.spacing = -(-g.numel() // SAMPLED)
         self.start = thin_from % self.spacing
         self.g = self.thinned(g)
-        self.rounding = norm(self.thinned(twin) - self.g)
+        apart = norm(self.thinned(twin) - self.g)
+        self.rounding = max(apart, noise * math.sqrt(self.g.numel()))
         self.old, self.new = (
             self.thinned(side["weights"][name]) for side in (step.before, step.after)
         )
@@ -123,7 +144,7 @@ class Tensors:
 
     def compare(self, memory: Check, update: Check, rate: float, optimizer: Declared) -> None:
         """Hold the arm's memory and update against the derived ones."""
-        own = OWN * norm(self.g) + TWIN * self.rounding + self.floor
+        own = OWN * norm(self.g) + TWIN * self.rounding
         derived = moments_after(self.g, self.old, self.before, optimizer)
         steps = {"step"} if optimizer.kind != "sgd" else set()
         if surplus := sorted(set(self.after) ^ (set(derived) | steps)):

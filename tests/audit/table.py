@@ -1,4 +1,4 @@
-"""The table of plants for docs/audit.md, from the results of runs: `python -m tests.audit.table`."""
+"""The table of plants for docs/audit.md, from what runs have written with ``--results``."""
 
 from __future__ import annotations
 
