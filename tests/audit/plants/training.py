@@ -113,7 +113,9 @@ PLANTS = (
           (BATCHES, "iter(self.generator.permutation(self.count).tolist())",
            "iter(range(self.count))")),
     plant("last batch dropped", "the smaller batch at the end is left out",
-          (BATCHES, "drop_last=False", "drop_last=True")),
+          (BATCHES, "training=_loader(train_nCHW, fresh, settings.batch_size)",
+           "training=DataLoader(Patches(train_nCHW), batch_size=None, generator=torch.Generator(),\n"
+           "            sampler=BatchSampler(fresh, settings.batch_size, drop_last=True))")),
     plant("one sample twice", "the last sample of a batch is replaced by its first",
           (BATCHES, "        return self.diffraction_nCHW[torch.as_tensor(batch)]\n",
            "        if len(batch) > 4:\n            batch = [*batch[:-1], batch[0]]\n"
