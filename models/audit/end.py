@@ -141,7 +141,7 @@ def reconstructed(p: Declared, ended: Ended, weights: Weights) -> Images:
 def audit_images(images: Images, stored: Mapping[str, NDArray[Any]]) -> tuple[Check, float]:
     """The stored images; and how far apart the predictions are, in units of the truth."""
     check = Check(name="end: reconstruction", declared="stitched, trimmed, scaled, plane removed")
-    largest = 0.0
+    largest, truth = 0.0, images.target_amplitude
     check.close("amplitude_scale", images.scale, float(stored["amplitude_scale"]), IMAGE)
     for name in ("amplitude", "phase", "target_amplitude", "target_phase"):
         derived, found = getattr(images, name), stored[name].astype(float)
@@ -155,7 +155,7 @@ def audit_images(images: Images, stored: Mapping[str, NDArray[Any]]) -> tuple[Ch
         if name.endswith("phase"):
             apart = (apart + math.pi) % (2 * math.pi) - math.pi
         size = math.sqrt((apart**2).mean())
-        scale = math.sqrt((derived**2).mean()) if name.endswith("amplitude") else 1.0
+        scale = math.sqrt((truth**2).mean()) if name.endswith("amplitude") else 1.0
         slack = 7 * math.sqrt(images.near_cut) if name == "phase" else 0.0
         worst = np.unravel_index(np.argmax(np.abs(apart)), apart.shape)
         largest = max(largest, size / scale)

@@ -215,5 +215,5 @@ def head(w: Weights, x: Tensor, model: Declared) -> Tensor:
         first, second = convolution(w, "head.linear", x).chunk(2, dim=1)
     if model.output_mode == "real_imag":
         return torch.complex(first, second)
-    amplitude, phase = 1 / (1 + torch.exp(-first)), math.pi * torch.tanh(second)
+    amplitude, phase = torch.sigmoid(first), math.pi * torch.tanh(second)
     return torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))

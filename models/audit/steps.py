@@ -145,6 +145,9 @@ class Tensors:
     def compare(self, memory: Check, update: Check, rate: float, optimizer: Declared) -> None:
         """Hold the arm's memory and update against the derived ones."""
         own = OWN * norm(self.g) + TWIN * self.rounding
+        penalty = optimizer.weight_decay if optimizer.kind != "adamw" else 0.0
+        penalised = self.g + penalty * self.old
+        own += ULP * norm(penalised)
         derived = moments_after(self.g, self.old, self.before, optimizer)
         steps = {"step"} if optimizer.kind != "sgd" else set()
         if surplus := sorted(set(self.after) ^ (set(derived) | steps)):
@@ -162,7 +165,7 @@ class Tensors:
             if optimizer.kind != "sgd":
                 share = 1 - optimizer.betas[key == "exp_avg_sq"]
             if key == "exp_avg_sq":
-                share *= 2 * float(self.g.abs().max()) + own
+                share *= 2 * float(penalised.abs().max()) + own
             self.hold(memory, key, value, self.after[key], share * own + ULP * norm(value))
         delta = change(self.g, self.old, self.after, self.number + 1, rate, optimizer)
         allowed = RULE * norm(delta) + ULP * norm(self.new)
