@@ -165,6 +165,12 @@ def layers(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def audit(session: nox.Session) -> None:
+    """What the audit catches of planted bugs, and says of sound arms: `nox -s audit [-- …]`."""
+    tool(session, "python", "-m", "tests.audit", *(session.posargs or ("--controls", "200")))
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Speed, as ratios measured side by side in one run."""
     tool(session, "python", "-m", "tests.bench", *session.posargs)

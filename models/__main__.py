@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         ("test", test, "run tests of the project"),
         ("summarise", summarise, "statistics and plots over several arms"),
         ("compare", compare, "where pairs of files begin to differ"),
+        ("audit", audit, "derive again what an arm did, and compare"),
     ):
         command = verbs.add_parser(verb, help=text, description=text)
         command.add_argument("--job", type=Path, required=True, help="job.json")
@@ -195,6 +196,28 @@ def compare(options: argparse.Namespace) -> None:
         from models.differences.job import compare_files
 
         compare_files(job, pairs, options.out, events)
+
+    perform(job, options.out, run)
+
+
+def audit(options: argparse.Namespace) -> None:
+    """``audit``: a second implementation against what an arm left; ``audit`` names the parts."""
+    job = read_job(options.job, "audit")
+    from models.config import Parameters
+    from models.config.audit import Audit
+
+    of_arm = {name: table for name, table in job.parameters.items() if name != "audit"}
+    parameters = validated(Parameters, of_arm)
+    wanted = validated(Audit, job.parameters.get("audit", {}))
+    if not parameters.diagnostics.audit_steps:
+        raise JobError("parameters.diagnostics.audit_steps is 0: the arm left nothing to audit")
+    verify_inputs(job)
+
+    def run(events: Events) -> None:
+        from models.audit.job import audit as derive
+
+        table = parameters.model_dump(mode="json")
+        derive(job, table, list(wanted.parts), options.out, events)
 
     perform(job, options.out, run)
 

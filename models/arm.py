@@ -55,7 +55,15 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
     started_at = time.perf_counter()
     make_deterministic(job.threads)
     data = load_data(job)
-    fit = prepare(parameters, job.seed, data.train, data.test, device=job.device, events=events)
+    fit = prepare(
+        parameters,
+        job.seed,
+        data.train,
+        data.test,
+        device=job.device,
+        events=events,
+        evidence_to=out,
+    )
     events.stage("fit")
     fit.run()
     events.stage("evaluate")

@@ -34,6 +34,7 @@ OPTIONAL: Mapping[str, tuple[str, ...]] = {"simulate": (PROBE,)}
 RESULT = "result.json"
 EVENTS = "events.jsonl"
 DIFFERENCES = "differences.json"
+AUDIT = "audit.json"
 
 DETERMINISTIC: Mapping[str, bool] = {
     "train.npz": True,
@@ -64,6 +65,9 @@ DETERMINISTIC: Mapping[str, bool] = {
     "activations.png": True,
     "scores.png": True,
     DIFFERENCES: True,
+    "audit_step_*.pt": True,
+    "audit_trace.npz": True,
+    AUDIT: True,
     "regression_tests.json": False,
     "timing.json": False,
     "environment.json": False,

@@ -45,6 +45,11 @@ class Diagnostics(Table):
         description="Epochs, counted from 0 and ascending, at whose end gradient histograms are "
         "taken.",
     )
+    audit_steps: Annotated[int, Field(ge=0, le=10)] = Field(
+        0,
+        description="Steps in a row that are left for an audit at each of three moments, with a "
+        "trace of all steps; 0 leaves nothing. The plan's digest chooses the moments.",
+    )
 
     @model_validator(mode="after")
     def _applicable(self) -> Self:

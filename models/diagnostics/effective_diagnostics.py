@@ -37,6 +37,7 @@ def diagnostics_leaves(fit: Fit, out: Path) -> dict[str, Any]:
         "activations": bool(asked_for),
         "activation_report": agreed(asked_for),
         "on_collapse": _on_collapse(fit, out),
+        "audit_steps": 0 if fit.evidence is None else fit.evidence.length,
         "grad_hist_epochs": sorted(_epoch(path) for path in out.glob(HISTOGRAMS)),
     }
 

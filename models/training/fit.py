@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,9 +25,11 @@ from models.physics.diffraction import normalise_probe
 from models.seeding import numpy_generator
 from models.training.batches import Batches, make_batches
 from models.training.collapse_weights import CollapseWeights
+from models.training.evidence import Evidence
 from models.training.gradients import GradientsAtEpochs
 from models.training.history import History
 from models.training.module import PatchFit
+from models.training.moments import moments_of
 from models.training.observers import GradientNorms, Inputs, Recomputations
 from models.training.watch import Watch
 from models.training.weights import BestWeights, digest
@@ -52,6 +55,8 @@ class Fit:
     collapse_weights: CollapseWeights | None
     """``None`` where nothing is to be kept on collapse."""
     gradients_at_epochs: GradientsAtEpochs
+    evidence: Evidence | None
+    """``None`` where nothing is left for an audit."""
     initial: InitialState
     inputs: Inputs
     recomputations: Recomputations
@@ -64,7 +69,7 @@ class Fit:
         return self.module.net
 
     def run(self) -> None:
-        """Train for all epochs. Writes nothing but events.
+        """Train for all epochs. Writes events, and what an audit needs if it is asked for.
 
         Raises:
             RuntimeError: an operation has no deterministic implementation on the device.
@@ -74,9 +79,19 @@ class Fit:
 
 
 def prepare(
-    parameters: Parameters, seed: int, train: Split, test: Split, *, device: str, events: Events
+    parameters: Parameters,
+    seed: int,
+    train: Split,
+    test: Split,
+    *,
+    device: str,
+    events: Events,
+    evidence_to: Path | None = None,
 ) -> Fit:
-    """Build everything that a fit on ``device`` needs; ``seed`` governs weights and order."""
+    """Build everything that a fit on ``device`` needs; ``seed`` governs weights and order.
+
+    What is left for an audit, if anything, goes to ``evidence_to``.
+    """
     settings, diagnostics = parameters.train, parameters.diagnostics
     _, side, _, channels = train.diffraction.shape
     weights_stream = numpy_generator(seed, "weights")
@@ -105,7 +120,10 @@ def prepare(
         batches.training_patches.diffraction_nCHW,
         settings.batch_size,
     )
-    keepers = [collapse_weights] if collapse_weights else []
+    evidence = None
+    if diagnostics.audit_steps and evidence_to is not None:
+        evidence = Evidence(net, moments_of(parameters, seed), evidence_to)
+    keepers = [callback for callback in (collapse_weights, evidence) if callback]
     return Fit(
         module=module,
         trainer=make_trainer(
@@ -116,6 +134,7 @@ def prepare(
         best_weights=best_weights,
         collapse_weights=collapse_weights,
         gradients_at_epochs=gradients_at_epochs,
+        evidence=evidence,
         initial=_initial_state(net),
         inputs=Inputs(net),
         recomputations=Recomputations(net),

@@ -92,7 +92,7 @@ class History(Callback):
         batch_idx: int,
     ) -> None:
         """Add the loss of the batch."""
-        loss = _loss(outputs)
+        loss = loss_of(outputs)
         self._running.train_loss.add(loss, len(batch))
         self._running.steps += 1
         self._report_step(trainer)
@@ -124,7 +124,7 @@ class History(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Add the loss of the batch."""
-        self._running.val_loss.add(_loss(outputs), len(batch))
+        self._running.val_loss.add(loss_of(outputs), len(batch))
 
     @override
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -170,5 +170,6 @@ class History(Callback):
         return min(finite)[1] if finite else None
 
 
-def _loss(outputs: Tensor | Mapping[str, Tensor]) -> float:
+def loss_of(outputs: Tensor | Mapping[str, Tensor]) -> float:
+    """The loss in what Lightning hands on of a step."""
     return float(outputs["loss"] if isinstance(outputs, Mapping) else outputs)

@@ -128,7 +128,15 @@ class Workshop:
         make_deterministic(1)
         data = self.data(parameters)
         events = Events(self.fresh() / "events.jsonl")
-        return prepare(parameters, seed, data.train, data.test, device="cpu", events=events)
+        return prepare(
+            parameters,
+            seed,
+            data.train,
+            data.test,
+            device="cpu",
+            events=events,
+            evidence_to=self.fresh(),
+        )
 
     def fit(self, parameters: Any, seed: int = SEED) -> Fitted:
         """Fit and evaluate in this process as ``train`` does, with its activation report."""

@@ -87,6 +87,7 @@ WITHOUT_EFFECT_ON_WEIGHTS = {
     "diagnostics.activation_report",
     "diagnostics.on_collapse",
     "diagnostics.grad_hist_epochs",
+    "diagnostics.audit_steps",
 }
 
 

@@ -1,0 +1,137 @@
+"""What a check found, and how a difference is put into words: first tensor, worst element, size."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One thing that was derived, and what the arm has in its place."""
+
+    place: str
+    """Which tensor, element, epoch or file."""
+    derived: Any
+    found: Any
+    size: float
+    """The difference, in the unit of ``allowed``."""
+    allowed: float
+
+    @property
+    def excess(self) -> float:
+        """``size`` over ``allowed``; agreement is anything up to 1."""
+        if math.isnan(self.size):
+            return math.inf
+        return self.size / self.allowed if self.allowed > 0 else (math.inf if self.size else 0.0)
+
+
+@dataclass(kw_only=True)
+class Check:
+    """One entry of the report: everything that was compared under one name."""
+
+    name: str
+    declared: str
+    """What was declared, in words or as a formula."""
+    compared: int = 0
+    worst: Difference | None = None
+    failed: list[Difference] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What could not be compared, and counts as a difference."""
+
+    def add(self, difference: Difference) -> None:
+        """Take a comparison into account."""
+        self.compared += 1
+        if self.worst is None or difference.excess > self.worst.excess:
+            self.worst = difference
+        if difference.excess > 1:
+            self.failed.append(difference)
+
+    def equal(self, place: str, derived: Any, found: Any) -> None:  # noqa: ANN401  any value
+        """Compare two values that must be the same."""
+        self.add(
+            Difference(
+                place=place, derived=derived, found=found, size=float(derived != found), allowed=0.5
+            )
+        )
+
+    def close(
+        self,
+        place: str,
+        derived: float | None,
+        found: Any,  # noqa: ANN401  any value
+        relative: float,
+        absolute: float = 0.0,
+    ) -> None:
+        """Compare two numbers; what is not finite or undefined must be so on both sides."""
+        defined = [isinstance(v, int | float) and math.isfinite(v) for v in (derived, found)]
+        if not all(defined):
+            self.equal(
+                place, *(v if d else None for v, d in zip((derived, found), defined, strict=True))
+            )
+            return
+        assert derived is not None
+        self.add(
+            Difference(
+                place=place,
+                derived=derived,
+                found=found,
+                size=abs(derived - found),
+                allowed=relative * max(abs(derived), abs(found)) + absolute,
+            )
+        )
+
+    @property
+    def agrees(self) -> bool:
+        """Whether something was compared and nothing differed."""
+        return self.compared > 0 and not self.failed and not self.problems
+
+    def table(self) -> dict[str, Any]:
+        """The entry as JSON has it; the first five differences are told."""
+        return {
+            "name": self.name,
+            "verdict": "agrees" if self.agrees else "differs",
+            "declared": self.declared,
+            "compared": self.compared,
+            "worst": None if self.worst is None else told(self.worst),
+            "differences": [told(difference) for difference in self.failed[:5]],
+            "num_differences": len(self.failed),
+            "problems": self.problems[:5],
+        }
+
+
+def told(difference: Difference) -> dict[str, Any]:
+    """A difference with every number that JSON has a word for."""
+    d = difference
+    return {
+        "place": d.place,
+        "derived": plain(d.derived),
+        "found": plain(d.found),
+        "difference": plain(d.size),
+        "tolerance": plain(d.allowed),
+    }
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  any value
+    """The value as Python's own, or its name where JSON has no number for it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def sentence(check: Check) -> str:
+    """Why a check failed, in one line."""
+    if check.problems:
+        return f"{check.name}: {check.problems[0]}"
+    if not check.failed:
+        return f"{check.name}: nothing could be compared"
+    first = check.failed[0]
+    more = f" (and {len(check.failed) - 1} more)" if len(check.failed) > 1 else ""
+    return (
+        f"{check.name}: declared {check.declared}; {first.place}: derived {first.derived}, the arm "
+        f"has {first.found}, {first.size:.3g} apart where {first.allowed:.3g} is rounding{more}"
+    )

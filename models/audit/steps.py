@@ -1,0 +1,208 @@
+"""Steps re-derived: from a state that the arm left, with the declared values, to the next state.
+
+Two comparisons keep rounding apart from error. The optimizer's memory after the step must hold the
+gradient of the second implementation: the tolerance is its own rounding, measured by taking the
+gradient in float32 as well. And the weights must have moved by what the declared rule makes of the
+memory that the arm has: that involves no gradient, so the tolerance is that of a few operations.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.audit.loss import loss_and_gradient
+from models.audit.network import Weights
+from models.audit.report import Check, Difference
+from models.audit.step import change, clipped, moments_after, norm, pairs, total_norm
+from models.audit.streams import Declared
+
+SAMPLED = 2**16
+"""Elements of a long tensor that are compared."""
+OWN = 5e-5
+"""Share of a gradient that float32 may take away, beside its measured rounding."""
+TWIN = 20.0
+"""Times that a gradient may be farther from float64 than the float32 twin is."""
+ULP = 2.0**-22
+"""Relative rounding of a few operations in float32."""
+RULE = 2e-6
+"""Relative rounding of the operations that make an update of a state."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """One step to be derived again."""
+
+    number: int
+    """Steps before it."""
+    batch: Tensor
+    """The measured amplitudes that it takes by declaration, (B, C, N, N) float32."""
+    rate: float
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    """The states that the arm left on both sides."""
+    loss: float
+    """The loss that the arm had."""
+    norms: tuple[float, float] | None = None
+    """Norm of its gradient before and after clipping, if it was measured."""
+
+
+def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[Check]:
+    """Loss, gradient in the optimizer's memory, and update of one step, tensor by tensor."""
+    weights = step.before["weights"]
+    stride = p.dataset.train_stride
+    wide = {name: tensor.to(double(tensor)) for name, tensor in weights.items()}
+    loss, gradient = loss_and_gradient(wide, step.batch.double(), probe, p, stride)
+    twin_loss, twin = loss_and_gradient(weights, step.batch, probe, p, stride)
+    raw, noise = (total_norm(gradient), total_norm(twin)), noise_of(gradient, twin)
+    unclipped = gradient
+    gradient, twin = (clipped(g, w, p.train.clip) for g, w in ((gradient, wide), (twin, weights)))
+    label = f"step {step.number}"
+    losses = Check(name=f"{label}: loss", declared=f"{p.train.loss}, gain {p.train.physics_gain:g}")
+    losses.close("batch", loss, step.loss, 1e-4, TWIN * abs(twin_loss - loss))
+    if step.norms is not None:
+        derived = (raw, (total_norm(gradient), total_norm(twin)))
+        for name, (wanted, other), found in zip(("pre", "post"), derived, step.norms, strict=True):
+            rounding = TWIN * abs(wanted - other)
+            losses.close(f"{name}_clip of grad_norms.csv", wanted, found, 10 * OWN, rounding)
+    memory = Check(
+        name=f"{label}: gradient",
+        declared=f"{p.train.loss}, clip {words(p.train.clip)}, {words(p.train.optimizer)}",
+    )
+    update = Check(
+        name=f"{label}: update", declared=f"{words(p.train.optimizer)}, rate {step.rate:.9g}"
+    )
+    left_out = sorted(set(weights) - set(step.after["optimized"]))
+    memory.problems += [f"{name} is in no group of the optimizer" for name in left_out]
+    for name in weights:
+        if name not in step.after["weights"]:
+            update.problems.append(f"{name} is gone after the step")
+            continue
+        size = norm(unclipped[name])
+        kept = norm(gradient[name]) / size if size else 1.0
+        ahead = Tensors(name, step, gradient[name], twin[name], kept * noise[name], thin_from)
+        ahead.compare(memory, update, step.rate, p.train.optimizer)
+    # SGD without momentum keeps nothing: its gradient shows in the update alone.
+    return [check for check in (losses, memory, update) if check.compared or check.problems]
+
+
+def noise_of(gradient: Weights, twin: Weights) -> dict[str, float]:
+    """Rounding of an element of each tensor's gradient, by the float32 twin.
+
+    It is the largest of the tensors of its layer, and at least the median of the network's: a
+    tensor of one or two elements may by chance be rounded to what it is.
+    """
+    own = {name: norm(twin[name] - g) / math.sqrt(g.numel()) for name, g in gradient.items()}
+    layers: dict[str, float] = {}
+    for name, size in own.items():
+        layer = name.rpartition(".")[0]
+        layers[layer] = max(layers.get(layer, 0.0), size)
+    least = statistics.median(own.values())
+    return {name: max(layers[name.rpartition(".")[0]], least) for name in own}
+
+
+def words(table: Declared) -> str:
+    """A table that has a kind, with its declared values."""
+    values = [f"{key} {value}" for key, value in vars(table).items() if key != "kind"]
+    return f"{table.kind} ({', '.join(values)})" if values else str(table.kind)
+
+
+def double(tensor: Tensor) -> torch.dtype:
+    """The type of twice the precision."""
+    return torch.complex128 if tensor.is_complex() else torch.float64
+
+
+class Tensors:
+    """One tensor of a step: thinned, as real numbers, in float64."""
+
+    def __init__(
+        self, name: str, step: Step, g: Tensor, twin: Tensor, noise: float, thin_from: int
+    ) -> None:
+        self.name, self.number = name, step.number
+        self.spacing = -(-g.numel() // SAMPLED)
+        self.start = thin_from % self.spacing
+        self.g = self.thinned(g)
+        apart = norm(self.thinned(twin) - self.g)
+        self.rounding = max(apart, noise * math.sqrt(self.g.numel()))
+        self.old, self.new = (
+            self.thinned(side["weights"][name]) for side in (step.before, step.after)
+        )
+        self.before, self.after = (
+            {key: pairs(value).double() for key, value in side["state"].get(name, {}).items()}
+            for side in (step.before, step.after)
+        )
+
+    def thinned(self, values: Tensor) -> Tensor:
+        """Every ``spacing``-th element, in float64, a complex one as two."""
+        return pairs(values.flatten()[self.start :: self.spacing].to(double(values)))
+
+    def compare(self, memory: Check, update: Check, rate: float, optimizer: Declared) -> None:
+        """Hold the arm's memory and update against the derived ones."""
+        own = OWN * norm(self.g) + TWIN * self.rounding
+        penalty = optimizer.weight_decay if optimizer.kind != "adamw" else 0.0
+        penalised = self.g + penalty * self.old
+        own += ULP * norm(penalised)
+        derived = moments_after(self.g, self.old, self.before, optimizer)
+        steps = {"step"} if optimizer.kind != "sgd" else set()
+        if surplus := sorted(set(self.after) ^ (set(derived) | steps)):
+            update.problems.append(
+                f"{self.name}: the optimizer keeps {surplus} otherwise than declared"
+            )
+            return
+        if steps:
+            update.equal(f"{self.name}: steps", self.number + 1, int(self.after["step"]))
+        for key, value in derived.items():
+            if value.shape != self.after[key].shape:
+                memory.problems.append(f"{self.name}.{key} has another shape")
+                return
+            share = 1.0
+            if optimizer.kind != "sgd":
+                share = 1 - optimizer.betas[key == "exp_avg_sq"]
+            if key == "exp_avg_sq":
+                share *= 2 * float(penalised.abs().max()) + own
+            self.hold(memory, key, value, self.after[key], share * own + ULP * norm(value))
+        delta = change(self.g, self.old, self.after, self.number + 1, rate, optimizer)
+        allowed = RULE * norm(delta) + ULP * norm(self.new)
+        if optimizer.kind == "sgd":
+            implied = self.g
+            if optimizer.momentum:
+                past = self.before.get("momentum_buffer")
+                implied = self.after["momentum_buffer"] - optimizer.weight_decay * self.old
+                if past is not None:
+                    implied = implied - optimizer.momentum * past
+                allowed += rate * ULP * norm(self.after["momentum_buffer"])
+            else:
+                allowed += rate * own
+            delta = change(implied, self.old, self.after, self.number + 1, rate, optimizer)
+        self.hold(update, "update", delta, self.new - self.old, allowed)
+        if norm(delta) > allowed and not (self.new != self.old).any():
+            update.problems.append(f"{self.name} does not move")
+
+    def hold(self, check: Check, key: str, derived: Tensor, found: Tensor, allowed: float) -> None:
+        """Compare two tensors by the L2 norm of their difference; the worst element is told."""
+        apart = (derived - found).flatten()
+        if not bool(torch.isfinite(found).all()) and not bool(torch.isfinite(derived).all()):
+            check.compared += 1
+            return
+        element = int(torch.nan_to_num(apart.abs(), nan=torch.inf).argmax())
+        check.add(
+            Difference(
+                place=f"{self.name}.{key}, element {self.element(element)}",
+                derived=float(derived.flatten()[element]),
+                found=float(found.flatten()[element]),
+                size=norm(apart),
+                allowed=allowed,
+            )
+        )
+
+    def element(self, index: int) -> int:
+        """Number of an element in the flat tensor, a complex one counted as two."""
+        parts = self.g.numel() // max(1, len(self.g)) if self.g.ndim > 1 else 1
+        whole, part = divmod(index, parts)
+        return (self.start + whole * self.spacing) * parts + part
