@@ -99,15 +99,6 @@ class Job(BaseModel):
     steps: int | None
     """Optimisation steps of the whole fit; ``None`` for a job that trains nothing."""
 
-    @model_validator(mode="after")
-    def _parameters_are_those_of_the_experiment(self) -> Self:
-        """See that what is read from a file can be acted on; other jobs are made here."""
-        if self.experiment == "train":
-            require_arm_parameters(self.parameters)
-        elif self.experiment == "simulate":
-            require_dataset_parameters(self.parameters)
-        return self
-
 
 class Plan(BaseModel):
     """Everything that a run will do, before it does it."""
@@ -141,11 +132,21 @@ class Plan(BaseModel):
 
 
 def parse_plan(content: bytes) -> Plan:
-    """The plan in the bytes of a ``plan.json``. Raises ``ValueError`` that names the key."""
+    """The plan in the bytes of a ``plan.json``. Raises ``ValueError`` that names the key.
+
+    What is read from a file can be acted on: its parameters are those of its experiments. Plans
+    that are made here are made from parameters that were checked.
+    """
     try:
-        return Plan.model_validate_json(content)
+        plan = Plan.model_validate_json(content)
+        require_dataset_parameters(plan.dataset.parameters)
+        for job in plan.arms:
+            require_arm_parameters(job.parameters)
     except ValidationError as error:
         raise ValueError(f"plan.json: {first_problem(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"plan.json: parameters: {error}") from None
+    return plan
 
 
 @dataclass(frozen=True, kw_only=True)

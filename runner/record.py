@@ -503,8 +503,13 @@ def differing_knobs(plans: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     )
 
 
-def _spelling(plan: Mapping[str, Any], name: str) -> bytes:
-    return canonical_json(plan[name]) if name in plan else b""
+def _spelling(plan: Mapping[str, Any], name: str) -> bytes | str:
+    """What tells a leaf from another; ``True`` from 1, and 1 from 1.0, as JSON does."""
+    if name not in plan:
+        return b""
+    value = plan[name]
+    # Thousands of arms have hundreds of thousands of leaves, and almost all are plain values.
+    return repr(value) if isinstance(value, str | int | float) else canonical_json(value)
 
 
 def schema() -> dict[str, Any]:
