@@ -16,7 +16,7 @@ def hub(record):
     def make(*arms, phase="phase9", name="phase9/1"):
         made = tuple(
             ArmRecord(
-                name=arm,
+                name=arm.replace(".", "_"),
                 status=rest.pop("status", "succeeded"),
                 seed=seed,
                 parameters=Parameters.model_validate(rest).model_dump(mode="json"),
@@ -74,7 +74,7 @@ def test_groups_of_one_name_are_numbered(hub):
 def test_few_groups_are_all_compared_controlled_ones_first(hub):
     summary = summary_of([hub(*matrix())], own=True)
     assert [group.label for group in summary.groups] == [
-        "none-lr0.002", "none-lr0.02", "instance-lr0.002", "instance-lr0.02",
+        "none-lr0_002", "none-lr0_02", "instance-lr0_002", "instance-lr0_02",
     ]  # fmt: skip
     assert [(pair.groups, pair.knobs) for pair in summary.pairs] == [
         ((0, 1), ("train.learning_rate",)),
