@@ -105,9 +105,9 @@ def limits_of(jobs: Sequence[Job]) -> list[Limit]:
         if name in NO_LIMITS:
             continue
         default = getattr(DEFAULTS, name)
-        asked = {job.name: getattr(job.resources, name) for job in jobs}
-        beyond = tuple(job for job, value in asked.items() if exceeds(value, default))
-        value = max(asked.values(), key=_size, default=default)
+        asked = [(job.name, getattr(job.resources, name)) for job in jobs]
+        beyond = tuple(job for job, value in asked if exceeds(value, default))
+        value = max((value for _, value in asked), key=_size, default=default)
         found.append(Limit(name=name, value=value, default=default, jobs=beyond))
     return found
 
