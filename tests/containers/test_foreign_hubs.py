@@ -255,7 +255,7 @@ def test_an_image_that_writes_past_its_limits_or_runs_in_builds_is_refused(
         file.writelines(client.images.get(name).save(named=name))
     try:
         with pytest.raises(EngineError, match=told):
-            build("cpu", base=name, cache=tmp_path / "cache", say=print)
+            build("cpu", base=name, cache=tmp_path / "cache", say=print, root=ROOT)
         client.images.remove(name)
         with pytest.raises(EngineError, match=told):
             load(client, saved, identity)
