@@ -135,6 +135,7 @@ def fill(hub: Path, launch: Launch, experiment: str) -> None:
             launch.out_dir / entry["path"],
             source.read_bytes() if source else entry["path"].encode(),
         )
+    _read_back_today(launch)
     now = digests(launch.out_dir)
     for entry in table["files"]:
         entry |= {
@@ -142,6 +143,14 @@ def fill(hub: Path, launch: Launch, experiment: str) -> None:
             "bytes": (launch.out_dir / entry["path"]).stat().st_size,
         }
     put(launch.out_dir / RESULT, dumped(table))
+
+
+def _read_back_today(launch: Launch) -> None:
+    """Knobs that have come since the hub was made are read back as planned, as by an honest job."""
+    path = launch.out_dir / "effective_config.json"
+    if path.is_file():
+        planned = json.loads((launch.job_dir / "job.json").read_bytes())["parameters"]
+        put(path, dumped(json.loads(path.read_bytes()) | {"parameters": planned}))
 
 
 def _kept(hub: Path, name: str, experiment: str) -> tuple[Path, list[Path]]:
