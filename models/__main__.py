@@ -18,7 +18,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.job import EVENTS, PROBE, Events, Job, JobError, read_job, verify_inputs, write_result
 
@@ -201,25 +201,33 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def audit(options: argparse.Namespace) -> None:
-    """``audit``: a second implementation against what an arm left; ``audit`` names the parts."""
+    """``audit``: a second implementation against what an arm, or a simulation, left."""
     job = read_job(options.job, "audit")
-    from models.config import Parameters
     from models.config.audit import Audit
 
-    of_arm = {name: table for name, table in job.parameters.items() if name != "audit"}
-    parameters = validated(Parameters, of_arm)
     wanted = validated(Audit, job.parameters.get("audit", {}))
-    if not parameters.diagnostics.audit_steps:
-        raise JobError("parameters.diagnostics.audit_steps is 0: the arm left nothing to audit")
+    table = declared(job, data_alone=wanted.parts == ("data",))
     verify_inputs(job)
 
     def run(events: Events) -> None:
         from models.audit.job import audit as derive
 
-        table = parameters.model_dump(mode="json")
         derive(job, table, list(wanted.parts), options.out, events)
 
     perform(job, options.out, run)
+
+
+def declared(job: Job, *, data_alone: bool) -> dict[str, Any]:
+    """The parameters of the arm that is audited; a dataset alone needs no arm."""
+    from models.config import Dataset, Parameters
+
+    rest = {name: table for name, table in job.parameters.items() if name != "audit"}
+    if data_alone and rest.keys() == {"dataset"}:
+        return {"dataset": validated(Dataset, rest["dataset"]).model_dump(mode="json")}
+    parameters = validated(Parameters, rest)
+    if not parameters.diagnostics.audit_steps:
+        raise JobError("parameters.diagnostics.audit_steps is 0: the arm left nothing to audit")
+    return parameters.model_dump(mode="json")
 
 
 def activations(options: argparse.Namespace) -> None:

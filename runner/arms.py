@@ -43,7 +43,7 @@ def describe(record: ArmRecord) -> str:
         if isinstance(value := record.stats.get(name), int | float)
     )
     collapse = f"; collapsed: {record.collapse_reason}" if record.collapsed else ""
-    return f"{record.name}: ran as planned; {scores}{collapse}"
+    return f"{record.name}: ran as planned, {record.proof}; {scores}{collapse}"
 
 
 def planned(job: Job) -> dict[str, Any]:

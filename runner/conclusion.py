@@ -27,7 +27,9 @@ def conclude(run: Run) -> HubRecord:
     phase = run.loaded.manifest.phase
     image = run.engine.facts.get("image")
     records = tuple(
-        run.arms.get(job.name) or arms.not_run(job, run.failure) for job in run.plan.arms
+        arm.model_copy(update={"level": arm.proof})
+        for job in run.plan.arms
+        for arm in [run.arms.get(job.name) or arms.not_run(job, run.failure)]
     )
     return HubRecord(
         phase=phase.name,

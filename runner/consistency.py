@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field, JsonValue
 
 from runner import hub
+from runner.audit_report import REPORT, from_table
 from runner.checksums import listed_digests
 from runner.digest import canonical_json
 from runner.effective import compare_effective, compare_history
@@ -20,14 +21,11 @@ from runner.environment import models_digest
 from runner.errors import VerificationError
 from runner.plan import Job
 from runner.reading import parse_json, read_file, typed
-from runner.record import ArmRecord, FileRecord, HubRecord
+from runner.record import MEASURED, ArmRecord, AuditRecord, FileRecord, HubRecord
 from runner.report.tables import metrics_rows
 from runner.rule_parser import parse
 from runner.sealed import SealedHub
 from runner.verdict import identical_arms, judge
-
-MEASURED = ("succeeded", "configuration_differs")
-"""Ends of an arm whose results are in the record."""
 
 
 def inconsistencies(sealed: SealedHub) -> tuple[str, ...]:
@@ -172,6 +170,45 @@ def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
             yield f"arm {arm.name}: its {name} in {hub.RECORD} are not those of its files"
 
 
+def check_audits(sealed: SealedHub) -> Iterator[str]:
+    """What the record says of an audit is what the audit told of these very files."""
+    record = sealed.record
+    for arm in record.arms:
+        if arm.level not in (None, arm.proof):
+            yield f"arm {arm.name} is called {arm.level}, and its record shows it as {arm.proof}"
+        if arm.audit is not None:
+            given = {f"arm/{file.path}": file.sha256 for file in (*arm.files, *arm.audit.removed)}
+            yield from _compare_with_audit(sealed, hub.audit_dir(arm.name), arm.audit, given)
+    if record.dataset.audit is not None:
+        yield from _compare_with_audit(sealed, hub.DATASET_AUDIT, record.dataset.audit, {})
+    elif any(arm.proof == "audited" for arm in record.arms):
+        yield "arms are audited, and the data that they were shown are not"
+
+
+def _compare_with_audit(
+    sealed: SealedHub, folder: str, audit: AuditRecord, given: Mapping[str, str]
+) -> Iterator[str]:
+    path = f"{folder}/{hub.JOB}"
+    found = sealed.artifacts.get(path)
+    if found is None or found.sha256 != audit.job_sha256:
+        yield f"{path} is not the job that ran"
+        return
+    data = {file.path: file.sha256 for file in sealed.record.dataset.files}
+    inputs = _digests(sealed.table(path).get("inputs"))
+    for name, digest in {**data, **given}.items():
+        if inputs.get(name) != digest:
+            yield f"{path} read another {name} than the record has"
+    if audit.outcome == "not_done":
+        return
+    try:
+        told = from_table(sealed.table(f"{folder}/{REPORT}"), audit.parts)
+    except ValueError as error:
+        yield f"{folder}/{error}"
+        return
+    if told != {name: getattr(audit, name) for name in told}:
+        yield f"{folder}/{REPORT} says something else than {hub.RECORD}"
+
+
 def check_whole(sealed: SealedHub) -> Iterator[str]:
     """What is said of all arms together follows from the arms."""
     record = sealed.record
@@ -247,6 +284,7 @@ CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_lock,
     check_jobs,
     check_results,
+    check_audits,
     check_whole,
     check_attestations,
 )
@@ -256,6 +294,10 @@ def _parts(record: HubRecord) -> Iterator[tuple[str, FileRecord]]:
     """Every file that a part of the record claims, by its path in the hub."""
     for arm in record.arms:
         yield from ((f"{hub.arm_dir(arm.name)}/{file.path}", file) for file in arm.files)
+        for file in arm.audit.files if arm.audit else ():
+            yield f"{hub.audit_dir(arm.name)}/{file.path}", file
+    for file in record.dataset.audit.files if record.dataset.audit else ():
+        yield f"{hub.DATASET_AUDIT}/{file.path}", file
     for step in record.steps:
         for capture in step.captures:
             folder = f"steps/{step.name}/{capture.arm}"

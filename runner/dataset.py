@@ -64,6 +64,14 @@ class Dataset:
             for file in self.record.files
         }
 
+    @property
+    def all_inputs(self) -> dict[str, InputRef]:
+        """The same with the measured probe, where there is one: what an audit derives from."""
+        if not (self.folder / PROBE).is_file():
+            return self.inputs
+        probe = InputRef(path=f"../data/{PROBE}", sha256=sha256_file(self.folder / PROBE))
+        return {**self.inputs, PROBE: probe}
+
     def describe_in(self, folder: Path) -> None:
         """Copy what tells of the dataset, without the arrays, into the hub's ``folder``."""
         folder.mkdir(parents=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from runner import arms, hub, provenance, regression, verdict
+from runner import arms, audits, hub, provenance, regression, verdict
 from runner.attempts import Attempt, lay_out
 from runner.carried import carry_compared
 from runner.compared import find_compared
@@ -30,10 +30,10 @@ from runner.environment import state_dir
 from runner.errors import EngineError, RunnerError
 from runner.lockfile import Lock, find_lock
 from runner.manifest import LoadedManifest, load
-from runner.plan import Device, Job, Plan, asks_for_gpu, make_plan
+from runner.plan import Device, Job, Plan, asks_for_gpu, dataset_audit_job, make_plan
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.record import DatasetRecord, SummaryRecord
+from runner.record import ArmRecord, DatasetRecord, SummaryRecord
 from runner.removal import remove_tree
 from runner.report.plan_text import left_out
 from runner.report.wording import listing
@@ -160,7 +160,7 @@ def carry_out(run: Run, request: Request) -> None:
         if run.plan.tests is not None:
             run_tests(run, engine, run.plan.tests)
         dataset = make_dataset(run, engine)
-        if dataset is not None:
+        if dataset is not None and audit_dataset(run, engine, dataset):
             run_arms(run, engine, dataset)
             summarise_arms(run, engine)
             run_steps(run, engine, dataset)
@@ -249,8 +249,31 @@ def make_dataset(run: Run, engine: Engine, cache: Path | None = None) -> Dataset
     return made
 
 
+def audit_dataset(run: Run, engine: Engine, dataset: Dataset) -> bool:
+    """Whether the arms may be shown a dataset: a second implementation derives the same one."""
+    if run.plan.audit is None or run.plan.audit.level != "audited":
+        return True
+    assert run.dataset is not None
+    attempt = lay_out(
+        dataset_audit_job(run.plan.dataset),
+        folder=run.staging.path / WORK / ".audits" / "dataset",
+        inputs=dataset.all_inputs,
+        data_dir=dataset.folder,
+        labels=run.labels,
+    )
+    outcome = run_alone(run, engine, attempt)
+    audit = audits.conclude_audit(attempt, outcome, run.staging.path / hub.DATASET_AUDIT)
+    run.dataset = audits.audited(run.dataset, audit)
+    if audit.outcome != "agrees":
+        run.shown.say(f"dataset: audit failed: {run.dataset.message}")
+    return audit.outcome == "agrees"
+
+
 def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
-    """Run the arms that have not ended side by side; results are in the hub as soon as they end."""
+    """Run the arms that have not ended side by side, each with its audit at its heels.
+
+    Results are in the hub as soon as they end.
+    """
     manifest = run.loaded.manifest
     jobs = [job for job in run.plan.arms if job.name not in run.arms]
     attempts = [
@@ -264,7 +287,10 @@ def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
         for job in jobs
     ]
 
-    def ended(attempt: Attempt, outcome: Outcome) -> None:
+    def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
+        if attempt.job.experiment == "audit":
+            end_audit(run, attempt, outcome)
+            return ()
         record = arms.conclude(
             attempt,
             outcome,
@@ -272,14 +298,43 @@ def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
             stage=manifest.phase.stage,
             rules=manifest.verdict.rules,
         )
+        remove_tree(attempt.launch.out_dir)
+        if audits.is_due(attempt.job, record):
+            run.arms[record.name] = audits.waiting(record)
+            return [begin_audit(run, attempt.job, record, dataset)]
         run.arms[record.name] = record
         run.shown.say(arms.describe(record))
-        remove_tree(attempt.launch.out_dir)
+        return ()
 
     with reserve_places(jobs) as places:
         run_attempts(
             engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
         )
+
+
+def begin_audit(run: Run, arm: Job, record: ArmRecord, dataset: Dataset) -> Attempt:
+    """The audit that follows an arm which ran as planned."""
+    return audits.lay_out_audit(
+        arm,
+        record,
+        hub_folder=run.staging.path,
+        folder=run.staging.path / WORK / ".audits" / "arms" / arm.name,
+        inputs=dataset.inputs,
+        data_dir=dataset.folder,
+        labels=run.labels,
+    )
+
+
+def end_audit(run: Run, attempt: Attempt, outcome: Outcome) -> None:
+    """Put on record what an audit says of its arm."""
+    name = attempt.launch.labels["arm"]
+    audit = audits.conclude_audit(attempt, outcome, run.staging.path / hub.audit_dir(name))
+    remove_tree(attempt.launch.job_dir.parent)
+    record = audits.audited(run.arms[name], audit)
+    if record.proof == "audited" and not (run.plan.audit and run.plan.audit.keep):
+        record = audits.without_states(record, run.staging.path / hub.arm_dir(name))
+    run.arms[name] = record
+    run.shown.say(arms.describe(record))
 
 
 def summarise_arms(run: Run, engine: Engine) -> None:

@@ -42,10 +42,12 @@ DIFF = "uncommitted.diff"
 JOURNAL = "journal.jsonl"
 ARMS = "arms"
 STEPS = "steps"
+AUDITS = "audits"
 DATASET = "dataset"
 CODE = "code"
 COMPARED = "compared"
 DATASET_LOG = "dataset.log"
+DATASET_AUDIT = "dataset/audit"
 SUMMARY_DIR = "summary"
 STATISTICS = "statistics.json"
 TESTS = "tests"
@@ -70,6 +72,11 @@ def arm_dir(arm: str) -> str:
 def step_dir(step: str, arm: str) -> str:
     """Folder of what a step made of an arm."""
     return f"{STEPS}/{step}/{arm}"
+
+
+def audit_dir(arm: str) -> str:
+    """Folder of what an audit of an arm left."""
+    return f"{AUDITS}/{arm}"
 
 
 def log_name(stage: str, arm: str) -> str:
@@ -166,6 +173,10 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
     known = {f"{DATASET}/{file.path}": file.deterministic for file in record.dataset.files}
     for arm in record.arms:
         known |= {f"{arm_dir(arm.name)}/{file.path}": file.deterministic for file in arm.files}
+        for file in arm.audit.files if arm.audit else ():
+            known[f"{audit_dir(arm.name)}/{file.path}"] = file.deterministic
+    for file in record.dataset.audit.files if record.dataset.audit else ():
+        known[f"{DATASET_AUDIT}/{file.path}"] = file.deterministic
     if record.summary:
         known |= {file.path: file.deterministic for file in record.summary.files}
     for step in record.steps:

@@ -172,6 +172,30 @@ class Resources(Table):
         return round(self.disk_gib * GIB)
 
 
+class Audit(Table):
+    """How what the jobs did is derived again by a second implementation; see docs/audit.md."""
+
+    level: Literal["audited", "read back"] = Field(
+        "audited",
+        description="What an arm has to stand up to: `audited`, its data, weights, steps and "
+        "scores derived again and compared; `read back`, its settings as its live objects tell "
+        "them, and nothing else.",
+    )
+    steps: Annotated[int, Field(ge=1, le=10), Integer] = Field(
+        3, description="Optimizer steps in a row that are derived again at each of three moments."
+    )
+    keep: bool = Field(
+        default=False,
+        description="Whether the states between the steps stay in the hub once they were audited; "
+        "otherwise their digests do.",
+    )
+
+    @property
+    def layer(self) -> dict[str, dict[str, int]]:
+        """What it asks of an arm, below whatever the manifest says of `diagnostics`."""
+        return {"diagnostics": {"audit_steps": self.steps if self.level == "audited" else 0}}
+
+
 class Verdict(Table):
     """What counts as success."""
 
@@ -257,6 +281,9 @@ class Manifest(Table):
     diagnostics: DiagnosticsPart = Field(
         default_factory=dict, description="What an arm records beside its results."
     )
+    audit: Audit = Field(
+        default_factory=Audit, description="How what the jobs did is derived again."
+    )
     verdict: Verdict = Field(default_factory=Verdict, description="What counts as success.")
     arms: Annotated[tuple[Arm, ...], Field(min_length=1, max_length=MOST_ARMS)] = Field(
         (), description="The arms, each under `[[arms]]`; a `[matrix]` can stand without."
@@ -297,7 +324,9 @@ def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Par
     Raises ``pydantic.ValidationError`` when they cannot be; ``load`` has seen to it that they can.
     """
     layers = [vars(layer) for layer in (manifest, profile, arm) if layer is not None]
-    return Parameters.model_validate_json(json.dumps(merged_sections(layers)))
+    return Parameters.model_validate_json(
+        json.dumps(merged_sections([manifest.audit.layer, *layers]))
+    )
 
 
 def resolve_resources(*layers: Manifest | Profile | Arm | None) -> Resources:

@@ -23,12 +23,14 @@ from models.config import (
     steps_per_epoch,
     variables,
 )
+from models.config.audit import AuditPart
 from models.config.summary import Summary
 from runner.complaints import did_you_mean, listed
 from runner.digest import digest_json, pretty_json
 from runner.errors import ManifestError
 from runner.manifest import (
     Arm,
+    Audit,
     LoadedManifest,
     Profile,
     Resources,
@@ -86,7 +88,7 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: SafeName
-    experiment: Literal["simulate", "train", "test", "diagnose", "summarise", "compare"]
+    experiment: Literal["simulate", "train", "test", "diagnose", "summarise", "compare", "audit"]
     parameters: dict[str, Any]
     seed: Seed
     execution: Execution
@@ -112,6 +114,8 @@ class Plan(BaseModel):
     arms: tuple[Job, ...]
     tests: Job | None = None
     """The regression tests that the phase names."""
+    audit: Audit | None = None
+    """How what ran is derived again; ``None`` in plans from before there were audits."""
     steps: tuple[Step, ...] = ()
     """What follows the arms if its condition holds."""
     left_out: tuple[str, ...] = ()
@@ -208,6 +212,7 @@ def make_plan(
             seed=manifest.phase.seed,
             resources=resolve_resources(manifest, chosen),
         ),
+        audit=manifest.audit,
         steps=manifest.steps,
         left_out=tuple(
             arm.name for arm in declared if arm.optional and arm.name not in names and not only
@@ -267,6 +272,34 @@ def comparison_job(paths: Sequence[str], *, resources: Resources) -> Job:
         experiment="compare",
         parameters={"paths": list(paths)},
         **_beside_the_arms("compare", 0, _alone(resources)),
+    )
+
+
+def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
+    """The job that derives again what an arm did: on the CPU, within the bounds of the arm."""
+    return arm.model_copy(
+        update={
+            # No arm has a dot in its name.
+            "name": f"{arm.name}.audit",
+            "experiment": "audit",
+            "parameters": arm.parameters | {"audit": {"parts": list(parts)}},
+            "execution": arm.execution.model_copy(update={"device": "cpu"}),
+            "resources": arm.resources.model_copy(update={"gpus": 0, "network": False}),
+            "command": command_of("audit"),
+            "steps": None,
+        }
+    )
+
+
+def dataset_audit_job(dataset: Job) -> Job:
+    """The job that derives a dataset again."""
+    return dataset.model_copy(
+        update={
+            "name": f"{dataset.name}.audit",
+            "experiment": "audit",
+            "parameters": dataset.parameters | {"audit": {"parts": ["data"]}},
+            "command": command_of("audit"),
+        }
     )
 
 

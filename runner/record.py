@@ -21,14 +21,20 @@ from pydantic import (
 )
 
 from models.config import Dataset, Determinism, Parameters
+from models.config.audit import AuditPart
 from runner.digest import canonical_json
 from runner.engines.base import Status
 from runner.manifest_names import FindingId, RuleText
 from runner.names import InnerPath, SafeName, Sha256
 from runner.reading import first_problem
 
-ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "not_run"]
+ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "audit_failed", "not_run"]
 """How an arm ended: as the engine saw it, or what was wrong with what it left."""
+MEASURED: tuple[ArmStatus, ...] = ("succeeded", "configuration_differs", "audit_failed")
+"""Ends of an arm whose results are in the record."""
+Level = Literal["audited", "read back", "declared only"]
+"""What stands behind an arm: it was derived again and agrees; its live objects tell of themselves
+what was planned; or nothing but the plan."""
 
 
 def _moment(text: str) -> str:
@@ -142,6 +148,29 @@ class Execution(Record):
     gpu_ids: tuple[str, ...] = ()
 
 
+class AuditRecord(Record):
+    """What came of it that a second implementation derived again what a job did."""
+
+    outcome: Literal["agrees", "differs", "not_done"]
+    """``not_done`` when the audit itself did not come to an end, or left no report to be read."""
+    parts: tuple[AuditPart, ...]
+    """What was to be derived."""
+    differences: tuple[str, ...] = ()
+    """What was declared, what the second implementation gives and what the job did, a sentence
+    each; or why it was not done."""
+    num_checks: int = 0
+    num_compared: int = 0
+    """Comparisons of all checks together."""
+    job_sha256: Sha256
+    wall_s: Seconds
+    log_tail: tuple[str, ...] = ()
+    """Last lines of the console; kept for audits that were not done."""
+    files: tuple[FileRecord, ...] = ()
+    """Relative to ``audits/<arm>``, for a dataset to ``dataset/audit``."""
+    removed: tuple[FileRecord, ...] = ()
+    """States of the fit that were audited and are not kept, relative to ``arms/<arm>``."""
+
+
 class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""
 
@@ -181,6 +210,17 @@ class ArmRecord(Record):
     """Last lines of the console; kept for arms that did not succeed."""
     files: tuple[FileRecord, ...] = ()
     """Relative to ``arms/<name>``."""
+    audit: AuditRecord | None = None
+    """``null`` for an arm that was not to be audited, or that did not run as planned."""
+    level: Level | None = None
+    """As ``proof`` has it; ``null`` in hubs from before there were audits."""
+
+    @property
+    def proof(self) -> Level:
+        """What stands behind what the record says of the arm."""
+        if self.status == "succeeded" and self.audit and self.audit.outcome == "agrees":
+            return "audited"
+        return "read back" if self.status in MEASURED else "declared only"
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -252,6 +292,8 @@ class DatasetRecord(Record):
     log_tail: tuple[str, ...] = ()
     files: tuple[FileRecord, ...] = ()
     """The dataset's files by name; where the hub keeps a copy, it is ``dataset/<path>``."""
+    audit: AuditRecord | None = None
+    """``null`` where the phase has no audits."""
 
 
 class TestResult(Record):

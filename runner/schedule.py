@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -22,6 +22,9 @@ Place = tuple[str, ...]
 Journal = Callable[..., None]
 """``journal(event, **facts)`` appends one line to the run's journal."""
 
+Ended = Callable[[Attempt, Outcome], Sequence[Attempt] | None]
+"""Is told how an attempt ended; what it returns follows at once, before any that waits."""
+
 
 @dataclass(kw_only=True)
 class _Running:
@@ -38,13 +41,13 @@ def run_attempts(
     places: Iterable[Place],
     shown: Display,
     journal: Journal,
-    ended: Callable[[Attempt, Outcome], None] = lambda _attempt, _outcome: None,
+    ended: Ended = lambda _attempt, _outcome: None,
 ) -> dict[str, Outcome]:
     """Run every attempt, as many at a time as there are places.
 
     One that fails takes nothing along: the others go on. ``ended`` is called as each one ends, so
-    that what is finished is kept whatever happens next. Whatever is raised out of here, an
-    interrupt above all, leaves no job behind.
+    that what is finished is kept whatever happens next; an attempt that it returns is the next to
+    get a place. Whatever is raised out of here, an interrupt above all, leaves no job behind.
 
     Returns:
         How each attempt ended, by the name of its launch.
@@ -58,7 +61,9 @@ def run_attempts(
         outcomes[name] = outcome
         free.append(place)
         journal("ended", name=name, status=outcome.status, exit_code=outcome.exit_code)
-        ended(by_name[name], outcome)
+        following = ended(by_name[name], outcome) or ()
+        by_name.update((attempt.launch.name, attempt) for attempt in following)
+        waiting.extendleft(reversed(following))
 
     try:
         while waiting or running:

@@ -9,11 +9,11 @@ from typing import Literal
 from runner.record import ArmRecord, differing_knobs, leaves
 from runner.report.wording import (
     NOTHING,
-    STATUS_WORDS,
     collapse,
     declared,
     duration,
     measured,
+    outcome,
 )
 from runner.text import plain
 
@@ -105,7 +105,7 @@ def _row(
         label=arm.name,
         phase=phase,
         fate="failed" if arm.status != "succeeded" else "collapsed" if arm.collapsed else "fine",
-        outcome=STATUS_WORDS[arm.status],
+        outcome=outcome(arm),
         collapsed=collapse(arm),
         cells=(
             *(_cell(arm, stat, numbers) for _, stat in RESULTS),

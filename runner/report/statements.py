@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.record import HubRecord
+from runner.record import MEASURED, HubRecord, Level
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
 
@@ -16,6 +16,20 @@ Kind = Literal["good", "neutral", "bad"]
 
 MOST_NAMED = 12
 """Arms that are named one by one; of more the sentences give the number."""
+
+
+BEHIND: Mapping[Level, tuple[Kind, str]] = {
+    "audited": (
+        "good",
+        "a second implementation derived the data, the initial weights, chosen steps, the totals "
+        "and the scores again, and they agree",
+    ),
+    "read back": (
+        "neutral",
+        "their settings were read back from live objects; what they did was not derived again",
+    ),
+}
+"""What stands behind results, and how it is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +48,7 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_tests(record),
         *_dataset(record),
         _completion(record),
+        *_proof(record),
         *_rules(record),
         *_collapses(record),
         *_failures(record),
@@ -90,6 +105,19 @@ def _completion(record: HubRecord) -> Statement:
         who = {1: "The arm", 2: "Both arms"}.get(total, f"All {total} arms")
         return Statement(kind="good", text=f"{who} ran as planned.")
     return Statement(kind="bad", text=f"{done} of {total} {arms} ran as planned.")
+
+
+def _proof(record: HubRecord) -> Iterator[Statement]:
+    """What stands behind the results, in one sentence for all arms of the same level."""
+    results = [arm for arm in record.arms if arm.status in MEASURED]
+    by_level = {level: [arm for arm in results if arm.proof == level] for level in BEHIND}
+    for level, (kind, told) in BEHIND.items():
+        if arms := by_level[level]:
+            names = [arm.name for arm in arms]
+            who = "all arms" if arms == results else f"{len(arms)} of {len(results)} arms"
+            if arms != results and len(arms) <= MOST_NAMED:
+                who = listing(names)
+            yield Statement(kind=kind, text=f"{level.capitalize()}: {who}: {told}.")
 
 
 def _rules(record: HubRecord) -> Iterator[Statement]:

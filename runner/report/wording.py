@@ -22,8 +22,15 @@ STATUS_WORDS: dict[ArmStatus, str] = {
     "interrupted": "interrupted",
     "invalid_output": "invalid output",
     "configuration_differs": "not as planned",
+    "audit_failed": "audit failed",
     "not_run": "not run",
 }
+
+
+def outcome(arm: ArmRecord) -> str:
+    """How an arm ended; where it ran as planned, what stands behind that."""
+    word = STATUS_WORDS[arm.status]
+    return f"{word}, {arm.proof}" if arm.status == "succeeded" else word
 
 
 def measured(value: object) -> str:

@@ -13,14 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from runner import hub
 from runner.attempts import Attempt, lay_out
 from runner.collect import collect
-from runner.consistency import MEASURED
 from runner.dataset import PROBE
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
 from runner.manifest import Resources
 from runner.plan import InputRef, comparison_job
 from runner.reading import read_table, typed
-from runner.record import FileRecord, HubRecord, ReproducedFile
+from runner.record import MEASURED, FileRecord, HubRecord, ReproducedFile
 from runner.run import WORK
 
 DIFFERENCES = "differences.json"
@@ -66,10 +65,15 @@ def made(files: Iterable[FileRecord], record: HubRecord, arms: Sequence[str]) ->
         and file.path.split("/")[0] not in NOT_MADE
         and not file.path.startswith(without)
     }
+    for arm in record.arms:
+        for file in arm.audit.removed if arm.audit else ():
+            found[f"{hub.arm_dir(arm.name)}/{file.path}"] = file.sha256
     found |= {f"{hub.DATASET}/{file.path}": file.sha256 for file in record.dataset.files}
     if not arms:
         return found
-    kept = tuple(f"{folder}/" for folder in (hub.DATASET, *map(hub.arm_dir, arms)))
+    kept = tuple(
+        f"{folder}/" for folder in (hub.DATASET, *map(hub.arm_dir, arms), *map(hub.audit_dir, arms))
+    )
     return {path: digest for path, digest in found.items() if path.startswith(kept)}
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from runner import hub
 from runner.carried import carried_code
 from runner.complaints import did_you_mean
-from runner.consistency import MEASURED, describe, inconsistencies
+from runner.consistency import describe, inconsistencies
 from runner.dataset import PROBE, probe_digest
 from runner.errors import ManifestError, VerificationError
 from runner.image import Image, read_identity
 from runner.manifest import LoadedManifest, Manifest
 from runner.plan import Job, Plan
 from runner.probe_file import with_probe
-from runner.record import HubRecord
+from runner.record import MEASURED, HubRecord
 from runner.sealed import SealedHub
 from runner.toml_source import read
 

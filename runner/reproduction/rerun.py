@@ -14,7 +14,6 @@ from runner.arms import timestamp
 from runner.carried import carried_compared, carry_compared
 from runner.circumstances import circumstances
 from runner.conclusion import conclude, seal
-from runner.consistency import MEASURED
 from runner.dataset import Dataset, find
 from runner.devices import choose_device, package_variant
 from runner.digest import pretty_json, sha256_file
@@ -23,6 +22,7 @@ from runner.engines.base import Engine
 from runner.environment import state_dir
 from runner.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
 from runner.execute import (
+    audit_dataset,
     departures,
     make_dataset,
     run_alone,
@@ -35,7 +35,7 @@ from runner.plan import computes_on
 from runner.preflight import preflight, this_machine
 from runner.progress import display
 from runner.reading import read_file
-from runner.record import HubRecord, ReproducedFile, ReproductionRecord
+from runner.record import MEASURED, HubRecord, ReproducedFile, ReproductionRecord
 from runner.removal import remove_tree
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
@@ -240,7 +240,11 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
         try:
             leave_out(rerun)
             rerun.data = make_dataset(run, engine, cache=run.staging.path / WORK / "datasets")
-            if same_data(rerun) and rerun.data is not None:
+            if (
+                same_data(rerun)
+                and rerun.data is not None
+                and audit_dataset(run, engine, rerun.data)
+            ):
                 run_arms(run, engine, rerun.data)
                 if not rerun.request.arms:
                     summarise_arms(run, engine)

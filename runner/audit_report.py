@@ -1,0 +1,72 @@
+"""``audit.json`` as the runner reads it: whether a second implementation agrees with a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from models.config.audit import AuditPart
+from runner.reading import read_table, typed
+
+REPORT = "audit.json"
+
+Count = Annotated[int, Field(ge=0)]
+Sentence = Annotated[str, Field(max_length=4000)]
+
+
+class Check(BaseModel):
+    """One entry of the report, as far as it is counted here."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    verdict: Literal["agrees", "differs"]
+    compared: Count
+
+
+class Report(BaseModel):
+    """``audit.json``; see docs/audit.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1]
+    level: Literal["audited", "in part", "failed"]
+    parts: tuple[AuditPart, ...]
+    differences: tuple[Sentence, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every check compared something and found no difference."""
+        return (
+            self.level != "failed"
+            and not self.differences
+            and bool(self.checks)
+            and all(check.verdict == "agrees" and check.compared for check in self.checks)
+        )
+
+
+def judged(folder: Path, parts: tuple[AuditPart, ...]) -> dict[str, Any]:
+    """What the report in ``folder`` says of these parts, as the fields of a record.
+
+    Raises ``ValueError`` for a report that cannot be read, or is of other parts.
+    """
+    return from_table(read_table(folder, REPORT), parts)
+
+
+def from_table(table: Mapping[str, JsonValue], parts: tuple[AuditPart, ...]) -> dict[str, Any]:
+    """The same of a report that was read."""
+    report = typed(Report, dict(table), REPORT)
+    if report.parts != parts:
+        raise ValueError(f"{REPORT} is about {', '.join(report.parts) or 'nothing'}")
+    if not report.agrees and not report.differences:
+        raise ValueError(f"{REPORT} tells of no difference, and not every check agrees")
+    return {
+        "outcome": "agrees" if report.agrees else "differs",
+        "differences": report.differences,
+        "num_checks": len(report.checks),
+        "num_compared": sum(check.compared for check in report.checks),
+    }
