@@ -48,7 +48,11 @@ def lay_out_audit(
     data_dir: Path,
     labels: Mapping[str, str],
 ) -> Attempt:
-    """The audit of an arm on disk: its files, as the hub has them, lie beside the job."""
+    """The audit of an arm on disk: its files, as the hub has them, lie beside the job.
+
+    Times and circumstances are left out, so that the audit of the same files is the same job.
+    """
+    files = [file for file in record.files if file.deterministic]
     attempt = lay_out(
         arm_audit_job(arm, OF_ARM),
         folder=folder,
@@ -56,13 +60,13 @@ def lay_out_audit(
             **inputs,
             **{
                 f"arm/{file.path}": InputRef(path=f"arm/{file.path}", sha256=file.sha256)
-                for file in record.files
+                for file in files
             },
         },
         data_dir=data_dir,
         labels=labels,
     )
-    for file in record.files:
+    for file in files:
         target = attempt.launch.job_dir / "arm" / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         _share(hub_folder / hub.arm_dir(arm.name) / file.path, target)

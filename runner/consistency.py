@@ -177,7 +177,11 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
         if arm.level not in (None, arm.proof):
             yield f"arm {arm.name} is called {arm.level}, and its record shows it as {arm.proof}"
         if arm.audit is not None:
-            given = {f"arm/{file.path}": file.sha256 for file in (*arm.files, *arm.audit.removed)}
+            given = {
+                f"arm/{file.path}": file.sha256
+                for file in (*arm.files, *arm.audit.removed)
+                if file.deterministic
+            }
             yield from _compare_with_audit(sealed, hub.audit_dir(arm.name), arm.audit, given)
     if record.dataset.audit is not None:
         yield from _compare_with_audit(sealed, hub.DATASET_AUDIT, record.dataset.audit, {})

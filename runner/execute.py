@@ -30,7 +30,15 @@ from runner.environment import state_dir
 from runner.errors import EngineError, RunnerError
 from runner.lockfile import Lock, find_lock
 from runner.manifest import LoadedManifest, load
-from runner.plan import Device, Job, Plan, asks_for_gpu, dataset_audit_job, make_plan
+from runner.plan import (
+    OF_AUDIT,
+    Device,
+    Job,
+    Plan,
+    asks_for_gpu,
+    dataset_audit_job,
+    make_plan,
+)
 from runner.preflight import preflight, this_machine
 from runner.progress import display
 from runner.record import ArmRecord, DatasetRecord, SummaryRecord
@@ -327,7 +335,7 @@ def begin_audit(run: Run, arm: Job, record: ArmRecord, dataset: Dataset) -> Atte
 
 def end_audit(run: Run, attempt: Attempt, outcome: Outcome) -> None:
     """Put on record what an audit says of its arm."""
-    name = attempt.launch.labels["arm"]
+    name = attempt.job.name.removesuffix(OF_AUDIT)
     audit = audits.conclude_audit(attempt, outcome, run.staging.path / hub.audit_dir(name))
     remove_tree(attempt.launch.job_dir.parent)
     record = audits.audited(run.arms[name], audit)

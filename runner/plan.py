@@ -275,12 +275,15 @@ def comparison_job(paths: Sequence[str], *, resources: Resources) -> Job:
     )
 
 
+OF_AUDIT = ".audit"
+"""What the name of an audit has behind that of the job which it is about; no arm has a dot."""
+
+
 def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
     """The job that derives again what an arm did: on the CPU, within the bounds of the arm."""
     return arm.model_copy(
         update={
-            # No arm has a dot in its name.
-            "name": f"{arm.name}.audit",
+            "name": arm.name + OF_AUDIT,
             "experiment": "audit",
             "parameters": arm.parameters | {"audit": {"parts": list(parts)}},
             "execution": arm.execution.model_copy(update={"device": "cpu"}),
@@ -295,7 +298,7 @@ def dataset_audit_job(dataset: Job) -> Job:
     """The job that derives a dataset again."""
     return dataset.model_copy(
         update={
-            "name": f"{dataset.name}.audit",
+            "name": dataset.name + OF_AUDIT,
             "experiment": "audit",
             "parameters": dataset.parameters | {"audit": {"parts": ["data"]}},
             "command": command_of("audit"),

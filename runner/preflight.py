@@ -58,7 +58,7 @@ def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
     """
     _require_disk(plan, machine)
     ours = [job for job in plan.arms if _is_ours(job)]
-    if too_large := [line for job in ours for line in _above_limit(job)]:
+    if too_large := [line for job in ours for line in (*_above_limit(job), *_above_disk(job))]:
         raise ManifestError("\n".join(too_large))
     if too_large := [line for job in ours for line in _above_machine(job, machine)]:
         raise EngineError("\n".join(too_large))
@@ -68,14 +68,28 @@ def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
 
 def _require_disk(plan: Plan, machine: Machine) -> None:
     dataset = Dataset.model_validate_json(json.dumps(plan.dataset.parameters["dataset"]))
-    # Each arm keeps two checkpoints, once where it writes them and once in the hub.
-    needed = dataset_bytes(dataset) + sum(16 * (job.num_parameters or 0) for job in plan.arms)
+    kept = plan.audit is not None and plan.audit.keep
+    states = [audit_bytes(job) for job in plan.arms]
+    # The states of an arm go once they are audited; as many arms as processors may have some.
+    most = sum(states) if kept else sum(sorted(states)[-machine.processors :])
+    needed = dataset_bytes(dataset) + 2 * sum(map(checkpoint_bytes, plan.arms)) + 2 * most
     if needed > machine.free_disk_bytes:
         raise EngineError(
             f"the run writes about {gibibytes(needed)} and the disk has "
             f"{gibibytes(machine.free_disk_bytes)} left; free some, or choose another folder "
             "with --out"
         )
+
+
+def checkpoint_bytes(job: Job) -> int:
+    """Size of the weights that an arm stores at its end: the last and the best, in float32."""
+    return 8 * (job.num_parameters or 0)
+
+
+def audit_bytes(job: Job) -> int:
+    """Most that the states take which an arm leaves for its audit: weights and two averages."""
+    steps = int(job.parameters["diagnostics"].get("audit_steps", 0))
+    return 3 * (steps + 1) * 12 * (job.num_parameters or 0) if steps else 0
 
 
 def _is_ours(job: Job) -> bool:
@@ -89,6 +103,17 @@ def _above_limit(job: Job) -> Iterator[str]:
         yield (
             f"arm {job.name} will take about {gibibytes(needed)} of memory, more than its "
             f"resources.memory_gib {job.resources.memory_gib:g}; raise it{_or_save(job)}"
+        )
+
+
+def _above_disk(job: Job) -> Iterator[str]:
+    states = audit_bytes(job)
+    needed = checkpoint_bytes(job) + states
+    if needed > job.resources.disk_bytes:
+        less = " or set [audit] steps to 1" if states else ""
+        yield (
+            f"arm {job.name} will leave about {gibibytes(needed)} of files, more than its "
+            f"resources.disk_gib {job.resources.disk_gib:g}; raise it{less}"
         )
 
 

@@ -144,6 +144,7 @@ def page_environment(package: str) -> Environment:
         finalize=_shown,
     )
     environment.filters |= {
+        "outcome": wording.outcome,
         "md": wording.markdown,
         "fence": wording.fence,
         "plain": plain,
