@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from models.config import (
@@ -42,6 +43,7 @@ class Memory:
     gpu_bytes: int = 0
 
 
+@lru_cache(maxsize=256)
 def arm_memory(parameters: Parameters, device: str) -> Memory:
     """The largest of what training, the end of an epoch, writing and the reports take.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -324,9 +325,13 @@ def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Par
     Raises ``pydantic.ValidationError`` when they cannot be; ``load`` has seen to it that they can.
     """
     layers = [vars(layer) for layer in (manifest, profile, arm) if layer is not None]
-    return Parameters.model_validate_json(
-        json.dumps(merged_sections([manifest.audit.layer, *layers]))
-    )
+    return validated(json.dumps(merged_sections([manifest.audit.layer, *layers])))
+
+
+@lru_cache(maxsize=256)
+def validated(text: str) -> Parameters:
+    """The parameters in a JSON text; arms that differ in the seed alone share theirs."""
+    return Parameters.model_validate_json(text)
 
 
 def resolve_resources(*layers: Manifest | Profile | Arm | None) -> Resources:

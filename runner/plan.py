@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
@@ -37,6 +38,7 @@ from runner.manifest import (
     planned_arms,
     resolve,
     resolve_resources,
+    validated,
 )
 from runner.manifest_names import Seed
 from runner.manifest_steps import Step
@@ -231,6 +233,11 @@ def asks_for_gpu(loaded: LoadedManifest, profile: str | None = None) -> bool:
 def computes_on(plan: Plan) -> Device:
     """``cuda`` when any arm computes on a GPU."""
     return "cuda" if any(job.execution.device == "cuda" for job in plan.arms) else "cpu"
+
+
+def parameters_of(job: Job) -> Parameters:
+    """The parameters of an arm as values, defaults spelled out."""
+    return validated(json.dumps(job.parameters))
 
 
 def digest(plan: Plan) -> str:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import psutil
 
-from models.config import Dataset, Parameters
+from models.config import Dataset
 from runner import gpus
 from runner.errors import EngineError, ManifestError
 from runner.estimates import arm_memory, cpu_seconds, dataset_bytes, duration, gibibytes, savings
-from runner.plan import Job, Plan
+from runner.plan import Job, Plan, parameters_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def _is_ours(job: Job) -> bool:
 
 
 def _above_limit(job: Job) -> Iterator[str]:
-    needed = arm_memory(_parameters(job), job.execution.device).host_bytes
+    needed = arm_memory(parameters_of(job), job.execution.device).host_bytes
     if needed > job.resources.memory_bytes:
         yield (
             f"arm {job.name} will take about {gibibytes(needed)} of memory, more than its "
@@ -118,7 +118,7 @@ def _above_disk(job: Job) -> Iterator[str]:
 
 
 def _above_machine(job: Job, machine: Machine) -> Iterator[str]:
-    memory = arm_memory(_parameters(job), job.execution.device)
+    memory = arm_memory(parameters_of(job), job.execution.device)
     if memory.host_bytes > machine.memory_bytes:
         yield (
             f"arm {job.name} will take about {gibibytes(memory.host_bytes)} of memory and the "
@@ -134,7 +134,7 @@ def _above_machine(job: Job, machine: Machine) -> Iterator[str]:
 
 def _or_save(job: Job) -> str:
     """The knobs that would help."""
-    found = savings(_parameters(job), job.execution.device)
+    found = savings(parameters_of(job), job.execution.device)
     return f", or save memory: {', '.join(found)}" if found else ""
 
 
@@ -145,14 +145,10 @@ def _notes(job: Job, machine: Machine) -> Iterator[str]:
             "processors: slower, with the same result"
         )
     if job.execution.device == "cpu":
-        parameters, steps = _parameters(job), job.steps or 0
+        parameters, steps = parameters_of(job), job.steps or 0
         seconds = cpu_seconds(parameters, steps=steps, threads=job.execution.threads)
         memory = arm_memory(parameters, "cpu").host_bytes
         yield (
             f"arm {job.name}: {steps} steps on the CPU, roughly {duration(seconds)} and "
             f"{gibibytes(memory)} of memory"
         )
-
-
-def _parameters(job: Job) -> Parameters:
-    return Parameters.model_validate_json(json.dumps(job.parameters))

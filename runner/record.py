@@ -6,6 +6,7 @@ digest, so that a hub can be compared, archived and reproduced without knowledge
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -538,20 +539,30 @@ def differing_knobs(plans: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
     A knob that only some have (``train.optimizer.momentum``) differs.
     """
-    flat = [dict(leaves(plan)) for plan in plans]
+    keys = dict.fromkeys(key for plan in plans for key in plan)
+    return tuple(sorted(name for key in keys for name in _differing(plans, key)))
+
+
+def _differing(plans: Sequence[Mapping[str, Any]], key: str) -> Iterator[str]:
+    """Names of the differing leaves below one key. Thousands of arms have a few tables each."""
+    kinds = {
+        json.dumps(plan.get(key, ABSENT), sort_keys=True): {key: plan[key]} if key in plan else {}
+        for plan in plans
+    }
+    flat = [dict(leaves(table)) for table in kinds.values()]
     names = {name for plan in flat for name in plan}
-    return tuple(
-        sorted(name for name in names if len({_spelling(plan, name) for plan in flat}) > 1)
-    )
+    yield from (name for name in names if len({_spelling(plan, name) for plan in flat}) > 1)
+
+
+ABSENT = "\x00absent"
+"""Stands for a key that a table lacks; no value of a plan has a control character."""
 
 
 def _spelling(plan: Mapping[str, Any], name: str) -> bytes | str:
     """What tells a leaf from another; ``True`` from 1, and 1 from 1.0, as JSON does."""
     if name not in plan:
         return b""
-    value = plan[name]
-    # Thousands of arms have hundreds of thousands of leaves, and almost all are plain values.
-    return repr(value) if isinstance(value, str | int | float) else canonical_json(value)
+    return canonical_json(plan[name])
 
 
 def schema() -> dict[str, Any]:

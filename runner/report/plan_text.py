@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from models.config import Parameters, count_parameters
+from models.config import count_parameters
 from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
-from runner.plan import Job, Plan, digest
+from runner.plan import Job, Plan, digest, parameters_of
 from runner.record import differing_knobs, leaves
 from runner.report.wording import listing
 
@@ -69,7 +69,7 @@ _ARM_COLUMNS = (
 
 def _arm_row(job: Job) -> tuple[str, ...]:
     """Sizes by formula; the memory is the GPU's on a GPU, where no time is guessed."""
-    parameters = Parameters.model_validate_json(json.dumps(job.parameters))
+    parameters = parameters_of(job)
     counts, on_cpu = count_parameters(parameters), job.execution.device == "cpu"
     memory, steps, threads = (
         arm_memory(parameters, job.execution.device),
@@ -103,15 +103,17 @@ def _parameters(arms: tuple[Job, ...]) -> Iterator[str]:
 
     A column for each arm; a row for each where there are many, as a matrix has them.
     """
-    flat = {job.name: dict(leaves(job.parameters)) for job in arms}
     differing = differing_knobs([job.parameters for job in arms])
     if differing:
-        rows = [("", *flat)]
-        rows += [(knob, *(_spelled(flat[job.name], knob) for job in arms)) for knob in differing]
+        rows = [("", *(job.name for job in arms))]
+        rows += [
+            (knob, *(_spelled(_leaf(job.parameters, knob), knob) for job in arms))
+            for knob in differing
+        ]
         if len(arms) > MOST_COLUMNS:
             rows = list(zip(*rows, strict=True))
         yield "Differing parameters\n" + _table(rows)
-    first = flat[arms[0].name]
+    first = dict(leaves(arms[0].parameters))
     rows = [(knob, _spelled(first, knob)) for knob in first if knob not in differing]
     yield "Shared parameters\n" + _table(rows)
 
@@ -158,6 +160,16 @@ def _named(names: Sequence[str]) -> str:
     if len(names) <= MOST_COLUMNS:
         return ", ".join(names)
     return f"{names[0]}, {names[1]}, … {names[-1]} ({len(names):,})"
+
+
+def _leaf(table: Mapping[str, Any], knob: str) -> dict[str, Any]:
+    """The value of a dotted knob under its name; nothing where it does not apply."""
+    value: Any = table
+    for key in knob.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return {}
+        value = value[key]
+    return {knob: value}
 
 
 def _spelled(table: Mapping[str, Any], key: str) -> str:
