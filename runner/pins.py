@@ -26,9 +26,14 @@ _VARIABLE = (
     r"platform_python_implementation|implementation_name|os_name)"
 )
 _COMPARISON = rf"{_VARIABLE} (?:==|!=|<=|>=|<|>) {_VALUE}"
+_VERSION = (
+    r"(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
+    r"(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?"
+)
+"""As PEP 440 has them, in the spelling that indexes and lock writers use."""
 _REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-    r"==(?P<version>[0-9][A-Za-z0-9._+!-]*)"
+    rf"==(?P<version>{_VERSION})"
     rf"(?: ; (?P<marker>{_COMPARISON}(?: (?:and|or) {_COMPARISON})*))?"
     r"(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})+)"
 )

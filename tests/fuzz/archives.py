@@ -178,6 +178,14 @@ def _name(case: Case, parts: list[Part], name: str) -> bytes:
     return _packed(_tar(parts, dumped(index_of(parts, new))), case.random)
 
 
+def _parsed(part: Part) -> object:
+    """The JSON in a member; nothing where it is none, or is none any more."""
+    try:
+        return json.loads(part.content) if part.path.endswith(".json") else None
+    except (ValueError, RecursionError):
+        return None
+
+
 def _member(case: Case, parts: list[Part], name: str) -> bytes:
     """A member is another file, with its digests in the index brought up to date or not."""
     random = case.random
@@ -185,8 +193,9 @@ def _member(case: Case, parts: list[Part], name: str) -> bytes:
     for _ in range(random.choice((1, 1, 3))):
         at = random.randrange(len(parts))
         old = parts[at]
-        if old.path.endswith(".json") and random.random() < 0.7:
-            value, told = mutate(json.loads(old.content), random)
+        value = _parsed(old) if random.random() < 0.7 else None
+        if value is not None:
+            value, told = mutate(value, random)
             new = dumped(value)
         else:
             cut = random.randrange(len(old.content) + 1)

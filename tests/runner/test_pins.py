@@ -82,6 +82,7 @@ HOSTILE = {
     "path": f"./alpha-1.0.tar.gz --hash=sha256:{'a' * 64}\n",
     "extra": f"alpha[all]==1.0 --hash=sha256:{'a' * 64}\n",
     "range": f"alpha>=1.0 --hash=sha256:{'a' * 64}\n",
+    "no version of PEP 440": f"alpha==1_0 --hash=sha256:{'a' * 64}\n",
     "any version": f"alpha==1.* --hash=sha256:{'a' * 64}\n",
     "variable": f"alpha==${{HOME}} --hash=sha256:{'a' * 64}\n",
     "no digest": "alpha==1.0\n",
