@@ -57,7 +57,8 @@ MOST_RECORD_BYTES = 256 * MIB
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 _STAMP_PATTERN = re.compile(STAMP)
 _STAGING = ".staging-"
-_DETERMINISTIC = {MANIFEST, PLAN, f"{DATASET}/probe.npz"}
+_DETERMINISTIC = {MANIFEST, PLAN}
+_PROBE = "probe.npz"
 CARRIED = (CODE, COMPARED)
 """Folders of what was given to the run, copied so that the run can be repeated."""
 
@@ -163,7 +164,11 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
 
     Raises ``VerificationError`` for what cannot be sealed.
     """
-    known = {f"{DATASET}/{file.path}": file.deterministic for file in record.dataset.files}
+    known = {
+        f"{data.folder}/{file.path}": file.deterministic
+        for data in record.datasets
+        for file in data.files
+    }
     for arm in record.arms:
         known |= {f"{arm_dir(arm.name)}/{file.path}": file.deterministic for file in arm.files}
     if record.summary:
@@ -187,7 +192,12 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
 def _is_deterministic(path: PurePosixPath, known: dict[str, bool]) -> bool:
     name = path.as_posix()
     given = name in _DETERMINISTIC or path.parts[0] in CARRIED or path.name == JOB
-    return known.get(name, given)
+    return known.get(name, given or is_given_probe(path))
+
+
+def is_given_probe(path: PurePosixPath) -> bool:
+    """Whether a file of a hub is the measured probe that a simulation was given."""
+    return path.name == _PROBE and path.parts[0] == DATASET
 
 
 def verify(hub: Path) -> Verification:

@@ -67,9 +67,12 @@ def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
 
 
 def _require_disk(plan: Plan, machine: Machine) -> None:
-    dataset = Dataset.model_validate_json(json.dumps(plan.dataset.parameters["dataset"]))
+    datasets = [
+        Dataset.model_validate_json(json.dumps(job.parameters["dataset"])) for job in plan.datasets
+    ]
     # Each arm keeps two checkpoints, once where it writes them and once in the hub.
-    needed = dataset_bytes(dataset) + sum(16 * (job.num_parameters or 0) for job in plan.arms)
+    needed = sum(map(dataset_bytes, datasets))
+    needed += sum(16 * (job.num_parameters or 0) for job in plan.arms)
     if needed > machine.free_disk_bytes:
         raise EngineError(
             f"the run writes about {gibibytes(needed)} and the disk has "
