@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -29,6 +30,7 @@ from runner.record import HubRecord
 from runner.report.cautions import cautions
 from runner.report.pages import facts
 from runner.report.plan_text import render_plan
+from runner.reproduction.rerun import OTHER_DATA, withdraw_other_data
 from runner.sealed import SealedHub
 
 from .conftest import TINY, run_phase
@@ -538,3 +540,40 @@ def test_a_dataset_that_fails_takes_only_its_arms_with_it(tmp_path):
     again = phasehub("reproduce", folder, "--out", tmp_path / "again", "--python", sys.executable)
     assert again.returncode == 0, again.stderr
     assert "two was not run again" in again.stderr
+
+
+# --- a reproduction whose data are others --------------------------------------------------------
+
+
+def rerun_of(record, made, arms=()):
+    """A reproduction that has come to its data, as far as it is asked about them."""
+    data = {one.name: one for one in made if one.status == "succeeded"}
+    run = SimpleNamespace(datasets={one.name: one for one in made}, data=data)
+    original = SimpleNamespace(record=record)
+    request = SimpleNamespace(arms=arms)
+    return SimpleNamespace(run=run, original=original, request=request, reasons=[], data={})
+
+
+def test_only_the_arms_of_data_that_came_out_otherwise_are_not_run_again(two):
+    first, second = two.datasets
+    other = second.model_copy(update={"files": first.files})
+    rerun = rerun_of(two, [first, other])
+    withdraw_other_data(rerun)
+    assert list(rerun.run.data) == [first.name]
+    assert rerun.reasons == [f"{second.name}: {OTHER_DATA}"]
+    assert list(rerun.data) == [first.name, second.name], "both are there to be compared"
+
+
+def test_data_that_could_not_be_made_again_are_a_reason(two):
+    first, second = two.datasets
+    failed = second.model_copy(update={"status": "failed", "message": "no room", "files": ()})
+    rerun = rerun_of(two, [first, failed])
+    withdraw_other_data(rerun)
+    assert rerun.reasons == [f"the data of {second.name} could not be simulated: failed: no room"]
+
+
+def test_data_that_are_the_same_are_used_and_nothing_is_said(two):
+    rerun = rerun_of(two, two.datasets)
+    withdraw_other_data(rerun)
+    assert len(rerun.run.data) == 2
+    assert rerun.reasons == []
