@@ -33,6 +33,11 @@ def not_run(job: Job, why: RunnerError | None) -> ArmRecord:
     return ArmRecord(status="not_run", message="the run ended before its turn", **planned(job))
 
 
+def without_data(job: Job, why: str) -> ArmRecord:
+    """The record of an arm that could be shown no dataset."""
+    return ArmRecord(status="not_run", message=why, **planned(job))
+
+
 def describe(record: ArmRecord) -> str:
     """One line for the console: how the arm did."""
     if record.status != "succeeded":

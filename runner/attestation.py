@@ -121,5 +121,6 @@ def _dependencies(record: HubRecord, digests: dict[str, str]) -> Iterable[Resour
         yield Resource(name="installed packages", digest={"sha256": packages})
     if isinstance(lock := image.get("lock_sha256"), str):
         yield Resource(name="lock", digest={"sha256": lock})
-    for file in record.dataset.files:
-        yield Resource(name=f"dataset/{file.path}", digest={"sha256": file.sha256})
+    for dataset in record.datasets:
+        for file in dataset.files:
+            yield Resource(name=f"{dataset.folder}/{file.path}", digest={"sha256": file.sha256})

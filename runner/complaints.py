@@ -245,11 +245,6 @@ def _choice(value: object, choices: list[str], key: str = "") -> str:
 
 
 def _unknown_key(name: str, parent: type[BaseModel]) -> str:
-    if name == "dataset" and {"model", "train"} <= parent.model_fields.keys():
-        return (
-            "the arms of a phase share one dataset, so that they can be compared; set it for the "
-            "phase or in a profile"
-        )
     if name.partition(".")[0] in parent.model_fields:
         return f"unknown key; write {name} without quotes"
     for section, field in Parameters.model_fields.items():

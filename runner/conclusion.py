@@ -49,7 +49,9 @@ def conclude(run: Run) -> HubRecord:
         engine=run.engine,
         image=image if isinstance(image, dict) else None,
         code=run.code.record,
-        dataset=run.dataset or not_made(run.plan.dataset, run.failure),
+        datasets=tuple(
+            run.datasets.get(job.name) or not_made(job, run.failure) for job in run.plan.datasets
+        ),
         arms=records,
         steps=tuple(run.steps.get(step.name) or not_judged(step) for step in run.plan.steps),
         identical_arms=verdict.identical_arms(

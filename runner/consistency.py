@@ -21,7 +21,14 @@ from runner.environment import models_digest
 from runner.errors import VerificationError
 from runner.plan import Job
 from runner.reading import parse_json, read_file, typed
-from runner.record import MEASURED, ArmRecord, AuditRecord, FileRecord, HubRecord
+from runner.record import (
+    MEASURED,
+    ArmRecord,
+    AuditRecord,
+    DatasetRecord,
+    FileRecord,
+    HubRecord,
+)
 from runner.report.tables import metrics_rows
 from runner.rule_parser import parse
 from runner.sealed import SealedHub
@@ -118,10 +125,48 @@ def check_lock(sealed: SealedHub) -> Iterator[str]:
         yield f"{hub.LOCK} is not the lock file that {hub.RECORD} says the run was held to"
 
 
+def check_datasets(sealed: SealedHub) -> Iterator[str]:
+    """Every dataset is one of the plan, and what the hub keeps of it is of that one."""
+    record = sealed.record
+    try:
+        planned = {job.name: job for job in sealed.plan.datasets}
+    except VerificationError:  # ``check_plan`` says so
+        return
+    for name in sorted(planned.keys() ^ {one.name for one in record.datasets}):
+        yield f"{name} is not in both {hub.PLAN} and {hub.RECORD}"
+    for one in record.datasets:
+        if job := planned.get(one.name):
+            said, meant = [one.parameters, one.seed], [job.parameters, job.seed]
+            if canonical_json(said) != canonical_json(meant):
+                yield f"{one.name}: its parameters or its seed are not those of {hub.PLAN}"
+        yield from _compare_with_copies(sealed, one)
+
+
+def _compare_with_copies(sealed: SealedHub, dataset: DatasetRecord) -> Iterator[str]:
+    """What the hub keeps of a dataset, against its record; nothing that is not there is missed."""
+    for file in dataset.files:
+        path = f"{dataset.folder}/{file.path}"
+        if path in sealed.artifacts and sealed.artifacts[path].sha256 != file.sha256:
+            yield f"{path} is not of the {dataset.name} that {hub.RECORD} tells of"
+    path = f"{dataset.folder}/{hub.JOB}"
+    if dataset.status != "succeeded" or path not in sealed.artifacts:
+        return
+    if sealed.artifacts[path].sha256 != dataset.job_sha256:
+        yield f"{path} is not the job that made the {dataset.name}"
+    job = sealed.table(path)
+    said, meant = [job.get("parameters"), job.get("seed")], [dataset.parameters, dataset.seed]
+    if canonical_json(said) != canonical_json(meant):
+        yield f"{path} has other parameters or another seed than {hub.RECORD}"
+
+
 def check_jobs(sealed: SealedHub) -> Iterator[str]:
-    """Every arm's ``job.json`` is the one that ran, as planned, on the hub's dataset."""
-    data = {file.path: file.sha256 for file in sealed.record.dataset.files}
+    """Every arm's ``job.json`` is the one that ran, as planned, on the arm's dataset."""
+    shown = sealed.record.datasets_of_arms
     for arm in sealed.record.arms:
+        if arm.name not in shown:
+            yield f"arm {arm.name}: no dataset in {hub.RECORD} has its parameters"
+            continue
+        data = {file.path: file.sha256 for file in shown[arm.name].files}
         path = f"{hub.arm_dir(arm.name)}/{hub.JOB}"
         if arm.job_sha256 is None or path not in sealed.artifacts:
             continue
@@ -135,7 +180,7 @@ def check_jobs(sealed: SealedHub) -> Iterator[str]:
         given = _digests(job.get("inputs"))
         for name in sorted(data.keys() | given.keys()):
             if data.get(name) != given.get(name):
-                yield f"{path} reads another {name} than the hub's dataset has"
+                yield f"{path} reads another {name} than the hub's {shown[arm.name].name} has"
 
 
 def check_results(sealed: SealedHub) -> Iterator[str]:
@@ -173,6 +218,7 @@ def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
 def check_audits(sealed: SealedHub) -> Iterator[str]:
     """What the record says of an audit is what the audit told of these very files."""
     record = sealed.record
+    shown = record.shown
     for arm in record.arms:
         if arm.level not in (None, arm.proof):
             yield f"arm {arm.name} is called {arm.level}, and its record shows it as {arm.proof}"
@@ -182,11 +228,20 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
                 for file in (*arm.files, *arm.audit.removed)
                 if file.deterministic
             }
+            given |= _data(shown[arm.name]) if arm.name in shown else {}
             yield from _compare_with_audit(sealed, hub.audit_dir(arm.name), arm.audit, given)
-    if record.dataset.audit is not None:
-        yield from _compare_with_audit(sealed, hub.DATASET_AUDIT, record.dataset.audit, {})
-    elif any(arm.proof == "audited" for arm in record.arms):
-        yield "arms are audited, and the data that they were shown are not"
+        data = shown.get(arm.name)
+        if arm.proof == "audited" and not (data and data.audit and data.audit.outcome == "agrees"):
+            yield f"arm {arm.name} is audited, and the data that it was shown are not"
+    for one in record.datasets:
+        if one.audit is not None:
+            yield from _compare_with_audit(
+                sealed, hub.dataset_audit_dir(one), one.audit, _data(one)
+            )
+
+
+def _data(dataset: DatasetRecord) -> dict[str, str]:
+    return {file.path: file.sha256 for file in dataset.files}
 
 
 def _compare_with_audit(
@@ -197,9 +252,8 @@ def _compare_with_audit(
     if found is None or found.sha256 != audit.job_sha256:
         yield f"{path} is not the job that ran"
         return
-    data = {file.path: file.sha256 for file in sealed.record.dataset.files}
     inputs = _digests(sealed.table(path).get("inputs"))
-    for name, digest in {**data, **given}.items():
+    for name, digest in given.items():
         if inputs.get(name) != digest:
             yield f"{path} read another {name} than the record has"
     if audit.outcome == "not_done":
@@ -286,6 +340,7 @@ CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_plan,
     check_code,
     check_lock,
+    check_datasets,
     check_jobs,
     check_results,
     check_audits,
@@ -300,8 +355,9 @@ def _parts(record: HubRecord) -> Iterator[tuple[str, FileRecord]]:
         yield from ((f"{hub.arm_dir(arm.name)}/{file.path}", file) for file in arm.files)
         for file in arm.audit.files if arm.audit else ():
             yield f"{hub.audit_dir(arm.name)}/{file.path}", file
-    for file in record.dataset.audit.files if record.dataset.audit else ():
-        yield f"{hub.DATASET_AUDIT}/{file.path}", file
+    for data in record.datasets:
+        for file in data.audit.files if data.audit else ():
+            yield f"{hub.dataset_audit_dir(data)}/{file.path}", file
     for step in record.steps:
         for capture in step.captures:
             folder = f"steps/{step.name}/{capture.arm}"

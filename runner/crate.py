@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from runner.record import ArmRecord, FileRecord, HubRecord
+from runner.dataset_names import ONLY, label_of
+from runner.record import ArmRecord, DatasetRecord, FileRecord, HubRecord
 
 CONTEXT = [
     "https://w3id.org/ro/crate/1.1/context",
@@ -40,7 +41,9 @@ Entity = dict[str, Any]
 def crate(record: HubRecord, files: Sequence[FileRecord], metadata_name: str) -> Entity:
     """The metadata of a hub that holds ``files``, as JSON-LD."""
     arms = [arm for arm in record.arms if arm.started]
-    actions = [SIMULATION, *(_action_id(arm) for arm in arms)]
+    simulations = [_simulation_id(one) for one in record.datasets]
+    actions = [*simulations, *(_action_id(arm) for arm in arms)]
+    shown = record.datasets_of_arms
     return {
         "@context": CONTEXT,
         "@graph": [
@@ -58,8 +61,8 @@ def crate(record: HubRecord, files: Sequence[FileRecord], metadata_name: str) ->
                 "version": "0.5",
             },
             _software(record),
-            _simulation(record, files),
-            *(_arm_action(arm, files) for arm in arms),
+            *(_simulation(one, files) for one in record.datasets),
+            *(_arm_action(arm, shown.get(arm.name), files) for arm in arms),
             *map(_file, files),
         ],
     }
@@ -90,23 +93,26 @@ def _software(record: HubRecord) -> Entity:
     }
 
 
-def _simulation(record: HubRecord, files: Iterable[FileRecord]) -> Entity:
-    dataset = record.dataset
+def _simulation(dataset: DatasetRecord, files: Iterable[FileRecord]) -> Entity:
+    whose = "every arm is" if dataset.name == ONLY else "its arms are"
     return {
-        "@id": SIMULATION,
+        "@id": _simulation_id(dataset),
         "@type": "CreateAction",
-        "name": "simulation of the dataset",
-        "description": "The objects, the scan and the photon noise that every arm is shown.",
+        "name": f"simulation of the {dataset.name}",
+        "description": f"The objects, the scan and the photon noise that {whose} shown.",
         "instrument": _to(SOFTWARE),
-        "object": _references(files, ("dataset/job.json",)),
-        "result": _references(files, ("dataset/metadata.json",)),
+        "object": _references(files, (f"{dataset.folder}/job.json",)),
+        "result": _references(files, (f"{dataset.folder}/metadata.json",)),
         **_status(succeeded=dataset.status == "succeeded", message=dataset.message),
     }
 
 
-def _arm_action(arm: ArmRecord, files: Sequence[FileRecord]) -> Entity:
+def _arm_action(
+    arm: ArmRecord, dataset: DatasetRecord | None, files: Sequence[FileRecord]
+) -> Entity:
     folder = f"arms/{arm.name}/"
-    inputs = (f"{folder}job.json", "dataset/metadata.json")
+    data = [f"{dataset.folder}/metadata.json"] if dataset else []
+    inputs = (f"{folder}job.json", *data)
     results = [file for file in files if file.path.startswith(folder) and file.path not in inputs]
     times = {"startTime": arm.started, "endTime": arm.ended}
     return {
@@ -148,6 +154,11 @@ def _references(files: Iterable[FileRecord], wanted: Sequence[str]) -> Entity | 
 def _one_or_many(references: list[Entity]) -> Entity | list[Entity]:
     """A list of one is written as its member, as RO-Crate recommends."""
     return references[0] if len(references) == 1 else references
+
+
+def _simulation_id(dataset: DatasetRecord) -> str:
+    label = label_of(dataset.name)
+    return f"{SIMULATION}-{label}" if label else SIMULATION
 
 
 def _action_id(arm: ArmRecord) -> str:

@@ -1,4 +1,4 @@
-"""One dataset for all arms: simulated once, kept under what it is made from, verified on use."""
+"""A dataset: simulated once for its arms, kept under what it is made from, verified on use."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A dataset that every arm is shown: its folder, and the record for the hub."""
+    """A dataset that arms are shown: its folder, and the record for the hub."""
 
     folder: Path
     record: DatasetRecord
@@ -261,4 +261,9 @@ def not_made(job: Job, why: RunnerError | None) -> DatasetRecord:
 
 
 def _planned(job: Job, key: str) -> dict[str, Any]:
-    return {"seed": job.seed, "parameters": job.parameters, "parameters_sha256": key}
+    return {
+        "name": job.name,
+        "seed": job.seed,
+        "parameters": job.parameters,
+        "parameters_sha256": key,
+    }

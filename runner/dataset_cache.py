@@ -265,13 +265,18 @@ def refuse_other_bytes(path: Path, expected: Expectation | None, found: Digests)
         )
 
 
-def sealed_data(artifacts: Path, phase: str, key: str) -> Sealed | None:
-    """What the newest sealed hub of a phase says of the data at an address, if any does."""
-    for folder in reversed(hub.find_hubs(artifacts, phase)[-MOST_HUBS:]):
+def sealed_data(artifacts: Path, phase: str) -> dict[str, Sealed]:
+    """Address → what the newest sealed hub of a phase that has these data says of them."""
+    found: dict[str, Sealed] = {}
+    for folder in hub.find_hubs(artifacts, phase)[-MOST_HUBS:]:
         try:
-            dataset = hub.read(folder).dataset
+            datasets = hub.read(folder).datasets
         except VerificationError:  # it is no witness
             continue
-        if dataset.status == "succeeded" and dataset.parameters_sha256 == key:
-            return Sealed(hub=f"{phase}/{folder.name}", files=digests(dataset.files))
-    return None
+        name = f"{phase}/{folder.name}"
+        found |= {
+            one.parameters_sha256: Sealed(hub=name, files=digests(one.files))
+            for one in datasets
+            if one.status == "succeeded"
+        }
+    return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.dataset_names import label_of
 from runner.digest import digest_json, sha256_file
 from runner.dockerfile import DOCKERFILE
 from runner.environment import models_digest
@@ -79,12 +80,15 @@ def engine_departures(entry: Entry, engine: EngineRecord) -> Iterator[Departure]
 
 
 def dataset_departures(entry: Entry, dataset: DatasetRecord) -> Iterator[Departure]:
-    """Whether the dataset has the bytes that were locked."""
-    found = dataset_digests(dataset)
-    for name in sorted({*entry.dataset, *found}):
+    """Whether a dataset has the bytes that were locked."""
+    found, label = dataset_digests([dataset]), label_of(dataset.name)
+    locked = {
+        name: digest for name, digest in entry.dataset.items() if name.rpartition("/")[0] == label
+    }
+    for name in sorted({*locked, *found}):
         yield from differs(
             f"dataset {name}",
-            entry.dataset.get(name, "none"),
+            locked.get(name, "none"),
             found.get(name, "none"),
             "it was simulated on another kind of machine, or the lock was edited",
         )
@@ -95,13 +99,17 @@ def dataset_departures(entry: Entry, dataset: DatasetRecord) -> Iterator[Departu
 
 def job_digests(plan: Plan) -> dict[str, str]:
     """Job → digest of all that is planned for it."""
-    jobs = (plan.dataset, *plan.arms, *((plan.tests,) if plan.tests else ()))
+    jobs = (*plan.datasets, *plan.arms, *((plan.tests,) if plan.tests else ()))
     return {job.name: digest_json(job.model_dump(mode="json")) for job in jobs}
 
 
-def dataset_digests(dataset: DatasetRecord) -> dict[str, str]:
-    """File → digest."""
-    return {file.path: file.sha256 for file in dataset.files}
+def dataset_digests(datasets: Iterable[DatasetRecord]) -> dict[str, str]:
+    """File → digest; the files of one of several datasets behind its label."""
+    return {
+        f"{label_of(one.name)}/{file.path}".removeprefix("/"): file.sha256
+        for one in datasets
+        for file in one.files
+    }
 
 
 def base_of(engine: EngineRecord) -> Base | None:

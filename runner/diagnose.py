@@ -77,6 +77,7 @@ class Patient:
     hub: Path
     record: HubRecord
     plan: Plan
+    """Its arms are the one that is looked into, and its dataset is that one's."""
     order: CaptureOrder
     notes: tuple[str, ...]
     """In what the jobs depart from the hub's plan."""
@@ -140,7 +141,8 @@ def examine(request: Request) -> Patient:
             "verify` tells all"
         )
     job, notes = ours(job, request.consent)
-    plan = plan.model_copy(update={"dataset": ours(plan.dataset, request.consent)[0]})
+    plan = plan.for_arms([job])
+    plan = plan.model_copy(update={"datasets": (ours(plan.datasets[0], request.consent)[0],)})
     order = CaptureOrder(
         arm=job,
         arm_folder=folder,
@@ -271,23 +273,29 @@ def dataset_of(
     labels: dict[str, str],
     shown: Display,
 ) -> Dataset:
-    """The hub's dataset: from the cache by its digests, or simulated again and compared."""
-    cache = state_dir() / "datasets"
-    if (cached := find(patient.record.dataset, cache)) is not None:
+    """The arm's dataset: from the cache by its digests, or simulated again and compared."""
+    cache, (job,) = state_dir() / "datasets", patient.plan.datasets
+    sealed = patient.record.datasets_of_arms.get(patient.order.arm.name)
+    if sealed is None:
+        raise VerificationError(
+            f"{patient.hub} contradicts itself: it has no dataset of {patient.order.arm.name}; "
+            "`phasehub verify` tells all"
+        )
+    if (cached := find(sealed, cache)) is not None:
         return cached
     made = prepare(
-        patient.plan.dataset,
+        job,
         code=code,
         engine=facts,
         cache=cache,
         labels=labels,
         run=lambda attempt: execute(engine, attempt, [()], shown),
         say=shown.say,
-        probe=(patient.hub / hub.DATASET / PROBE) if probe_digest(patient.plan.dataset) else None,
+        probe=(patient.hub / sealed.folder / PROBE) if probe_digest(job) else None,
     )
     if isinstance(made, DatasetRecord):
         raise EngineError(f"the dataset could not be simulated: {made.status}: {made.message}")
-    refuse_other_data(patient.record.dataset, made.record)
+    refuse_other_data(sealed, made.record)
     return made
 
 

@@ -1,9 +1,9 @@
-"""A phase, step by step: check, plan, engine, dataset, arms, verdict, reports, seal."""
+"""A phase, step by step: check, plan, engine, datasets, arms, verdict, reports, seal."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from runner.carried import carry_compared
 from runner.compared import find_compared
 from runner.conclusion import conclude, seal
 from runner.dataset import Dataset, origin, prepare, probe_digest
-from runner.dataset_cache import differing, digests, sealed_data
+from runner.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.departures import (
     dataset_departures,
     engine_departures,
@@ -148,7 +148,7 @@ def asked_engine(request: Request, lock: Lock | None) -> str:
 
 
 def carry_out(run: Run, request: Request) -> None:
-    """Prepare the engine, run the tests that the phase names, make the dataset, run every arm."""
+    """Prepare the engine, run the tests that the phase names, make the datasets, run every arm."""
     engine = open_engine(
         asked_engine(request, run.lock),
         Needs(
@@ -167,11 +167,12 @@ def carry_out(run: Run, request: Request) -> None:
     try:
         if run.plan.tests is not None:
             run_tests(run, engine, run.plan.tests)
-        dataset = make_dataset(run, engine)
-        if dataset is not None and audit_dataset(run, engine, dataset):
-            run_arms(run, engine, dataset)
+        make_datasets(run, engine)
+        audit_datasets(run, engine)
+        run_arms(run, engine)
+        if run.data:
             summarise_arms(run, engine)
-            run_steps(run, engine, dataset)
+            run_steps(run, engine)
     finally:
         with suppress(EngineError):  # where the engine no longer answers, that is the error to tell
             engine.remove_leftovers(run.run_id)
@@ -219,81 +220,111 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
     run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal, ended=ended)
 
 
-def make_dataset(run: Run, engine: Engine, cache: Path | None = None) -> Dataset | None:
-    """The dataset that all arms share; ``None``, with the failure on record, if there is none.
+def make_datasets(run: Run, engine: Engine, cache: Path | None = None) -> None:
+    """Make the datasets of the arms that are to run, one after the other.
 
-    Hubs of this phase that were made from the same are asked whether it is theirs; a ``cache`` of
-    the caller's own has nothing in it that they could tell of.
+    The arms of one that cannot be simulated do not run; the others do. Hubs of this phase that were
+    made from the same are asked whether it is theirs; a ``cache`` of the caller's own has nothing
+    in it that they could tell of.
     """
-    key = digest_json(origin(run.plan.dataset, run.code.snapshot, run.engine))
-    sealed = None if cache else sealed_data(run.artifacts, run.plan.phase, key)
+    waiting = [job for job in run.plan.arms if job.name not in run.arms]
+    sealed = {} if cache else sealed_data(run.artifacts, run.plan.phase)
+    for job in run.plan.for_arms(waiting).datasets:
+        made = make_dataset(run, engine, job, sealed, cache or state_dir() / "datasets")
+        if made is not None:
+            run.data[job.name] = made
+
+
+def make_dataset(
+    run: Run, engine: Engine, job: Job, sealed: Mapping[str, Sealed], cache: Path
+) -> Dataset | None:
+    """One dataset; ``None``, with the failure on record, if it cannot be simulated."""
+    witness = sealed.get(digest_json(origin(job, run.code.snapshot, run.engine)))
     made = prepare(
-        run.plan.dataset,
+        job,
         code=run.code.snapshot,
         engine=run.engine,
-        sealed=sealed,
-        cache=cache or state_dir() / "datasets",
+        sealed=witness,
+        cache=cache,
         labels=run.labels,
         run=lambda attempt: run_alone(run, engine, attempt),
         say=run.shown.say,
-        probe=run.loaded.probes.get(probe_digest(run.plan.dataset) or ""),
+        probe=run.loaded.probes.get(probe_digest(job) or ""),
     )
     if isinstance(made, DatasetRecord):
-        run.dataset = made
-        run.shown.say(f"dataset: {made.status}: {made.message}")
+        run.datasets[job.name] = made
+        run.shown.say(f"{job.name}: {made.status}: {made.message}")
         return None
-    run.dataset = made.record
+    run.datasets[job.name] = made.record
     if run.lock is not None:
         run.lock.hold(dataset_departures(run.lock.entry, made.record))
-    if sealed and (names := differing(sealed.files, digests(made.record.files))):
+    if witness and (names := differing(witness.files, digests(made.record.files))):
         run.note(
-            f"the data differ in {names} from those of {sealed.hub}, which have the same address: "
+            f"the data differ in {names} from those of {witness.hub}, which have the same address: "
             "one of the two hubs was made on another kind of machine, or is not what it says; "
             "`phasehub verify` and `phasehub reproduce` tell"
         )
-    if made.record.metadata.get("twin_ambiguity"):
+    if made.record.metadata.get("twin_ambiguity") and TWIN not in run.notes:
         run.note(TWIN)
-    made.describe_in(run.staging.path / hub.DATASET)
+    made.describe_in(run.staging.path / made.record.folder)
     return made
 
 
-def audit_dataset(run: Run, engine: Engine, dataset: Dataset) -> bool:
-    """Whether the arms may be shown a dataset: a second implementation derives the same one."""
+def audit_datasets(run: Run, engine: Engine) -> None:
+    """Withdraw every dataset of which a second implementation derives another."""
     if run.plan.audit is None or run.plan.audit.level != "audited":
-        return True
-    assert run.dataset is not None
-    attempt = lay_out(
-        dataset_audit_job(run.plan.dataset),
-        folder=run.staging.path / WORK / ".audits" / "dataset",
-        inputs=dataset.all_inputs,
-        data_dir=dataset.folder,
-        labels=run.labels,
-    )
-    outcome = run_alone(run, engine, attempt)
-    audit = audits.conclude_audit(attempt, outcome, run.staging.path / hub.DATASET_AUDIT)
-    run.dataset = audits.audited(run.dataset, audit)
-    if audit.outcome != "agrees":
-        run.shown.say(f"dataset: audit failed: {run.dataset.message}")
-    return audit.outcome == "agrees"
-
-
-def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
-    """Run the arms that have not ended side by side, each with its audit at its heels.
-
-    Results are in the hub as soon as they end.
-    """
-    manifest = run.loaded.manifest
-    jobs = [job for job in run.plan.arms if job.name not in run.arms]
+        return
     attempts = [
         lay_out(
-            job,
-            folder=run.staging.path / WORK / job.name / "1",
-            inputs=dataset.inputs,
-            data_dir=dataset.folder,
+            dataset_audit_job(job),
+            folder=run.staging.path / WORK / ".audits" / job.name,
+            inputs=run.data[job.name].all_inputs,
+            data_dir=run.data[job.name].folder,
             labels=run.labels,
         )
-        for job in jobs
+        for job in run.plan.datasets
+        if job.name in run.data
     ]
+
+    def ended(attempt: Attempt, outcome: Outcome) -> None:
+        name = attempt.job.name.removesuffix(OF_AUDIT)
+        record = run.datasets[name]
+        folder = run.staging.path / hub.dataset_audit_dir(record)
+        record = audits.audited(record, audits.conclude_audit(attempt, outcome, folder))
+        run.datasets[name] = record
+        if record.status != "succeeded":
+            del run.data[name]
+            run.shown.say(f"{name}: audit failed: {record.message}")
+
+    if attempts:
+        with reserve_places([attempt.job for attempt in attempts]) as places:
+            run_attempts(
+                engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
+            )
+
+
+def run_arms(run: Run, engine: Engine) -> None:
+    """Run the arms that have not ended side by side, each with its audit at its heels.
+
+    Results are in the hub as soon as they end. An arm without a dataset is on record as not run.
+    """
+    manifest = run.loaded.manifest
+    attempts = []
+    for job in run.plan.arms:
+        if job.name in run.arms:
+            continue
+        if (dataset := run.dataset_of(job)) is None:
+            run.arms[job.name] = arms.without_data(job, run.why_no_data(job))
+            continue
+        attempts.append(
+            lay_out(
+                job,
+                folder=run.staging.path / WORK / job.name / "1",
+                inputs=dataset.inputs,
+                data_dir=dataset.folder,
+                labels=run.labels,
+            )
+        )
 
     def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
         if attempt.job.experiment == "audit":
@@ -309,19 +340,22 @@ def run_arms(run: Run, engine: Engine, dataset: Dataset) -> None:
         remove_tree(attempt.launch.out_dir)
         if audits.is_due(attempt.job, record):
             run.arms[record.name] = audits.waiting(record)
-            return [begin_audit(run, attempt.job, record, dataset)]
+            return [begin_audit(run, attempt.job, record)]
         run.arms[record.name] = record
         run.shown.say(arms.describe(record))
         return ()
 
-    with reserve_places(jobs) as places:
-        run_attempts(
-            engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
-        )
+    if attempts:
+        with reserve_places([attempt.job for attempt in attempts]) as places:
+            run_attempts(
+                engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
+            )
 
 
-def begin_audit(run: Run, arm: Job, record: ArmRecord, dataset: Dataset) -> Attempt:
+def begin_audit(run: Run, arm: Job, record: ArmRecord) -> Attempt:
     """The audit that follows an arm which ran as planned."""
+    dataset = run.dataset_of(arm)
+    assert dataset is not None
     return audits.lay_out_audit(
         arm,
         record,
@@ -364,7 +398,7 @@ def summarise_arms(run: Run, engine: Engine) -> None:
             work=run.staging.path / WORK / ".summary",
             folder=run.staging.path,
             seed=record.seed,
-            resources=run.plan.dataset.resources,
+            resources=run.plan.datasets[0].resources,
             labels=run.labels,
             run=lambda attempt: run_alone(run, engine, attempt),
         )

@@ -17,7 +17,15 @@ from models.config.summary import (
     SummaryPair,
 )
 from runner.digest import canonical_json
-from runner.knobs import Flat, between, computed, differing, means_nothing
+from runner.knobs import (
+    Flat,
+    between,
+    computed,
+    differing,
+    drawn_with_seed,
+    means_nothing,
+    without_draws,
+)
 from runner.record import ArmRecord, HubRecord
 
 MOST_FOR_ALL_PAIRS = 6
@@ -35,16 +43,27 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Arms of one hub whose plans differ in nothing but the seed; ``place`` is the hub's."""
+    """Arms of one hub whose plans differ in nothing but the seed; ``place`` is the hub's.
+
+    And in the data that are drawn anew with each seed: an object and a noise of its own make an arm
+    no other treatment, but a replicate that is independent in the data too.
+    """
 
     place: int
     name: str
     arms: tuple[ArmRecord, ...]
+    drawn: frozenset[str] = frozenset()
+    """The knobs of the dataset that change with the seed."""
 
     @property
     def plan(self) -> Mapping[str, Any]:
-        """The parameters of its arms, which are the same for all."""
+        """The parameters of its first arm, which are those of all but for what is drawn."""
         return self.arms[0].parameters
+
+    @property
+    def knobs(self) -> Mapping[str, Any]:
+        """The parameters that its arms have in common; what is drawn anew says so."""
+        return without_draws(self.plan, self.drawn)
 
     @property
     def counts(self) -> bool:
@@ -59,7 +78,7 @@ def summary_of(sources: Sequence[Source], *, own: bool) -> Summary:
     the matrices of others, are left to the hubs that they belong to.
     """
     groups = [group for place, source in enumerate(sources) for group in grouped(place, source)]
-    values = differing([group.plan for group in groups])
+    values = differing([group.knobs for group in groups])
     pairs, notes = pairs_of(groups, values, own=own)
     return Summary(
         groups=tuple(
@@ -74,13 +93,15 @@ def summary_of(sources: Sequence[Source], *, own: bool) -> Summary:
 
 def grouped(place: int, source: Source) -> list[Group]:
     """The groups of one hub, in the order of their first arms."""
+    arms = source.record.arms
+    drawn = drawn_with_seed([(arm.seed, arm.parameters) for arm in arms])
     by_plan: dict[bytes, list[ArmRecord]] = {}
-    for arm in source.record.arms:
-        by_plan.setdefault(computed(arm.parameters), []).append(arm)
+    for arm in arms:
+        by_plan.setdefault(computed(without_draws(arm.parameters, drawn)), []).append(arm)
     names = _unique([name_of(arms) for arms in by_plan.values()])
     return [
-        Group(place=place, name=name, arms=tuple(arms))
-        for name, arms in zip(names, by_plan.values(), strict=True)
+        Group(place=place, name=name, arms=tuple(members), drawn=drawn)
+        for name, members in zip(names, by_plan.values(), strict=True)
     ]
 
 

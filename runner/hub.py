@@ -26,7 +26,7 @@ from runner.durable import make_durable
 from runner.errors import EngineError, VerificationError
 from runner.names import STAMP
 from runner.reading import MIB, parse_table, read_below, shortened, typed
-from runner.record import FileRecord, HubRecord
+from runner.record import DatasetRecord, FileRecord, HubRecord
 
 MANIFEST = "manifest.toml"
 LOCK = "manifest.lock.json"
@@ -47,7 +47,6 @@ DATASET = "dataset"
 CODE = "code"
 COMPARED = "compared"
 DATASET_LOG = "dataset.log"
-DATASET_AUDIT = "dataset/audit"
 SUMMARY_DIR = "summary"
 STATISTICS = "statistics.json"
 TESTS = "tests"
@@ -59,7 +58,8 @@ MOST_RECORD_BYTES = 256 * MIB
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 _STAMP_PATTERN = re.compile(STAMP)
 _STAGING = ".staging-"
-_DETERMINISTIC = {MANIFEST, PLAN, f"{DATASET}/probe.npz"}
+_DETERMINISTIC = {MANIFEST, PLAN}
+_PROBE = "probe.npz"
 CARRIED = (CODE, COMPARED)
 """Folders of what was given to the run, copied so that the run can be repeated."""
 
@@ -77,6 +77,11 @@ def step_dir(step: str, arm: str) -> str:
 def audit_dir(arm: str) -> str:
     """Folder of what an audit of an arm left."""
     return f"{AUDITS}/{arm}"
+
+
+def dataset_audit_dir(dataset: DatasetRecord) -> str:
+    """Folder of what an audit of a dataset left."""
+    return f"{dataset.folder}/audit"
 
 
 def log_name(stage: str, arm: str) -> str:
@@ -170,13 +175,18 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
 
     Raises ``VerificationError`` for what cannot be sealed.
     """
-    known = {f"{DATASET}/{file.path}": file.deterministic for file in record.dataset.files}
+    known = {
+        f"{data.folder}/{file.path}": file.deterministic
+        for data in record.datasets
+        for file in data.files
+    }
     for arm in record.arms:
         known |= {f"{arm_dir(arm.name)}/{file.path}": file.deterministic for file in arm.files}
         for file in arm.audit.files if arm.audit else ():
             known[f"{audit_dir(arm.name)}/{file.path}"] = file.deterministic
-    for file in record.dataset.audit.files if record.dataset.audit else ():
-        known[f"{DATASET_AUDIT}/{file.path}"] = file.deterministic
+    for data in record.datasets:
+        for file in data.audit.files if data.audit else ():
+            known[f"{dataset_audit_dir(data)}/{file.path}"] = file.deterministic
     if record.summary:
         known |= {file.path: file.deterministic for file in record.summary.files}
     for step in record.steps:
@@ -198,7 +208,12 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
 def _is_deterministic(path: PurePosixPath, known: dict[str, bool]) -> bool:
     name = path.as_posix()
     given = name in _DETERMINISTIC or path.parts[0] in CARRIED or path.name == JOB
-    return known.get(name, given)
+    return known.get(name, given or is_given_probe(path))
+
+
+def is_given_probe(path: PurePosixPath) -> bool:
+    """Whether a file of a hub is the measured probe that a simulation was given."""
+    return path.name == _PROBE and path.parts[0] == DATASET
 
 
 def verify(hub: Path) -> Verification:

@@ -8,7 +8,7 @@ itself (``diagnostics``) is none of the knobs, as nothing that is trained depend
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,11 +23,40 @@ Plan = Mapping[str, Any]
 Flat = dict[str, Knob]
 
 RECORDING = "diagnostics."
+DRAWS = ("seed", "train_object_seed", "test_object_seed")
+"""The knobs of a dataset that choose no kind of data, but one draw of them."""
+DRAWN_ANEW = "drawn anew with each seed"
 
 
 def computed(plan: Plan) -> bytes:
     """One spelling of everything that decides what is computed, but for the seed."""
     return canonical_json({name: plan[name] for name in plan if f"{name}." != RECORDING})
+
+
+def drawn_with_seed(plans: Sequence[tuple[int, Plan]]) -> frozenset[str]:
+    """The draws of data that every seed of the arms of one hub has of its own.
+
+    ``plans`` has the seed and the parameters of each arm. Where one seed meets two draws, or one
+    draw two seeds, the draws were varied by themselves, and are knobs like any other.
+    """
+    by_seed: dict[int, set[bytes]] = {}
+    values: dict[str, set[bytes]] = {name: set() for name in DRAWS}
+    for seed, plan in plans:
+        dataset = plan.get("dataset", {})
+        by_seed.setdefault(seed, set()).add(canonical_json([dataset.get(n) for n in DRAWS]))
+        for name in DRAWS:
+            values[name].add(canonical_json(dataset.get(name)))
+    whole = set().union(*by_seed.values())
+    if any(len(drawn) > 1 for drawn in by_seed.values()) or len(whole) < len(by_seed):
+        return frozenset()
+    return frozenset(name for name in DRAWS if len(values[name]) > 1)
+
+
+def without_draws(plan: Plan, drawn: Set[str]) -> dict[str, Any]:
+    """A plan in which the ``drawn`` knobs of the dataset are told, and not valued."""
+    if not drawn:
+        return dict(plan)
+    return {**plan, "dataset": {**plan["dataset"], **dict.fromkeys(drawn, DRAWN_ANEW)}}
 
 
 def differing(plans: Sequence[Plan]) -> list[Flat]:

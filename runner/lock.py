@@ -19,7 +19,7 @@ from runner.environment import state_dir
 from runner.errors import EngineError, ManifestError
 from runner.execute import sigterm_as_interrupt
 from runner.manifest import LoadedManifest, load, planned_arms
-from runner.plan import Device, Plan, asks_for_gpu, computes_on, make_plan
+from runner.plan import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
 from runner.progress import Display, display
 from runner.provenance import describe_engine, take_code
 from runner.record import DatasetRecord, EngineRecord
@@ -90,7 +90,7 @@ def resolve(
     code: Snapshot,
     shown: Display,
 ) -> lockfile.Entry:
-    """The entry of a plan: the engine is opened, and the dataset simulated or found."""
+    """The entry of a plan: the engine is opened, and the datasets simulated or found."""
     variant = package_variant(loaded, computes_on(plan))
     run_id = secrets.token_hex(8)
     engine = open_engine(
@@ -106,7 +106,10 @@ def resolve(
     )
     facts = describe_engine(engine, code)
     try:
-        dataset = simulated(loaded, plan, engine, facts, code, run_id, shown)
+        datasets = [
+            simulated(loaded, plan, job, engine, facts, code, run_id, shown)
+            for job in plan.datasets
+        ]
     finally:
         with suppress(EngineError):
             engine.remove_leftovers(run_id)
@@ -125,20 +128,21 @@ def resolve(
         ),
         models_sha256=code.models_sha256,
         jobs=departures.job_digests(plan),
-        dataset=departures.dataset_digests(dataset),
+        dataset=departures.dataset_digests(datasets),
     )
 
 
 def simulated(
     loaded: LoadedManifest,
     plan: Plan,
+    job: Job,
     engine: Engine,
     facts: EngineRecord,
     code: Snapshot,
     run_id: str,
     shown: Display,
 ) -> DatasetRecord:
-    """The dataset's record. Raises ``EngineError`` where it cannot be simulated."""
+    """A dataset's record. Raises ``EngineError`` where it cannot be simulated."""
 
     def run(attempt: Attempt) -> Outcome:
         outcomes = run_attempts(
@@ -147,17 +151,18 @@ def simulated(
         return outcomes[attempt.launch.name]
 
     made = prepare(
-        plan.dataset,
+        job,
         code=code,
         engine=facts,
         cache=state_dir() / "datasets",
         labels={"phase": plan.phase, "run": run_id},
         run=run,
         say=shown.say,
-        probe=loaded.probes.get(probe_digest(plan.dataset) or ""),
+        probe=loaded.probes.get(probe_digest(job) or ""),
     )
     if isinstance(made, DatasetRecord):
         raise EngineError(
-            f"the dataset could not be simulated: {made.status}: {made.message}; nothing is locked"
+            f"the {made.name} could not be simulated: {made.status}: {made.message}; nothing is "
+            "locked"
         )
     return made.record

@@ -61,9 +61,9 @@ class Entry(Record):
     models_sha256: str
     """Tree digest of the source of ``models/``."""
     jobs: dict[str, str]
-    """Job → digest of all that is planned for it: arms, the simulation, the regression tests."""
+    """Job → digest of all that is planned for it: arms, the simulations, the regression tests."""
     dataset: dict[str, str]
-    """File of the dataset → its digest."""
+    """File of the dataset → its digest; of several datasets ``<label>/<file>``."""
 
 
 class LockFile(Record):

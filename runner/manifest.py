@@ -230,7 +230,7 @@ DiagnosticsPart = Annotated[dict[str, Any], PartOf(Diagnostics)]
 
 
 class Arm(Table):
-    """One arm: what it is called and in what it differs from the phase. All share the dataset."""
+    """One arm: what it is called and in what it differs from the phase."""
 
     name: ArmName = Field(description="Name of the arm, and of its files.")
     title: Prose = Field("", description="One line for tables and figures.")
@@ -239,6 +239,10 @@ class Arm(Table):
         default=False, description="Whether the arm runs only with `--with-optional` or by name."
     )
     seed: Seed | None = Field(None, description="Seed of this arm in place of the phase's.")
+    dataset: DatasetPart = Field(
+        default_factory=dict,
+        description=f"{_DATASET} Arms with the same dataset share one simulation.",
+    )
     model: ModelPart = Field(default_factory=dict, description=_MODEL)
     train: TrainPart = Field(default_factory=dict, description=_TRAIN)
     diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
@@ -275,7 +279,8 @@ class Manifest(Table):
     image: Image = Field(default_factory=Image, description="The container image.")
     resources: Resources = Field(default_factory=Resources, description="Bounds of one arm.")
     dataset: DatasetPart = Field(
-        default_factory=dict, description="The simulated data, one set for all arms."
+        default_factory=dict,
+        description="The simulated data, one set for all arms that change nothing in it.",
     )
     model: ModelPart = Field(default_factory=dict, description="The network.")
     train: TrainPart = Field(default_factory=dict, description="How the network is fitted.")

@@ -153,7 +153,7 @@ class _Case:
             place = ("profiles", self.profile)
             layers.append((_below(*place), table(profiles, self.profile)))
         if self.index is not None:
-            own = {name: self.own.get(name) for name in SECTIONS if name != "dataset"}
+            own = {name: self.own.get(name) for name in SECTIONS}
             layers.append((_below("arms", self.index), own))
         if self.combination is not None:
             layers.append((self.combination.place_of, self.combination.layer))

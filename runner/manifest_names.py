@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from runner.names import SafeName
+from runner.names import SafeName, is_dataset_name
 from runner.rule_parser import parse
 
-TAKEN = {"dataset": "the simulation", "regression_tests": "the regression tests"}
-"""Names of jobs that are no arms."""
+TAKEN = {"regression_tests": "the regression tests"}
+"""Names of jobs that are no arms, beside those of simulations."""
 LONGEST_TEXT = 10_000
 """Characters of a text."""
 _STEERING = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -21,8 +21,9 @@ FINDING = r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)+$"
 
 
 def _arm_name(name: str) -> str:
-    if name in TAKEN:
-        raise ValueError(f"the name is taken by {TAKEN[name]}; choose another one")
+    taken = "the simulation" if is_dataset_name(name) else TAKEN.get(name)
+    if taken:
+        raise ValueError(f"the name is taken by {taken}; choose another one")
     return name
 
 

@@ -11,7 +11,7 @@ import itertools
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from runner.exclusions import Exclusions, comparable
@@ -23,10 +23,14 @@ MOST_ARMS = 4096
 """More arms than this no phase may have: at ten seconds an arm they take half a day."""
 MOST_AXES = 32
 """Axes of a matrix."""
-SECTIONS = ("model", "train", "diagnostics", "resources", "seed")
+SECTIONS = ("dataset", "model", "train", "diagnostics", "resources", "seed")
 """What an arm may have of its own, in the order in which it appears in a name."""
 
+TOGETHER = "together"
+"""Key of the tables whose knobs go through their values side by side."""
+
 _INSIDE = "lies inside the values of another axis; take one of the two away"
+_TWICE = "is a knob of another axis already; take one of the two away"
 
 Layer = tuple[KeyPath, Mapping[str, Any]]
 """A ``[matrix]`` table and its place in the file."""
@@ -40,15 +44,27 @@ class Choice:
     value: Any
     label: str
     place: KeyPath
+    others: tuple[Choice, ...] = ()
+    """What is chosen together with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """A knob and the values that it takes; none for an axis that a profile takes away."""
+    """A knob and the values that it takes; none for an axis that a profile takes away.
+
+    The knobs of a ``together`` are one axis: that of the knob that it is called after.
+    """
 
     key: KeyPath
     place: KeyPath
     choices: tuple[Choice, ...]
+    others: tuple[KeyPath, ...] = ()
+    """The knobs that change with it."""
+
+    @property
+    def keys(self) -> tuple[KeyPath, ...]:
+        """All its knobs."""
+        return (self.key, *self.others)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +142,8 @@ class Matrix:
             if not functools.reduce(operator.and_, (taken for _, taken in chosen), mask):
                 choices = tuple(choice for choice, _ in chosen)
                 name = "-".join(choice.label for choice in choices)
-                yield Combination(name=name, choices=choices, place=choices[0].place)
+                whole = tuple(one for each in choices for one in (each, *each.others))
+                yield Combination(name=name, choices=whole, place=choices[0].place)
         for entry in self.include:
             if entry.is_for(arm):
                 name = entry.name or "-".join(choice.label for choice in entry.choices)
@@ -147,7 +164,8 @@ def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
     """The matrix of a phase, or of a profile that changes it; ``None`` where there is none.
 
     A profile's axis takes the place of the phase's of the same key, an empty one takes it away;
-    its ``exclude`` and ``include`` take the place of the phase's.
+    its ``exclude`` and ``include`` take the place of the phase's. The knobs of a ``together`` are
+    one axis, of the key that it is called after.
     """
     if not layers:
         return None
@@ -158,15 +176,17 @@ def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
         for section in SECTIONS:
             if section in table:
                 found |= _axes(table[section], (section,), (*place, section), matrix.problems)
+        for axis in _together(table.get(TOGETHER), (*place, TOGETHER), matrix.problems):
+            if axis.key in found:
+                matrix.problems.append((axis.place, _TWICE))
+            found[axis.key] = axis
         empty = [axis for key, axis in found.items() if not axis.choices and key not in axes]
         matrix.problems += [
             (axis.place, "has no values; give some, or remove it") for axis in empty
         ]
         axes |= found
     kept = {key: axis for key, axis in axes.items() if axis.choices}
-    for key in [key for key in kept if any(key[:n] in kept for n in range(1, len(key)))]:
-        inner = kept.pop(key)
-        matrix.problems.append((inner.place, _INSIDE))
+    matrix.problems += _refuse_overlaps(kept)
     matrix.axes = {key: kept[key] for key in sorted(kept, key=_rank)}
     names = _names(matrix.axes)
     for place, table in layers:
@@ -175,6 +195,21 @@ def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
         if "include" in table:
             matrix.include = _entries(table["include"], (*place, "include"), names)
     return matrix
+
+
+def _refuse_overlaps(axes: dict[KeyPath, Axis]) -> list[tuple[KeyPath, str]]:
+    """Take out every axis that has a knob of another one, or a part of it; the problems."""
+    problems: list[tuple[KeyPath, str]] = []
+    owners: dict[KeyPath, list[KeyPath]] = {}
+    for axis in axes.values():
+        for key in axis.keys:
+            owners.setdefault(key, []).append(axis.key)
+    for axis in list(axes.values()):
+        if any(key[:n] in owners for key in axis.keys for n in range(1, len(key))):
+            problems.append((axes.pop(axis.key).place, _INSIDE))
+        elif any(owners[key][0] != axis.key or len(owners[key]) > 1 for key in axis.keys[1:]):
+            problems.append((axes.pop(axis.key).place, _TWICE))
+    return problems
 
 
 def expand(arms: Sequence[Mapping[str, Any]], matrix: Matrix | None) -> list[Expanded]:
@@ -247,6 +282,49 @@ def _axes(
             ),
         )
     }
+
+
+def _together(node: object, place: KeyPath, problems: list[tuple[KeyPath, str]]) -> Iterator[Axis]:
+    """The axes whose knobs change side by side: one for each table of ``together``."""
+    for index, table in enumerate(node if isinstance(node, list | tuple) else ()):
+        here = (*place, index)
+        if not isinstance(table, Mapping):
+            continue
+        parts = {name: table[name] for name in SECTIONS if name in table}
+        before = len(problems)
+        found = [
+            axis
+            for name, part in parts.items()
+            for axis in _axes(part, (name,), (*here, name), problems).values()
+        ]
+        if len(problems) > before:
+            continue
+        if len(found) < 2:
+            problems.append((here, "has fewer than two knobs; a knob alone is an axis of its own"))
+            continue
+        lengths = {len(axis.choices) for axis in found}
+        if len(lengths) > 1:
+            told = ", ".join(f"{len(axis.choices)} of {_dotted(axis.key)}" for axis in found)
+            problems.append((here, f"has {told}; give each knob as many values as the others"))
+            continue
+        yield _side_by_side(found)
+
+
+def _dotted(key: KeyPath) -> str:
+    return ".".join(map(str, key))
+
+
+def _side_by_side(knobs: Sequence[Axis]) -> Axis:
+    """One axis out of several, called after the seed if that is among them, else the first."""
+    ranked = sorted(knobs, key=lambda axis: _rank(axis.key))
+    lead = next((axis for axis in ranked if axis.key == ("seed",)), ranked[0])
+    others = [axis for axis in ranked if axis is not lead]
+    rows = zip(lead.choices, *(axis.choices for axis in others), strict=True)
+    return replace(
+        lead,
+        choices=tuple(replace(first, others=tuple(rest)) for first, *rest in rows),
+        others=tuple(axis.key for axis in others),
+    )
 
 
 _Names: TypeAlias = Mapping[KeyPath, Mapping[object, str]]

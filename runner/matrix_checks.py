@@ -89,15 +89,16 @@ def _axis(axis: Axis) -> Iterator[Problem]:
 def _overridden(axis: Axis, arms: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     """An arm's own value of an axis, which no combination would let through."""
     for index, arm in enumerate(arms):
-        value: object = arm
-        for part in axis.key:
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None:
-            yield (
-                ("arms", index, *axis.key),
-                f"the matrix has {dotted(axis.key)} as an axis and would replace it; remove one "
-                "of the two",
-            )
+        for key in axis.keys:
+            value: object = arm
+            for part in key:
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is not None:
+                yield (
+                    ("arms", index, *key),
+                    f"the matrix has {dotted(key)} as an axis and would replace it; remove one "
+                    "of the two",
+                )
 
 
 def _arm(entry: Entry, names: Collection[str]) -> Iterator[Problem]:

@@ -24,6 +24,11 @@ LONGEST_PATH = 255
 """Bytes of a path inside a hub: what a tar header of 1988 has room for."""
 
 
+def is_dataset_name(name: str) -> bool:
+    """Whether a name is one of a dataset: ``dataset``, or that with the beginning of a digest."""
+    return re.fullmatch(r"dataset(-[0-9a-f]{12})?", name) is not None
+
+
 def is_plain_name(name: str) -> bool:
     """Whether a name can stand in a line of text as it is: it prints and has no backslash.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -12,7 +12,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -27,6 +29,14 @@ from models.config import (
 from models.config.audit import AuditPart
 from models.config.summary import Summary
 from runner.complaints import did_you_mean, listed
+from runner.dataset_names import (
+    ONLY,
+    OneOrMany,
+    assigned,
+    name_of,
+    refuse_ambiguity,
+    with_one_or_many,
+)
 from runner.digest import digest_json, pretty_json
 from runner.errors import ManifestError
 from runner.manifest import (
@@ -42,7 +52,7 @@ from runner.manifest import (
 )
 from runner.manifest_names import Seed
 from runner.manifest_steps import Step
-from runner.names import SafeName
+from runner.names import SafeName, is_dataset_name
 from runner.reading import first_problem
 from runner.record import require_arm_parameters, require_dataset_parameters
 
@@ -112,7 +122,8 @@ class Plan(BaseModel):
     schema_version: Literal[1] = 1
     phase: SafeName
     profile: SafeName | None
-    dataset: Job
+    datasets: OneOrMany[Job]
+    """The simulations. Each is shared by the arms with its parameters."""
     arms: tuple[Job, ...]
     tests: Job | None = None
     """The regression tests that the phase names."""
@@ -125,16 +136,32 @@ class Plan(BaseModel):
 
     @model_validator(mode="after")
     def _jobs_have_their_places(self) -> Self:
-        names = [job.name for job in self.arms]
-        if len(set(names)) < len(names):
+        names = {job.name for job in self.arms}
+        if len(names) < len(self.arms):
             raise ValueError("arms names one twice")
-        if self.dataset.experiment != "simulate":
-            raise ValueError("dataset is no simulation")
+        for job in self.datasets:
+            if job.experiment != "simulate" or not is_dataset_name(job.name):
+                raise ValueError("dataset is no simulation")
+            if (job.parameters.get("dataset") or {}).get("seed", job.seed) != job.seed:
+                raise ValueError("dataset has another seed than its parameters")
+        refuse_ambiguity(self.datasets)
+        for name in names - assigned(self.datasets, self.arms).keys():
+            raise ValueError(f"arms: no dataset is that of {name}")
         if any(job.experiment != "train" for job in self.arms):
             raise ValueError("arms has a job that is no arm")
         if self.tests is not None and self.tests.experiment != "test":
             raise ValueError("tests is another job")
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return with_one_or_many(write(self))
+
+    def for_arms(self, arms: Sequence[Job]) -> Plan:
+        """The plan with these of its arms, and the datasets that they are shown."""
+        shown = {job.name for job in assigned(self.datasets, arms).values()}
+        datasets = tuple(job for job in self.datasets if job.name in shown)
+        return self.model_copy(update={"arms": tuple(arms), "datasets": datasets})
 
 
 def parse_plan(content: bytes) -> Plan:
@@ -145,7 +172,8 @@ def parse_plan(content: bytes) -> Plan:
     """
     try:
         plan = Plan.model_validate_json(content)
-        require_dataset_parameters(plan.dataset.parameters)
+        for job in plan.datasets:
+            require_dataset_parameters(job.parameters)
         for job in plan.arms:
             require_arm_parameters(job.parameters)
     except ValidationError as error:
@@ -191,18 +219,20 @@ def make_plan(
     bounds = {arm.name: resolve_resources(manifest, chosen, arm) for arm in declared}
     insisted = not any(bound.gpus for bound in bounds.values())
     names = {arm.name for arm in arms}
+    resolved = {arm.name: resolve(manifest, arm, chosen) for arm in declared}
+    datasets = _dataset_jobs(
+        [one.dataset for one in resolved.values()],
+        seed=manifest.phase.seed,
+        resources=resolve_resources(manifest, chosen),
+    )
     return Plan(
         phase=manifest.phase.name,
         profile=profile,
-        dataset=_dataset_job(
-            resolve(manifest, arms[0], chosen).dataset,
-            seed=manifest.phase.seed,
-            resources=resolve_resources(manifest, chosen),
-        ),
+        datasets=_shown_to([resolved[arm.name] for arm in arms], datasets),
         arms=tuple(
             _arm_job(
                 arm,
-                resolve(manifest, arm, chosen),
+                resolved[arm.name],
                 seed=manifest.phase.seed if arm.seed is None else arm.seed,
                 device=device if bounds[arm.name].gpus or insisted else "cpu",
                 resources=bounds[arm.name],
@@ -251,7 +281,8 @@ def job_document(job: Job, inputs: Mapping[str, InputRef]) -> bytes:
         {
             "schema_version": 1,
             "experiment": job.experiment,
-            "name": job.name,
+            # One simulation is one job, whatever a phase calls what it makes.
+            "name": ONLY if job.experiment == "simulate" else job.name,
             "parameters": job.parameters,
             "seed": job.seed,
             "execution": job.execution.model_dump(),
@@ -358,14 +389,28 @@ def _arms(
     return asked
 
 
-def _dataset_job(dataset: Dataset, *, seed: int, resources: Resources) -> Job:
-    """The simulation: on the CPU, within the phase's bounds. No arm can change the dataset."""
+def _dataset_jobs(
+    declared: Iterable[Dataset], *, seed: int, resources: Resources
+) -> dict[Dataset, Job]:
+    """The simulations, one for each dataset: on the CPU, within the phase's bounds."""
+    distinct = list(dict.fromkeys(declared))
+    return {each: _dataset_job(each, len(distinct) == 1, seed, resources) for each in distinct}
+
+
+def _dataset_job(dataset: Dataset, alone: bool, phase_seed: int, resources: Resources) -> Job:
+    parameters = {"dataset": dataset.model_dump(mode="json")}
+    seed = phase_seed if dataset.seed is None else dataset.seed
     return Job(
-        name="dataset",
+        name=ONLY if alone else name_of(parameters, seed),
         experiment="simulate",
-        parameters={"dataset": dataset.model_dump(mode="json")},
+        parameters=parameters,
         **_beside_the_arms("simulate", seed, resources),
     )
+
+
+def _shown_to(arms: Iterable[Parameters], datasets: Mapping[Dataset, Job]) -> tuple[Job, ...]:
+    """The simulations that these arms need, in the order of the first that needs each."""
+    return tuple(datasets[each] for each in dict.fromkeys(arm.dataset for arm in arms))
 
 
 def _tests_job(select: Sequence[str], *, seed: int, resources: Resources) -> Job | None:

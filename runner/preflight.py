@@ -67,12 +67,15 @@ def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
 
 
 def _require_disk(plan: Plan, machine: Machine) -> None:
-    dataset = Dataset.model_validate_json(json.dumps(plan.dataset.parameters["dataset"]))
+    datasets = [
+        Dataset.model_validate_json(json.dumps(job.parameters["dataset"])) for job in plan.datasets
+    ]
     kept = plan.audit is not None and plan.audit.keep
     states = [audit_bytes(job) for job in plan.arms]
     # The states of an arm go once they are audited; as many arms as processors may have some.
     most = sum(states) if kept else sum(sorted(states)[-machine.processors :])
-    needed = dataset_bytes(dataset) + 2 * sum(map(checkpoint_bytes, plan.arms)) + 2 * most
+    needed = sum(map(dataset_bytes, datasets))
+    needed += 2 * sum(map(checkpoint_bytes, plan.arms)) + 2 * most
     if needed > machine.free_disk_bytes:
         raise EngineError(
             f"the run writes about {gibibytes(needed)} and the disk has "

@@ -12,7 +12,7 @@ import io
 import os
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,10 @@ MOST_KEYS = 1000
 """Arrays in the file."""
 _ENTRY = b"PK\x01\x02"
 """What each entry of a ZIP file's directory begins with."""
+_NO_AXIS = (
+    f"{DECLARED} is no axis, as a path is no name; give it to the arms of [[arms]], which the "
+    "matrix multiplies, or to [[matrix.include]]"
+)
 _UNKNOWN = "0" * 64
 """In the place of a digest that could not be taken, so that the rest can be checked."""
 
@@ -54,6 +58,11 @@ def read_probes(source: Source) -> tuple[Source, Probes]:
     """The source with digests in the place of paths, and the files that these lead to."""
     probes, lines = Probes(), dict(source.lines)
     document = copy.deepcopy(source.document)
+    for place, dataset in _of_axes(document):
+        if dataset.keys() & {DECLARED, PLANNED}:
+            probes.problems.append(source.at(place, _NO_AXIS))
+            for key in (DECLARED, PLANNED):
+                dataset.pop(key, None)
     for place, dataset in _datasets(document):
         declared, planned = (*place, DECLARED), (*place, PLANNED)
         if dataset.pop(PLANNED, None) is not None:
@@ -93,9 +102,42 @@ def as_declared(complaint: Complaint) -> Complaint:
 
 
 def _datasets(document: dict[str, Any]) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
-    """The dataset of the phase and those of the profiles, with their places in the file."""
-    layers: list[tuple[KeyPath, Any]] = [((), document)]
-    layers += [(("profiles", name), own) for name, own in table(document, "profiles").items()]
+    """The datasets of the phase, its profiles, arms and inclusions, with their places."""
+    layers = [*_phases(document), *_items((), document, "arms")]
+    for place, matrix in _matrices(document):
+        layers += _items(place, matrix, "include")
+    yield from _within(layers)
+
+
+def _of_axes(document: dict[str, Any]) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    """The tables whose keys are axes over the dataset, or name values of axes."""
+    for place, matrix in _matrices(document):
+        items = [_items(place, matrix, name) for name in ("together", "exclude")]
+        yield from _within([(place, matrix), *items[0], *items[1]])
+
+
+def _phases(document: dict[str, Any]) -> list[tuple[KeyPath, Any]]:
+    """The phase as it is written and its profiles."""
+    own = table(document, "profiles")
+    return [((), document), *((("profiles", name), profile) for name, profile in own.items())]
+
+
+def _matrices(document: dict[str, Any]) -> list[tuple[KeyPath, Any]]:
+    return [
+        ((*place, "matrix"), layer["matrix"])
+        for place, layer in _phases(document)
+        if isinstance(layer, dict) and isinstance(layer.get("matrix"), dict)
+    ]
+
+
+def _items(place: KeyPath, layer: Mapping[str, Any], key: str) -> list[tuple[KeyPath, Any]]:
+    """The tables of an array of tables."""
+    items = layer.get(key)
+    found = items if isinstance(items, list) else []
+    return [((*place, key, index), item) for index, item in enumerate(found)]
+
+
+def _within(layers: list[tuple[KeyPath, Any]]) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
     for place, layer in layers:
         if isinstance(layer, dict) and isinstance(layer.get("dataset"), dict):
             yield (*place, "dataset"), layer["dataset"]

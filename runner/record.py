@@ -17,12 +17,26 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from models.config import Dataset, Determinism, Parameters
 from models.config.audit import AuditPart
+from runner.dataset_names import (
+    ONLY,
+    DatasetName,
+    OneOrMany,
+    assigned,
+    folder_of,
+    one_or_many_schema,
+    refuse_ambiguity,
+    with_one_or_many,
+)
 from runner.digest import canonical_json
 from runner.engines.base import Status
 from runner.manifest_names import FindingId, RuleText
@@ -276,9 +290,15 @@ class StepRecord(Record):
     """Arms that the condition speaks of and that have no such weights, each with the reason."""
 
 
-class DatasetRecord(Record):
-    """The dataset that all arms share."""
+def _is_only(name: str) -> bool:
+    return name == ONLY
 
+
+class DatasetRecord(Record):
+    """A dataset, shared by the arms that have its parameters."""
+
+    name: DatasetName = Field(ONLY, exclude_if=_is_only)
+    """What one of several is called; it is not written where there is one."""
     status: ArmStatus
     message: str = ""
     cached: bool = False
@@ -292,9 +312,15 @@ class DatasetRecord(Record):
     log: InnerPath | None = None
     log_tail: tuple[str, ...] = ()
     files: tuple[FileRecord, ...] = ()
-    """The dataset's files by name; where the hub keeps a copy, it is ``dataset/<path>``."""
+    """The dataset's files by name; where the hub keeps a copy, it is ``dataset/<path>``, or
+    ``dataset/<label>/<path>`` of one of several."""
     audit: AuditRecord | None = None
     """``null`` where the phase has no audits."""
+
+    @property
+    def folder(self) -> str:
+        """The folder in the hub with what tells of it."""
+        return folder_of(self.name)
 
 
 class TestResult(Record):
@@ -483,7 +509,8 @@ class HubRecord(Record):
     image: dict[str, JsonValue] | None = None
     """Identity of the image by content; ``null`` where no image was used."""
     code: CodeRecord
-    dataset: DatasetRecord
+    datasets: OneOrMany[DatasetRecord]
+    """The datasets of the arms; where there is one, it is written as ``dataset``."""
     arms: tuple[ArmRecord, ...]
     tests: TestsRecord | None = None
     """The regression tests; ``null`` where the phase names none."""
@@ -515,7 +542,17 @@ class HubRecord(Record):
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"{what} names one twice")
+        refuse_ambiguity(self.datasets)
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return with_one_or_many(write(self))
+
+    @property
+    def datasets_of_arms(self) -> dict[str, DatasetRecord]:
+        """Arm → its dataset; an arm of which the hub has none is missing."""
+        return assigned(self.datasets, self.arms)
 
     def arm(self, name: str) -> ArmRecord:
         """The arm of that name. Raises ``KeyError``."""
@@ -565,10 +602,24 @@ def _spelling(plan: Mapping[str, Any], name: str) -> bytes | str:
     return canonical_json(plan[name])
 
 
+class _FileSchema(GenerateJsonSchema):
+    """The schema of a table as it is written, seen through the serializer that writes it."""
+
+    def ser_schema(
+        self,
+        schema: core_schema.SerSchema
+        | core_schema.IncExSeqSerSchema
+        | core_schema.IncExDictSerSchema,
+    ) -> JsonSchemaValue | None:
+        wraps = schema["type"] == "function-wrap"
+        return None if wraps else super().ser_schema(schema)
+
+
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of ``hub.json``."""
+    described = HubRecord.model_json_schema(mode="serialization", schema_generator=_FileSchema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "hub.schema.json",
-        **HubRecord.model_json_schema(mode="serialization"),
+        **one_or_many_schema(described),
     }

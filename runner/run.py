@@ -11,12 +11,14 @@ from pathlib import Path
 from runner import hub, provenance
 from runner.carried import carry_code
 from runner.compared import Compared
+from runner.dataset import Dataset
+from runner.dataset_names import ONLY, assigned
 from runner.digest import canonical_json, pretty_json
 from runner.errors import RunnerError
 from runner.lockfile import Lock
 from runner.manifest import LoadedManifest
 from runner.places import Places
-from runner.plan import Device, Plan, computes_on
+from runner.plan import Device, Job, Plan, computes_on
 from runner.progress import Display
 from runner.record import (
     ArmRecord,
@@ -67,7 +69,10 @@ class Run:
     notes: list[str] = field(default_factory=list)
     engine: EngineRecord = NO_ENGINE
     tests: TestsRecord | None = None
-    dataset: DatasetRecord | None = None
+    datasets: dict[str, DatasetRecord] = field(default_factory=dict)
+    """By their names in the plan; those that could not be made are among them."""
+    data: dict[str, Dataset] = field(default_factory=dict)
+    """Those that arms can be shown, by their names."""
     arms: dict[str, ArmRecord] = field(default_factory=dict)
     compared: tuple[Compared, ...] = ()
     summary: SummaryRecord | None = None
@@ -79,6 +84,29 @@ class Run:
     interrupted: bool = False
     only: tuple[str, ...] = ()
     """The arms that were asked for by name."""
+
+    def dataset_of(self, arm: Job) -> Dataset | None:
+        """The dataset that an arm of the plan is shown; ``None`` where it could not be made."""
+        return self.data.get(self._shown[arm.name])
+
+    def why_no_data(self, arm: Job) -> str:
+        """What became of the dataset of an arm for which there is none."""
+        record = self.datasets.get(self._shown[arm.name])
+        if record is None:
+            return "the run ended before its dataset was made"
+        what = "its dataset" if record.name == ONLY else f"its dataset, {record.name},"
+        if record.status == "succeeded":
+            return f"{what} is not the one that it was to be shown"
+        if record.status == "audit_failed":
+            return f"{what} is not the one that was declared: {record.message}"
+        told = f"{record.status.replace('_', ' ')}: {record.message}"
+        return f"{what} could not be made: {told}"
+
+    @cached_property
+    def _shown(self) -> dict[str, str]:
+        """Arm → the name of its dataset."""
+        shown = assigned(self.plan.datasets, self.plan.arms)
+        return {arm: job.name for arm, job in shown.items()}
 
     @property
     def device(self) -> Device:

@@ -15,7 +15,6 @@ from runner.captures import (
     stored_checkpoints,
 )
 from runner.conditions import judge_condition
-from runner.dataset import Dataset
 from runner.devices import reserve_places
 from runner.engines.base import Engine, Outcome
 from runner.errors import VerificationError
@@ -25,7 +24,7 @@ from runner.run import WORK, Run
 from runner.schedule import run_attempts
 
 
-def run_steps(run: Run, engine: Engine, dataset: Dataset) -> None:
+def run_steps(run: Run, engine: Engine) -> None:
     """Take every step whose condition holds; what each came to is on record as soon as it ends."""
     for step in run.plan.steps:
         judged = judge_condition(step.when, [run.arms[job.name] for job in run.plan.arms])
@@ -38,7 +37,7 @@ def run_steps(run: Run, engine: Engine, dataset: Dataset) -> None:
         orders, left_out = order_captures(run, step, judged.arms)
         run.steps[step.name] = record.model_copy(update={"left_out": left_out})
         if orders:
-            take(run, step, orders, engine, dataset)
+            take(run, step, orders, engine)
 
 
 def order_captures(
@@ -69,9 +68,7 @@ def order_captures(
     return orders, left_out
 
 
-def take(
-    run: Run, step: Step, orders: list[CaptureOrder], engine: Engine, dataset: Dataset
-) -> None:
+def take(run: Run, step: Step, orders: list[CaptureOrder], engine: Engine) -> None:
     """Run the jobs of one step side by side, and note each as it ends."""
     attempts = {
         (name := f"{step.name}_{order.arm.name}"): (
@@ -86,6 +83,7 @@ def take(
             order,
         )
         for order in orders
+        if (dataset := run.dataset_of(order.arm))
     }
 
     ordered = [order.arm.name for order in orders]

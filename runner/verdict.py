@@ -58,7 +58,7 @@ def exit_code(record: HubRecord) -> int:
     a regression test that failed. A collapse is a result and no failure. A rule that could not be
     measured does not hold.
     """
-    statuses = {arm.status for arm in record.arms} | {record.dataset.status}
+    statuses = {arm.status for arm in record.arms} | {one.status for one in record.datasets}
     statuses |= {capture.status for step in record.steps for capture in step.captures}
     if record.interrupted or "interrupted" in statuses:
         return INTERRUPTED

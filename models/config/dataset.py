@@ -21,6 +21,10 @@ def _default_defocus(table: dict[str, Any]) -> float | None:
     return 0.3 if side == 32 else min(0.1 * (64 / side) ** 2, 1.0)
 
 
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
 class Dataset(Table):
     """The simulated ``grid_lines`` dataset: objects, scan, probe and photon noise."""
 
@@ -43,6 +47,13 @@ class Dataset(Table):
     )
     test_object_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         2, description="Seed of the legacy generator that draws the test objects."
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        None,
+        # A dataset without one is written as before there was the key.
+        exclude_if=_is_absent,
+        description="Seed of the photon noise and of the order of the training samples; by default "
+        "the phase's.",
     )
     photons: PositiveFloat = Field(1e9, description="Mean number of photons per pattern.")
     set_phi: bool = Field(

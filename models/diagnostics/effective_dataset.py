@@ -5,8 +5,9 @@ numbers of objects, ``set_phi``, ``probe`` and ``probe_defocus``. ``photons`` is
 arrays with the intensity scale S of ``metadata.json``. The seeds of the objects stand in the
 metadata and are believed only if objects drawn from them are those of the arrays. The digest of a
 measured probe is the one that the simulation took of the file that it read, and is believed if the
-probe of the arrays is none of the disks. ``kind`` is the metadata's word, and so is a stride in
-which an object has room for one patch only.
+probe of the arrays is none of the disks. A seed of the dataset's own is shown where one is stated,
+and believed only if the training samples lie in the order that it draws. ``kind`` is the
+metadata's word, and so is a stride in which an object has room for one patch only.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from models.data.npz import Split
 from models.data.objects import draw_amplitudes
 from models.data.probe import ideal_disk
 from models.diagnostics.readings import agreed
+from models.seeding import numpy_generator
 
 DRAWN_ALIKE = 1e-6
 """Relative difference up to which a drawn object is the stored one, which is float32."""
@@ -36,6 +38,7 @@ def dataset_leaves(train: Split, test: Split, metadata: Mapping[str, Any]) -> di
     if isinstance(probe, tuple):
         probe, defocus = probe
     return {
+        **_own_seed(train, stated),
         "kind": stated["kind"],
         "object_size": agreed(split.yy_full.shape[1] for split in splits),
         "patch_size": agreed(split.diffraction.shape[1] for split in splits),
@@ -58,6 +61,22 @@ def _stride(split: Split, stated: int) -> int:
     """Smallest step between the rows and columns of patches."""
     positions = np.unique(split.coords_nominal)
     return stated if len(positions) == 1 else round(float(np.diff(positions).min()))
+
+
+def _own_seed(train: Split, stated: Mapping[str, Any]) -> dict[str, int | None]:
+    """The seed of the dataset's own, if it has one: that of the stream ``scan_order``.
+
+    Before they were put into that order, the samples of each object stood row by row.
+    """
+    if "seed" not in stated:
+        return {}
+    number, seed = len(train.coords_nominal), int(stated["seed"])
+    order = numpy_generator(seed, "scan_order").permutation(number)
+    in_scan = np.empty(number, dtype=np.intp)
+    in_scan[order] = np.arange(number)
+    first_nC = train.coords_nominal[in_scan][:, 0, :, 0].reshape(len(train.yy_full), -1, 2)
+    rows = [[tuple(corner) for corner in one] for one in first_nC.tolist()]
+    return {"seed": seed if all(one == sorted(one) for one in rows) else None}
 
 
 def _object_seed(split: Split, stated: int) -> int | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runner import hub
-from runner.archive.layout import DATASET, IMAGE, SUFFIX, Index
+from runner.archive.layout import IMAGE, SUFFIX, Index
 from runner.archive.pack import Source, pack
 from runner.dataset import find
 from runner.dataset_cache import digests, places_of, refuse_others
@@ -76,16 +76,21 @@ def image_sources(record: HubRecord, work: Path, say: Say) -> Iterator[list[Sour
 
 
 def dataset_sources(record: HubRecord, state: Path) -> list[Source]:
-    """The dataset of a hub from the cache, its bytes compared with the hub's record."""
-    cache = state / "datasets"
-    found = find(record.dataset, cache)
+    """The datasets of a hub from the cache, their bytes compared with the hub's record."""
+    return [one for each in record.datasets for one in _sources(each, state / "datasets")]
+
+
+def _sources(dataset: DatasetRecord, cache: Path) -> Iterator[Source]:
+    found = find(dataset, cache)
     if found is None:
-        refuse_absence(record.dataset, cache)
-        return []
-    return [
-        Source(path=f"{DATASET}/{file.path}", file=found.folder / file.path, sha256=file.sha256)
-        for file in record.dataset.files
-    ]
+        refuse_absence(dataset, cache)
+        return
+    for file in dataset.files:
+        yield Source(
+            path=f"{dataset.folder}/{file.path}",
+            file=found.folder / file.path,
+            sha256=file.sha256,
+        )
 
 
 def refuse_absence(dataset: DatasetRecord, cache: Path) -> None:

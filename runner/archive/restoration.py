@@ -89,12 +89,15 @@ def _put_in_place(
     record = hub.read(work / HUB)
     if record.phase != target.parent.name:
         raise VerificationError(f"{archive} is refused: its hub is of {record.phase}")
-    _compare_dataset(archive, index, work, record.dataset)
+    for data in record.datasets:
+        _compare_dataset(archive, index, work, data)
     target.parent.mkdir(parents=True, exist_ok=True)
     image = _keep_image(index, work, state)
-    dataset = _keep_dataset(index, work, record.dataset, state)
+    if index.holds(DATASET):
+        for data in record.datasets:
+            _keep_dataset(work, data, state)
     _move(work / HUB, target)
-    return Restored(hub=target, image=image, dataset=dataset)
+    return Restored(hub=target, image=image, dataset=index.holds(DATASET))
 
 
 def _keep_image(index: Index, work: Path, state: Path) -> Path | None:
@@ -111,25 +114,27 @@ def _compare_dataset(archive: Path, index: Index, work: Path, record: DatasetRec
     if not index.holds(DATASET):
         return
     for file in record.files:
-        member = next((m for m in index.members if m.path == f"{DATASET}/{file.path}"), None)
+        path = f"{record.folder}/{file.path}"
+        member = next((m for m in index.members if m.path == path), None)
         if member is None or member.sha256 != file.sha256:
             raise VerificationError(
-                f"{archive} is refused: its {file.path} is not what the hub ran on"
+                f"{archive} is refused: its {_inner(path)} is not what the hub ran on"
             )
-    if not (work / HUB / hub.DATASET).is_dir():
+    if not (work / HUB / (record.folder if record.files else hub.DATASET)).is_dir():
         raise VerificationError(f"{archive} is refused: it has a dataset, and its hub none")
 
 
-def _keep_dataset(index: Index, work: Path, record: DatasetRecord, state: Path) -> bool:
+def _inner(path: str) -> str:
+    return path.removeprefix(f"{DATASET}/")
+
+
+def _keep_dataset(work: Path, record: DatasetRecord, state: Path) -> None:
     """Keep the arrays, and the hub's copy of what describes them, for this hub and its likes."""
-    if not index.holds(DATASET):
-        return False
     cached = restored_folder(record, state / "datasets")
-    if not cached.exists():
+    if record.files and not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(work / HUB / hub.DATASET, work / DATASET, dirs_exist_ok=True)
-        _move(work / DATASET, cached)
-    return True
+        shutil.copytree(work / HUB / record.folder, work / record.folder, dirs_exist_ok=True)
+        _move(work / record.folder, cached)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ difference may follow from any that comes before it. That it does follow, digest
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
@@ -19,6 +19,7 @@ from runner.diff.table import (
     Part,
     PlanDifference,
 )
+from runner.names import is_dataset_name
 from runner.record import HubRecord
 from runner.report.wording import briefly
 
@@ -51,9 +52,12 @@ def compare_artifacts(
     before, after = (_digests(record) for record in records)
     given = [path for path in {**before, **after} if _part_of(path) is None]
     parts: list[Part] = []
+    shown = [record.datasets_of_arms for record in records]
     for name in _parts(before, after, plan):
         part = _compare(name, _of(before, name), _of(after, name))
-        causes = tuple(_causes(part, parts, plan, environment)) if part.differing else ()
+        arm = name.removeprefix("arm ")
+        data = {side[arm].name for side in shown if arm in side}
+        causes = tuple(_causes(part, parts, data, plan, environment)) if part.differing else ()
         parts.append(part.model_copy(update={"may_follow_from": causes}))
     only = [sum(len(getattr(part, side)) for part in parts) for side in ONLY]
     return ArtifactsDifference(
@@ -75,7 +79,9 @@ ONLY = ("only_before", "only_after")
 
 def _digests(record: HubRecord) -> dict[str, str]:
     """The deterministic files, with the data, which the hub itself does not hold."""
-    data = {f"{hub.DATASET}/{file.path}": file.sha256 for file in record.dataset.files}
+    data = {
+        f"{one.folder}/{file.path}": file.sha256 for one in record.datasets for file in one.files
+    }
     return data | {file.path: file.sha256 for file in record.artifacts if file.deterministic}
 
 
@@ -90,19 +96,18 @@ def _part_of(path: str) -> str | None:
     if name == hub.JOB or path in (hub.MANIFEST, hub.LOCK, hub.PLAN) or parts[0] in hub.CARRIED:
         return None
     if parts[0] == hub.DATASET:
-        return None if name == "probe.npz" else DATASET
+        return None if name == "probe.npz" else "-".join(parts[: 2 if len(parts) > 2 else 1])
     if parts[0] == hub.ARMS:
         return f"arm {parts[1]}"
     return f"arm {parts[2]}" if parts[0] == hub.STEPS else TOGETHER
 
 
 def _parts(before: Digests, after: Digests, plan: PlanDifference) -> list[str]:
-    """The parts that are compared: dataset, arms in their order, all arms together."""
-    present = {_part_of(path) for path in {**before, **after}}
-    arms = (*plan.common, *plan.only_before, *plan.only_after)
-    return [
-        name for name in (DATASET, *(f"arm {arm}" for arm in arms), TOGETHER) if name in present
-    ]
+    """The parts that are compared: datasets, arms in their order, all arms together."""
+    present = {part for path in {**before, **after} if (part := _part_of(path))}
+    arms = [f"arm {arm}" for arm in (*plan.common, *plan.only_before, *plan.only_after)]
+    datasets = sorted(part for part in present if is_dataset_name(part))
+    return [*datasets, *(name for name in (*arms, TOGETHER) if name in present)]
 
 
 def _of(digests: Digests, part: str) -> dict[str, str]:
@@ -126,7 +131,7 @@ def _compare(name: str, before: Digests, after: Digests) -> Part:
 
 def _stage(path: str) -> int:
     """How early a file is made, from 0."""
-    if _part_of(path) == DATASET:
+    if is_dataset_name(_part_of(path) or ""):
         return 0
     name = PurePosixPath(path).name
     places = (i for i, (_, names) in enumerate(STAGES) if any(fnmatch(name, n) for n in names))
@@ -134,7 +139,7 @@ def _stage(path: str) -> int:
 
 
 def _stage_name(path: str) -> str:
-    if _part_of(path) == DATASET:
+    if is_dataset_name(_part_of(path) or ""):
         return "data"
     return STAGES[_stage(path)][0] if _stage(path) < len(STAGES) else "other files"
 
@@ -143,16 +148,24 @@ def _stage_name(path: str) -> str:
 
 
 def _causes(
-    part: Part, earlier: Sequence[Part], plan: PlanDifference, environment: EnvironmentDifference
+    part: Part,
+    earlier: Sequence[Part],
+    data: Set[str],
+    plan: PlanDifference,
+    environment: EnvironmentDifference,
 ) -> Iterator[str]:
     """The differences that come before a part's first one, the nearest to it first."""
     if part.name == TOGETHER:
-        yield from (other.name for other in earlier if other.differing and other.name != DATASET)
+        yield from (
+            other.name for other in earlier if other.differing and not is_dataset_name(other.name)
+        )
         yield from (f"the plan ({k.knob})" for k in plan.knobs if not k.of and k.knob == "compared")
     else:
         yield from (
-            f"the {DATASET}" for other in earlier if other.name == DATASET and other.differing
+            f"the {other.name}" for other in earlier if other.name in data and other.differing
         )
+        if is_dataset_name(part.name) and part.differing in (part.only_before, part.only_after):
+            yield f"the plan (only one has this {DATASET})"
         arm = part.name.removeprefix("arm ")
         if arm in (*plan.only_before, *plan.only_after):
             yield "the plan (only one has this arm)"

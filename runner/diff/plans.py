@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from runner.dataset_names import MANY, key_of
 from runner.diff.table import DATASET, KnobChange, Pair, PlanDifference
 from runner.digest import canonical_json
 from runner.knobs import differing
@@ -21,7 +22,8 @@ def compare_plans(
     plans: tuple[Plan, Plan], records: tuple[HubRecord, HubRecord], source: Pair | None
 ) -> PlanDifference:
     """What two hubs declare otherwise; ``source`` is that of the arms, where it differs."""
-    jobs = [_jobs(plan) for plan in plans]
+    alone = all(DATASET in plan for plan in plans)
+    jobs = [_jobs(plan, alone=alone) for plan in plans]
     before, after = (set(side) - {DATASET} for side in jobs)
     common = [name for name in jobs[0] if name in jobs[1]]
     found: dict[bytes, KnobChange] = {}
@@ -45,17 +47,29 @@ def pair_of(before: Any, after: Any) -> Pair | None:  # noqa: ANN401  any JSON v
     return None if before == after else Pair(before=before, after=after)
 
 
-def _jobs(plan: Plan) -> dict[str, dict[str, Any]]:
+def _jobs(plan: Plan, *, alone: bool) -> dict[str, dict[str, Any]]:
     """What decides about each arm, and about the simulation, as tables of knobs.
 
-    The simulation comes first, and what it is told of the dataset is not said again of each arm.
+    Where there is one simulation on both sides (``alone``) it comes first, and what it is told of
+    the dataset is not said again of each arm. Otherwise it is said of each arm what its own
+    simulation was told, the seed included.
     """
+    if not alone:
+        simulations = plan.get(MANY) or [plan[DATASET]]
+        seeds = {key_of(job["parameters"]): job["seed"] for job in simulations}
+        return {arm["name"]: _with_data(arm, seeds) for arm in plan["arms"]}
     jobs = {DATASET: _job(plan[DATASET])}
     for arm in plan["arms"]:
         table = _job(arm)
         table.pop("dataset", None)
         jobs[arm["name"]] = table
     return jobs
+
+
+def _with_data(arm: Mapping[str, Any], seeds: Mapping[bytes, Any]) -> dict[str, Any]:
+    table = _job(arm)
+    seed = {"seed": seeds.get(key_of(arm["parameters"]))}
+    return {**table, "dataset": {**table.get("dataset", {}), **seed}}
 
 
 def _job(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class KnobChange(Record):
     """``null`` where it has no such knob."""
     after: JsonValue
     of: tuple[str, ...] = ()
-    """The arms, and ``dataset``; empty for what the phase as a whole declares."""
+    """The arms, and ``dataset`` if there is one; empty for what the phase as a whole declares."""
 
 
 class PlanDifference(Record):
@@ -84,10 +84,10 @@ class EnvironmentDifference(Record):
 
 
 class Part(Record):
-    """The deterministic files of the dataset, of one arm, or of all arms together."""
+    """The deterministic files of a dataset, of one arm, or of all arms together."""
 
     name: str
-    """``dataset``, ``arm <name>`` or ``all arms together``."""
+    """``dataset``, ``dataset-<label>``, ``arm <name>`` or ``all arms together``."""
     num_identical: int
     first: tuple[str, ...] = ()
     """Of the files that differ or that only one has, those that are made first."""

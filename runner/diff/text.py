@@ -117,7 +117,7 @@ def _plan(found: Difference) -> Iterator[str]:
         told = "" if plan.source else "; the source of models/ is the same"
         yield f"  commit: {_digests(plan.commit.before, plan.commit.after)}{told}"
     if not plan.differs:
-        yield f"  the same for {_counted(len(plan.common), 'arm')} and the dataset"
+        yield f"  the same for {_counted(len(plan.common), 'arm')} and their data"
         if hub.MANIFEST in given:
             yield "  the manifests differ in what no plan depends on: words, rules, other profiles"
     if rest := [path for path in given if not path.startswith(SOURCE)]:

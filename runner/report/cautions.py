@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from runner.compared import profile_in_words
 from runner.digest import digest_json
-from runner.record import ArmRecord, ComparedHub, HubRecord
+from runner.record import ArmRecord, ComparedHub, DatasetRecord, HubRecord
 from runner.report.wording import listing
 from runner.verdict import identical_arms
 
@@ -126,7 +126,11 @@ def _datasets(hubs: Hubs) -> Iterator[str]:
     (_, own), *others = hubs
     found: dict[str, list[str]] = {}
     for name, record in others:
-        here, there = _bytes(own), _bytes(record)
+        if len(own.datasets) + len(record.datasets) > 2:
+            if words := _other_sets(own, record):
+                found.setdefault(words, []).append(name)
+            continue
+        here, there = _bytes(own.datasets[0]), _bytes(record.datasets[0])
         files = [file for file in sorted(here | there) if here.get(file) != there.get(file)]
         told = ", ".join(
             f"{file} {_short(here.get(file))} here, {_short(there.get(file))} there"
@@ -146,8 +150,23 @@ def _together(found: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f"{listing(names)} {'was' if len(names) == 1 else 'were'} {words}."
 
 
-def _bytes(record: HubRecord) -> dict[str, str]:
-    return {file.path: file.sha256 for file in record.dataset.files}
+def _other_sets(own: HubRecord, other: HubRecord) -> str | None:
+    """What is said of hubs of which one has several datasets; nothing where arrays are the same."""
+    here, there = ({_arrays(one) for one in record.datasets} for record in (own, other))
+    if here == there:
+        return None
+    return (
+        f"trained and scored on other data: {len(here)} datasets here, {len(there)} there, "
+        f"{len(here & there)} of them the same"
+    )
+
+
+def _arrays(dataset: DatasetRecord) -> frozenset[tuple[str, str]]:
+    return frozenset(one for one in _bytes(dataset).items() if one[0].endswith(".npz"))
+
+
+def _bytes(dataset: DatasetRecord) -> dict[str, str]:
+    return {file.path: file.sha256 for file in dataset.files}
 
 
 def _surroundings(hubs: Hubs) -> Iterator[str]:

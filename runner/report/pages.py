@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from runner import hub
+from runner.dataset_names import users
 from runner.digest import pretty_json
-from runner.record import Difference, HubRecord
+from runner.record import DatasetRecord, Difference, HubRecord
 from runner.report import wording
 from runner.report.arm_rows import RESULTS, Row
 from runner.report.repeat import how_to_repeat
@@ -41,6 +42,10 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
     rows = metrics_rows(record)
     metrics = folder / hub.metrics_name(record.stage, record.phase)
     metrics.write_bytes(pretty_json(rows))
+
+
+MOST_DATASETS = 40
+"""Datasets that a page tells of, one by one."""
 
 
 def _statistics(folder: Path) -> tuple[Statistics | None, str | None]:
@@ -91,7 +96,7 @@ def facts(record: HubRecord) -> list[tuple[str, str]]:
         ("code", f"{code.commit}{dirty}" if code.commit else code.note or "unknown"),
         ("uncommitted changes", code.diff or ""),
         ("digest of models/", code.models_sha256),
-        ("dataset", _dataset(record)),
+        *_datasets(record),
         ("lock", record.lock_sha256 or ""),
         ("seed", str(record.seed)),
         ("arms' time", wording.duration(sum(arm.wall_s or 0.0 for arm in record.arms))),
@@ -100,9 +105,26 @@ def facts(record: HubRecord) -> list[tuple[str, str]]:
     return [(name, value) for name, value in told if value]
 
 
-def _dataset(record: HubRecord) -> str:
-    dataset = record.dataset
-    origin = "from the cache, verified" if dataset.cached else "simulated by this run"
+def _datasets(record: HubRecord) -> Iterator[tuple[str, str]]:
+    """The datasets; where there are several, each with the arms that were shown it."""
+    if len(record.datasets) == 1:
+        yield "dataset", _origin(record.datasets[0])
+        return
+    yield (
+        "datasets",
+        f"{len(record.datasets)}, each simulated once for its arms",
+    )
+    arms = users(record.datasets, record.arms)
+    for one in record.datasets[:MOST_DATASETS]:
+        shown_to = wording.briefly([arm.name for arm in arms[one.name]]) or "no arm"
+        yield one.name, f"{_origin(one)}, for {shown_to}"
+    if len(record.datasets) > MOST_DATASETS:
+        yield "further datasets", f"{len(record.datasets) - MOST_DATASETS}, in hub.json"
+
+
+def _origin(dataset: DatasetRecord) -> str:
+    made = "from the cache, verified" if dataset.cached else "simulated by this run"
+    origin = made if dataset.status == "succeeded" else wording.STATUS_WORDS[dataset.status]
     return f"{dataset.parameters_sha256}, {origin}"
 
 

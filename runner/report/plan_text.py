@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.config import count_parameters
+from runner.dataset_names import users
 from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
 from runner.plan import Job, Plan, digest, parameters_of
 from runner.record import differing_knobs, leaves
@@ -19,17 +20,18 @@ MOST_COLUMNS = 6
 
 MOUNTS = (
     ("/job", "read-only", "job.json: what to compute"),
-    ("/data", "read-only", "the dataset, once for all arms"),
+    ("/data", "read-only", "the arm's dataset, simulated once for all that have it"),
     ("/out", "written", "everything that is kept"),
 )
 
 
 def render_plan(plan: Plan) -> str:
     """Arms, parameters (those that differ between arms first), mounts, commands, environment."""
-    jobs = [plan.dataset, *([plan.tests] if plan.tests else []), *plan.arms]
+    jobs = [*plan.datasets, *([plan.tests] if plan.tests else []), *plan.arms]
     blocks = [
         _heading(plan),
         _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
+        *_datasets(plan),
         *_steps(plan),
         *_parameters(plan.arms),
         *_tests(plan.tests),
@@ -44,7 +46,9 @@ def render_plan(plan: Plan) -> str:
 def _heading(plan: Plan) -> str:
     profile = f", profile {plan.profile}" if plan.profile else ""
     arms = f"{len(plan.arms):,} arm{'s' if len(plan.arms) != 1 else ''}"
-    heading = f"Phase {plan.phase}{profile}: one dataset, {arms}. Plan {digest(plan)[:12]}."
+    several = len(plan.datasets) > 1
+    datasets = f"{len(plan.datasets):,} datasets" if several else "one dataset"
+    heading = f"Phase {plan.phase}{profile}: {datasets}, {arms}. Plan {digest(plan)[:12]}."
     return "\n".join([heading, *(left_out(plan.left_out),) * bool(plan.left_out)])
 
 
@@ -87,6 +91,30 @@ def _arm_row(job: Job) -> tuple[str, ...]:
         f"{steps:,}",
         f"~{duration(cpu_seconds(parameters, steps=steps, threads=threads))}" if on_cpu else "-",
     )
+
+
+def _datasets(plan: Plan) -> Iterator[str]:
+    """Where there are several: in what they differ, and which arms are shown each."""
+    if len(plan.datasets) == 1:
+        return
+    tables = [dict(leaves(job.parameters)) for job in plan.datasets]
+    knobs = [
+        knob
+        for knob in differing_knobs([job.parameters for job in plan.datasets])
+        if knob != "dataset.seed"
+    ]
+    arms = users(plan.datasets, plan.arms)
+    rows = [("dataset", "seed", *(knob.removeprefix("dataset.") for knob in knobs), "arms")]
+    rows += [
+        (
+            job.name,
+            str(job.seed),
+            *(_spelled(table, knob) for knob in knobs),
+            _named([arm.name for arm in arms[job.name]]),
+        )
+        for job, table in zip(plan.datasets, tables, strict=True)
+    ]
+    yield "Datasets, each simulated once\n" + _table(rows)
 
 
 def _steps(plan: Plan) -> Iterator[str]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.hub import DATASET, JOB, arm_dir
-from runner.record import ArmRecord, HubRecord
+from runner.hub import JOB, arm_dir
+from runner.record import ArmRecord, DatasetRecord, HubRecord
 
 HARDENED = (
     "--rm --init --network none --read-only --tmpfs /tmp --env HOME=/tmp",
@@ -31,38 +31,39 @@ class Recipe:
 def how_to_repeat(record: HubRecord, folder: Path) -> Recipe | None:
     """The recipe for the first arm that succeeded; ``None`` where none did.
 
-    It works in the hub's ``folder``, writes to a temporary folder only, simulates the dataset again
+    It works in the hub's ``folder``, writes to a temporary folder only, simulates its dataset again
     unless the hub holds it, and compares what comes out with the files that are declared
     deterministic.
     """
-    arm = next((arm for arm in record.arms if arm.status == "succeeded"), None)
+    shown = record.datasets_of_arms
+    arm = next((a for a in record.arms if a.status == "succeeded" and a.name in shown), None)
     if arm is None:
         return None
     image = str((record.image or {}).get("reference") or "")
     return Recipe(
         arm=arm.name,
         in_container=bool(image),
-        script="\n".join(_steps(record, arm, image, folder)),
+        script="\n".join(_steps(shown[arm.name], arm, image, folder)),
     )
 
 
-def _steps(record: HubRecord, arm: ArmRecord, image: str, folder: Path) -> Iterator[str]:
+def _steps(data: DatasetRecord, arm: ArmRecord, image: str, folder: Path) -> Iterator[str]:
     yield 'hub=$PWD && try=$(mktemp -d) && mkdir "$try/job" "$try/out"'
     if not image:
         yield "checkout=/path/to/phasehub"
-    if all((folder / DATASET / file.path).is_file() for file in record.dataset.files):
-        data = f"$hub/{DATASET}"
+    if all((folder / data.folder / file.path).is_file() for file in data.files):
+        place = f"$hub/{data.folder}"
     else:
-        data = "$try/data"
-        places = {"job": f"$hub/{DATASET}", "out": data}
+        place = "$try/data"
+        places = {"job": f"$hub/{data.folder}", "out": place}
         yield 'mkdir "$try/data"'
         yield _command(SIMULATE, arm, image, places)
         yield from (
             f"echo '{file.sha256}  '\"$try/data/\"{shlex.quote(file.path)}"
             " | sha256sum --check --quiet"
-            for file in record.dataset.files
+            for file in data.files
         )
-    places = {"job": "$try/job", "data": data, "out": "$try/out"}
+    places = {"job": "$try/job", "data": place, "out": "$try/out"}
     yield f'cp {arm_dir(arm.name)}/{JOB} "$try/job/"'
     yield _command(arm.command, arm, image, places)
     kept = " ".join(shlex.quote(file.path) for file in arm.files if file.deterministic)

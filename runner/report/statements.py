@@ -92,9 +92,10 @@ def _tests(record: HubRecord) -> Iterator[Statement]:
 
 
 def _dataset(record: HubRecord) -> Iterator[Statement]:
-    if record.dataset.status != "succeeded":
-        word = STATUS_WORDS[record.dataset.status]
-        yield Statement(kind="bad", text=f"The dataset: {word}: {record.dataset.message}")
+    for one in record.datasets:
+        if one.status != "succeeded":
+            told = f"{STATUS_WORDS[one.status]}: {one.message}"
+            yield Statement(kind="bad", text=f"The {one.name}: {told}")
 
 
 def _completion(record: HubRecord) -> Statement:

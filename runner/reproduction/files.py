@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from runner import hub
 from runner.attempts import Attempt, lay_out
 from runner.collect import collect
-from runner.dataset import PROBE
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
 from runner.manifest import Resources
@@ -23,8 +22,8 @@ from runner.record import MEASURED, FileRecord, HubRecord, ReproducedFile
 from runner.run import WORK
 
 DIFFERENCES = "differences.json"
-GIVEN = (hub.MANIFEST, hub.PLAN, f"{hub.DATASET}/{PROBE}")
-"""Files that were given to the run, and are copied and not made."""
+GIVEN = (hub.MANIFEST, hub.PLAN)
+"""Files that were given to the run, and are copied and not made; and so are measured probes."""
 NOT_MADE = (*hub.CARRIED, hub.TESTS, WORK)
 """Folders of what was given, of tests, and of work in progress."""
 
@@ -37,23 +36,28 @@ class Side:
 
     folder: Path
     record: HubRecord
-    data: Path | None
-    """Folder of the simulated data, which no hub holds; ``None`` where they are gone."""
+    data: Mapping[str, Path]
+    """Dataset → folder of the simulated data, which no hub holds; without those that are gone."""
 
     def path(self, name: str) -> Path | None:
         """Where a file is, if it is anywhere."""
-        inner = name.removeprefix(f"{hub.DATASET}/")
-        if inner in {file.path for file in self.record.dataset.files} and inner != name:
-            return self.data / inner if self.data and (self.data / inner).is_file() else None
         place = self.folder / name
+        for one in self.record.datasets:
+            inner = name.removeprefix(f"{one.folder}/")
+            if inner != name and inner in {file.path for file in one.files}:
+                if one.name not in self.data:
+                    return None
+                place = self.data[one.name] / inner
         return place if place.is_file() else None
 
 
 def made(files: Iterable[FileRecord], record: HubRecord, arms: Sequence[str]) -> dict[str, str]:
     """Path → digest of the deterministic files that a run makes; of some ``arms`` if not of all.
 
-    Of some arms: what is theirs alone, and the data. An arm without results has none to compare.
+    Of some arms: what is theirs alone, and their data. An arm without results has none to compare.
     """
+    used = used_datasets(record, arms)
+    unused = tuple(f"{one.folder}/" for one in record.datasets if one.name not in used)
     without = tuple(
         f"{hub.arm_dir(arm.name)}/" for arm in record.arms if arm.status not in MEASURED
     )
@@ -62,19 +66,36 @@ def made(files: Iterable[FileRecord], record: HubRecord, arms: Sequence[str]) ->
         for file in files
         if file.deterministic
         and file.path not in GIVEN
+        and not hub.is_given_probe(PurePosixPath(file.path))
+        and not file.path.startswith(unused)
         and file.path.split("/")[0] not in NOT_MADE
         and not file.path.startswith(without)
     }
     for arm in record.arms:
         for file in arm.audit.removed if arm.audit else ():
             found[f"{hub.arm_dir(arm.name)}/{file.path}"] = file.sha256
-    found |= {f"{hub.DATASET}/{file.path}": file.sha256 for file in record.dataset.files}
+    found |= {
+        f"{one.folder}/{file.path}": file.sha256
+        for one in record.datasets
+        if one.name in used
+        for file in one.files
+    }
     if not arms:
         return found
     kept = tuple(
         f"{folder}/" for folder in (hub.DATASET, *map(hub.arm_dir, arms), *map(hub.audit_dir, arms))
     )
     return {path: digest for path, digest in found.items() if path.startswith(kept)}
+
+
+def used_datasets(record: HubRecord, arms: Sequence[str]) -> frozenset[str]:
+    """The names of the datasets that arms with results were shown; of some ``arms`` if not all."""
+    shown = record.datasets_of_arms
+    return frozenset(
+        shown[arm.name].name
+        for arm in record.arms
+        if arm.status in MEASURED and arm.name in shown and (not arms or arm.name in arms)
+    )
 
 
 def pair(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[ReproducedFile, ...]:

@@ -11,6 +11,7 @@ from runner.carried import carried_code
 from runner.complaints import did_you_mean
 from runner.consistency import describe, inconsistencies
 from runner.dataset import PROBE, probe_digest
+from runner.dataset_names import folder_of
 from runner.errors import ManifestError, VerificationError
 from runner.image import Image, read_identity
 from runner.manifest import LoadedManifest, Manifest
@@ -82,17 +83,22 @@ def unreadable(folder: Path, error: Exception) -> VerificationError:
 
 def read_declaration(folder: Path, plan: Plan) -> LoadedManifest:
     """The hub's manifest. What it says of knobs is not judged again: the plan is what ran."""
-    source, digest = read(folder / hub.MANIFEST), probe_digest(plan.dataset)
+    source = read(folder / hub.MANIFEST)
+    probes = {
+        digest: folder / folder_of(job.name) / PROBE
+        for job in plan.datasets
+        if (digest := probe_digest(job))
+    }
     return LoadedManifest(
-        manifest=Manifest.model_validate_json(with_probe(source, digest).json),
+        manifest=Manifest.model_validate_json(with_probe(source, next(iter(probes), None)).json),
         source=source.content,
         path=folder / hub.MANIFEST,
-        probes={digest: folder / hub.DATASET / PROBE} if digest else {},
+        probes=probes,
     )
 
 
 def plan_again(original: Original, arms: Sequence[str]) -> Plan:
-    """What is run of the plan: the data and the arms, all of them or those of ``arms``.
+    """What is run of the plan: the arms and their data, all of them or those of ``arms``.
 
     What follows from several arms together is made only where all are run again. The regression
     tests are not run: their results are no numbers of the phase.
@@ -110,10 +116,11 @@ def plan_again(original: Original, arms: Sequence[str]) -> Plan:
                 f"{did_you_mean(name, names)}"
             )
     chosen = tuple(job for job in plan.arms if job.name in arms)
-    return plan.model_copy(update={"arms": chosen, "steps": ()})
+    return plan.for_arms(chosen).model_copy(update={"steps": ()})
 
 
 def jobs_again(original: Original, plan: Plan) -> tuple[Job, ...]:
     """The jobs that ``plan`` runs: no arm without results, which is taken over as it is."""
     without = {arm.name for arm in original.record.arms if arm.status not in MEASURED}
-    return (plan.dataset, *(job for job in plan.arms if job.name not in without))
+    again = plan.for_arms([job for job in plan.arms if job.name not in without])
+    return (*again.datasets, *again.arms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from runner.carried import carried_compared, carry_compared
 from runner.circumstances import circumstances
 from runner.conclusion import conclude, seal
 from runner.dataset import Dataset, find
+from runner.dataset_cache import differing, digests
 from runner.devices import choose_device, package_variant
 from runner.digest import pretty_json, sha256_file
 from runner.engines import Needs, choose, open_engine
@@ -22,9 +23,9 @@ from runner.engines.base import Engine
 from runner.environment import state_dir
 from runner.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
 from runner.execute import (
-    audit_dataset,
+    audit_datasets,
     departures,
-    make_dataset,
+    make_datasets,
     run_alone,
     run_arms,
     sigterm_as_interrupt,
@@ -40,7 +41,7 @@ from runner.removal import remove_tree
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
 from runner.reproduction.consent import Order, Sources, ask
-from runner.reproduction.files import Side, explain, made, pair
+from runner.reproduction.files import Side, explain, made, pair, used_datasets
 from runner.reproduction.original import Original, jobs_again, open_original, plan_again
 from runner.reproduction.outcome import attest, facts_between, judge, missing_files, unequal_ends
 from runner.run import WORK, Run, write_declaration
@@ -82,7 +83,8 @@ class Rerun:
     sources: Sources
     image: str = "none: nothing was run"
     reasons: list[str]
-    data: Dataset | None = None
+    data: dict[str, Dataset] = field(default_factory=dict)
+    """The data that were made again, whether they are the original's or not."""
     record: ReproductionRecord | None = None
 
 
@@ -239,16 +241,14 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
     try:
         try:
             leave_out(rerun)
-            rerun.data = make_dataset(run, engine, cache=run.staging.path / WORK / "datasets")
-            if (
-                same_data(rerun)
-                and rerun.data is not None
-                and audit_dataset(run, engine, rerun.data)
-            ):
-                run_arms(run, engine, rerun.data)
+            make_datasets(run, engine, cache=run.staging.path / WORK / "datasets")
+            withdraw_other_data(rerun)
+            audit_datasets(run, engine)
+            if run.data:
+                run_arms(run, engine)
                 if not rerun.request.arms:
                     summarise_arms(run, engine)
-                    run_steps(run, engine, rerun.data)
+                    run_steps(run, engine)
         except RunnerError as error:
             rerun.reasons.append(f"the run ended early: {error}")
             run.failure = error
@@ -262,7 +262,14 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
 
 
 def leave_out(rerun: Rerun) -> None:
-    """Take over as it is every arm that left no results, so that the statistics count it again."""
+    """Take over as it is every arm that left no results, so that the statistics count it again.
+
+    And every dataset that no other arm was shown.
+    """
+    used = used_datasets(rerun.original.record, rerun.request.arms)
+    for one in rerun.original.record.datasets:
+        if one.name not in used:
+            rerun.run.datasets[one.name] = one.model_copy(update={"files": (), "log": None})
     for arm in rerun.original.record.arms:
         if arm.status in MEASURED or arm.name not in {job.name for job in rerun.run.plan.arms}:
             continue
@@ -270,20 +277,20 @@ def leave_out(rerun: Rerun) -> None:
         rerun.run.note(f"{arm.name} was not run again: the original {STATUS_WORDS[arm.status]}")
 
 
-def same_data(rerun: Rerun) -> bool:
-    """Whether there are data and they are the original's; if not, the reason is noted."""
-    if rerun.data is None:
-        made_now = rerun.run.dataset
-        told = f": {made_now.status}: {made_now.message}" if made_now else ""
-        rerun.reasons.append(f"the data could not be simulated{told}")
-        return False
-    old, new = (
-        {file.path: file.sha256 for file in record.files}
-        for record in (rerun.original.record.dataset, rerun.data.record)
-    )
-    if old != new:
-        rerun.reasons.append(OTHER_DATA)
-    return old == new
+def withdraw_other_data(rerun: Rerun) -> None:
+    """Let no arm run on data that are not the original's; why an arm does not run is noted."""
+    run, rerun.data = rerun.run, dict(rerun.run.data)
+    original = {one.name: one for one in rerun.original.record.datasets}
+    for name, made_now in run.datasets.items():
+        if made_now.status == "succeeded" and name in run.data:
+            if differing(digests(original[name].files), digests(made_now.files)):
+                del run.data[name]
+                rerun.reasons.append(OTHER_DATA if len(original) == 1 else f"{name}: {OTHER_DATA}")
+        elif name in used_datasets(rerun.original.record, rerun.request.arms):
+            what = "the data" if len(original) == 1 else f"the data of {name}"
+            rerun.reasons.append(
+                f"{what} could not be simulated: {made_now.status}: {made_now.message}"
+            )
 
 
 def compare(rerun: Rerun, engine: Engine) -> HubRecord:
@@ -300,7 +307,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
         made(hub.list_files(folder, record), record, arms),
     )
     reasons = [*rerun.reasons]
-    if OTHER_DATA not in reasons:
+    if run.data or OTHER_DATA not in reasons:
         reasons += [*unequal_ends(original.record, record, arms), *missing_files(pairs)]
     if not run.interrupted:
         pairs = look_into(rerun, engine, pairs, record)
@@ -326,12 +333,16 @@ def look_into(
 ) -> tuple[ReproducedFile, ...]:
     """Have a job say where files begin to differ; that it could not is a note and ends nothing."""
     run, original = rerun.run, rerun.original
-    cached = find(original.record.dataset, state_dir() / "datasets")
+    cached = {one.name: find(one, state_dir() / "datasets") for one in original.record.datasets}
     before = Side(
-        folder=original.folder, record=original.record, data=cached.folder if cached else None
+        folder=original.folder,
+        record=original.record,
+        data={name: data.folder for name, data in cached.items() if data},
     )
     after = Side(
-        folder=run.staging.path, record=record, data=rerun.data.folder if rerun.data else None
+        folder=run.staging.path,
+        record=record,
+        data={name: data.folder for name, data in rerun.data.items()},
     )
     try:
         return explain(
@@ -339,7 +350,7 @@ def look_into(
             before,
             after,
             work=run.staging.path / WORK / ".comparison",
-            resources=run.plan.dataset.resources,
+            resources=run.plan.datasets[0].resources,
             labels=run.labels,
             run=lambda attempt: run_alone(run, engine, attempt),
         )

@@ -128,7 +128,9 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     isolation = "each arm isolated" if record.engine.isolated else "not isolated"
     yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
     yield "code", _commit(record)
-    yield "digest of the dataset", f"`{record.dataset.parameters_sha256}`"
+    several = len(record.datasets) > 1
+    told = ", ".join(f"`{one.parameters_sha256}`" for one in record.datasets)
+    yield f"digest{'s' * several} of the dataset{'s' * several}", told
     yield "digest of SHA256SUMS", f"`{one.digest}`"
 
 

@@ -279,8 +279,8 @@ CASES = {
     "dataset of one arm": (
         'name = "two"',
         'name = "two"\ndataset.patch_size = 31',
-        "phase1.toml:26: arms[1].dataset: the arms of a phase share one dataset, so that they can "
-        "be compared; set it for the phase or in a profile\n    26 | dataset.patch_size = 31",
+        "phase1.toml:26: arms[1].dataset.patch_size: patch_size 31 is odd; give an even number of "
+        "pixels\n    26 | dataset.patch_size = 31",
     ),
     "empty command": (
         'name = "two"',

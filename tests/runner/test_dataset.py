@@ -302,13 +302,13 @@ def test_the_newest_hub_of_the_same_address_is_the_witness(record, tmp_path):
         files = (FileRecord(path="train.npz", sha256=digit * 64, bytes=1, deterministic=True),)
         address = ("a" if digit < "3" else "b") * 64
         update = {"files": files, "parameters_sha256": address}
-        dataset = record.dataset.model_copy(update=update)
-        changed = record.model_copy(update={"dataset": dataset})
+        dataset = record.datasets[0].model_copy(update=update)
+        changed = record.model_copy(update={"datasets": (dataset,)})
         (folder / "hub.json").write_text(changed.model_dump_json())
     (tmp_path / "phase8" / names[1] / "hub.json").write_text("{}")
-    found = sealed_data(tmp_path, "phase8", "a" * 64)
+    found = sealed_data(tmp_path, "phase8").get("a" * 64)
     assert found == Sealed(hub=f"phase8/{names[0]}", files={"train.npz": "1" * 64})
-    assert sealed_data(tmp_path, "phase8", "c" * 64) is None
+    assert "c" * 64 not in sealed_data(tmp_path, "phase8")
 
 
 def test_metadata_that_are_none_are_an_invalid_output(make):

@@ -188,7 +188,7 @@ def test_other_packages_stop_the_run_before_any_job(held, table, tmp_path):
     assert "  installed packages: locked 000000000000, found " in done.stderr
     record = hub.read(Path(done.stdout.splitlines()[-1]))
     assert {arm.status for arm in record.arms} == {"could_not_start"}
-    assert record.dataset.status == "could_not_start"
+    assert record.datasets[0].status == "could_not_start"
 
 
 def test_other_data_stop_the_run_before_any_arm_and_are_named_in_the_hub(held, table):
@@ -197,7 +197,7 @@ def test_other_data_stop_the_run_before_any_arm_and_are_named_in_the_hub(held, t
     assert done.returncode == 4
     folder = Path(done.stdout.splitlines()[-1])
     record = hub.read(folder)
-    assert record.dataset.status == "succeeded"
+    assert record.datasets[0].status == "succeeded"
     assert {arm.status for arm in record.arms} == {"could_not_start"}
     assert "dataset train.npz: locked 000000000000, found " in record.arms[0].message
     assert record.lock_sha256 is not None

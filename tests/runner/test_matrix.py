@@ -319,10 +319,41 @@ REFUSED = {
         "resources.threads = [1, 0]",
         "16: matrix.resources.threads[1]: got 0; expected a number greater than 0",
     ),
-    "an axis over the dataset": (
-        "seed = [1]\ndataset.photons = [1e6, 1e9]",
-        "17: matrix.dataset: the arms of a phase share one dataset, so that they can be compared; "
-        "set it for the phase or in a profile",
+    "a value that no dataset takes": (
+        "seed = [1]\ndataset.photons = [1e6, 0.0]",
+        "17: matrix.dataset.photons[1]: got 0.0; expected a number greater than 0",
+    ),
+    "an axis over measured probes": (
+        'seed = [1]\ndataset.probe_file = ["a.npz", "b.npz"]',
+        "17: matrix.dataset: probe_file is no axis, as a path is no name; give it to the arms of "
+        "[[arms]], which the matrix multiplies, or to [[matrix.include]]",
+    ),
+    "knobs together of which one has more values": (
+        "together = [{ seed = [1, 2], dataset.seed = [1, 2, 3] }]",
+        "16: matrix.together[0]: has 3 of dataset.seed, 2 of seed; give each knob as many values "
+        "as the others",
+    ),
+    "a knob together with nothing": (
+        "together = [{ seed = [1, 2] }]",
+        "16: matrix.together[0]: has fewer than two knobs; a knob alone is an axis of its own",
+    ),
+    "a knob of two axes": (
+        "dataset.seed = [1, 2]\ntogether = [{ seed = [1, 2], dataset.seed = [1, 2] }]",
+        "17: matrix.together[0].seed: is a knob of another axis already; take one of the two away",
+    ),
+    "a knob inside of one that is together with another": (
+        'train.optimizer.kind = ["sgd"]\n'
+        'together = [{ seed = [1], train.optimizer = [{ kind = "adam" }] }]',
+        "16: matrix.train.optimizer.kind: lies inside the values of another axis; take one of the "
+        "two away",
+    ),
+    "a value together with others that is none": (
+        "together = [{ seed = [1, 2], dataset.seed = [1, -2] }]",
+        "16: matrix.together[0].dataset.seed[1]: got -2; expected a number of at least 0",
+    ),
+    "a table together that is none": (
+        "seed = [1]\ntogether = [3]",
+        "17: matrix.together[0]: got 3; expected a table",
     ),
     "a key in quotes with points": (
         'seed = [1]\n"model.modes" = [4, 8]',

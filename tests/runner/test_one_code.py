@@ -69,8 +69,8 @@ def test_code_data_and_record_are_of_the_one_copy(edited):
 def test_the_data_are_filed_under_the_address_of_the_code_that_made_them(edited):
     plan = Plan.model_validate_json((edited.hub / hub.PLAN).read_bytes())
     packages = edited.record.engine.facts["packages_sha256"]
-    key = address(plan.dataset, edited.hub / hub.CODE / "models", packages)
-    assert edited.record.dataset.parameters_sha256 == key
+    key = address(plan.datasets[0], edited.hub / hub.CODE / "models", packages)
+    assert edited.record.datasets[0].parameters_sha256 == key
     entry = json.loads((edited.folder / "state" / "datasets" / key / "entry.json").read_text())
     assert entry["models_sha256"] == edited.record.code.models_sha256
 

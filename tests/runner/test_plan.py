@@ -58,12 +58,12 @@ def load_text(folder, text):
 def test_a_plan_has_the_simulation_and_every_arm(loaded):
     plan = make_plan(loaded)
     assert (plan.phase, plan.profile) == ("tiny", None)
-    assert (plan.dataset.name, plan.dataset.experiment) == ("dataset", "simulate")
+    assert (plan.datasets[0].name, plan.datasets[0].experiment) == ("dataset", "simulate")
     assert [(job.name, job.experiment) for job in plan.arms] == [("one", "train"), ("two", "train")]
 
 
 def test_the_simulation_has_the_dataset_s_parameters_and_the_phase_s_seed(loaded):
-    job = make_plan(loaded).dataset
+    job = make_plan(loaded).datasets[0]
     assert set(job.parameters) == {"dataset"}
     assert job.parameters["dataset"]["object_size"] == 64
     assert job.seed == 7
@@ -109,7 +109,7 @@ def test_sizes_are_counted(loaded):
 
 def test_the_environment_makes_numbers_repeatable(loaded):
     plan = make_plan(loaded)
-    for job in (plan.dataset, *plan.arms):
+    for job in (*plan.datasets, *plan.arms):
         threads = str(job.execution.threads)
         assert job.environment == PORTABLE | {
             "OMP_NUM_THREADS": threads,
@@ -167,7 +167,7 @@ def test_on_a_gpu_an_arm_that_asks_for_none_stays_on_the_cpu(tmp_path):
     loaded = load_text(tmp_path, TINY.replace("resources.threads = 1", "resources.gpus = 1"))
     assert asks_for_gpu(loaded)
     plan = make_plan(loaded, device="cuda")
-    assert [(job.execution.device, job.resources.gpus) for job in (plan.dataset, *plan.arms)] == [
+    assert [(job.execution.device, job.resources.gpus) for job in (*plan.datasets, *plan.arms)] == [
         ("cpu", 0),
         ("cpu", 0),
         ("cuda", 1),

@@ -82,7 +82,7 @@ def test_a_profile_may_name_another_probe(write, tmp_path):
     (tmp_path / "small.npz").write_bytes(archive("probeGuess", "x"))
     text = MANIFEST + '[profiles.quick.dataset]\nprobe_file = "small.npz"\n'
     loaded = load(write(text))
-    full, quick = (make_plan(loaded, profile=name).dataset for name in (None, "quick"))
+    full, quick = (make_plan(loaded, profile=name).datasets[0] for name in (None, "quick"))
     wanted = [sha256_bytes(PROBE), sha256_bytes(archive("probeGuess", "x"))]
     assert [job.parameters["dataset"]["probe_sha256"] for job in (full, quick)] == wanted
     assert set(loaded.probes) == set(wanted)
@@ -92,7 +92,7 @@ def test_a_manifest_without_a_probe_reads_no_file(write):
     text = MANIFEST.replace('probe = "file"\nprobe_file = "measured/probe.npz"\n', "")
     loaded = load(write(text, probe=None))
     assert loaded.probes == {}
-    assert make_plan(loaded).dataset.parameters["dataset"]["probe_sha256"] is None
+    assert make_plan(loaded).datasets[0].parameters["dataset"]["probe_sha256"] is None
 
 
 FRAME = '\n    9 | probe_file = "measured/probe.npz"'

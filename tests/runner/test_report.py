@@ -300,10 +300,12 @@ def test_earlier_phases_stand_beside_this_one(record, hub_folder):
 
 
 def test_an_interrupted_run_and_a_failed_dataset_come_first(record):
-    broken = record.dataset.model_copy(update={"status": "failed", "message": "no space left"})
+    broken = record.datasets[0].model_copy(update={"status": "failed", "message": "no space left"})
     texts = [
         one.text
-        for one in statements(record.model_copy(update={"interrupted": True, "dataset": broken}))
+        for one in statements(
+            record.model_copy(update={"interrupted": True, "datasets": (broken,)})
+        )
     ]
     assert texts[0] == "The run was interrupted; what was finished is here."
     assert texts[1] == "The dataset: failed: no space left"
@@ -313,7 +315,7 @@ def test_a_run_in_which_nothing_ran_has_its_pages_too(record, hub_folder):
     unknown = record.code.model_copy(
         update={"commit": None, "dirty": None, "diff": None, "note": "there is no git"}
     )
-    dataset = record.dataset.model_copy(
+    dataset = record.datasets[0].model_copy(
         update={"status": "could_not_start", "message": "no daemon answers", "files": ()}
     )
     plain_arm = {"parameters": record.arms[0].parameters, "seed": 1, "command": ("x",)}
@@ -324,7 +326,7 @@ def test_a_run_in_which_nothing_ran_has_its_pages_too(record, hub_folder):
     nothing = record.model_copy(
         update={
             "arms": arms,
-            "dataset": dataset,
+            "datasets": (dataset,),
             "code": unknown,
             "image": None,
             "identical_arms": (),
@@ -430,7 +432,10 @@ def test_the_recipe_repeats_an_arm_without_a_container(
         (hub_folder / "dataset" / name).write_text(name)
     model = record.arm("stable_sgd").files[0]
     local = one(record, "stable_sgd", files=(model,)).model_copy(
-        update={"image": None, "dataset": record.dataset.model_copy(update={"files": files})}
+        update={
+            "image": None,
+            "datasets": (record.datasets[0].model_copy(update={"files": files}),),
+        }
     )
     page = render("README.md", make_view(local), hub_folder)
     assert "In this folder, with `checkout` set to the checkout" in page

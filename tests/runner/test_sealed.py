@@ -94,7 +94,7 @@ HOSTILE = {
     ),
     "a dataset of nothing": (
         lambda t: t["dataset"].update(parameters={"dataset": {"kind": "x"}}),
-        "dataset.parameters: kind",
+        "dataset.0.parameters: kind",
     ),
 }
 

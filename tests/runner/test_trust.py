@@ -32,7 +32,7 @@ def with_resources(job, **changed):
 
 
 def test_a_plan_sets_exactly_the_variables_that_are_known(plan):
-    assert set(plan.dataset.environment) == VARIABLES
+    assert set(plan.datasets[0].environment) == VARIABLES
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
 
 
@@ -69,7 +69,7 @@ def test_a_value_is_words_and_nowhere_a_path(plan, value):
 
 
 def test_a_manifest_without_a_word_on_limits_needs_no_consent(plan):
-    job = plan.dataset.model_copy(update={"resources": Resources()})
+    job = plan.datasets[0].model_copy(update={"resources": Resources()})
     assert trust.limit_reasons([job], Consent()) == []
     assert trust.foreign_commands([job]) == []
 
@@ -77,7 +77,7 @@ def test_a_manifest_without_a_word_on_limits_needs_no_consent(plan):
 @pytest.mark.parametrize("name", sorted(set(Resources.model_fields) - trust.NO_LIMITS))
 def test_every_limit_beyond_its_default_is_named_with_its_job(plan, name):
     default = getattr(trust.DEFAULTS, name)
-    same = plan.dataset.model_copy(update={"resources": Resources()})
+    same = plan.datasets[0].model_copy(update={"resources": Resources()})
     more = ("docker", "unconfined") if isinstance(default, str) else (default + 1, INF, NAN)
     for value in more:
         job = with_resources(same, **{name: value})
@@ -89,7 +89,7 @@ def test_every_limit_beyond_its_default_is_named_with_its_job(plan, name):
 
 
 def test_two_jobs_of_one_name_do_not_hide_each_other(plan):
-    same = plan.dataset.model_copy(update={"resources": Resources()})
+    same = plan.datasets[0].model_copy(update={"resources": Resources()})
     large = with_resources(same, memory_gib=900.0)
     for jobs in ([large, same], [same, large]):
         assert len(trust.limit_reasons(jobs, Consent())) == 1
@@ -99,7 +99,7 @@ def test_two_jobs_of_one_name_do_not_hide_each_other(plan):
 
 
 def test_the_network_has_a_consent_of_its_own(plan):
-    job = with_resources(plan.dataset, network=True)
+    job = with_resources(plan.datasets[0], network=True)
     (reason,) = trust.limit_reasons([job], Consent(limits=True))
     assert (reason.told, reason.options) == ("the network for dataset", ("--allow-network",))
     assert trust.limit_reasons([job], Consent(limits=True, network=True)) == []
@@ -153,9 +153,9 @@ def test_only_this_installation_s_own_code_and_pins_are_its_own(tmp_path):
 
 
 def test_every_experiment_has_one_standard_command(plan):
-    assert trust.foreign_commands([plan.dataset, *plan.arms]) == []
+    assert trust.foreign_commands([*plan.datasets, *plan.arms]) == []
     odd = plan.arms[0].model_copy(update={"command": (*command_of("train"), "x")})
-    assert trust.foreign_commands([plan.dataset, odd]) == [odd]
+    assert trust.foreign_commands([plan.datasets[0], odd]) == [odd]
     swapped = plan.arms[0].model_copy(update={"command": command_of("simulate")})
     assert isinstance(swapped, Job)
     assert trust.foreign_commands([swapped]) == [swapped]
@@ -163,7 +163,7 @@ def test_every_experiment_has_one_standard_command(plan):
 
 def test_all_that_is_refused_is_said_at_once_with_what_allows_it(plan):
     trust.refuse("HUB", [])
-    jobs = [with_resources(plan.dataset, network=True, memory_gib=900.0)]
+    jobs = [with_resources(plan.datasets[0], network=True, memory_gib=900.0)]
     with pytest.raises(ConsentError) as refused:
         trust.refuse("HUB", trust.limit_reasons(jobs, Consent()))
     assert str(refused.value).splitlines() == [

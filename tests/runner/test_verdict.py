@@ -94,7 +94,7 @@ def ending(record, *statuses, dataset="succeeded", **changed):
         record.model_copy(
             update={
                 "arms": arms,
-                "dataset": record.dataset.model_copy(update={"status": dataset}),
+                "datasets": (record.datasets[0].model_copy(update={"status": dataset}),),
                 **changed,
             }
         )

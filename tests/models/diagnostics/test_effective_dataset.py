@@ -92,3 +92,15 @@ def test_a_measured_probe_is_known_by_its_file_and_by_being_no_disk(workshop, lo
 
 def replace_metadata(loaded, **changed):
     return replace(loaded, metadata={**loaded.metadata, **changed})
+
+
+@pytest.mark.parametrize("gridsize", [1, 2])
+def test_a_seed_of_the_dataset_s_own_is_believed_if_the_samples_lie_in_its_order(
+    workshop, gridsize
+):
+    seed = workshop.data(workshop.parameters()).metadata["seed"]
+    drawn = {"num_train_objects": 2, "gridsize": gridsize, "seed": seed}
+    own = workshop.data(workshop.parameters(dataset=drawn))
+    assert "seed" not in leaves_of(workshop.data(workshop.parameters()))
+    assert leaves_of(own)["seed"] == seed
+    assert leaves_of(own, seed=seed + 1)["seed"] is None

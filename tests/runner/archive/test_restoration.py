@@ -42,11 +42,11 @@ def hub(tmp_path, record):
         FileRecord(path=name, sha256=sha256_bytes(content), bytes=len(content), deterministic=True)
         for name, content in ARRAYS.items()
     )
-    dataset = record.dataset.model_copy(update={"files": files})
+    dataset = record.datasets[0].model_copy(update={"files": files})
     staging = stage(tmp_path / "artifacts", record.phase, NOW)
     (staging.path / "dataset").mkdir()
     (staging.path / "dataset" / "metadata.json").write_bytes(b"{}")
-    write_record(staging.path, record.model_copy(update={"dataset": dataset}))
+    write_record(staging.path, record.model_copy(update={"datasets": (dataset,)}))
     return staging.seal()
 
 
@@ -79,7 +79,7 @@ def left_in(state):
 def test_the_dataset_is_found_again_with_what_describes_it(hub, state, tmp_path):
     found = restored(archived(hub, state, tmp_path / "a.tar.zst", with_dataset=True), tmp_path)
     assert found.dataset
-    dataset = find(read(found.hub).dataset, tmp_path / "fresh" / "datasets")
+    dataset = find(read(found.hub).datasets[0], tmp_path / "fresh" / "datasets")
     assert {path.name: path.read_bytes() for path in dataset.folder.iterdir()} == ARRAYS
     again = archived(found.hub, tmp_path / "fresh", tmp_path / "b.tar.zst", with_dataset=True)
     assert again.read_bytes() == (tmp_path / "a.tar.zst").read_bytes()

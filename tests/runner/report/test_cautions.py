@@ -44,10 +44,10 @@ def with_files(record, **digests):
     """The record with other digests of its dataset's files."""
     files = tuple(
         file.model_copy(update={"sha256": digests.get(file.path.partition(".")[0], file.sha256)})
-        for file in record.dataset.files
+        for file in record.datasets[0].files
     )
-    dataset = record.dataset.model_copy(update={"files": files})
-    return record.model_copy(update={"dataset": dataset})
+    dataset = record.datasets[0].model_copy(update={"files": files})
+    return record.model_copy(update={"datasets": (dataset,)})
 
 
 def test_other_data_are_named_file_by_file(record, other):
@@ -58,8 +58,8 @@ def test_other_data_are_named_file_by_file(record, other):
 
 
 def test_a_file_of_the_data_that_is_missing_counts_as_another(record, other):
-    less = other.dataset.model_copy(update={"files": other.dataset.files[:2]})
-    assert told(record, other.model_copy(update={"dataset": less})) == [
+    less = other.datasets[0].model_copy(update={"files": other.datasets[0].files[:2]})
+    assert told(record, other.model_copy(update={"datasets": (less,)})) == [
         "phase7 was trained and scored on other data: train.npz dddddddddddd here, none there."
     ]
 
