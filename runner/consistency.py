@@ -218,7 +218,7 @@ def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
 def check_audits(sealed: SealedHub) -> Iterator[str]:
     """What the record says of an audit is what the audit told of these very files."""
     record = sealed.record
-    shown = record.shown
+    shown = record.datasets_of_arms
     for arm in record.arms:
         if arm.level not in (None, arm.proof):
             yield f"arm {arm.name} is called {arm.level}, and its record shows it as {arm.proof}"
