@@ -74,6 +74,8 @@ from models.config.sizes import (
     level_widths,
 )
 from models.config.stats import (
+    SCORE_DEFINITION,
+    SCORED_PARTS,
     STATS,
 )
 from models.config.tables import (
@@ -94,6 +96,8 @@ __all__ = [
     "PORTABLE",
     "REPORT_SAMPLES",
     "RESIDUAL_BLOCKS",
+    "SCORED_PARTS",
+    "SCORE_DEFINITION",
     "STATS",
     "WARMUP_START",
     "Adam",
