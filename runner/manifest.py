@@ -32,6 +32,7 @@ from models.config import (
     Parameters,
     Table,
     Train,
+    remarks,
 )
 from runner.complaints import Complaint, render
 from runner.digest import sha256_bytes
@@ -298,6 +299,17 @@ def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Par
     """
     layers = [vars(layer) for layer in (manifest, profile, arm) if layer is not None]
     return Parameters.model_validate_json(json.dumps(merged_sections(layers)))
+
+
+def remarks_on(manifest: Manifest) -> list[str]:
+    """What is odd about the arms of the phase and of its profiles without being wrong."""
+    every: dict[str, Profile | None] = {"": None}
+    every |= {f" of profile {name}": profile for name, profile in manifest.profiles.items()}
+    return remarks(
+        (f"{arm.name}{of}", resolve(manifest, arm, profile))
+        for of, profile in every.items()
+        for arm in planned_arms(manifest, profile)
+    )
 
 
 def resolve_resources(*layers: Manifest | Profile | Arm | None) -> Resources:

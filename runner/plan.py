@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +21,7 @@ from models.config import (
     Determinism,
     Parameters,
     count_parameters,
+    remarks,
     steps_per_epoch,
     variables,
 )
@@ -226,6 +228,13 @@ def asks_for_gpu(loaded: LoadedManifest, profile: str | None = None) -> bool:
 def computes_on(plan: Plan) -> Device:
     """``cuda`` when any arm computes on a GPU."""
     return "cuda" if any(job.execution.device == "cuda" for job in plan.arms) else "cpu"
+
+
+def plan_remarks(plan: Plan) -> list[str]:
+    """What is odd about the planned arms without being wrong."""
+    return remarks(
+        (job.name, Parameters.model_validate_json(json.dumps(job.parameters))) for job in plan.arms
+    )
 
 
 def digest(plan: Plan) -> str:

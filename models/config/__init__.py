@@ -7,6 +7,10 @@ architecture is therefore refused, not ignored: such knobs are ``None`` unless t
 This package imports neither torch nor numpy, because the runner validates manifests with it.
 """
 
+from models.config.advice import (
+    refusals,
+    remarks,
+)
 from models.config.anatomy import (
     Part,
     Stage,
@@ -135,6 +139,8 @@ __all__ = [
     "level_widths",
     "num_held_out",
     "num_training_samples",
+    "refusals",
+    "remarks",
     "report_numbers",
     "stages_of",
     "step_numbers",

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.config import Parameters, count_parameters
 from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
-from runner.plan import Job, Plan, digest
+from runner.plan import Job, Plan, digest, plan_remarks
 from runner.record import differing_knobs, leaves
 from runner.report.wording import listing
 
@@ -30,6 +30,7 @@ def render_plan(plan: Plan) -> str:
     blocks = [
         _heading(plan),
         _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
+        *_remarks(plan),
         *_steps(plan),
         *_parameters(plan.arms),
         *_tests(plan.tests),
@@ -87,6 +88,13 @@ def _arm_row(job: Job) -> tuple[str, ...]:
         f"{steps:,}",
         f"~{duration(cpu_seconds(parameters, steps=steps, threads=threads))}" if on_cpu else "-",
     )
+
+
+def _remarks(plan: Plan) -> Iterator[str]:
+    """What is odd without being wrong."""
+    found = plan_remarks(plan)
+    if found:
+        yield "\n".join(f"Note: {remark}." for remark in found)
 
 
 def _steps(plan: Plan) -> Iterator[str]:
