@@ -11,6 +11,7 @@ from jinja2 import Environment
 
 from runner import hub
 from runner.record import HubRecord
+from runner.report.arm_rows import definitions
 from runner.report.pages import page_environment
 from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS
@@ -128,6 +129,8 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     isolation = "each arm isolated" if record.engine.isolated else "not isolated"
     yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
     yield "code", _commit(record)
+    if told := definitions([(None, arm) for arm in record.arms]):
+        yield "definitions", markdown(told)
     yield "digest of the dataset", f"`{record.dataset.parameters_sha256}`"
     yield "digest of SHA256SUMS", f"`{one.digest}`"
 
