@@ -38,7 +38,8 @@ class Diagnostics(Table):
     on_collapse: bool = Field(
         default=True,
         description="Whether an arm that collapses, or ends not finite, keeps the weights before "
-        "and after the epoch in which it did, with an activation report and gradient histograms of both.",
+        "and after the epoch in which it did, with an activation report and gradient histograms "
+        "of both.",
     )
     grad_hist_epochs: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (),

@@ -106,7 +106,7 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
     names = tuple(statistics.groups[0].knobs) if statistics.groups else ()
     return GroupsView(
         knob_names=names,
-        groups=tuple(_group(group, names) for group in statistics.groups),
+        groups=tuple(group_row(group, names) for group in statistics.groups),
         spreads=tuple(row for group in statistics.groups for row in _spreads(group, scores)),
         comparisons=tuple(_comparison(one) for one in _foremost(statistics.comparisons)),
         num_comparisons=len(statistics.comparisons),
@@ -119,7 +119,8 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
     )
 
 
-def _group(group: Group, names: Sequence[str]) -> GroupRow:
+def group_row(group: Group, names: Sequence[str]) -> GroupRow:
+    """A group as the pages have it, with the knobs of these names."""
     return GroupRow(
         label=group.label,
         knobs=tuple(declared(group.knobs[name]) for name in names),

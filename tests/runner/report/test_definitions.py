@@ -13,12 +13,14 @@ from runner.conditions import judge_condition
 from runner.digest import pretty_json
 from runner.record import ArmRecord
 from runner.report.arm_rows import arm_table, definitions
+from runner.report.groups import group_row
 from runner.report.hub_text import render_show
 from runner.report.pages import render
 from runner.report.statements import statements
 from runner.report.tables import metrics_rows
 from runner.report.view import make_view
 from runner.report.wording import collapse
+from runner.statistics import Group
 
 NEW = {
     "score_definition": 2, "phase_aligned_ssim": 0.9512, "phase_aligned_mae": 0.0499,
@@ -184,6 +186,20 @@ def test_many_arms_are_counted_by_outcome(record, sound):
     assert "0 of 15 arms collapsed." in texts
     assert "5 of 15 arms are unlike the object." in texts
     assert "5 of 15 arms are unfinished." in texts
+
+
+def test_a_group_counts_what_is_no_collapse_beside_it():
+    facts = {
+        "name": "g", "label": "g", "phase": "p", "hub": "h", "knobs": {}, "arms": ["a", "b", "c"],
+        "seeds": [1, 2, 3], "not_counted": [], "num_arms": 3, "num_collapsed": 1,
+        "arms_collapsed": ["a"], "collapse_rate": 1 / 3, "collapse_interval": [0.1, 0.8],
+        "metrics": {},
+    }  # fmt: skip
+    old = Group.model_validate(facts)
+    new = Group.model_validate(facts | {"other_outcomes": {"not_finite": 1, "unfinished": 1}})
+    assert [group_row(group, ()).collapsed for group in (old, new)] == [
+        "1 of 3", "1 of 3 (1 not finite, 1 unfinished)",
+    ]  # fmt: skip
 
 
 def test_the_table_of_a_hub_from_before_a_score_existed_is_still_its_own(record, tmp_path):
