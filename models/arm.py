@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from models.config import Parameters
+from models.config import SCORE_DEFINITION, Parameters
 from models.data.npz import load_split
 from models.diagnostics.capture import CAPTURES, Subject, title, write_gradients
 from models.diagnostics.effective import LoadedData, effective_config
@@ -169,10 +169,16 @@ def subject_of(
 def metrics_table(evaluations: dict[str, Evaluation]) -> dict[str, Any]:
     """Metrics of both epochs; the reasons stand under the names of the stats."""
     last, best = (evaluations[name].scores for name in ("last_epoch", "best_epoch"))
+    aligned = {
+        name: {**scores.phase_aligned, "frc": scores.frc_phase_aligned}
+        for name, scores in (("last_epoch", last), ("best_epoch", best))
+    }
     return {
+        "score_definition": SCORE_DEFINITION,
         "last_epoch": last.metrics,
         "best_epoch": best.metrics,
         "frc": {"last_epoch": last.frc, "best_epoch": best.frc},
+        "phase_aligned": aligned,
         "null_reasons": {
             **last.null_reasons,
             **{f"best_{name}": reason for name, reason in best.null_reasons.items()},

@@ -42,13 +42,18 @@ def describe(record: ArmRecord) -> str:
     """One line for the console: how the arm did."""
     if record.status != "succeeded":
         return f"{record.name}: {record.status.replace('_', ' ')}: {record.message}"
+    phase = "phase_ssim" if record.score_definition < 2 else "phase_aligned_ssim"
     scores = ", ".join(
         f"{name} {value:.4g}"
-        for name in ("amp_ssim", "amp_mae", "phase_ssim")
+        for name in ("amp_ssim", "amp_mae", phase)
         if isinstance(value := record.stats.get(name), int | float)
     )
-    collapse = f"; collapsed: {record.collapse_reason}" if record.collapsed else ""
-    return f"{record.name}: ran as planned, {record.proof}; {scores}{collapse}"
+    fate = ""
+    if record.collapsed:
+        fate = f"; collapsed: {record.collapse_reason}"
+    elif record.shortcoming:
+        fate = f"; {record.collapse_reason or 'unfinished: its loss was still falling'}"
+    return f"{record.name}: ran as planned, {record.proof}; {scores}{fate}"
 
 
 def planned(job: Job) -> dict[str, Any]:
@@ -140,6 +145,8 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
         "collapsed": stats.get("collapsed"),
         "collapse_epoch": stats.get("collapse_epoch"),
         "collapse_reason": stats.get("collapse_reason"),
+        "collapse_kind": stats.get("collapse_kind"),
+        "score_definition": stats.get("score_definition", 1),
         "rules": judge(rules, stats),
         "final_weights_sha256": (
             observed.get("final_weights_sha256") if isinstance(observed, dict) else None

@@ -81,13 +81,15 @@ AllowBaseImage = Annotated[
 @app.command()
 def check(manifest: ManifestPath) -> None:
     """Check a manifest and name everything that is wrong with it."""
-    from runner.manifest import load, planned_arms
+    from runner.manifest import load, planned_arms, remarks_on
 
     loaded = load(manifest)
     arms = planned_arms(loaded.manifest)
     names = ", ".join(arm.name for arm in arms[:20])
     more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
     print(f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
+    for remark in remarks_on(loaded.manifest):
+        print(f"note: {remark}")
 
 
 @app.command()

@@ -38,6 +38,7 @@ from runner.plan import (
     asks_for_gpu,
     dataset_audit_job,
     make_plan,
+    plan_remarks,
 )
 from runner.preflight import preflight, this_machine
 from runner.progress import display
@@ -182,7 +183,7 @@ def departures(run: Run) -> list[str]:
     """What a reader of the hub must know about where it ran: other packages, relaxed limits."""
     found = run.engine.facts.get("differences")
     differences = [str(told) for told in found] if isinstance(found, list) else []
-    notes = [note for job in run.plan.arms for note in relaxed(job)]
+    notes = [*plan_remarks(run.plan), *(n for job in run.plan.arms for n in relaxed(job))]
     if differences:
         shown = "; ".join(differences[:MOST_DIFFERENCES])
         rest = ", all of them in hub.json" if len(differences) > MOST_DIFFERENCES else ""

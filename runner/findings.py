@@ -31,6 +31,8 @@ Measure = Literal[
     "collapse",
     "amp_ssim",
     "amp_mae",
+    "phase_aligned_ssim",
+    "phase_aligned_mae",
     "phase_ssim",
     "phase_mae",
     "val_loss_best",

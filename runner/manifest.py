@@ -33,6 +33,7 @@ from models.config import (
     Parameters,
     Table,
     Train,
+    remarks,
 )
 from runner.complaints import Complaint, render
 from runner.digest import sha256_bytes
@@ -337,6 +338,17 @@ def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Par
 def validated(text: str) -> Parameters:
     """The parameters in a JSON text; arms that differ in the seed alone share theirs."""
     return Parameters.model_validate_json(text)
+
+
+def remarks_on(manifest: Manifest) -> list[str]:
+    """What is odd about the arms of the phase and of its profiles without being wrong."""
+    every: dict[str, Profile | None] = {"": None}
+    every |= {f" of profile {name}": profile for name, profile in manifest.profiles.items()}
+    return remarks(
+        (f"{arm.name}{of}", resolve(manifest, arm, profile))
+        for of, profile in every.items()
+        for arm in planned_arms(manifest, profile)
+    )
 
 
 def resolve_resources(*layers: Manifest | Profile | Arm | None) -> Resources:

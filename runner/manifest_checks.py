@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from models.config import Parameters
+from models.config import Parameters, refusals
 from runner.complaints import MOST_COLLECTED, Complaint, Finding, findings
 from runner.manifest_extent import (
     Matrices,
@@ -264,7 +264,12 @@ def _below(*place: str | int) -> PlaceOf:
 
 def _findings(model: type[BaseModel], document: str) -> list[Finding]:
     try:
-        model.model_validate_json(document)
+        found = model.model_validate_json(document)
     except ValidationError as error:
         return list(itertools.islice(findings(error, model), MOST_COLLECTED))
-    return []
+    if not isinstance(found, Parameters):
+        return []
+    return [
+        Finding(paths=tuple(tuple(key.split(".")) for key in keys), problem=problem)
+        for keys, problem in refusals(found)
+    ]

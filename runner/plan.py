@@ -23,6 +23,7 @@ from models.config import (
     Determinism,
     Parameters,
     count_parameters,
+    remarks,
     steps_per_epoch,
     variables,
 )
@@ -268,6 +269,11 @@ def computes_on(plan: Plan) -> Device:
 def parameters_of(job: Job) -> Parameters:
     """The parameters of an arm as values, defaults spelled out."""
     return validated(json.dumps(job.parameters))
+
+
+def plan_remarks(plan: Plan) -> list[str]:
+    """What is odd about the planned arms without being wrong."""
+    return remarks((job.name, parameters_of(job)) for job in plan.arms)
 
 
 def digest(plan: Plan) -> str:

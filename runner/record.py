@@ -43,6 +43,8 @@ from runner.manifest_names import FindingId, RuleText
 from runner.names import InnerPath, SafeName, Sha256
 from runner.reading import first_problem
 
+CollapseKind = Literal["flat", "not_finite", "unlike_object"]
+"""What a reconstruction has come to; only ``flat`` is a collapse."""
 ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "audit_failed", "not_run"]
 """How an arm ended: as the engine saw it, or what was wrong with what it left."""
 MEASURED: tuple[ArmStatus, ...] = ("succeeded", "configuration_differs", "audit_failed")
@@ -211,6 +213,12 @@ class ArmRecord(Record):
     collapsed: bool | None = None
     collapse_epoch: int | None = None
     collapse_reason: str | None = None
+    collapse_kind: CollapseKind | None = None
+    """What the reconstruction has come to, in one word; ``null`` also by definition 1."""
+    score_definition: Annotated[int, Field(ge=1)] = 1
+    """Which definitions its scores and its collapse have (docs/physics.md). By 1, which hubs
+    without this key have, phases are scored with their global phase, and what is not finite or
+    unlike the object has collapsed as well as what is flat."""
     stats: dict[str, JsonValue] = {}
     """The flat summary ``stats.json`` of the arm; empty when it left none."""
     null_reasons: dict[str, str] = {}
@@ -246,6 +254,16 @@ class ArmRecord(Record):
     def met_all_rules(self) -> bool:
         """Whether the arm ran as planned and every success rule holds for it."""
         return self.status == "succeeded" and all(rule.holds for rule in self.rules)
+
+    @property
+    def shortcoming(self) -> str | None:
+        """What the reconstruction has come to without having collapsed; ``None`` if it is sound.
+
+        By definition 1 it is not told apart from a collapse.
+        """
+        if self.collapse_kind is not None and not self.collapsed:
+            return self.collapse_kind
+        return "unfinished" if self.stats.get("unfinished") is True else None
 
     @property
     def architecture(self) -> str:

@@ -57,6 +57,8 @@ class Group(Part):
     num_arms: int
     num_collapsed: int
     arms_collapsed: tuple[str, ...]
+    other_outcomes: dict[Literal["not_finite", "unlike_object", "unfinished"], int] = {}
+    """How many came to what is neither a collapse nor a reconstruction; none of what is not."""
     collapse_rate: float | None
     collapse_interval: Interval | None
     metrics: dict[str, Metric]

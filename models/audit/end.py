@@ -18,10 +18,14 @@ from models.audit.network import Weights, forward
 from models.audit.report import Check, Difference
 from models.audit.scores import (
     Images,
-    collapse_word,
+    aligned_scores,
+    amplitude_contrast,
+    broken,
     flat_since,
     frc,
     images_of,
+    outcome,
+    phase_contrast,
     relative_std,
     scores_of,
 )
@@ -66,7 +70,10 @@ def audit_end(p: Declared, seed: int, ended: Ended) -> list[Check]:
     checks += [compared, audit_scores("last_epoch", last, ended, apart)]
     chosen = last if best == len(losses) - 1 else reconstructed(p, ended, ended.best)
     checks.append(audit_scores("best_epoch", chosen, ended, max(apart, SCORE)))
-    return [*checks, audit_stats(p, seed, ended, last, best if known else None)]
+    checks.append(audit_aligned("last_epoch", last, ended, apart))
+    checks.append(audit_aligned("best_epoch", chosen, ended, max(apart, SCORE)))
+    checks.append(audit_stats(p, seed, ended, best if known else None))
+    return [*checks, audit_outcome(ended, last, apart)]
 
 
 def digest(weights: Weights) -> str:
@@ -143,8 +150,12 @@ def audit_images(images: Images, stored: Mapping[str, NDArray[Any]]) -> tuple[Ch
     check = Check(name="end: reconstruction", declared="stitched, trimmed, scaled, plane removed")
     largest, truth = 0.0, images.target_amplitude
     check.close("amplitude_scale", images.scale, float(stored["amplitude_scale"]), IMAGE)
-    for name in ("amplitude", "phase", "target_amplitude", "target_phase"):
-        derived, found = getattr(images, name), stored[name].astype(float)
+    for name in ("amplitude", "phase", "phase_aligned", "target_amplitude", "target_phase"):
+        derived = images.aligned if name == "phase_aligned" else getattr(images, name)
+        if name not in stored:
+            check.problems.append(f"{name} is missing")
+            continue
+        found = stored[name].astype(float)
         if derived.shape != found.shape:
             check.problems.append(f"{name} has shape {found.shape} instead of {derived.shape}")
             continue
@@ -152,11 +163,12 @@ def audit_images(images: Images, stored: Mapping[str, NDArray[Any]]) -> tuple[Ch
             check.equal(f"{name} is finite", np.isfinite(derived).all(), np.isfinite(found).all())
             continue
         apart = derived - found
-        if name.endswith("phase"):
+        if "phase" in name:
             apart = (apart + math.pi) % (2 * math.pi) - math.pi
         size = math.sqrt((apart**2).mean())
         scale = math.sqrt((truth**2).mean()) if name.endswith("amplitude") else 1.0
-        slack = 7 * math.sqrt(images.near_cut) if name == "phase" else 0.0
+        near = {"phase": images.near_cut, "phase_aligned": images.near_turn}.get(name, 0.0)
+        slack = 7 * math.sqrt(near)
         worst = np.unravel_index(np.argmax(np.abs(apart)), apart.shape)
         largest = max(largest, size / scale)
         check.add(
@@ -193,13 +205,54 @@ def audit_scores(epoch: str, images: Images, ended: Ended, apart: float) -> Chec
     return check
 
 
+def audit_aligned(epoch: str, images: Images, ended: Ended, apart: float) -> Check:
+    """The scores of the phase once the global one is off; not where rounding decides if any is."""
+    check = Check(
+        name=f"end: scores of {epoch}, phase aligned", declared="the definitions of docs/physics.md"
+    )
+    told, prefix = ended.metrics["phase_aligned"][epoch], {"best_epoch": "best_"}.get(epoch, "")
+    derived = aligned_scores(images)
+    check.equal("metrics", sorted([*derived, "frc"]), sorted(told))
+    for name in derived:
+        summary = stat(ended, f"{prefix}phase_aligned_{name}")
+        check.equal(f"stats.json {prefix}phase_aligned_{name}", told.get(name), summary)
+    if near_a_threshold(images):
+        return check
+    slack = 50 * images.near_turn
+    for name, value in derived.items():
+        if name == "frc50":
+            if slack == 0:
+                audit_curve(check, name, (images.aligned, images.target_phase), value, told[name])
+            continue
+        allowed = SCORE + slack
+        check.close(f"phase_aligned_{name}", value, told.get(name), allowed, allowed + 10 * apart)
+    return check
+
+
+def near_a_threshold(images: Images) -> bool:
+    """Whether rounding may decide if the image or its phase is constant."""
+    contrast = phase_contrast(images)
+    near = contrast is not None and abs(contrast - 1e-2) < 1e-3 + 25 * math.sqrt(images.near_turn)
+    return near or abs(relative_std(images.amplitude) - 1e-3) < 1e-5
+
+
 def audit_ring(check: Check, place: str, images: Images, index: int, told: Any) -> None:  # noqa: ANN401
     """The ring that was told ends a run of rings that are not clearly below one half."""
     pair = (images.amplitude, images.target_amplitude) if index == 0 else (
         images.phase,
         images.target_phase,
     )  # fmt: skip
-    value = scores_of(images)["frc50"][index]
+    audit_curve(check, place, pair, scores_of(images)["frc50"][index], told)
+
+
+def audit_curve(
+    check: Check,
+    place: str,
+    pair: tuple[NDArray[Any], NDArray[Any]],
+    value: float | None,
+    told: Any,  # noqa: ANN401
+) -> None:
+    """A number of rings by the curve of a prediction and its truth."""
     if value is None or told is None:
         check.equal(place, value, told)
         return
@@ -210,8 +263,8 @@ def audit_ring(check: Check, place: str, images: Images, index: int, told: Any) 
     check.equal(place, value, value if near else told)
 
 
-def audit_stats(p: Declared, seed: int, ended: Ended, images: Images, best: int | None) -> Check:
-    """What the summary says of losses, of collapse, and of the size of the network."""
+def audit_stats(p: Declared, seed: int, ended: Ended, best: int | None) -> Check:
+    """What the summary says of losses and of the size of the network."""
     check = Check(name="end: summary", declared="the definitions of docs/physics.md")
     history = ended.history
     losses = [*history["train_loss"], *history["val_loss"]]
@@ -224,13 +277,46 @@ def audit_stats(p: Declared, seed: int, ended: Ended, images: Images, best: int 
     check.equal("val_loss_best", least, stat(ended, "val_loss_best"))
     count = sum(tensor.numel() for tensor in initial(p, seed).values())
     check.equal("num_parameters", count, stat(ended, "num_parameters"))
+    for name, epoch in zip(("nonfinite_epoch", "recovered_epoch"), broken(history), strict=True):
+        check.equal(name, epoch, stat(ended, name))
+    return check
+
+
+def audit_outcome(ended: Ended, images: Images, apart: float) -> Check:
+    """What the summary says that the reconstruction has come to; not where rounding decides."""
+    check = Check(name="end: outcome", declared="the definitions of docs/physics.md")
+    history = ended.history
+    check.equal("score_definition", 2, stat(ended, "score_definition"))
+    amp, phase = amplitude_contrast(images), phase_contrast(images)
+    check.close("amp_contrast", amp, stat(ended, "amp_contrast"), SCORE, SCORE + 10 * apart)
+    room = SCORE + 10 * apart + 25 * math.sqrt(images.near_turn)
+    check.close("phase_contrast", phase, stat(ended, "phase_contrast"), SCORE, room)
+    offset, told = images.offset, stat(ended, "phase_offset")
+    if isinstance(told, float) and math.isfinite(offset):
+        told = offset + math.remainder(told - offset, 2 * math.pi)
+    if images.near_turn < 1:
+        given = None if math.isnan(offset) else offset
+        check.close("phase_offset", given, told, 0.0, SCORE + 10 * apart / max(images.common, 1e-4))
+    alive = relative_std(images.amplitude) >= 1e-3
+    if not near_a_threshold(images):
+        check.equal("phase_flat", None if phase is None else alive and phase < 1e-2,
+                    stat(ended, "phase_flat"))  # fmt: skip
+        if amp is None or abs(amp - 0.5) > SCORE + 10 * apart:
+            check.equal("low_contrast", None if amp is None else alive and amp < 0.5,
+                        stat(ended, "low_contrast"))  # fmt: skip
     ssim = ended.metrics["last_epoch"]["ssim"][0]
-    spread = relative_std(images.amplitude)
-    if abs(spread - 1e-3) > 1e-5 and (ssim is None or abs(ssim - 0.5) > SCORE):
-        word = collapse_word(history, images, ssim)
-        check.equal("collapsed", word is not None, stat(ended, "collapsed"))
-        told = stat(ended, "collapse_reason")
-        check.equal("collapse_reason", word, told and str(told).partition(":")[0])
-        since = None if word is None else flat_since(history["recon_amp_rel_std"])
+    if abs(relative_std(images.amplitude) - 1e-3) > 1e-5 and (
+        ssim is None or abs(ssim - 0.5) > SCORE
+    ):
+        kind, unfinished = outcome(history, images, ssim)
+        check.equal("collapse_kind", kind, stat(ended, "collapse_kind"))
+        check.equal("collapsed", kind == "flat", stat(ended, "collapsed"))
+        for word in ("not_finite", "unlike_object"):
+            check.equal(word, kind == word, stat(ended, word))
+        check.equal("unfinished", unfinished, stat(ended, "unfinished"))
+        reason = str(stat(ended, "collapse_reason") or "").partition(":")[0]
+        words = {"not_finite": "not finite", "unlike_object": "unlike the object", None: ""}
+        check.equal("collapse_reason", words.get(kind, kind), reason)
+        since = flat_since(history["recon_amp_rel_std"]) if kind in ("flat", "not_finite") else None
         check.equal("collapse_epoch", since, stat(ended, "collapse_epoch"))
     return check

@@ -26,6 +26,15 @@ class Images(NamedTuple):
     """What scaled the amplitude to the mean of the truth; NaN where nothing could."""
     near_cut: float
     """Share of pixels whose angle is within 1e-3 rad of ±π, where rounding may turn it around."""
+    aligned: Image
+    """The phase once the global one is taken off; NaN where there is none."""
+    offset: float
+    """The global phase, rad; NaN where there is none."""
+    common: float
+    """|Σ z·t*| / Σ|z·t|, 0 to 1: what the global phase rests on."""
+    near_turn: float
+    """Share of pixels that are within 1e-3 rad of half a turn from the truth; 1 where the global
+    phase itself is rounding."""
 
 
 def images_of(patches_nCHW: Image, truth: Image, norm: float, p: Declared) -> Images:
@@ -48,6 +57,7 @@ def images_of(patches_nCHW: Image, truth: Image, norm: float, p: Declared) -> Im
     amplitude, target = np.abs(image), np.abs(truth)
     scale = target.mean() / amplitude.mean() if amplitude.mean() > 0 else math.nan
     angle = np.angle(image)
+    aligned, offset, common, near_turn = turned_to(amplitude, angle, truth)
     return Images(
         amplitude=amplitude * scale if math.isfinite(scale) else amplitude,
         phase=flattened(angle),
@@ -55,7 +65,31 @@ def images_of(patches_nCHW: Image, truth: Image, norm: float, p: Declared) -> Im
         target_phase=flattened(np.angle(truth)),
         scale=scale if math.isfinite(scale) else math.nan,
         near_cut=float((np.abs(angle) > math.pi - 1e-3).mean()),
+        aligned=flattened(aligned),
+        offset=offset,
+        common=common,
+        near_turn=near_turn,
     )
+
+
+def turned_to(amplitude: Image, angle: Image, truth: Image) -> tuple[Image, float, float, float]:
+    """Aligned phase, global phase, what it rests on, and share of pixels near half a turn.
+
+    With weights w = |z|·|t| and Δ the angles' difference the global phase is
+    atan2(Σ w·sin Δ, Σ w·cos Δ); a pixel's angle is the truth's and what remains of Δ, −π to π.
+    """
+    weight, true = amplitude * np.abs(truth), np.angle(truth)
+    apart = angle - true
+    sine, cosine, size = (
+        float((weight * part).sum()) for part in (np.sin(apart), np.cos(apart), 1.0)
+    )
+    common = math.hypot(sine, cosine) / size if size > 0 and math.isfinite(size) else 0.0
+    if not common > 1e-9:
+        return np.full(angle.shape, math.nan), math.nan, 0.0, 0.0
+    offset = math.atan2(sine, cosine)
+    left = np.arctan2(np.sin(apart - offset), np.cos(apart - offset))
+    near = float((np.abs(left) > math.pi - 1e-3).mean())
+    return true + left, offset, common, near if common > 1e-4 else 1.0
 
 
 def flattened(phase: Image) -> Image:
@@ -80,6 +114,26 @@ def scores_of(images: Images) -> dict[str, list[float | None]]:
     turned, target = ((image + math.pi) / (2 * math.pi) for image in (i.phase, i.target_phase))
     phase = part_scores(i.phase, i.target_phase, 1.0, shown=(turned, target))
     return {name: [amplitude[name], phase[name]] for name in amplitude}
+
+
+def aligned_scores(i: Images) -> dict[str, float | None]:
+    """Metric → score of the aligned phase; ``None`` also for a flat image or a constant phase."""
+    shown = ((i.aligned + math.pi) / (2 * math.pi), (i.target_phase + math.pi) / (2 * math.pi))
+    contrast = phase_contrast(i)
+    alive = relative_std(i.amplitude) >= 1e-3 and (contrast is None or contrast >= 1e-2)
+    return part_scores(i.aligned, i.target_phase, 1.0, defined=alive, shown=shown)
+
+
+def amplitude_contrast(i: Images) -> float | None:
+    """std/mean of the amplitude in units of the truth's."""
+    true = relative_std(i.target_amplitude)
+    return relative_std(i.amplitude) / true if np.isfinite(i.amplitude).all() and true else None
+
+
+def phase_contrast(i: Images) -> float | None:
+    """Std of the aligned phase in units of the truth's, which must have one."""
+    true = float(i.target_phase.std())
+    return float(i.aligned.std()) / true if true > 1e-6 and np.isfinite(i.aligned).all() else None
 
 
 def part_scores(
@@ -174,15 +228,41 @@ def half(curve: list[float | None]) -> float:
     return float(below[0] if below else len(curve))
 
 
-def collapse_word(history: Mapping[str, Any], images: Images, ssim: float | None) -> str | None:
-    """``not finite``, ``flat``, ``unlike the object``, or ``None``: the first that holds."""
-    losses = [*history["train_loss"], *history["val_loss"]]
+def outcome(
+    history: Mapping[str, Any], images: Images, ssim: float | None
+) -> tuple[str | None, bool | None]:
+    """``not_finite``, ``flat``, ``unlike_object`` or ``None``: the first; and if it is unfinished.
+
+    Unfinished is what would be unlike the object, had its loss not been falling.
+    """
     a = images.amplitude
-    if None in losses or not np.isfinite(a).all():
-        return "not finite"
+    if None in (history["train_loss"][-1], history["val_loss"][-1]) or not np.isfinite(a).all():
+        return "not_finite", False
     if relative_std(a) < 1e-3:
-        return "flat"
-    return "unlike the object" if ssim is not None and ssim < 0.5 else None
+        return "flat", False
+    if ssim is None or ssim >= 0.5:
+        return None, False
+    falls = falling(history["val_loss"])
+    return (None, True) if falls else ("unlike_object", falls)
+
+
+def falling(losses: list[float | None]) -> bool | None:
+    """Whether the last quarter's least loss is 2 % below the least before; of losses above 0."""
+    first_late = len(losses) - max(1, len(losses) // 4)
+    early = [loss for loss in losses[:first_late] if loss is not None]
+    late = [loss for loss in losses[first_late:] if loss is not None]
+    if not early or not late or min(early + late) <= 0:
+        return None
+    return min(late) <= 0.98 * min(early)
+
+
+def broken(history: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """First epoch with a loss that is not finite, and the first after the last such epoch."""
+    pairs = list(zip(history["train_loss"], history["val_loss"], strict=True))
+    epochs = [epoch for epoch, pair in enumerate(pairs) if None in pair]
+    if not epochs:
+        return None, None
+    return epochs[0], epochs[-1] + 1 if epochs[-1] + 1 < len(pairs) else None
 
 
 def relative_std(amplitude: Image) -> float:

@@ -7,6 +7,10 @@ architecture is therefore refused, not ignored: such knobs are ``None`` unless t
 This package imports neither torch nor numpy, because the runner validates manifests with it.
 """
 
+from models.config.advice import (
+    refusals,
+    remarks,
+)
 from models.config.anatomy import (
     Part,
     Stage,
@@ -74,6 +78,8 @@ from models.config.sizes import (
     level_widths,
 )
 from models.config.stats import (
+    SCORE_DEFINITION,
+    SCORED_PARTS,
     STATS,
 )
 from models.config.tables import (
@@ -94,6 +100,8 @@ __all__ = [
     "PORTABLE",
     "REPORT_SAMPLES",
     "RESIDUAL_BLOCKS",
+    "SCORED_PARTS",
+    "SCORE_DEFINITION",
     "STATS",
     "WARMUP_START",
     "Adam",
@@ -131,6 +139,8 @@ __all__ = [
     "level_widths",
     "num_held_out",
     "num_training_samples",
+    "refusals",
+    "remarks",
     "report_numbers",
     "stages_of",
     "step_numbers",

@@ -37,8 +37,9 @@ class Diagnostics(Table):
     )
     on_collapse: bool = Field(
         default=True,
-        description="Whether an arm that collapses keeps the weights before and after the epoch "
-        "of its collapse, with an activation report and gradient histograms of both.",
+        description="Whether an arm that collapses, or ends not finite, keeps the weights before "
+        "and after the epoch in which it did, with an activation report and gradient histograms "
+        "of both.",
     )
     grad_hist_epochs: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (),

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.evaluation.collapse import collapse, relative_std
+from models.config import SCORE_DEFINITION, SCORED_PARTS
+from models.evaluation.collapse import (
+    FLAT_PHASE,
+    FLAT_RELATIVE_STD,
+    LOW_CONTRAST,
+    is_still_falling,
+    judge,
+    recovery,
+    relative_std,
+)
 from models.evaluation.metrics import Scores, score
 from models.evaluation.reconstruct import Reconstruction, constant
 from models.nets.blocks import LayerScale
@@ -35,11 +44,12 @@ def arm_stats(
 
     ``best`` are the scores of the weights of the best validation epoch.
 
-    The scalars are those of ``models.config.STATS``; ``collapse_reason``, ``norm_weights`` and
-    ``layerscale`` stand beside them.
+    The scalars are those of ``models.config.STATS``; ``collapse_kind``, ``collapse_reason``,
+    ``norm_weights`` and ``layerscale`` stand beside them.
     """
     count = count_live(fit.net)
     return {
+        "score_definition": SCORE_DEFINITION,
         **loss_stats(fit.history),
         **gradient_stats(fit.module.gradients.trace),
         **score_stats(scores),
@@ -47,8 +57,10 @@ def arm_stats(
         **constant_stats(reconstruction),
         **norm_stats(fit.net),
         **collapse_stats(fit.history, reconstruction, scores),
+        **contrast_stats(reconstruction),
         **decoder_stats(fit.history.epochs[-1].glance),
         **divergence_stats([epoch.val_loss for epoch in fit.history.epochs]),
+        "phase_offset": reconstruction.phase_offset,
         "recon_amp_std": finite(float(reconstruction.amplitude.std())),
         "recon_phase_std": finite(float(reconstruction.phase.std())),
         "num_parameters": count.live,
@@ -57,8 +69,9 @@ def arm_stats(
 
 
 def loss_stats(history: History) -> dict[str, Any]:
-    """Losses; the best validation epoch is counted from 0."""
+    """Losses; epochs are counted from 0."""
     last, best = history.epochs[-1], history.best_epoch
+    since, recovered = recovery([epoch.is_finite for epoch in history.epochs])
     return {
         "val_loss_best": None if best is None else history.epochs[best].val_loss,
         "val_loss_best_epoch": best,
@@ -66,6 +79,8 @@ def loss_stats(history: History) -> dict[str, Any]:
         "train_loss_final": finite(last.train_loss),
         "n_epochs": len(history.epochs),
         "has_nan": history.has_nan,
+        "nonfinite_epoch": since,
+        "recovered_epoch": recovered,
     }
 
 
@@ -85,20 +100,20 @@ def gradient_stats(trace: Sequence[GradientNorm]) -> dict[str, float | None]:
 
 def constant_stats(reconstruction: Reconstruction) -> dict[str, float | None]:
     """What a constant image would score on the same object, so that a reader can weigh a score."""
-    metrics = score(constant(reconstruction)).metrics
+    scores = score_stats(score(constant(reconstruction)))
     return {
-        f"constant_{part}_{metric}": value
+        f"constant_{part}_{metric}": scores[f"{part}_{metric}"]
         for metric in ("ssim", "mae")
-        for part, value in zip(("amp", "phase"), metrics[metric], strict=True)
+        for part in SCORED_PARTS
     }
 
 
 def score_stats(scores: Scores) -> dict[str, float | None]:
-    """``amp_<metric>`` and ``phase_<metric>`` for every metric."""
+    """``amp_<metric>``, ``phase_<metric>`` and ``phase_aligned_<metric>`` for every metric."""
     return {
         f"{part}_{metric}": value
         for metric, values in scores.metrics.items()
-        for part, value in zip(("amp", "phase"), values, strict=True)
+        for part, value in zip(SCORED_PARTS, (*values, scores.phase_aligned[metric]), strict=True)
     }
 
 
@@ -141,19 +156,41 @@ def _weights(net: nn.Module, kind: type[nn.Module]) -> Iterator[tuple[str, NDArr
 def collapse_stats(
     history: History, reconstruction: Reconstruction, scores: Scores
 ) -> dict[str, Any]:
-    """Whether the arm collapsed, why, and since which epoch its watched patches were flat.
+    """What the reconstruction has come to, why, and since which epoch its watched patches were so.
 
-    The verdict is that of the reconstruction. An arm that is unlike the object without being flat
-    has collapsed at no particular epoch: ``collapse_epoch`` is null.
+    ``collapsed`` is said of a flat one only. Flat patches and such that are not finite have an
+    epoch from which on they were; what is unlike the object has none.
     """
-    reason = collapse(
-        relative_std(reconstruction.amplitude), scores.metrics["ssim"][0], history.has_nan
+    outcome = judge(
+        relative_std(reconstruction.amplitude),
+        scores.metrics["ssim"][0],
+        finite_losses=history.epochs[-1].is_finite,
+        still_falling=is_still_falling([epoch.val_loss for epoch in history.epochs]),
     )
     since = flat_since([epoch.recon_amp_rel_std for epoch in history.epochs])
     return {
-        "collapsed": reason is not None,
-        "collapse_epoch": None if reason is None else since,
-        "collapse_reason": reason,
+        "collapsed": outcome.kind == "flat",
+        "collapse_epoch": since if outcome.kind in ("flat", "not_finite") else None,
+        "collapse_kind": outcome.kind,
+        "collapse_reason": outcome.reason,
+        "not_finite": outcome.kind == "not_finite",
+        "unlike_object": outcome.kind == "unlike_object",
+        "unfinished": outcome.unfinished,
+    }
+
+
+def contrast_stats(reconstruction: Reconstruction) -> dict[str, Any]:
+    """How much of the true contrast is there, and whether that is little without being nothing.
+
+    Both flags speak of an amplitude that is alive; they are null where contrast is undefined.
+    """
+    amplitude, phase = reconstruction.amp_contrast, reconstruction.phase_contrast
+    alive = relative_std(reconstruction.amplitude) >= FLAT_RELATIVE_STD
+    return {
+        "amp_contrast": amplitude,
+        "phase_contrast": phase,
+        "low_contrast": None if amplitude is None else alive and amplitude < LOW_CONTRAST,
+        "phase_flat": None if phase is None else alive and phase < FLAT_PHASE,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -27,10 +27,14 @@ class Scores:
 
     metrics: dict[str, list[float | None]]
     """Metric → [amplitude, phase]; ``None`` where the metric means nothing."""
+    phase_aligned: dict[str, float | None]
+    """Metric → phase, once the global phase is aligned."""
     null_reasons: dict[str, str]
-    """``amp_<metric>`` or ``phase_<metric>`` → why it is ``None``, for each ``None``."""
+    """``amp_<metric>``, ``phase_<metric>`` or ``phase_aligned_<metric>`` → why it is ``None``, for
+    each ``None``."""
     frc: list[list[float | None] | None]
     """Fourier ring correlation by ring, [amplitude, phase]."""
+    frc_phase_aligned: list[float | None] | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,22 +94,33 @@ METRICS: Final[dict[str, Callable[[Pair], float]]] = {
 
 
 def score(reconstruction: Reconstruction) -> Scores:
-    """All metrics of amplitude and phase.
+    """All metrics of amplitude, of phase as it is, and of phase with its global phase aligned.
 
     A metric is ``None``, with its reason, when the target has no variance (with ``set_phi = false``
     every phase metric), when the prediction is not finite or has no scale, or when the metric
-    itself does not exist for these images.
+    itself does not exist for these images. Those of the aligned phase are so, too, for a constant
+    phase or a flat amplitude.
     """
     pairs = [_amplitudes(reconstruction), _phases(reconstruction)]
+    aligned = _aligned(reconstruction)
     reasons: dict[str, str] = {}
     metrics = {
         name: [_measured(name, measure, pair, reasons) for pair in pairs]
         for name, measure in METRICS.items()
     }
-    curves = [
-        None if pair.obstacle else ring_correlation(pair.prediction, pair.target) for pair in pairs
-    ]
-    return Scores(metrics=metrics, null_reasons=reasons, frc=curves)
+    return Scores(
+        metrics=metrics,
+        phase_aligned={
+            name: _measured(name, measure, aligned, reasons) for name, measure in METRICS.items()
+        },
+        null_reasons=reasons,
+        frc=[_curve(pair) for pair in pairs],
+        frc_phase_aligned=_curve(aligned),
+    )
+
+
+def _curve(pair: Pair) -> list[float | None] | None:
+    return None if pair.obstacle else ring_correlation(pair.prediction, pair.target)
 
 
 def _amplitudes(r: Reconstruction) -> Pair:
@@ -125,6 +140,21 @@ def _phases(r: Reconstruction) -> Pair:
         factor=1 / (2 * math.pi),
         offset=0.5,
         ssim_range=1.0,
+    )
+
+
+def _aligned(r: Reconstruction) -> Pair:
+    """The phase on the scale of ``_phases``, its global phase aligned."""
+    plain = _phases(r)
+    if r.phase_aligned is None:
+        reason = plain.obstacle or "prediction and truth have no phase in common to align by"
+        return replace(plain, name="phase_aligned", obstacle=reason)
+    flatness = None if r.is_constant else r.flatness
+    return replace(
+        plain,
+        name="phase_aligned",
+        prediction=r.phase_aligned,
+        obstacle=plain.obstacle or flatness,
     )
 
 

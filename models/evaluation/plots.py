@@ -29,6 +29,7 @@ SHOWN_PERCENTILE: Final = 99.5
 def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
     """Write a PNG of two rows, amplitude and phase: reconstruction, ground truth, difference.
 
+    The phase is the aligned one, where there is one: no measurement tells the global phase.
     Reconstruction and truth share the truth's colour range; the difference has a symmetric one of
     its own that leaves out the largest 0.5 %. Each scale has 64 steps. Pixels that are not finite
     stay blank. The bytes
@@ -40,7 +41,9 @@ def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
         FigureCanvasAgg(figure)
         axes = figure.subplots(2, 3)
         _row(axes[0], "amplitude", "object units", "gray", r.amplitude, r.target_amplitude)
-        _row(axes[1], "phase", "rad", "viridis", r.phase, r.target_phase)
+        phase = r.phase if r.phase_aligned is None else r.phase_aligned
+        name = "phase" if r.phase_aligned is None else "aligned phase"
+        _row(axes[1], name, "rad", "viridis", phase, r.target_phase)
         save_png(figure, path_png)
 
 

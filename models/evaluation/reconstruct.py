@@ -15,10 +15,15 @@ from numpy.typing import NDArray
 
 from models.config import Dataset
 from models.data.npz import Split, write_npz
+from models.evaluation.alignment import aligned_phase, global_phase
+from models.evaluation.collapse import FLAT_PHASE, FLAT_RELATIVE_STD, relative_std
 from models.physics.stitching import merge_groups, stitch
 
 TRIM: Final = 2
 """Pixels that are dropped on every side of the stitched image."""
+
+NO_PHASE: Final = 1e-6
+"""Std of a phase up to which it is rounding, rad."""
 
 Image = NDArray[np.float64]
 
@@ -36,6 +41,37 @@ class Reconstruction:
     amplitude_scale: float | None
     """mean(target)/mean(prediction), applied to the amplitude; ``None`` where it does not exist,
     because the predicted amplitude is zero or not finite."""
+    phase_aligned: Image | None = None
+    """Radians, the global phase taken off before the plane; ``None`` where there is none to take
+    off: of a prediction that is zero, not finite, or has no phase in common with the truth."""
+    phase_offset: float | None = None
+    """The global phase that was taken off, rad."""
+    is_constant: bool = False
+    """Whether it is the constant image that others are weighed against."""
+
+    @property
+    def amp_contrast(self) -> float | None:
+        """Relative std of the amplitude over that of the target; ``None`` where undefined."""
+        found, true = relative_std(self.amplitude), relative_std(self.target_amplitude)
+        return found / true if np.isfinite(found) and true > 0 else None
+
+    @property
+    def phase_contrast(self) -> float | None:
+        """Std of the aligned phase over that of the target; ``None`` where undefined."""
+        true = float(self.target_phase.std())
+        if self.phase_aligned is None or true <= NO_PHASE:
+            return None
+        return float(self.phase_aligned.std()) / true
+
+    @property
+    def flatness(self) -> str | None:
+        """Which part is constant, so that no score of an aligned phase means anything."""
+        if relative_std(self.amplitude) < FLAT_RELATIVE_STD:
+            return "the reconstruction is flat: a constant has no phase to align"
+        contrast = self.phase_contrast
+        if contrast is not None and contrast < FLAT_PHASE:
+            return "the predicted phase is constant: there is nothing to align"
+        return None
 
 
 def constant(reconstruction: Reconstruction) -> Reconstruction:
@@ -50,6 +86,9 @@ def constant(reconstruction: Reconstruction) -> Reconstruction:
         ),
         phase=np.zeros_like(reconstruction.target_phase),
         amplitude_scale=1.0,
+        phase_aligned=np.zeros_like(reconstruction.target_phase),
+        phase_offset=0.0,
+        is_constant=True,
     )
 
 
@@ -61,7 +100,7 @@ def reconstruct(
     ``patches_nCHW`` are in scan order: those of the first test object, or of all of them, of which
     the first object's are used. A position that is in several samples has the mean of its patches.
     They are multiplied by the test ``norm_Y_I``, stitched, trimmed, split into amplitude (scaled to
-    the target's mean) and angle (minus its plane).
+    the target's mean) and angle (minus its plane), the latter also with the global phase aligned.
 
     Raises ``ValueError`` when the number or size of the samples is not that of the test scan, when
     ``test`` has no ground truth, or when the stitched image is too small to be trimmed. Values that
@@ -78,12 +117,17 @@ def reconstruct(
         )
     amplitude, target_amplitude = np.abs(predicted), np.abs(target)
     scale = _scale(amplitude, target_amplitude)
+    offset = global_phase(predicted, target)
     return Reconstruction(
         amplitude=amplitude if scale is None else amplitude * scale,
         phase=remove_plane(np.angle(predicted)),
         target_amplitude=target_amplitude,
         target_phase=remove_plane(np.angle(target)),
         amplitude_scale=scale,
+        phase_aligned=(
+            None if offset is None else remove_plane(aligned_phase(predicted, target, offset))
+        ),
+        phase_offset=offset,
     )
 
 
@@ -129,15 +173,18 @@ def remove_plane(image: Image) -> Image:
 
 
 def save(reconstruction: Reconstruction, path: Path) -> None:
-    """Write an uncompressed NPZ of the four images, their differences and the scale.
+    """Write an uncompressed NPZ of the images, their differences, the scale and the global phase.
 
-    Images are float32; ``amplitude_scale`` is NaN where there is none. Equal reconstructions give
-    equal bytes.
+    Images are float32. ``phase_aligned``, ``phase_offset`` and ``amplitude_scale`` are NaN where
+    there are none. Equal reconstructions give equal bytes.
     """
     r = reconstruction
     images = {
         "amplitude": r.amplitude,
         "phase": r.phase,
+        "phase_aligned": (
+            np.full_like(r.phase, np.nan) if r.phase_aligned is None else r.phase_aligned
+        ),
         "target_amplitude": r.target_amplitude,
         "target_phase": r.target_phase,
         "amplitude_error": r.amplitude - r.target_amplitude,
@@ -147,4 +194,5 @@ def save(reconstruction: Reconstruction, path: Path) -> None:
     arrays["amplitude_scale"] = np.float64(
         np.nan if r.amplitude_scale is None else r.amplitude_scale
     )
+    arrays["phase_offset"] = np.float64(np.nan if r.phase_offset is None else r.phase_offset)
     write_npz(path, arrays)

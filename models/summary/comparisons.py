@@ -19,7 +19,16 @@ from models.summary.rates import (
 from models.summary.runs import Run
 from models.summary.spreads import Values, difference, smallest_p
 
-METRICS = ("amp_ssim", "amp_mae", "phase_ssim", "phase_mae", "val_loss_best", "val_loss_final")
+METRICS = (
+    "amp_ssim",
+    "amp_mae",
+    "phase_aligned_ssim",
+    "phase_aligned_mae",
+    "phase_ssim",
+    "phase_mae",
+    "val_loss_best",
+    "val_loss_final",
+)
 """The scores that are compared."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from models.summary.runs import Run
 from models.summary.spreads import FEWEST_FOR_INTERVAL, NUM_RESAMPLES, spread
 
 METHODS = {
+    "collapsed": "flat: std/mean of the stitched amplitude below 0.001, whatever else an earlier "
+    "definition called a collapse",
     "collapse_interval": "Wilson score interval (scipy.stats.binomtest)",
     "collapse": "Fisher's exact test, two-sided (scipy.stats.fisher_exact); odds ratio with its "
     "exact conditional interval (scipy.stats.contingency.odds_ratio)",
@@ -60,6 +63,7 @@ def described(facts: SummaryGroup, group: Group) -> dict[str, Any]:
         "num_arms": group.rate.total,
         "num_collapsed": group.rate.num,
         "arms_collapsed": [run.name for run in group.runs if run.collapsed],
+        "other_outcomes": Counter(run.shortcoming for run in group.runs if run.shortcoming),
         **group.rate.table(),
         "metrics": {
             metric: {

@@ -48,14 +48,30 @@ class Run:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the arm collapsed."""
-        return bool(self.stats["collapsed"])
+        """Whether the arm is flat; by definition 1 other things had collapsed as well."""
+        return bool(self.stats["collapsed"]) and self._old_word in (None, "flat")
+
+    @property
+    def shortcoming(self) -> str | None:
+        """``not_finite``, ``unlike_object``, ``unfinished``, or ``None``."""
+        found = self.stats.get("collapse_kind") or self._old_word
+        if found in ("not_finite", "unlike_object"):
+            return str(found)
+        return "unfinished" if self.stats.get("unfinished") is True else None
+
+    @property
+    def _old_word(self) -> str | None:
+        """The word that the reason of definition 1 begins with; ``None`` by a later one."""
+        if "score_definition" in self.stats or not self.stats["collapsed"]:
+            return None
+        told = str(self.stats.get("collapse_reason") or "flat").partition(":")[0]
+        return {"not finite": "not_finite", "unlike the object": "unlike_object"}.get(told, told)
 
     @property
     def collapse_epoch(self) -> int | None:
-        """Epoch from which it was flat, counted from 0."""
+        """Epoch from which it was flat, counted from 0; ``None`` if it has not collapsed."""
         epoch = self.stats.get("collapse_epoch")
-        return None if epoch is None else int(epoch)
+        return None if epoch is None or not self.collapsed else int(epoch)
 
     def measured(self, stat: str) -> float | None:
         """A statistic as a number; ``None`` where it means nothing or was not finite."""

@@ -23,7 +23,7 @@ def plot_scores(groups: Sequence[Group], path_png: Path) -> None:
     drawn_groups = groups[:MOST_GROUPS]
     height = 3.0 + 0.22 * len(drawn_groups) * 2
     with figure(path_png, height_inch=height) as drawn:
-        panels = drawn.subplots(2, 3, sharey=True)
+        panels = drawn.subplots(2, 4, sharey=True)
         for axes, metric in zip(panels.ravel(), METRICS, strict=True):
             for row, group in enumerate(drawn_groups):
                 draw_group(axes, row, group, metric)

@@ -39,6 +39,11 @@ class Epoch:
         """Relative std of the watched amplitude; NaN when it is not finite."""
         return self.glance.recon_amp_rel_std
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether both losses are finite."""
+        return math.isfinite(self.train_loss) and math.isfinite(self.val_loss)
+
 
 @dataclass
 class _Running:
@@ -156,8 +161,7 @@ class History(Callback):
     @property
     def has_nan(self) -> bool:
         """Whether any loss was not finite."""
-        losses = [loss for epoch in self.epochs for loss in (epoch.train_loss, epoch.val_loss)]
-        return not all(math.isfinite(loss) for loss in losses)
+        return not all(epoch.is_finite for epoch in self.epochs)
 
     @property
     def best_epoch(self) -> int | None:

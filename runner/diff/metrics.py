@@ -11,7 +11,15 @@ from runner.diff.table import ArmMetrics, StatChange
 from runner.digest import canonical_json
 from runner.record import ArmRecord, HubRecord, leaves
 
-TELLING = ("collapsed", "amp_ssim", "phase_ssim", "val_loss_best", "val_loss_final")
+TELLING = (
+    "score_definition",
+    "collapsed",
+    "amp_ssim",
+    "phase_aligned_ssim",
+    "phase_ssim",
+    "val_loss_best",
+    "val_loss_final",
+)
 """Statistics that a headline names, the first one that differs anywhere."""
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from runner.compared import Compared, profile_in_words
 from runner.report import wording
-from runner.report.arm_rows import RESULTS, SCORES, arm_table, constant_scores
+from runner.report.arm_rows import arm_table, constant_scores
 from runner.report.cautions import cautions
 from runner.report.groups import evidence_statements, groups_view
-from runner.report.pages import COLUMNS, MARKS, page_environment
+from runner.report.pages import MARKS, columns, page_environment
 from runner.report.view import PLOTS
 from runner.statistics import Statistics
 
@@ -31,18 +31,20 @@ def render_comparison(
     arms = [(name, arm) for name, one in named for arm in one.record.arms]
     told = [(name, one.record) for name, one in named]
     facts = [one.facts for one in hubs]
+    table = arm_table(arms)
+    stats = [stat for _, stat in table.results]
     return (
         page_environment("runner.report")
         .get_template(f"{PAGE}.j2")
         .render(
             hubs=[(name, one, profile_in_words(one.facts.profile)) for name, one in named],
-            cautions=cautions(told, facts, dict(RESULTS), own=False),
+            cautions=cautions(told, facts, dict(table.results), own=False),
             statements=list(evidence_statements(statistics)) if statistics else [],
-            groups=groups_view(statistics, "", SCORES) if statistics else None,
-            table=arm_table(arms),
+            groups=groups_view(statistics, "", stats) if statistics else None,
+            table=table,
             constant=_constant(hubs),
-            columns=COLUMNS,
-            scores=[heading for heading, _ in RESULTS],
+            columns=columns(table.results),
+            scores=[heading for heading, _ in table.results],
             marks=MARKS,
             status=wording.STATUS_WORDS,
             notes=notes,

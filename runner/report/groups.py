@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.report.statements import Statement
-from runner.report.wording import NOTHING, STATUS_WORDS, declared, listing, measured
+from runner.report.wording import NOTHING, OUTCOMES, STATUS_WORDS, declared, listing, measured
 from runner.statistics import (
     Comparison,
     Factor,
     Group,
     Interval,
+    Metric,
     ScoreDifference,
     Spread,
     Statistics,
@@ -105,7 +106,7 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
     names = tuple(statistics.groups[0].knobs) if statistics.groups else ()
     return GroupsView(
         knob_names=names,
-        groups=tuple(_group(group, names) for group in statistics.groups),
+        groups=tuple(group_row(group, names) for group in statistics.groups),
         spreads=tuple(row for group in statistics.groups for row in _spreads(group, scores)),
         comparisons=tuple(_comparison(one) for one in _foremost(statistics.comparisons)),
         num_comparisons=len(statistics.comparisons),
@@ -118,18 +119,28 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
     )
 
 
-def _group(group: Group, names: Sequence[str]) -> GroupRow:
+def group_row(group: Group, names: Sequence[str]) -> GroupRow:
+    """A group as the pages have it, with the knobs of these names."""
     return GroupRow(
         label=group.label,
         knobs=tuple(declared(group.knobs[name]) for name in names),
         runs=str(group.num_arms),
-        collapsed=f"{group.num_collapsed} of {group.num_arms}" if group.num_arms else NOTHING,
+        collapsed=_counted(group),
         rate=_rate(group.collapse_rate, group.collapse_interval),
         not_counted=", ".join(
             f"{arm.name} ({STATUS_WORDS.get(arm.status, arm.status)})"  # type: ignore[call-overload]
             for arm in group.not_counted
         ),
     )
+
+
+def _counted(group: Group) -> str:
+    """How many collapsed, and how many came to something else that is no reconstruction."""
+    if not group.num_arms:
+        return NOTHING
+    others = [f"{number} {OUTCOMES[word]}" for word, number in group.other_outcomes.items()]
+    told = f" ({', '.join(others)})" if others else ""
+    return f"{group.num_collapsed} of {group.num_arms}{told}"
 
 
 def _rate(rate: float | None, interval: Interval | None) -> str:
@@ -147,14 +158,19 @@ def _spreads(group: Group, scores: Sequence[str]) -> Iterator[SpreadRow]:
     yield SpreadRow(
         label=group.label,
         over=every if sound else f"{every}, collapsed",
-        cells=tuple(_spread(group.metrics[score].all, group.num_arms) for score in scores),
+        cells=tuple(_spread(_metric(group, score).all, group.num_arms) for score in scores),
     )
     if group.num_collapsed and sound:
         yield SpreadRow(
             label=group.label,
             over=f"the {sound} not collapsed",
-            cells=tuple(_spread(group.metrics[score].not_collapsed, sound) for score in scores),
+            cells=tuple(_spread(_metric(group, score).not_collapsed, sound) for score in scores),
         )
+
+
+def _metric(group: Group, score: str) -> Metric:
+    """A score of a group; nothing where the statistics are of before there was this score."""
+    return group.metrics.get(score, Metric(all=None, not_collapsed=None))
 
 
 def _spread(spread: Spread | None, num_runs: int) -> str:

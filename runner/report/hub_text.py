@@ -9,7 +9,7 @@ from runner import hub
 from runner.errors import VerificationError
 from runner.reading import shortened
 from runner.record import HubRecord
-from runner.report.pages import COLUMNS, facts
+from runner.report.pages import columns, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
 from runner.report.wording import NOTHING, STATUS_WORDS, aligned, briefly, moment
@@ -83,7 +83,7 @@ def _differing(view: View) -> str:
 
 
 def _measurements(view: View) -> str:
-    columns = [
+    measured = [
         (
             row.label,
             row.outcome,
@@ -92,12 +92,13 @@ def _measurements(view: View) -> str:
         )
         for row in view.rows
     ]
-    names = ("what was measured", "outcome", "collapse", *COLUMNS)
+    names = ("what was measured", "outcome", "collapse", *columns(view.results))
     notes = [
         f"({number}) {briefly(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
         for number, note in enumerate(view.footnotes, start=1)
     ]
-    return "\n".join([_turned(names, columns), *notes])
+    told = [f"  {view.definitions}"] if view.definitions else []
+    return "\n".join([_turned(names, measured), *notes, *told])
 
 
 def _verdict(view: View) -> str:

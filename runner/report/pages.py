@@ -13,7 +13,7 @@ from runner.dataset_names import users
 from runner.digest import pretty_json
 from runner.record import DatasetRecord, Difference, HubRecord
 from runner.report import wording
-from runner.report.arm_rows import RESULTS, Row
+from runner.report.arm_rows import Results, Row
 from runner.report.repeat import how_to_repeat
 from runner.report.reproduction import what_differs
 from runner.report.tables import metrics_rows
@@ -21,7 +21,6 @@ from runner.report.view import View, make_view
 from runner.statistics import Statistics, read_statistics
 from runner.text import plain, visible
 
-COLUMNS = (*(heading for heading, _ in RESULTS), "steps/s", "time")
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
 KINDS = {"good": "good:", "neutral": "note:", "bad": "problem:"}
 HOLDS = {True: "✓", False: "✗", None: "not measured"}
@@ -64,8 +63,8 @@ def render(name: str, view: View, folder: Path) -> str:
         view=view,
         record=record,
         status=wording.STATUS_WORDS,
-        columns=COLUMNS,
-        scores=[heading for heading, _ in RESULTS],
+        columns=columns(view.results),
+        scores=[heading for heading, _ in view.results],
         marks=MARKS,
         kinds=KINDS,
         holds=HOLDS,
@@ -74,6 +73,11 @@ def render(name: str, view: View, folder: Path) -> str:
         arm_dirs={arm.name: hub.arm_dir(arm.name) for arm in record.arms},
         repeat=how_to_repeat(record, folder),
     )
+
+
+def columns(results: Results) -> list[str]:
+    """Headings of what was measured of each arm."""
+    return [*(heading for heading, _ in results), "steps/s", "time"]
 
 
 def facts(record: HubRecord) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 from models.config import count_parameters
 from runner.dataset_names import users
 from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
-from runner.plan import Job, Plan, digest, parameters_of
+from runner.plan import Job, Plan, digest, parameters_of, plan_remarks
 from runner.record import differing_knobs, leaves
 from runner.report.wording import listing
 
@@ -32,6 +32,7 @@ def render_plan(plan: Plan) -> str:
         _heading(plan),
         _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
         *_datasets(plan),
+        *_remarks(plan),
         *_steps(plan),
         *_parameters(plan.arms),
         *_tests(plan.tests),
@@ -115,6 +116,13 @@ def _datasets(plan: Plan) -> Iterator[str]:
         for job, table in zip(plan.datasets, tables, strict=True)
     ]
     yield "Datasets, each simulated once\n" + _table(rows)
+
+
+def _remarks(plan: Plan) -> Iterator[str]:
+    """What is odd without being wrong."""
+    found = plan_remarks(plan)
+    if found:
+        yield "\n".join(f"Note: {remark}." for remark in found)
 
 
 def _steps(plan: Plan) -> Iterator[str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.record import MEASURED, HubRecord, Level
+from runner.record import MEASURED, ArmRecord, HubRecord, Level
 from runner.report.reproduction import verdict
-from runner.report.wording import STATUS_WORDS, listing
+from runner.report.wording import OUTCOMES, STATUS_WORDS, listing, measured
 
 Kind = Literal["good", "neutral", "bad"]
 
@@ -51,6 +51,8 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_proof(record),
         *_rules(record),
         *_collapses(record),
+        *_shortcomings(record),
+        *_remarks(record),
         *_failures(record),
         *_notes(record),
         *_identical(record),
@@ -141,15 +143,56 @@ def _collapses(record: HubRecord) -> Iterator[Statement]:
         number = sum(bool(arm.collapsed) for arm in known)
         kind: Kind = "bad" if number else "good"
         yield Statement(kind=kind, text=f"{number} of {len(known)} arms collapsed.")
+        counts = Counter(arm.shortcoming for arm in known if arm.shortcoming)
+        for word, count in counts.items():
+            text = f"{count} of {len(known)} arms are {OUTCOMES[word]}."
+            yield Statement(kind="bad", text=text)
         return
     for arm in known:
         if arm.collapsed:
             when = "" if arm.collapse_epoch is None else f" at epoch {arm.collapse_epoch}"
             why = f": {arm.collapse_reason}" if arm.collapse_reason else ""
             yield Statement(kind="bad", text=f"{arm.name} collapsed{when}{why}.")
-    spared = [arm.name for arm in known if not arm.collapsed]
+    spared = [arm.name for arm in known if not (arm.collapsed or arm.shortcoming)]
     if spared:
         yield Statement(kind="good", text=f"No collapse: {listing(spared)}.")
+
+
+def _shortcomings(record: HubRecord) -> Iterator[Statement]:
+    """Arms that have not collapsed, and that are no reconstruction either."""
+    found = [arm for arm in record.arms if arm.shortcoming]
+    for arm in found if len(record.arms) <= MOST_NAMED else ():
+        if arm.shortcoming == "unfinished":
+            told = (
+                f"unfinished: amp_ssim {measured(arm.stats.get('amp_ssim'))} is that of no object "
+                "yet, and the loss was still falling at the last epoch"
+            )
+        else:
+            told = arm.collapse_reason or OUTCOMES[str(arm.shortcoming)]
+        yield Statement(kind="bad", text=f"{arm.name} is {told}.")
+
+
+def _remarks(record: HubRecord) -> Iterator[Statement]:
+    """What a score does not tell of an arm."""
+    found = [(arm.name, text) for arm in record.arms for text in _odd(arm)]
+    for name, text in found[:MOST_NAMED]:
+        yield Statement(kind="bad", text=f"{name}: {text}.")
+    if len(found) > MOST_NAMED:
+        more = f"{len(found) - MOST_NAMED} further remarks on contrast, phase or lost numbers"
+        yield Statement(kind="bad", text=f"{more} are in the metrics table.")
+
+
+def _odd(arm: ArmRecord) -> Iterator[str]:
+    stats = arm.stats
+    if stats.get("low_contrast") is True:
+        share = stats.get("amp_contrast")
+        told = f"{share:.0%}" if isinstance(share, float) else "little"
+        yield f"its amplitude has {told} of the true contrast"
+    if stats.get("phase_flat") is True:
+        yield "its phase is constant, while its amplitude is not: the phase alone has collapsed"
+    lost, again = stats.get("nonfinite_epoch"), stats.get("recovered_epoch")
+    if isinstance(lost, int) and isinstance(again, int):
+        yield f"its losses were not finite at epoch {lost}, and finite again from epoch {again} on"
 
 
 def _failures(record: HubRecord) -> Iterator[Statement]:

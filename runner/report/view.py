@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runner.hub import arm_dir
 from runner.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
-from runner.report.arm_rows import RESULTS, SCORES, Footnote, Row, arm_table, constant_scores
+from runner.report.arm_rows import Footnote, Results, Row, arm_table, constant_scores
 from runner.report.cautions import cautions
 from runner.report.groups import GroupsView, evidence_statements, groups_view
 from runner.report.statements import Statement, statements
@@ -78,6 +78,10 @@ class View:
     rows: tuple[Row, ...]
     footnotes: tuple[Footnote, ...]
     """The first one has number 1."""
+    results: Results
+    """Heading and statistic of the scores in ``rows``."""
+    definitions: str
+    """By which definitions the scores are; empty where nothing was scored."""
     judged: tuple[str, ...]
     rules: tuple[RuleRow, ...]
     shared: tuple[tuple[str, str], ...]
@@ -113,7 +117,11 @@ def make_view(
     own: list[tuple[str | None, ArmRecord]] = [(None, arm) for arm in record.arms]
     table = arm_table(own + [(hub.phase, arm) for hub in earlier for arm in hub.arms])
     judged = tuple(arm for arm in record.arms if arm.rules)
-    groups = groups_view(statistics, record.phase, SCORES) if statistics else None
+    groups = (
+        groups_view(statistics, record.phase, [stat for _, stat in table.results])
+        if statistics
+        else None
+    )
     pictures, hidden = _pictures(record.arms, groups)
     hubs = [(hub.phase, hub) for hub in (record, *earlier)]
     return View(
@@ -125,13 +133,15 @@ def make_view(
         knob_names=table.knob_names,
         rows=table.rows,
         footnotes=table.footnotes,
+        results=table.results,
+        definitions=table.definitions,
         judged=tuple(arm.name for arm in judged),
         rules=_rules(judged),
         shared=_shared(record.arms),
         pictures=pictures,
         hidden_pictures=hidden,
         plots=_plots(record),
-        cautions=cautions(hubs, record.compared, dict(RESULTS)),
+        cautions=cautions(hubs, record.compared, dict(table.results)),
         groups=groups,
         constant=constant_scores(record.arms),
     )

@@ -27,6 +27,14 @@ STATUS_WORDS: dict[ArmStatus, str] = {
 }
 
 
+OUTCOMES = {
+    "not_finite": "not finite",
+    "unlike_object": "unlike the object",
+    "unfinished": "unfinished",
+}
+"""What an arm may come to that is neither a collapse nor a reconstruction."""
+
+
 def outcome(arm: ArmRecord) -> str:
     """How an arm ended; where it ran as planned, what stands behind that."""
     word = STATUS_WORDS[arm.status]
@@ -104,11 +112,14 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def collapse(arm: ArmRecord) -> str:
-    """Whether an arm collapsed, and when: ``no``, ``epoch 7``; a dash where nothing is known."""
+    """Whether an arm collapsed, and when: ``no``, ``epoch 7``; a dash where nothing is known.
+
+    What has not collapsed and is no reconstruction either is said instead.
+    """
     if arm.collapsed is None:
         return NOTHING
     if not arm.collapsed:
-        return "no"
+        return OUTCOMES[arm.shortcoming] if arm.shortcoming else "no"
     return "yes" if arm.collapse_epoch is None else f"epoch {arm.collapse_epoch}"
 
 

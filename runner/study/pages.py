@@ -11,6 +11,7 @@ from jinja2 import Environment
 
 from runner import hub
 from runner.record import HubRecord
+from runner.report.arm_rows import definitions
 from runner.report.pages import page_environment
 from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS
@@ -128,9 +129,11 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     isolation = "each arm isolated" if record.engine.isolated else "not isolated"
     yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
     yield "code", _commit(record)
+    if told := definitions([(None, arm) for arm in record.arms]):
+        yield "definitions", markdown(told)
     several = len(record.datasets) > 1
-    told = ", ".join(f"`{one.parameters_sha256}`" for one in record.datasets)
-    yield f"digest{'s' * several} of the dataset{'s' * several}", told
+    digests = ", ".join(f"`{one.parameters_sha256}`" for one in record.datasets)
+    yield f"digest{'s' * several} of the dataset{'s' * several}", digests
     yield "digest of SHA256SUMS", f"`{one.digest}`"
 
 

@@ -243,12 +243,19 @@ def test_metrics_are_pairs_for_both_epochs_and_every_null_has_its_reason(trained
             for part, value in zip(("amp", "phase"), pair, strict=True):
                 assert (value is None) == (f"{prefix}{part}_{metric}" in reasons)
                 assert value is None or isinstance(value, float)
+        for metric in metrics[epoch]:
+            value = metrics["phase_aligned"][epoch][metric]
+            assert (value is None) == (f"{prefix}phase_aligned_{metric}" in reasons)
 
 
 def test_stats_repeat_the_scores_of_the_last_epoch(trained):
     out = trained[0]
     stats, metrics = read(out / "stats.json"), read(out / "metrics.json")["last_epoch"]
     assert [stats["amp_ssim"], stats["phase_ssim"]] == metrics["ssim"]
+    aligned = read(out / "metrics.json")["phase_aligned"]
+    assert stats["phase_aligned_ssim"] == aligned["last_epoch"]["ssim"]
+    assert stats["best_phase_aligned_mae"] == aligned["best_epoch"]["mae"]
+    assert stats["score_definition"] == read(out / "metrics.json")["score_definition"] == 2
     assert stats["n_epochs"] == 2
     assert stats["val_loss_final"] == read(out / "history.json")["val_loss"][-1]
 
@@ -425,7 +432,7 @@ def test_an_arm_that_collapses_leaves_both_sides_of_it(failing):
     code, _, out = failing(parameters=parameters(learning_rate=30.0))
     assert code == 0
     stats = read(out / "stats.json")
-    assert stats["collapsed"] is True
+    assert (stats["collapsed"], stats["collapse_kind"]) == (True, "flat")
     epoch, listed = stats["collapse_epoch"], read(out / "checkpoints.json")["checkpoints"]
     assert listed["before_collapse"]["epoch"] == (epoch - 1 if epoch else None)
     assert listed["at_collapse"]["epoch"] == epoch
@@ -520,7 +527,9 @@ def test_a_fit_that_is_not_finite_still_writes_everything(failing):
     assert code == 0
     assert {path.name for path in out.iterdir()} == {*TRAIN_FILES, *COLLAPSE_FILES, "result.json"}
     stats, metrics = read(out / "stats.json"), read(out / "metrics.json")
-    assert (stats["has_nan"], stats["collapsed"], stats["n_epochs"]) == (True, True, 2)
+    assert (stats["has_nan"], stats["collapsed"], stats["n_epochs"]) == (True, False, 2)
+    assert (stats["collapse_kind"], stats["not_finite"]) == ("not_finite", True)
+    assert (stats["nonfinite_epoch"], stats["recovered_epoch"]) == (0, None)
     assert (stats["collapse_epoch"], stats["val_loss_best_epoch"]) == (0, None)
     assert stats["collapse_reason"].startswith("not finite")
     assert metrics["last_epoch"]["ssim"] == [None, None]

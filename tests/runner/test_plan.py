@@ -302,9 +302,9 @@ name = "one"
     [
         # Of 4489 and of 4356 training samples 224 and 218 are held out; batches of 16, 20 epochs.
         ("patch_size = 128", 20 * 267, 1),
-        ("patch_size = 128\ngridsize = 2", 20 * 259, 4),
+        ("patch_size = 128\ngridsize = 2\ntest_stride = 4", 20 * 259, 4),
         # Of 6724 samples of four 336 are held out.
-        ("gridsize = 2", 20 * 400, 4),
+        ("gridsize = 2\ntest_stride = 4", 20 * 400, 4),
     ],
 )
 def test_large_patches_and_samples_of_four_are_planned(tmp_path, dataset, steps, channels):

@@ -5,6 +5,10 @@ from tests.audit.plants.plant import plant
 HISTORY, METRICS, ARM = "training/history.py", "evaluation/metrics.py", "arm.py"
 RECONSTRUCT, STITCHING = "evaluation/reconstruct.py", "physics/stitching.py"
 
+COLLAPSE = "evaluation/collapse.py"
+FLAT = {"train": {"learning_rate": 0.5}}
+"""An arm that collapses."""
+
 PLANTS = (
     plant("worst epoch for best", "the best epoch is that of the largest validation loss",
           (HISTORY, "return min(finite)[1]", "return max(finite)[1]")),
@@ -51,6 +55,24 @@ PLANTS = (
           ("evaluation/resolution.py", "value < 0.5", "value < 1 / 7")),
     plant("nothing is unlike the object", "an amplitude SSIM of 0 is no collapse",
           ("evaluation/collapse.py", "UNLIKE_SSIM: Final = 0.5", "UNLIKE_SSIM: Final = -1.0")),
+    plant("global phase left in", "the global phase is not taken off",
+          (RECONSTRUCT, "offset = global_phase(predicted, target)", "offset = 0.0")),
+    plant("twin aligned", "the conjugate of the prediction is aligned, as if it were the object",
+          ("evaluation/alignment.py", "ahead = np.angle(predicted)",
+           "ahead = -np.angle(predicted)")),
+    plant("dark pixels align as well", "in the global phase every pixel counts alike",
+          ("evaluation/alignment.py", "products = predicted * target.conj()",
+           "products = np.exp(1j * np.angle(predicted * target.conj()))")),
+    plant("a constant is scored", "a flat reconstruction has scores of an aligned phase",
+          (METRICS, "plain.obstacle or flatness", "plain.obstacle"), **FLAT),
+    plant("flat called unlike", "a flat reconstruction is called unlike the object",
+          (COLLAPSE, 'Outcome(kind="flat"', 'Outcome(kind="unlike_object"'), **FLAT),
+    plant("unlike called flat", "whatever is unlike the object has collapsed",
+          (COLLAPSE, 'Outcome(kind="unlike_object"', 'Outcome(kind="flat"'),
+          train={"learning_rate": 1e-7}),
+    plant("unfinished called unlike", "a loss that still falls does not count",
+          (COLLAPSE, "    if still_falling:\n", "    if False:\n"),
+          train={"learning_rate": 0.003}),
     plant("merged by the last", "of overlapping samples the last one counts",
           (STITCHING, "    predictions = np.bincount(positions_nC.ravel()).astype(np.float32)\n",
            "    for channel, positions in enumerate(positions_nC.T):\n"

@@ -14,6 +14,7 @@ from models.diagnostics.stats import (
     arm_stats,
     collapse_stats,
     constant_stats,
+    contrast_stats,
     divergence_stats,
     gradient_stats,
     loss_stats,
@@ -44,7 +45,7 @@ def stats_of(fitted):
 def test_the_scalars_are_those_that_a_rule_may_name(fitted):
     stats = stats_of(fitted)
     scalars = {key for key, value in stats.items() if not isinstance(value, dict)}
-    assert scalars - {"collapse_reason"} == set(STATS)
+    assert scalars - {"collapse_kind", "collapse_reason"} == set(STATS)
     for key, kind in STATS.items():
         wanted = bool if kind == "flag" else (int, float)
         assert stats[key] is None or isinstance(stats[key], wanted), key
@@ -118,7 +119,7 @@ def test_scores_of_the_best_epoch_stand_beside_those_of_the_last(fitted):
     assert stats["amp_mae"] == found.scores.metrics["mae"][0] != stats["best_amp_mae"]
     metrics = {name.removeprefix("best_") for name in stats if name.startswith("best_")}
     assert metrics <= stats.keys()
-    assert len(metrics) == 14
+    assert len(metrics) == 21
 
 
 def trace(*norms):
@@ -182,19 +183,79 @@ def test_a_constant_reconstruction_has_collapsed_since_its_watch_went_flat(fitte
     stats = collapse_stats(past, found, scores)
     assert (stats["collapsed"], stats["collapse_epoch"]) == (True, 3)
     assert stats["collapse_reason"].startswith("flat")
+    assert stats["collapse_kind"] == "flat"
+    assert stats["not_finite"] is stats["unlike_object"] is stats["unfinished"] is False
+    contrast = contrast_stats(found)
+    assert contrast["amp_contrast"] == pytest.approx(0, abs=1e-9)
+    assert contrast["low_contrast"] is contrast["phase_flat"] is False, "flat says it all"
+
+
+def test_a_loss_that_was_not_finite_for_a_while_has_its_epochs_and_is_no_outcome(fitted):
+    found, scores = exact(fitted)
+    past = history(epoch(0.5), epoch(math.nan), epoch(0.3), epoch(0.2), has_nan=True)
+    told = loss_stats(past)
+    assert (told["has_nan"], told["nonfinite_epoch"], told["recovered_epoch"]) == (True, 1, 2)
+    assert collapse_stats(past, found, scores)["collapse_kind"] is None
+
+
+def test_a_loss_that_ends_without_a_number_is_not_finite_and_no_collapse(fitted):
+    found, scores = exact(fitted)
+    past = history(epoch(0.5), epoch(math.nan, rel_std=math.nan), has_nan=True)
+    stats = collapse_stats(past, found, scores)
+    assert (stats["collapse_kind"], stats["collapsed"]) == ("not_finite", False)
+    assert (stats["not_finite"], stats["collapse_epoch"]) == (True, 1)
+    assert (loss_stats(past)["nonfinite_epoch"], loss_stats(past)["recovered_epoch"]) == (1, None)
+
+
+def test_another_object_is_unlike_or_unfinished_by_its_losses_and_never_collapsed(fitted):
+    found, scores = exact(fitted, turned_round=True)
+    assert scores.metrics["ssim"][0] < 0.5
+    still, falling = history(epoch(0.2), epoch(0.2)), history(epoch(0.4), epoch(0.2))
+    for past, kind, unfinished in ((still, "unlike_object", False), (falling, None, True)):
+        stats = collapse_stats(past, found, scores)
+        assert (stats["collapse_kind"], stats["unfinished"]) == (kind, unfinished)
+        assert stats["unlike_object"] is (kind is not None)
+        assert (stats["collapsed"], stats["collapse_epoch"]) == (False, None)
+
+
+def test_a_constant_phase_and_little_contrast_are_told(fitted):
+    patches = exact_patches(fitted)
+    size = np.abs(patches)
+    found, _ = reconstructed(fitted, size.astype(complex))
+    stats = contrast_stats(found)
+    assert (stats["phase_flat"], stats["low_contrast"]) == (True, False)
+    faint = (size.mean() + 0.25 * (size - size.mean())) * np.exp(1j * np.angle(patches))
+    stats = contrast_stats(reconstructed(fitted, faint)[0])
+    assert (stats["phase_flat"], stats["low_contrast"]) == (False, True)
+    assert 0.2 < stats["amp_contrast"] < 0.35
+
+
+def exact_patches(fitted):
+    measured, truth = fitted.data.test, fitted.data.test.yy_full[0, :, :, 0]
+    rows, columns = (measured.coords_nominal[:, 0, axis, 0] - 7.5 for axis in (0, 1))
+    return np.stack([
+        truth[int(r) : int(r) + 16, int(c) : int(c) + 16]
+        for r, c in zip(rows, columns, strict=True)
+    ])  # fmt: skip
+
+
+def exact(fitted, *, turned_round=False):
+    return reconstructed(fitted, exact_patches(fitted)[:: -1 if turned_round else 1])
 
 
 def test_a_good_reconstruction_has_not_collapsed(fitted):
-    measured, truth = fitted.data.test, fitted.data.test.yy_full[0, :, :, 0]
-    rows, columns = (measured.coords_nominal[:, 0, axis, 0] - 7.5 for axis in (0, 1))
-    patches = [
-        truth[int(r) : int(r) + 16, int(c) : int(c) + 16]
-        for r, c in zip(rows, columns, strict=True)
-    ]
-    found, scores = reconstructed(fitted, np.stack(patches))
+    found, scores = exact(fitted)
     assert scores.metrics["ssim"][0] == pytest.approx(1.0, abs=1e-5)
     stats = collapse_stats(history(epoch(0.1), epoch(0.1)), found, scores)
-    assert stats == {"collapsed": False, "collapse_epoch": None, "collapse_reason": None}
+    assert stats == {
+        "collapsed": False,
+        "collapse_epoch": None,
+        "collapse_kind": None,
+        "collapse_reason": None,
+        "not_finite": False,
+        "unlike_object": False,
+        "unfinished": False,
+    }
 
 
 def test_a_constant_image_scores_what_the_mean_alone_is_worth():

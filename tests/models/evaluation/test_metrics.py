@@ -36,7 +36,7 @@ def test_a_constant_prediction_scores_as_published(flat):
 
 def test_a_constant_prediction_resolves_nothing(flat):
     assert flat.metrics["frc50"] == [1, 1]
-    assert flat.null_reasons == {}
+    assert set(flat.null_reasons) == {f"phase_aligned_{name}" for name in METRICS}
 
 
 def test_exact_patches_score_as_perfect(study):
@@ -74,11 +74,13 @@ def test_ssim_sees_amplitude_at_its_range_and_phase_as_a_share_of_the_circle(sma
 
 def test_every_metric_has_its_two_numbers_in_the_flat_summary():
     assert {f"{part}_{metric}" for part in ("amp", "phase") for metric in METRICS} <= set(STATS)
+    assert {f"phase_aligned_{metric}" for metric in METRICS} <= set(STATS)
 
 
 def test_scores_are_plain_numbers_that_json_can_hold(small):
     scores = score(noisy(small))
-    for values in (*scores.metrics.values(), *scores.frc):
+    aligned = (scores.phase_aligned.values(), scores.frc_phase_aligned)
+    for values in (*scores.metrics.values(), *scores.frc, *aligned):
         assert {type(value) for value in values} <= {float, type(None)}
     json.dumps([scores.metrics, scores.null_reasons, scores.frc], allow_nan=False)
 
@@ -135,7 +137,9 @@ def test_an_image_too_small_for_five_scales_has_no_ms_ssim_but_the_rest(small):
     too_small = (
         "an image of 98×98 px is too small for five scales of a 7×7 window: 112 px are needed"
     )
-    assert scores.null_reasons == {"amp_ms_ssim": too_small, "phase_ms_ssim": too_small}
+    assert scores.null_reasons == dict.fromkeys(
+        ("amp_ms_ssim", "phase_ms_ssim", "phase_aligned_ms_ssim"), too_small
+    )
     assert scores.metrics["ms_ssim"] == [None, None]
 
 

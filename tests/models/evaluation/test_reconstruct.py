@@ -127,7 +127,8 @@ def test_the_file_holds_images_errors_and_scale_and_repeats(small, tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with np.load(tmp_path / "a.npz", allow_pickle=False) as stored:
         assert stored["amplitude_scale"] == r.amplitude_scale
-        for name in ("amplitude", "phase", "target_amplitude", "target_phase"):
+        assert stored["phase_offset"] == r.phase_offset
+        for name in ("amplitude", "phase", "phase_aligned", "target_amplitude", "target_phase"):
             np.testing.assert_array_equal(stored[name], getattr(r, name).astype(np.float32))
         error = stored["phase"].astype(float) - stored["target_phase"]
         np.testing.assert_allclose(stored["phase_error"], error, atol=1e-6)
@@ -139,6 +140,8 @@ def test_a_scale_that_does_not_exist_is_stored_as_nan(small, tmp_path):
     save(reconstruct(0 * small.exact, small.test, small.dataset), tmp_path / "r.npz")
     with np.load(tmp_path / "r.npz", allow_pickle=False) as stored:
         assert np.isnan(stored["amplitude_scale"])
+        assert np.isnan(stored["phase_offset"])
+        assert np.isnan(stored["phase_aligned"]).all()
 
 
 # --- samples of four -----------------------------------------------------------------------------

@@ -5,7 +5,10 @@ import json
 import pytest
 
 from models.__main__ import main
-from tests.models.summary.conftest import FLAT, SOUND, files
+from models.config.summary import SummaryGroup
+from models.summary.comparisons import Group
+from models.summary.document import described
+from tests.models.summary.conftest import FLAT, SOUND, files, run
 
 PLOTS = {
     "losses.png", "learning_rates.png", "gradient_norms.png", "correlations.png",
@@ -126,3 +129,41 @@ def test_where_no_arm_left_an_activation_report_there_is_no_empty_plot(phase):
     phase.add("low", [files(SOUND), files(SOUND)], rate=1e-3)
     _, out = summarise(phase)
     assert {path.name for path in out.glob("*.png")} == PLOTS - {"activations.png"}
+
+
+# --- collapse by two definitions -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stats", "collapsed", "shortcoming"),
+    [
+        ({"collapsed": True, "collapse_reason": "flat: 0"}, True, None),
+        ({"collapsed": True}, True, None),
+        ({"collapsed": True, "collapse_reason": "not finite: NaN"}, False, "not_finite"),
+        ({"collapsed": True, "collapse_reason": "unlike the object: .3"}, False, "unlike_object"),
+        ({"collapsed": False}, False, None),
+        ({"score_definition": 2, "collapsed": True, "collapse_kind": "flat"}, True, None),
+        ({"score_definition": 2, "collapse_kind": "not_finite"}, False, "not_finite"),
+        ({"score_definition": 2, "collapse_kind": "unlike_object"}, False, "unlike_object"),
+        ({"score_definition": 2, "unfinished": True}, False, "unfinished"),
+        ({"score_definition": 2, "unfinished": None}, False, None),
+    ],
+)
+def test_collapsed_is_flat_by_either_definition(stats, collapsed, shortcoming):
+    one = run(**({"collapsed": False, "collapse_epoch": 1} | stats))
+    assert (one.collapsed, one.shortcoming) == (collapsed, shortcoming)
+    assert one.collapse_epoch == (1 if collapsed else None)
+
+
+def test_what_is_no_collapse_is_counted_beside_it():
+    runs = (
+        run(name="a"),
+        run(name="b", collapsed=True),
+        run(name="c", score_definition=2, collapse_kind="not_finite"),
+        run(name="d", score_definition=2, unfinished=True),
+        run(name="e", score_definition=2, unfinished=True),
+    )
+    facts = SummaryGroup(name="g", label="g", phase="p", hub="h", knobs={}, arms=())
+    found = described(facts, Group(label="g", runs=runs))
+    assert (found["num_arms"], found["num_collapsed"]) == (5, 1)
+    assert found["other_outcomes"] == {"not_finite": 1, "unfinished": 2}

@@ -13,9 +13,10 @@ from runner.digest import pretty_json
 from runner.groups import Source, summary_of
 from runner.record import ComparedHub, FileRecord, SummaryRecord
 from runner.report import write_reports
+from runner.report.arm_rows import COMMON
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.hub_text import render_show
-from runner.report.view import MOST_ARMS, SCORES, make_view
+from runner.report.view import MOST_ARMS, make_view
 from runner.statistics import Statistics
 
 PLOTS = ("losses.png", "scores.png")
@@ -268,7 +269,7 @@ def test_statistics_that_cannot_be_used_are_a_note(record, pages, tmp_path):
 def test_a_page_shows_so_many_comparisons_and_says_where_the_others_are(matrix, monkeypatch, pages):
     monkeypatch.setattr("runner.report.groups.MOST_COMPARISONS", 2)
     record = matrix()
-    shown = groups_view(statistics_of(record), "phase10", SCORES).comparisons
+    shown = groups_view(statistics_of(record), "phase10", [stat for _, stat in COMMON]).comparisons
     assert len(shown) == 2
     assert "2 of 6, those that show something first" in pages(record)["summary.md"]
 
