@@ -209,7 +209,7 @@ def audit(options: argparse.Namespace) -> None:
     of_arm = {name: table for name, table in job.parameters.items() if name != "audit"}
     parameters = validated(Parameters, of_arm)
     wanted = validated(Audit, job.parameters.get("audit", {}))
-    if not parameters.diagnostics.audit_steps:
+    if wanted.parts != ("data",) and not parameters.diagnostics.audit_steps:
         raise JobError("parameters.diagnostics.audit_steps is 0: the arm left nothing to audit")
     verify_inputs(job)
 

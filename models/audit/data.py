@@ -54,14 +54,14 @@ def audit_data(
         hold(lit, f"{split} probeGuess", probe, stored[split]["probeGuess"], FLOAT32)
     scans = {split: make_scan(p, split, seed) for split in ("train", "test")}
     # Where a stored number agrees its last bits are used: a draw may hang on them.
-    used = stored["train"]["probeGuess"] if lit.agrees else probe.astype(np.complex64)
+    used = stored["train"]["probeGuess"] if lit.verdict == "agrees" else probe.astype(np.complex64)
     light = normalised(torch.from_numpy(used)).to(torch.complex64).numpy()
     facts = Check(name="data: metadata", declared=f"photons {p.dataset.photons:g}, seed {seed}")
     scale = intensity_scale(p, scans["train"], light)
     facts.close("intensity_scale", scale, metadata.get("intensity_scale"), 1e-9)
     facts.equal("seed", seed, metadata.get("seed"))
     facts.equal("dataset", dict(vars(p.dataset)), metadata.get("dataset"))
-    scale = metadata["intensity_scale"] if facts.agrees else scale
+    scale = metadata["intensity_scale"] if facts.verdict == "agrees" else scale
     checks = [lit, facts]
     for split, scan in scans.items():
         checks += audit_geometry(p, split, stored[split], scan)

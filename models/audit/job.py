@@ -6,19 +6,15 @@ read is a difference like any other.
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.audit.data import audit_data
 from models.audit.end import Ended, audit_end
+from models.audit.files import ARM, Files
 from models.audit.loss import normalised
 from models.audit.report import Check, sentence
 from models.audit.start import audit_start
@@ -28,45 +24,6 @@ from models.audit.streams import Declared, declared, steps_an_epoch, windows
 from models.audit.totals import audit_samples, audit_totals, orders
 from models.job import AUDIT, PROBE, Events, Job, write_json
 
-ARM = "arm/"
-"""What the names of the arm's files begin with among the inputs."""
-
-
-class Files:
-    """What the arm left and what it was given, read with care."""
-
-    def __init__(self, job: Job) -> None:
-        self._paths = {name: given.path for name, given in job.inputs.items()}
-
-    def path(self, name: str) -> Path:
-        """Where a file is; raises ``FileNotFoundError`` if it is not among the inputs."""
-        if name not in self._paths:
-            raise FileNotFoundError(f"{name} is not there")
-        return self._paths[name]
-
-    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
-        """The arrays of an NPZ file; nothing in it is executed."""
-        with np.load(self.path(name), allow_pickle=False) as stored:
-            return dict(stored)
-
-    def json(self, name: str) -> Any:  # noqa: ANN401  any JSON
-        """The content of a JSON file."""
-        return json.loads(self.path(name).read_text(encoding="utf-8"))
-
-    def tensors(self, name: str) -> Any:  # noqa: ANN401  what torch reads with ``weights_only``
-        """The content of a file of tensors; nothing in it is executed."""
-        return torch.load(self.path(name), map_location="cpu", weights_only=True)
-
-    @cache  # noqa: B019  as many as there are states, for one job
-    def state(self, step: int) -> Any:  # noqa: ANN401  as ``tensors``
-        """The state after so many steps."""
-        return self.tensors(f"{ARM}audit_step_{step:06d}.pt")
-
-    def samples(self, split: str) -> NDArray[np.float32]:
-        """Measured amplitudes of a split as a network takes them, (n, C, N, N)."""
-        stored = self.arrays(f"{split}.npz")["diffraction"]
-        return np.ascontiguousarray(stored.transpose(0, 3, 1, 2))
-
 
 def audit(
     job: Job, parameters: Mapping[str, Any], parts: list[str], out: Path, events: Events
@@ -75,18 +32,24 @@ def audit(
     torch.set_num_threads(job.threads)
     p, files = declared(parameters), Files(job)
     checks: list[Check] = []
+    derived = []
     for part in parts:
         events.stage(part)
-        checks += attempt(part, p, parameters, job.seed, files)
-    whole = "audited" if set(parts) == PARTS.keys() else "in part"
-    differing = [check for check in checks if not check.agrees]
-    level = "failed" if differing else whole
+        made = attempt(part, p, parameters, job.seed, files)
+        checks += made
+        if any(check.verdict != "not comparable" for check in made):
+            derived.append(part)
+    differing = [check for check in checks if check.verdict == "differs"]
+    level = "audited" if set(derived) == PARTS.keys() else "in part"
+    if differing or not derived:
+        level = "failed"
     write_json(
         out / AUDIT,
         {
             "schema_version": 1,
             "level": level,
-            "parts": parts,
+            "parts": derived,
+            "not_comparable": sum(check.not_comparable for check in checks),
             "differences": [sentence(check) for check in differing],
             "checks": [check.table() for check in checks],
         },
@@ -124,7 +87,10 @@ def steps(p: Declared, parameters: Mapping[str, Any], seed: int, files: Files) -
     samples = torch.from_numpy(files.samples("train"))
     probe, order = normalised(torch.from_numpy(stored["probeGuess"])), orders(p, seed)
     losses = files.json(f"{ARM}history.json")["val_loss"]
-    trace, norms = files.arrays(f"{ARM}audit_trace.npz"), dict(gradient_norms(files))
+    trace, norms = (
+        files.arrays(f"{ARM}audit_trace.npz"),
+        files.gradient_norms(f"{ARM}grad_norms.csv"),
+    )
     checks = []
     for number in numbers:
         epoch, place = divmod(number, steps_an_epoch(p))
@@ -142,13 +108,6 @@ def steps(p: Declared, parameters: Mapping[str, Any], seed: int, files: Files) -
     return checks
 
 
-def gradient_norms(files: Files) -> Iterator[tuple[int, tuple[float, float]]]:
-    """Step → norm of the gradient before and after clipping, as the arm tells it."""
-    with files.path(f"{ARM}grad_norms.csv").open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            yield int(row["step"]), (float(row["pre_clip"]), float(row["post_clip"]))
-
-
 def totals(p: Declared, _parameters: Mapping[str, Any], seed: int, files: Files) -> list[Check]:
     """Samples, steps, rates, losses."""
     trace = files.arrays(f"{ARM}audit_trace.npz")
@@ -160,8 +119,8 @@ def end(p: Declared, _parameters: Mapping[str, Any], seed: int, files: Files) ->
     """What is said of the weights at the end."""
     test = files.arrays("test.npz")
     ended = Ended(
-        last=files.tensors(f"{ARM}model.pt"),
-        best=files.tensors(f"{ARM}model_best.pt"),
+        last=files.weights(f"{ARM}model.pt"),
+        best=files.weights(f"{ARM}model_best.pt"),
         recon=files.arrays(f"{ARM}recon.npz"),
         **{
             name: files.json(f"{ARM}{name}.json")

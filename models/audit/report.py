@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+TWIN = 20.0
+"""Times that a number may be farther from float64 than the float32 twin is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
@@ -40,7 +43,9 @@ class Check:
     worst: Difference | None = None
     failed: list[Difference] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    """What could not be compared, and counts as a difference."""
+    """What should have been compared and cannot be, which counts as a difference."""
+    not_comparable: int = 0
+    """Comparisons of which neither outcome says anything: both sides overflow in float32."""
 
     def add(self, difference: Difference) -> None:
         """Take a comparison into account."""
@@ -67,7 +72,7 @@ class Check:
         absolute: float = 0.0,
     ) -> None:
         """Compare two numbers; what is not finite or undefined must be so on both sides."""
-        defined = [isinstance(v, int | float) and math.isfinite(v) for v in (derived, found)]
+        defined = [is_number(derived), is_number(found)]
         if not all(defined):
             self.equal(
                 place, *(v if d else None for v, d in zip((derived, found), defined, strict=True))
@@ -84,23 +89,51 @@ class Check:
             )
         )
 
+    def measured(
+        self,
+        place: str,
+        derived: float,
+        twin: float,
+        found: Any,  # noqa: ANN401  any value
+        relative: float,
+    ) -> None:
+        """Compare a number that float32 may round ``TWIN`` times as much as it does ``twin``.
+
+        Where the arm's and the twin are both not finite nothing can be said.
+        """
+        rounding = TWIN * abs(derived - twin)
+        if is_number(found) or math.isfinite(twin):
+            self.close(place, derived, found, relative, rounding if math.isfinite(rounding) else 0)
+        else:
+            self.not_comparable += 1
+
     @property
-    def agrees(self) -> bool:
-        """Whether something was compared and nothing differed."""
-        return self.compared > 0 and not self.failed and not self.problems
+    def verdict(self) -> str:
+        """``agrees`` or ``differs``; ``not comparable`` where neither can be said of anything."""
+        if self.failed or self.problems:
+            return "differs"
+        if self.compared:
+            return "agrees"
+        return "not comparable" if self.not_comparable else "differs"
 
     def table(self) -> dict[str, Any]:
         """The entry as JSON has it; the first five differences are told."""
         return {
             "name": self.name,
-            "verdict": "agrees" if self.agrees else "differs",
+            "verdict": self.verdict,
             "declared": self.declared,
             "compared": self.compared,
+            "not_comparable": self.not_comparable,
             "worst": None if self.worst is None else told(self.worst),
             "differences": [told(difference) for difference in self.failed[:5]],
             "num_differences": len(self.failed),
             "problems": self.problems[:5],
         }
+
+
+def is_number(value: Any) -> bool:  # noqa: ANN401  any value
+    """Whether it is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def told(difference: Difference) -> dict[str, Any]:
