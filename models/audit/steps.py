@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.audit.loss import loss_and_gradient
 from models.audit.network import Weights
-from models.audit.report import TWIN, Check, Difference
+from models.audit.report import TWIN, Check
 from models.audit.step import change, clipped, moments_after, norm, pairs, total_norm
 from models.audit.streams import Declared
 
@@ -202,14 +202,12 @@ class Tensors:
             return
         apart = (derived - found).flatten()
         element = int(torch.nan_to_num(apart.abs(), nan=torch.inf).argmax())
-        check.add(
-            Difference(
-                place=f"{self.name}.{key}, element {self.element(element)}",
-                derived=float(derived.flatten()[element]),
-                found=float(found.flatten()[element]),
-                size=norm(apart),
-                allowed=allowed,
-            )
+        check.compare(
+            f"{self.name}.{key}, element {self.element(element)}",
+            float(derived.flatten()[element]),
+            float(found.flatten()[element]),
+            norm(apart),
+            allowed,
         )
 
     def element(self, index: int) -> int:
