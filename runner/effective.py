@@ -27,6 +27,9 @@ RELATIVE_TOLERANCE = 1e-6
 CLIP_TOLERANCE = 1e-5
 """Share by which a clipped gradient may exceed its bound: its norm is a long sum in float32."""
 
+WITHOUT_PARTICIPATION = 1
+"""Version of ``effective_config.json`` that does not tell which weights and modules took part."""
+
 _ABSENT = object()
 
 
@@ -74,6 +77,8 @@ def compare_effective(
         ),
         *_compare_observed(parameters, _table(effective, "observed")),
     ]
+    if effective.get("schema_version") != WITHOUT_PARTICIPATION:
+        found += _compare_participation(parameters, _table(effective, "observed"))
     return tuple(sorted(found, key=lambda difference: difference.knob))
 
 
@@ -134,6 +139,17 @@ def _compare_observed(
         "observed.num_parameters", counted, observed.get("num_parameters", _ABSENT)
     )
     yield from _compare_bound(train.clip, observed)
+
+
+def _compare_participation(
+    parameters: Mapping[str, Any], observed: dict[str, object]
+) -> Iterator[Difference]:
+    """Every weight is in one group, every module was called, and no setting is another's."""
+    for name in ("parameters_not_in_one_group", "modules_not_called"):
+        yield from _compare_leaf(f"observed.{name}", [], observed.get(name, _ABSENT))
+    planned = Parameters.model_validate_json(canonical_json(parameters))
+    shown = _table(observed, "optimizer_settings")
+    yield from _compare_tables(planned.train.optimizer.fixed, shown, "observed.optimizer_settings")
 
 
 def _are_losses(shown: object, epochs: int) -> TypeGuard[list[float | None]]:

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from skimage.restoration import unwrap_phase
 
 from models.audit.loss import normalised
-from models.audit.report import Check, Difference
+from models.audit.report import Check
 from models.audit.streams import Declared, positions_a_side, stream
 
 FLOAT32 = 1e-6
@@ -54,14 +54,14 @@ def audit_data(
         hold(lit, f"{split} probeGuess", probe, stored[split]["probeGuess"], FLOAT32)
     scans = {split: make_scan(p, split, seed) for split in ("train", "test")}
     # Where a stored number agrees its last bits are used: a draw may hang on them.
-    used = stored["train"]["probeGuess"] if lit.agrees else probe.astype(np.complex64)
+    used = stored["train"]["probeGuess"] if lit.verdict == "agrees" else probe.astype(np.complex64)
     light = normalised(torch.from_numpy(used)).to(torch.complex64).numpy()
     facts = Check(name="data: metadata", declared=f"photons {p.dataset.photons:g}, seed {seed}")
     scale = intensity_scale(p, scans["train"], light)
     facts.close("intensity_scale", scale, metadata.get("intensity_scale"), 1e-9)
     facts.equal("seed", seed, metadata.get("seed"))
     facts.equal("dataset", dict(vars(p.dataset)), metadata.get("dataset"))
-    scale = metadata["intensity_scale"] if facts.agrees else scale
+    scale = metadata["intensity_scale"] if facts.verdict == "agrees" else scale
     checks = [lit, facts]
     for split, scan in scans.items():
         checks += audit_geometry(p, split, stored[split], scan)
@@ -188,14 +188,12 @@ def hold(
         return
     apart = np.abs(derived - found)
     worst = np.unravel_index(np.argmax(np.nan_to_num(apart, nan=np.inf)), apart.shape)
-    check.add(
-        Difference(
-            place=f"{place}{[int(index) for index in worst]}",
-            derived=str(derived[worst]),
-            found=str(found[worst]),
-            size=float(apart[worst]),
-            allowed=share * float(np.abs(derived).max()),
-        )
+    check.compare(
+        f"{place}{[int(index) for index in worst]}",
+        str(derived[worst]),
+        str(found[worst]),
+        float(apart[worst]),
+        share * float(np.abs(derived).max()),
     )
 
 
@@ -265,15 +263,7 @@ def audit_patterns(
         turned = np.exp(1j * stored["Y_phi"][sample, :, :, channel].astype(float))
         hold(waves, "exp(i·Y_phi)", np.exp(1j * np.angle(patches)), turned, FLOAT32)
     share = miscounted / (len(drawn_in) * side**2)
-    noise.add(
-        Difference(
-            place="share of pixels with another count",
-            derived=0.0,
-            found=share,
-            size=share,
-            allowed=MISCOUNTED,
-        )
-    )
+    noise.compare("share of pixels with another count", 0.0, share, share, MISCOUNTED)
     for channel, windows in enumerate(scan.groups.T):
         first = tuple(np.array([shown[int(window)] for window in windows]).T)
         alike = (

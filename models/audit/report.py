@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+
+TWIN = 20.0
+"""Times that a number may be farther from float64 than the float32 twin is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +18,8 @@ class Difference:
 
     place: str
     """Which tensor, element, epoch or file."""
-    derived: Any
-    found: Any
+    derived: object
+    found: object
     size: float
     """The difference, in the unit of ``allowed``."""
     allowed: float
@@ -40,7 +43,9 @@ class Check:
     worst: Difference | None = None
     failed: list[Difference] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    """What could not be compared, and counts as a difference."""
+    """What should have been compared and cannot be, which counts as a difference."""
+    not_comparable: int = 0
+    """Comparisons of which neither outcome says anything: both sides overflow in float32."""
 
     def add(self, difference: Difference) -> None:
         """Take a comparison into account."""
@@ -50,52 +55,56 @@ class Check:
         if difference.excess > 1:
             self.failed.append(difference)
 
-    def equal(self, place: str, derived: Any, found: Any) -> None:  # noqa: ANN401  any value
+    def compare(
+        self, place: str, derived: object, found: object, size: float, allowed: float
+    ) -> None:
+        """Hold something that was derived against what the arm has, ``size`` apart."""
+        self.add(Difference(place=place, derived=derived, found=found, size=size, allowed=allowed))
+
+    def equal(self, place: str, derived: object, found: object) -> None:
         """Compare two values that must be the same."""
-        self.add(
-            Difference(
-                place=place, derived=derived, found=found, size=float(derived != found), allowed=0.5
-            )
-        )
+        self.compare(place, derived, found, float(derived != found), 0.5)
 
     def close(
-        self,
-        place: str,
-        derived: float | None,
-        found: Any,  # noqa: ANN401  any value
-        relative: float,
-        absolute: float = 0.0,
+        self, place: str, derived: object, found: object, relative: float, absolute: float = 0.0
     ) -> None:
         """Compare two numbers; what is not finite or undefined must be so on both sides."""
-        defined = [isinstance(v, int | float) and math.isfinite(v) for v in (derived, found)]
-        if not all(defined):
-            self.equal(
-                place, *(v if d else None for v, d in zip((derived, found), defined, strict=True))
-            )
+        if is_number(derived) and is_number(found):
+            allowed = relative * max(abs(derived), abs(found)) + absolute
+            self.compare(place, derived, found, abs(derived - found), allowed)
+        else:
+            self.equal(place, *(v if is_number(v) else None for v in (derived, found)))
+
+    def measured(
+        self, place: str, derived: float, twin: float, found: object, relative: float
+    ) -> None:
+        """Compare a number that float32 may round ``TWIN`` times as much as it does ``twin``.
+
+        Where the arm's and the twin are both not finite nothing can be said.
+        """
+        if not is_number(found) and not math.isfinite(twin):
+            self.not_comparable += 1
             return
-        assert derived is not None
-        self.add(
-            Difference(
-                place=place,
-                derived=derived,
-                found=found,
-                size=abs(derived - found),
-                allowed=relative * max(abs(derived), abs(found)) + absolute,
-            )
-        )
+        rounding = TWIN * abs(derived - twin)
+        self.close(place, derived, found, relative, rounding if math.isfinite(rounding) else 0)
 
     @property
-    def agrees(self) -> bool:
-        """Whether something was compared and nothing differed."""
-        return self.compared > 0 and not self.failed and not self.problems
+    def verdict(self) -> str:
+        """``agrees`` or ``differs``; ``not comparable`` where neither can be said of anything."""
+        if self.failed or self.problems:
+            return "differs"
+        if self.compared:
+            return "agrees"
+        return "not comparable" if self.not_comparable else "differs"
 
     def table(self) -> dict[str, Any]:
         """The entry as JSON has it; the first five differences are told."""
         return {
             "name": self.name,
-            "verdict": "agrees" if self.agrees else "differs",
+            "verdict": self.verdict,
             "declared": self.declared,
             "compared": self.compared,
+            "not_comparable": self.not_comparable,
             "worst": None if self.worst is None else told(self.worst),
             "differences": [told(difference) for difference in self.failed[:5]],
             "num_differences": len(self.failed),
@@ -103,24 +112,23 @@ class Check:
         }
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def told(difference: Difference) -> dict[str, Any]:
     """A difference with every number that JSON has a word for."""
     d = difference
-    return {
-        "place": d.place,
-        "derived": plain(d.derived),
-        "found": plain(d.found),
-        "difference": plain(d.size),
-        "tolerance": plain(d.allowed),
-    }
+    names = ("place", "derived", "found", "difference", "tolerance")
+    values = (d.place, d.derived, d.found, d.size, d.allowed)
+    return dict(zip(names, map(plain, values), strict=True))
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  any value
+def plain(value: object) -> object:
     """The value as Python's own, or its name where JSON has no number for it."""
     value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def sentence(check: Check) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.audit.network import halvings
-from models.audit.report import Check, Difference
+from models.audit.report import Check
 from models.audit.streams import Declared, stream
 
 
@@ -139,13 +139,11 @@ def audit_start(p: Declared, seed: int, found: Mapping[str, Tensor]) -> Check:
             continue
         apart = (found[name] - tensor).abs().flatten()
         element = int(apart.argmax())
-        check.add(
-            Difference(
-                place=f"{name}, element {element}",
-                derived=str(tensor.flatten()[element].item()),
-                found=str(found[name].flatten()[element].item()),
-                size=float(apart[element]),
-                allowed=1e-7 * float(tensor.abs().max()),
-            )
+        check.compare(
+            f"{name}, element {element}",
+            str(tensor.flatten()[element].item()),
+            str(found[name].flatten()[element].item()),
+            float(apart[element]),
+            1e-7 * float(tensor.abs().max()),
         )
     return check

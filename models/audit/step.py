@@ -31,8 +31,8 @@ def pairs(values: Tensor) -> Tensor:
 
 
 def norm(values: Tensor) -> float:
-    """L2 norm in float64."""
-    return float(torch.sqrt((pairs(values).double() ** 2).sum()))
+    """L2 norm in the precision of the values: squares overflow where they do in the arm."""
+    return float(torch.sqrt((pairs(values) ** 2).sum()))
 
 
 # --- clipping ------------------------------------------------------------------------------------

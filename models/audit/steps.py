@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.audit.loss import loss_and_gradient
 from models.audit.network import Weights
-from models.audit.report import Check, Difference
+from models.audit.report import TWIN, Check
 from models.audit.step import change, clipped, moments_after, norm, pairs, total_norm
 from models.audit.streams import Declared
 
@@ -27,8 +27,6 @@ SAMPLED = 2**16
 """Elements of a long tensor that are compared."""
 OWN = 5e-5
 """Share of a gradient that float32 may take away, beside its measured rounding."""
-TWIN = 20.0
-"""Times that a gradient may be farther from float64 than the float32 twin is."""
 ULP = 2.0**-22
 """Relative rounding of a few operations in float32."""
 RULE = 2e-6
@@ -65,12 +63,12 @@ def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[C
     gradient, twin = (clipped(g, w, p.train.clip) for g, w in ((gradient, wide), (twin, weights)))
     label = f"step {step.number}"
     losses = Check(name=f"{label}: loss", declared=f"{p.train.loss}, gain {p.train.physics_gain:g}")
-    losses.close("batch", loss, step.loss, 1e-4, TWIN * abs(twin_loss - loss))
+    losses.measured("batch", loss, twin_loss, step.loss, 1e-4)
     if step.norms is not None:
         derived = (raw, (total_norm(gradient), total_norm(twin)))
         for name, (wanted, other), found in zip(("pre", "post"), derived, step.norms, strict=True):
-            rounding = TWIN * abs(wanted - other)
-            losses.close(f"{name}_clip of grad_norms.csv", wanted, found, 10 * OWN, rounding)
+            place = f"{name}_clip of grad_norms.csv"
+            losses.measured(place, wanted, other, found, 10 * OWN)
     memory = Check(
         name=f"{label}: gradient",
         declared=f"{p.train.loss}, clip {words(p.train.clip)}, {words(p.train.optimizer)}",
@@ -85,11 +83,12 @@ def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[C
             update.problems.append(f"{name} is gone after the step")
             continue
         size = norm(unclipped[name])
-        kept = norm(gradient[name]) / size if size else 1.0
+        kept = norm(gradient[name]) / size if size and math.isfinite(size) else 1.0
         ahead = Tensors(name, step, gradient[name], twin[name], kept * noise[name], thin_from)
         ahead.compare(memory, update, step.rate, p.train.optimizer)
     # SGD without momentum keeps nothing: its gradient shows in the update alone.
-    return [check for check in (losses, memory, update) if check.compared or check.problems]
+    told = (losses, memory, update)
+    return [check for check in told if check.compared or check.problems or check.not_comparable]
 
 
 def noise_of(gradient: Weights, twin: Weights) -> dict[str, float]:
@@ -98,13 +97,19 @@ def noise_of(gradient: Weights, twin: Weights) -> dict[str, float]:
     It is the largest of the tensors of its layer, and at least the median of the network's: a
     tensor of one or two elements may by chance be rounded to what it is.
     """
-    own = {name: norm(twin[name] - g) / math.sqrt(g.numel()) for name, g in gradient.items()}
+    own = {name: rounding_of(twin[name], g) / math.sqrt(g.numel()) for name, g in gradient.items()}
     layers: dict[str, float] = {}
     for name, size in own.items():
         layer = name.rpartition(".")[0]
         layers[layer] = max(layers.get(layer, 0.0), size)
     least = statistics.median(own.values())
     return {name: max(layers[name.rpartition(".")[0]], least) for name in own}
+
+
+def rounding_of(twin: Tensor, wide: Tensor) -> float:
+    """L2 norm of what float32 takes away; nothing where it overflows."""
+    apart = norm(twin - wide)
+    return apart if math.isfinite(apart) else 0.0
 
 
 def words(table: Declared) -> str:
@@ -127,9 +132,8 @@ class Tensors:
         self.name, self.number = name, step.number
         self.spacing = -(-g.numel() // SAMPLED)
         self.start = thin_from % self.spacing
-        self.g = self.thinned(g)
-        apart = norm(self.thinned(twin) - self.g)
-        self.rounding = max(apart, noise * math.sqrt(self.g.numel()))
+        self.g, self.twin = self.thinned(g), self.thinned(twin)
+        self.rounding = max(rounding_of(self.twin, self.g), noise * math.sqrt(self.g.numel()))
         self.old, self.new = (
             self.thinned(side["weights"][name]) for side in (step.before, step.after)
         )
@@ -157,6 +161,7 @@ class Tensors:
             return
         if steps:
             update.equal(f"{self.name}: steps", self.number + 1, int(self.after["step"]))
+        twins = moments_after(self.twin, self.old, self.before, optimizer)
         for key, value in derived.items():
             if value.shape != self.after[key].shape:
                 memory.problems.append(f"{self.name}.{key} has another shape")
@@ -166,39 +171,43 @@ class Tensors:
                 share = 1 - optimizer.betas[key == "exp_avg_sq"]
             if key == "exp_avg_sq":
                 share *= 2 * float(penalised.abs().max()) + own
-            self.hold(memory, key, value, self.after[key], share * own + ULP * norm(value))
+            allowed = share * own + ULP * norm(value)
+            self.hold(memory, key, value, self.after[key], allowed, twins[key])
         delta = change(self.g, self.old, self.after, self.number + 1, rate, optimizer)
-        allowed = RULE * norm(delta) + ULP * norm(self.new)
+        allowed, twin = RULE * norm(delta) + ULP * norm(self.new), delta
         if optimizer.kind == "sgd":
-            implied = self.g
+            implied, twin = self.g, self.twin
             if optimizer.momentum:
                 past = self.before.get("momentum_buffer")
-                implied = self.after["momentum_buffer"] - optimizer.weight_decay * self.old
+                twin = implied = self.after["momentum_buffer"] - optimizer.weight_decay * self.old
                 if past is not None:
                     implied = implied - optimizer.momentum * past
                 allowed += rate * ULP * norm(self.after["momentum_buffer"])
             else:
                 allowed += rate * own
             delta = change(implied, self.old, self.after, self.number + 1, rate, optimizer)
-        self.hold(update, "update", delta, self.new - self.old, allowed)
+        self.hold(update, "update", delta, self.new - self.old, allowed, twin)
         if norm(delta) > allowed and not (self.new != self.old).any():
             update.problems.append(f"{self.name} does not move")
 
-    def hold(self, check: Check, key: str, derived: Tensor, found: Tensor, allowed: float) -> None:
-        """Compare two tensors by the L2 norm of their difference; the worst element is told."""
-        apart = (derived - found).flatten()
-        if not bool(torch.isfinite(found).all()) and not bool(torch.isfinite(derived).all()):
-            check.compared += 1
+    def hold(
+        self, check: Check, key: str, derived: Tensor, found: Tensor, allowed: float, twin: Tensor
+    ) -> None:
+        """Compare two tensors by the L2 norm of their difference; the worst element is told.
+
+        Where neither the arm nor ``twin`` stays finite in float32 nothing can be said.
+        """
+        if not any(bool(torch.isfinite(side.float()).all()) for side in (found, twin)):
+            check.not_comparable += 1
             return
+        apart = (derived - found).flatten()
         element = int(torch.nan_to_num(apart.abs(), nan=torch.inf).argmax())
-        check.add(
-            Difference(
-                place=f"{self.name}.{key}, element {self.element(element)}",
-                derived=float(derived.flatten()[element]),
-                found=float(found.flatten()[element]),
-                size=norm(apart),
-                allowed=allowed,
-            )
+        check.compare(
+            f"{self.name}.{key}, element {self.element(element)}",
+            float(derived.flatten()[element]),
+            float(found.flatten()[element]),
+            norm(apart),
+            allowed,
         )
 
     def element(self, index: int) -> int:

@@ -11,6 +11,9 @@ from models.config.tables import BelowOne, Table
 Betas = tuple[BelowOne, BelowOne]
 WeightDecay = Annotated[float, Field(ge=0.0)]
 
+ADAM_FIXED: dict[str, object] = {"amsgrad": False, "eps": 1e-8, "maximize": False}
+"""What both forms of Adam have no knob for."""
+
 _BETAS = "Decay rates of the running means of the gradient and of its square."
 
 
@@ -20,6 +23,11 @@ class Adam(Table):
     kind: Literal["adam"] = Field("adam", description="Adam.")
     betas: Betas = Field((0.9, 0.999), description=_BETAS)
     weight_decay: WeightDecay = Field(0.0, description="L2 penalty, added to the gradient.")
+
+    @property
+    def fixed(self) -> dict[str, object]:
+        """Settings of torch's class that have no knob, by their names there."""
+        return ADAM_FIXED | {"decoupled_weight_decay": False}
 
 
 class AdamW(Table):
@@ -31,6 +39,11 @@ class AdamW(Table):
         0.01, description="Share of a weight, times the learning rate, taken off at each step."
     )
 
+    @property
+    def fixed(self) -> dict[str, object]:
+        """As those of ``Adam``."""
+        return ADAM_FIXED | {"decoupled_weight_decay": True}
+
 
 class Sgd(Table):
     """Stochastic gradient descent; Nesterov's form whenever there is momentum."""
@@ -40,6 +53,11 @@ class Sgd(Table):
     )
     momentum: BelowOne = Field(0.9, description="Share of the last update that is kept.")
     weight_decay: WeightDecay = Field(0.0, description="L2 penalty, added to the gradient.")
+
+    @property
+    def fixed(self) -> dict[str, object]:
+        """As those of ``Adam``."""
+        return {"dampening": 0.0, "maximize": False, "nesterov": self.momentum > 0}
 
 
 Optimizer = Annotated[Adam | AdamW | Sgd, Field(discriminator="kind")]

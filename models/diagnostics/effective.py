@@ -17,7 +17,12 @@ from models.diagnostics.effective_clip import largest_clipped
 from models.diagnostics.effective_dataset import dataset_leaves
 from models.diagnostics.effective_diagnostics import diagnostics_leaves
 from models.diagnostics.effective_model import model_leaves
-from models.diagnostics.effective_train import scheduler_of, train_leaves
+from models.diagnostics.effective_train import (
+    not_in_one_group,
+    read_fixed,
+    scheduler_of,
+    train_leaves,
+)
 from models.diagnostics.readings import agreed
 from models.diagnostics.stats import finite
 from models.nets.generator import count_live
@@ -42,7 +47,7 @@ class LoadedData:
 def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
     """The content of ``effective_config.json`` after ``fit`` has left its files in ``out``."""
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "parameters": {
             "dataset": dataset_leaves(data.train, data.test, data.metadata),
             "model": {
@@ -73,6 +78,9 @@ def observed(fit: Fit, data: LoadedData) -> dict[str, Any]:
         "optimizer_class": _class_name(optimizer),
         "scheduler_class": _class_name(scheduler_of(fit)),
         "nesterov": agreed(group.get("nesterov", False) for group in optimizer.param_groups),
+        "optimizer_settings": read_fixed(optimizer),
+        "parameters_not_in_one_group": not_in_one_group(fit.net, optimizer),
+        "modules_not_called": fit.calls.left_out,
         "layer_widths": list(fit.net.widths),
         "num_parameters": count.live,
         "num_parameters_nominal": count.nominal,

@@ -7,10 +7,12 @@ and as the share that was held out otherwise.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     ConstantLR,
@@ -36,7 +38,7 @@ def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
     """Every knob of ``Train``, read after the fit."""
     module = fit.module
     (optimizer,) = fit.trainer.optimizers
-    gain, per_batch = read_gain(module, max(fit.inputs.training))
+    gain, per_batch = read_gain(fit, max(fit.inputs.training))
     validation, fraction = read_validation(fit.batches, as_tensor(train), as_tensor(test))
     return {
         "epochs": len(fit.history.epochs),
@@ -46,7 +48,7 @@ def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
         "optimizer": read_optimizer(optimizer),
         "scheduler": read_scheduler(scheduler_of(fit)),
         "clip": read_clip(module.clipper, fit.net, module.gradients.trace),
-        "loss": agreed(name for name, loss in LOSSES.items() if loss is module.loss),
+        "loss": agreed(name for name, loss in LOSSES.items() if loss is fit.gains.loss),
         "physics_gain": gain,
         "gain_per_batch": per_batch,
         "validation": validation,
@@ -67,6 +69,26 @@ def _groups(optimizer: Optimizer, *keys: str) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
+
+
+def read_fixed(optimizer: Optimizer) -> dict[str, Any]:
+    """What the groups hold that no knob decides."""
+    told = {"amsgrad", "dampening", "decoupled_weight_decay", "eps", "maximize", "nesterov"}
+    return _groups(optimizer, *sorted(told.intersection(*optimizer.param_groups)))
+
+
+def not_in_one_group(net: nn.Module, optimizer: Optimizer) -> list[str]:
+    """Parameters that are in no group of the optimizer, in several, frozen, or not the network's.
+
+    Each is named once; one that is not the network's has no name.
+    """
+    held = Counter(id(tensor) for group in optimizer.param_groups for tensor in group["params"])
+    names = [
+        name
+        for name, parameter in net.named_parameters()
+        if held.pop(id(parameter), 0) != 1 or not parameter.requires_grad
+    ]
+    return [*names, *["not of the network"] * len(held)]
 
 
 OPTIMIZER_KEYS: dict[type[Optimizer], tuple[str, ...]] = {
@@ -116,13 +138,16 @@ def _read_plateau(scheduler: ReduceLROnPlateau) -> dict[str, Any]:
     }
 
 
-def read_gain(module: PatchFit, full_batch: int) -> tuple[float, bool | None]:
-    """G for a full batch, and whether it grows with the batch: measured for one twice as large.
+def read_gain(fit: Fit, full_batch: int) -> tuple[float, bool | None]:
+    """The gain of the first training batch, and whether it grows with the batch.
 
-    Neither is the case where the second is ``None``.
+    The first is measured on the data, and on patches of ones where these have no finite gain; the
+    second on twice as many patches. It is ``None`` where the gain neither stays nor doubles.
     """
-    gain, doubled = (measure_gain(module, count) for count in (full_batch, 2 * full_batch))
-    return gain, {1.0: False, 2.0: True}.get(round(doubled / gain, 4))
+    gain, doubled = (measure_gain(fit.module, count) for count in (full_batch, 2 * full_batch))
+    first = fit.gains.first
+    used = gain if first is None or not math.isfinite(first) else first
+    return used, {1.0: False, 2.0: True}.get(round(doubled / gain, 4))
 
 
 def measure_gain(module: PatchFit, count: int) -> float:

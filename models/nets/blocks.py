@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from models.nets.norm import InstanceNorm
 from models.nets.spectral import SpectralConvolution
 
 
@@ -30,7 +31,7 @@ INPUT_TRANSFORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda _channels: nn.Identity(),
     "sqrt": lambda _channels: SquareRoot(),
     "log1p": lambda _channels: Log1p(),
-    "instance_norm": lambda channels: nn.InstanceNorm2d(channels),
+    "instance_norm": lambda channels: InstanceNorm(channels),
 }
 """Name of an input transform → its module for a number of channels."""
 
@@ -71,7 +72,7 @@ class PtychoBlock(nn.Module):
         return x_BCHW + self.update(x_BCHW)
 
 
-class ZeroGammaNorm(nn.InstanceNorm2d):
+class ZeroGammaNorm(InstanceNorm):
     """Affine instance norm that starts with γ = β = 0, so with output 0."""
 
     def __init__(self, width: int) -> None:
@@ -109,7 +110,7 @@ class LayerScaleBlock(PtychoBlock):
 
     def __init__(self, width: int, *, modes: int, corners: int, side: int, initial: float) -> None:
         super().__init__(width, modes=modes, corners=corners, side=side)
-        self.norm = nn.InstanceNorm2d(width, affine=True)
+        self.norm = InstanceNorm(width, affine=True)
         self.scale = LayerScale(width, initial)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ class LayerScaleBlock(PtychoBlock):
 
 DECODER_NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda _width: nn.Identity(),
-    "instance": lambda width: nn.InstanceNorm2d(width),
+    "instance": lambda width: InstanceNorm(width),
 }
 """Name of a decoder norm → its module for a width. The norm has no weights: with none, no weight
 can push all pre-activations of a channel below zero, where GELU passes no gradient."""

@@ -14,6 +14,7 @@ from models.config import RESIDUAL_BLOCKS, Model, block_levels, level_widths
 from models.nets.blocks import LayerScale, Lifter, PtychoBlock
 from models.nets.generator import Generator, encoder_layers, made_channels, parts, with_parts
 from models.nets.heads import HEADS
+from models.nets.norm import InstanceNorm
 
 
 def reflect(x_BCHW: Tensor) -> Tensor:
@@ -31,10 +32,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.convolution_1 = nn.Conv2d(width, width, 3)
-        self.norm_1 = nn.InstanceNorm2d(width, affine=True)
+        self.norm_1 = InstanceNorm(width, affine=True)
         self.activation = nn.GELU()
         self.convolution_2 = nn.Conv2d(width, width, 3)
-        self.norm_2 = nn.InstanceNorm2d(width, affine=True)
+        self.norm_2 = InstanceNorm(width, affine=True)
 
     def forward(self, x_BCHW: Tensor, scale: LayerScale) -> Tensor:
         """Add the update, scaled by the network's λ, to x; the shape stays."""
@@ -49,7 +50,7 @@ class Upsampler(nn.Module):
     def __init__(self, deep: int, width: int) -> None:
         super().__init__()
         self.convolution = nn.ConvTranspose2d(deep, width, 4, stride=2, padding=1)
-        self.norm = nn.InstanceNorm2d(width, affine=True)
+        self.norm = InstanceNorm(width, affine=True)
         self.activation = nn.GELU()
 
     def forward(self, x_BCHW: Tensor) -> Tensor:

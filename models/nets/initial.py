@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.nets.blocks import LayerScale, ZeroGammaNorm
+from models.nets.norm import InstanceNorm
 from models.nets.spectral import SpectralConvolution
 
 
@@ -76,7 +77,7 @@ RULES: dict[type[nn.Module], Callable[[nn.Module, np.random.Generator], None]] =
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _convolution,
     SpectralConvolution: _spectral,
-    nn.InstanceNorm2d: _affine(1.0),
+    InstanceNorm: _affine(1.0),
     ZeroGammaNorm: _affine(0.0),
     LayerScale: _layerscale,
 }

@@ -30,7 +30,7 @@ from models.training.gradients import GradientsAtEpochs
 from models.training.history import History
 from models.training.module import PatchFit
 from models.training.moments import moments_of
-from models.training.observers import GradientNorms, Inputs, Recomputations
+from models.training.observers import Calls, Gains, GradientNorms, Inputs, Recomputations
 from models.training.watch import Watch
 from models.training.weights import BestWeights, digest
 
@@ -60,6 +60,8 @@ class Fit:
     initial: InitialState
     inputs: Inputs
     recomputations: Recomputations
+    calls: Calls
+    gains: Gains
     weights_stream: np.random.Generator
 
     @property
@@ -138,6 +140,8 @@ def prepare(
         initial=_initial_state(net),
         inputs=Inputs(net),
         recomputations=Recomputations(net),
+        calls=Calls(net),
+        gains=Gains(module),
         weights_stream=weights_stream,
     )
 

@@ -33,6 +33,7 @@ class Epoch:
     glance: Glance
     """What the watched patches showed at its end."""
     steps: int
+    """Times that the optimizer has stepped."""
 
     @property
     def recon_amp_rel_std(self) -> float:
@@ -75,6 +76,15 @@ class History(Callback):
         self._reported_at = -math.inf
 
     @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count steps where they are taken."""
+        for optimizer in trainer.optimizers:
+            optimizer.register_step_post_hook(self._count_step)
+
+    def _count_step(self, _optimizer: Optimizer, _args: object, _named: object) -> None:
+        self._running.steps += 1
+
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a new record."""
         self._running = _Running()
@@ -99,7 +109,6 @@ class History(Callback):
         """Add the loss of the batch."""
         loss = loss_of(outputs)
         self._running.train_loss.add(loss, len(batch))
-        self._running.steps += 1
         self._report_step(trainer)
 
     def _report_step(self, trainer: Trainer) -> None:

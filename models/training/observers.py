@@ -7,12 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from models.nets.generator import Generator
+from models.physics.overlap import consistent
 from models.training.clipping import Clipper, total_norm
+
+if TYPE_CHECKING:
+    from models.training.module import PatchFit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +99,60 @@ class Recomputations:
         """For each block whether it was computed again, ``None`` if neither always nor never."""
         readings = {self._net_calls: False, 2 * self._net_calls: True}
         return [readings.get(calls) for calls in self._calls]
+
+
+class Calls:
+    """Which modules of a network took part in its training: those that are made of no others."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self._net_calls = 0
+        self._calls = {name: 0 for name, module in net.named_modules() if not [*module.children()]}
+        net.register_forward_pre_hook(self._note_net)
+        for name in self._calls:
+            net.get_submodule(name).register_forward_hook(partial(self._note, name))
+
+    def _note_net(self, _net: nn.Module, _inputs: object) -> None:
+        self._net_calls += torch.is_grad_enabled()
+
+    def _note(self, name: str, _module: nn.Module, _inputs: object, _output: object) -> None:
+        self._calls[name] += torch.is_grad_enabled()
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of modules that were called less often than the network."""
+        return [name for name, calls in self._calls.items() if calls < self._net_calls]
+
+
+class Gains:
+    """The gain with which the first training batch was propagated, as the loss was given it.
+
+    F is unitary: ‖X̂‖ = g·‖Ô·P‖, whatever the network makes of the batch.
+    """
+
+    def __init__(self, module: PatchFit) -> None:
+        self.first: float | None = None
+        """``None`` as long as there was none, NaN where it has no finite gain."""
+        self.loss, self._module = module.loss, module
+        self._patches_BCHW: Tensor | None = None
+        module.net.register_forward_hook(self._note_patches)
+        module.loss = self._noting
+
+    def _note_patches(self, _net: nn.Module, _inputs: object, patches_BCHW: Tensor) -> None:
+        if self.first is None and torch.is_grad_enabled():
+            self._patches_BCHW = patches_BCHW.detach()
+
+    def _noting(self, predicted_BCHW: Tensor, measured_BCHW: Tensor) -> Tensor:
+        if self._patches_BCHW is not None:
+            module = self._module
+            patches_BCHW = consistent(self._patches_BCHW, module.training_offsets)
+            sent = patches_BCHW * module.get_buffer("probe_HW")
+            self.first = _norm(predicted_BCHW.detach()) / (_norm(sent) or math.nan)
+            self._patches_BCHW = None
+        return self.loss(predicted_BCHW, measured_BCHW)
+
+
+def _norm(values: Tensor) -> float:
+    return float(torch.linalg.vector_norm(values.abs().double()))
 
 
 @dataclass

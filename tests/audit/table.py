@@ -28,27 +28,32 @@ def main() -> None:
         for row in map(json.loads, path.read_text().splitlines())
     }
     for title, plants in GROUPS.items():
-        print(f"\n**{title}**\n\n| planted | by labels | by the audit, first of |\n|---|---|---|")
+        print(f"\n**{title}**\n\n| planted | by labels | by the audit |\n|---|---|---|")
         for plant in plants:
             if plant.name in found:
                 print(line(plant.what, found[plant.name]))
 
 
 def line(what: str, row: dict[str, Any]) -> str:
-    """One row: which knob differed, and in how many checks the audit saw it, the first by name."""
+    """One row: which knob differed; the first check that did, and the largest excess of all."""
     labels = f"`{row['labels'][0]}`" if row["labels"] else row["crashed"] or "–"
     differing = [check for check in row.get("checks", []) if check["verdict"] == "differs"]
     if not differing:
-        return f"| {what} | {labels} | **not caught** |"
+        return f"| {what} | {labels} | **not caught**: {row['blind']} |"
     excess = [
         difference["difference"] / difference["tolerance"]
         for check in differing
         for difference in check["differences"]
-        if isinstance(difference["difference"], float) and difference["tolerance"] != 0.5
+        if all(isinstance(difference[key], float) for key in ("difference", "tolerance"))
+        and difference["tolerance"] not in (0.0, 0.5)
     ]
-    times = f", up to {max(excess):.0f} times its tolerance" if excess else ""
-    first = differing[0]["name"]
-    return f"| {what} | {labels} | {first}; {len(differing)} checks differ{times} |"
+    times = f", up to {rounded(max(excess))}×" if excess else ""
+    return f"| {what} | {labels} | {differing[0]['name']}{times} |"
+
+
+def rounded(value: float) -> str:
+    """A number with two digits that count."""
+    return f"{float(f'{value:.2g}'):,.{0 if value >= 10 else 1}f}"
 
 
 if __name__ == "__main__":

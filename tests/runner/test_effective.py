@@ -40,7 +40,7 @@ def shown(planned):
     """The effective configuration of a run in which everything came through."""
     train = planned.train
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "parameters": planned.model_dump(mode="json"),
         "seed": SEED,
         "execution": {
@@ -60,6 +60,9 @@ def shown(planned):
             "max_post_clip_value": 0.25 if train.clip.kind == "value" else None,
             "max_post_clip_ratio": 0.01 if "agc" in train.clip.kind else None,
             "optimizer_class": "torch.optim.sgd.SGD",
+            "optimizer_settings": planned.train.optimizer.fixed,
+            "parameters_not_in_one_group": [],
+            "modules_not_called": [],
         },
     }
 
@@ -296,6 +299,9 @@ def test_an_empty_configuration_lacks_every_knob():
         "observed.steps_by_epoch",
         "observed.num_parameters",
         "observed.max_post_clip_norm",
+        "observed.parameters_not_in_one_group",
+        "observed.modules_not_called",
+        *(f"observed.optimizer_settings.{key}" for key in CLIPPED.train.optimizer.fixed),
     }
 
 

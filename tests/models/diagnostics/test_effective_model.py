@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from models.config import Model
 from models.diagnostics.effective_model import READERS, model_leaves
 from models.nets.blocks import LayerScale
 from models.nets.generator import Generator
+from models.nets.norm import InstanceNorm
 from models.nets.registry import build
 from models.seeding import numpy_generator
 from models.training.fit import InitialState
@@ -59,7 +59,7 @@ def test_the_tables_cover_every_reader():
 def test_a_norm_in_the_decoder_of_the_plain_unet_would_show():
     model = Model.model_validate({"architecture": "cnn", "cnn_blocks": 3, "hidden_channels": 4})
     net = build(model, side=16, generator=numpy_generator(1, "weights"))
-    net.decoder[0].norm = torch.nn.InstanceNorm2d(8)
+    net.decoder[0].norm = InstanceNorm(8)
     shown = model_leaves(net, initial_state(net))
     assert shown["decoder_norm"] == ["instance", "none"]
 
