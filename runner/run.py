@@ -22,6 +22,7 @@ from runner.record import (
     ArmRecord,
     DatasetRecord,
     EngineRecord,
+    RegisteredFinding,
     StepRecord,
     SummaryRecord,
     TestsRecord,
@@ -79,6 +80,8 @@ class Run:
     interrupted: bool = False
     only: tuple[str, ...] = ()
     """The arms that were asked for by name."""
+    registered: tuple[RegisteredFinding, ...] = ()
+    """The findings that were registered for the phase when the run began."""
 
     @property
     def device(self) -> Device:

@@ -8,6 +8,7 @@ from runner.compared import Compared, profile_in_words
 from runner.report import wording
 from runner.report.arm_rows import RESULTS, SCORES, arm_table, constant_scores
 from runner.report.cautions import cautions
+from runner.report.designs import EXPLORED
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.pages import COLUMNS, MARKS, page_environment
 from runner.report.view import PLOTS
@@ -44,6 +45,7 @@ def render_comparison(
             columns=COLUMNS,
             scores=[heading for heading, _ in RESULTS],
             marks=MARKS,
+            explored=EXPLORED,
             status=wording.STATUS_WORDS,
             notes=notes,
             plots=[(name, caption) for name, caption in PLOTS if name in plots],

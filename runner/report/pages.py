@@ -13,6 +13,7 @@ from runner.digest import pretty_json
 from runner.record import Difference, HubRecord
 from runner.report import wording
 from runner.report.arm_rows import RESULTS, Row
+from runner.report.designs import EXPLORED
 from runner.report.repeat import how_to_repeat
 from runner.report.reproduction import what_differs
 from runner.report.tables import metrics_rows
@@ -67,6 +68,7 @@ def render(name: str, view: View, folder: Path) -> str:
         facts=facts(record),
         metrics=hub.metrics_name(record.stage, record.phase),
         arm_dirs={arm.name: hub.arm_dir(arm.name) for arm in record.arms},
+        explored=EXPLORED,
         repeat=how_to_repeat(record, folder),
     )
 

@@ -11,7 +11,8 @@ from typing import Any
 from models.config import Parameters, count_parameters
 from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
 from runner.plan import Job, Plan, digest
-from runner.record import differing_knobs, leaves
+from runner.record import RegisteredFinding, differing_knobs, leaves
+from runner.report.designs import answerable
 from runner.report.wording import listing
 
 MOST_COLUMNS = 6
@@ -24,12 +25,16 @@ MOUNTS = (
 )
 
 
-def render_plan(plan: Plan) -> str:
-    """Arms, parameters (those that differ between arms first), mounts, commands, environment."""
+def render_plan(plan: Plan, registered: Sequence[RegisteredFinding] = ()) -> str:
+    """Arms, what they can answer, parameters (those that differ first), mounts, commands, bounds.
+
+    ``registered`` are the findings that are registered for the phase.
+    """
     jobs = [plan.dataset, *([plan.tests] if plan.tests else []), *plan.arms]
     blocks = [
         _heading(plan),
         _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
+        "\n".join(answerable(plan, registered)),
         *_steps(plan),
         *_parameters(plan.arms),
         *_tests(plan.tests),

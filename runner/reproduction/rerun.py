@@ -127,6 +127,7 @@ def reproduce(request: Request) -> tuple[Path, int]:
             code=code,
             shown=shown,
             only=request.arms,
+            registered=original.record.registered,
             compared=compared,
         )
         rerun = Rerun(
