@@ -19,6 +19,7 @@ from models.exact import Counts, Sides, boschloo, holm
 from runner.digest import canonical_json
 from runner.findings import Contrast, KnobValue, Level, Registration
 from runner.knobs import DRAWN, between, differing, has_knobs, without_draws
+from runner.plan import command_of
 from runner.record import ArmRecord, HubRecord, RegisteredFinding
 
 Outcome = Literal["supports", "contradicts", "no evidence", "open"]
@@ -245,6 +246,8 @@ def _in_cells(plan: Registration, record: HubRecord) -> list[ArmRecord]:
 def _why_unfit(plan: Registration, arm: ArmRecord) -> str:
     if not counts(arm, "read back"):
         return "did not run as planned"
+    if arm.command != command_of("train"):
+        return "ran a command of its own"
     if not counts(arm, plan.level):
         return f"is {level_of(arm)}, and not {plan.level} as is registered"
     return "" if hit(arm, plan.measure) is not None else f"{plan.measure} was not measured"

@@ -23,6 +23,11 @@ EXPLORED = (
     "These comparisons are exploratory: which of them would matter was not registered before the "
     "run, so that what they show is to be confirmed by other runs."
 )
+COULD_NOT = (
+    "This phase could not have answered by comparing its groups: not even the largest effect that "
+    "a single knob can have would have been evidence."
+)
+COULD = "Of some knobs a large enough effect could have been evidence."
 EXPLORATORY = "No finding is registered for this phase: whatever comes out of it is exploratory."
 
 
@@ -81,15 +86,21 @@ def _short(name: str) -> str:
 
 
 def could_have_shown(statistics: Statistics) -> tuple[str, ...]:
-    """What the comparisons of a hub could have shown of each knob, a sentence or two each."""
-    return tuple(_knob_words(one) for one in knob_designs(statistics))
+    """What the comparisons of a hub could have shown: at all, and of each knob."""
+    designs = knob_designs(statistics)
+    if not designs:
+        return ()
+    apart = " Tests pooled over the other knobs ask something else." if statistics.factors else ""
+    verdict = COULD if any(one.can_answer for one in designs) else COULD_NOT
+    return (verdict + apart, *(_knob_words(one) for one in designs))
 
 
 def _knob_words(one: KnobDesign) -> str:
-    pairs = "the one pair" if one.num_pairs == 1 else f"all {one.num_pairs} pairs"
+    some = f"all {one.num_pairs} pairs that differ"
+    pairs = some if one.num_pairs > 1 else "the pair that differs"
     told = (
-        f"{one.knob}: had every run on one side collapsed and none on the other in {pairs} that "
-        f"differ in it alone ({one.runs[0]} against {one.runs[1]} runs), their adjusted p would "
+        f"{one.knob}: had every run on one side collapsed and none on the other in {pairs} in it "
+        f"alone ({one.runs[0]} against {one.runs[1]} runs), their adjusted p would "
         f"be {one.best:.3g} (Fisher, Benjamini-Yekutieli over {one.num_comparisons})"
     )
     if one.can_answer:

@@ -68,7 +68,9 @@ class JudgedFinding:
     @property
     def standing(self) -> str:
         """What the status is worth: that of a registered test, or of a look at what there was."""
-        return "exploratory" if self.finding.registration is None else "confirmatory"
+        if self.finding.registration is None:
+            return "exploratory"
+        return "confirmatory" if any(one.hubs for one in self.judgements) else "registered"
 
     @property
     def told(self) -> str:

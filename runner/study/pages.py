@@ -125,7 +125,7 @@ def _shown(phase: Phase, one: KeptHub) -> Shown:
 
 def _design(one: KeptHub, text: str) -> tuple[str, ...]:
     told = could_have_shown(one.statistics) if one.statistics else ()
-    return tuple(words for words in told if markdown(words) not in text)
+    return () if told and markdown(told[0]) in text else told
 
 
 def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:

@@ -266,7 +266,7 @@ def test_statistics_of_another_shape_are_refused(hub):
 
 def status(*outcomes):
     found = tuple(
-        Judgement(expectation="", outcome=outcome, words="", hub=None) for outcome in outcomes
+        Judgement(expectation="", outcome=outcome, words="", phase="phase8") for outcome in outcomes
     )
     return JudgedFinding(finding=finding(), judgements=found).status
 

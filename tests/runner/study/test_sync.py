@@ -152,13 +152,13 @@ rule = "recon_amp_std <= 1e-3"
     synced(project)
     text = page(project, "README.md")
     evidence = "[phase8, 2026-01-30T050000Z](phase8.md)"
-    assert f"an amplitude without structure. | {evidence} | **supported** |" in text
+    assert f"an amplitude without structure. | {evidence} | **supported**, exploratory |" in text
     assert f"**supports**; holds for all 1 arms that collapsed ({evidence})." in text
-    assert "| no phase asks for it | **open** |" in text
+    assert "| no phase asks for it | **open**, exploratory |" in text
     assert f"**open**; the hub has no statistics over arms ({evidence})." in text
     assert (
-        "[OPTIM-001](README.md#optim-001) (open), [RULE-001](README.md#rule-001) (supported)"
-        in (page(project))
+        "[OPTIM-001](README.md#optim-001) (open, exploratory), "
+        "[RULE-001](README.md#rule-001) (supported, exploratory)" in page(project)
     )
 
 
