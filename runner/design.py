@@ -21,6 +21,7 @@ from models.exact import (
 from runner.confirmation import Planned, departures, sides_of
 from runner.findings import Contrast
 from runner.knobs import has_knobs
+from runner.matrix import MOST_ARMS
 from runner.record import RegisteredFinding
 from runner.statistics import Comparison, Statistics
 
@@ -140,12 +141,16 @@ class KnobDesign:
 
 def knob_designs(statistics: Statistics) -> tuple[KnobDesign, ...]:
     """What the comparisons of a hub could have shown, by Fisher's test as the hub adjusts it."""
-    tested = [row for row in statistics.comparisons if all(row.collapse.arms)]
+    tested = [row for row in statistics.comparisons if _is_tested(row)]
     by_knob: dict[str, list[Comparison]] = {}
     for row in tested:
         if row.controlled:
             by_knob.setdefault(row.knobs[0], []).append(row)
     return tuple(_knob_design(knob, rows, len(tested)) for knob, rows in by_knob.items())
+
+
+def _is_tested(row: Comparison) -> bool:
+    return min(row.collapse.arms) > 0 and max(row.collapse.arms) <= MOST_ARMS
 
 
 def _knob_design(knob: str, rows: Sequence[Comparison], number: int) -> KnobDesign:

@@ -17,7 +17,6 @@ from pydantic import AfterValidator, BaseModel, Field, JsonValue, PositiveInt, m
 
 from models.config import Integer, Parameters, Table
 from models.config.tables import Fraction
-from models.exact import MOST_RUNS
 from runner.complaints import Complaint, did_you_mean, listed, render
 from runner.digest import canonical_json, digest_json
 from runner.errors import ManifestError
@@ -41,6 +40,9 @@ Measure = Literal[
     "val_loss_final",
 ]
 """What groups of arms are compared by: how often they collapse, or a score."""
+
+MOST_SEEDS = 200
+"""Of a registered cell; the power of a test of so many takes seconds, and of more soon hours."""
 
 KnobValue: TypeAlias = str | bool | int | float
 
@@ -160,7 +162,7 @@ class Registration(Table):
         description="Whether all arms see one dataset, or each seed objects and noise of its own, "
         "the same in all cells.",
     )
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=2, max_length=MOST_RUNS)] = Field(
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=2, max_length=MOST_SEEDS)] = Field(
         description="The seeds of each cell: these, all of them, and no others. None may have been "
         "run before."
     )

@@ -87,7 +87,8 @@ class Phase(Table):
     findings: tuple[FindingId, ...] = Field(
         (),
         max_length=256,
-        description="Ids of the findings that the phase bears on, like `STABLE-LS-001`.",
+        description="Ids of the findings that the phase bears on, like `STABLE-LS-001`. Those that "
+        "are registered for the phase must be among them, and the hub carries what is registered.",
     )
     license: Text | None = Field(
         None, description="How the hub may be used: the name or address of a license."

@@ -9,10 +9,9 @@ from models.exact.fisher import fisher
 from models.exact.multiplicity import benjamini_yekutieli, holm
 from models.exact.power import Effect, find_rate, find_rate_of
 from models.exact.stratified import stratified
-from models.exact.tables import MOST_RUNS, Counts, Sides
+from models.exact.tables import Counts, Sides
 
 __all__ = [
-    "MOST_RUNS",
     "Counts",
     "Design",
     "Effect",

@@ -35,9 +35,13 @@ def find_rate_of(
 ) -> float:
     """The same of any test, by enumeration of all tables."""
     first, second = (binomial(n, rate) for n, rate in zip(runs, effect.rates, strict=True))
-    tables = product(range(runs[0] + 1), range(runs[1] + 1))
+    chances = {
+        (x, y): first[x] * second[y]
+        for x, y in product(range(runs[0] + 1), range(runs[1] + 1))
+        if first[x] * second[y]  # where a rate is 0, most tables cannot come out
+    }
     return sum(
-        first[x] * second[y] for x, y in tables if test(Counts(hits=(x, y), runs=runs)) <= level
+        chance for hits, chance in chances.items() if test(Counts(hits=hits, runs=runs)) <= level
     )
 
 

@@ -8,8 +8,6 @@ from typing import Literal
 
 Sides = Literal["two-sided", "less", "greater"]
 """What the first group's rate is held to be: unlike, below or above that of the second."""
-MOST_RUNS = 1000
-"""Of a group; a test of more takes longer than anybody waits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +20,8 @@ class Counts:
     def __post_init__(self) -> None:
         """Raise ``ValueError`` for counts that there cannot be."""
         for hits, runs in zip(self.hits, self.runs, strict=True):
-            if not 0 <= hits <= runs or not 1 <= runs <= MOST_RUNS:
-                raise ValueError(f"{hits} of {runs} runs: expected 0 ≤ hits ≤ runs ≤ {MOST_RUNS:,}")
+            if not 0 <= hits <= runs or not runs:
+                raise ValueError(f"{hits} of {runs} runs: expected 0 ≤ hits ≤ runs, and a run")
 
     @property
     def total(self) -> int:
@@ -35,4 +33,8 @@ def ways(total: int, runs: tuple[int, int]) -> dict[int, int]:
     """Hits of the first group → number of ways, where both groups have ``total`` together."""
     first, second = runs
     fewest, most = max(0, total - second), min(first, total)
-    return {x: comb(first, x) * comb(second, total - x) for x in range(fewest, most + 1)}
+    found = {fewest: comb(first, fewest) * comb(second, total - fewest)}
+    for x in range(fewest, most):  # C(n, x + 1) = C(n, x)·(n − x)/(x + 1); the division is exact
+        step = found[x] * (first - x) * (total - x)
+        found[x + 1] = step // ((x + 1) * (second - total + x + 1))
+    return found

@@ -24,8 +24,8 @@ EXPLORED = (
     "run, so that what they show is to be confirmed by other runs."
 )
 COULD_NOT = (
-    "This phase could not have answered by comparing its groups: not even the largest effect that "
-    "a single knob can have would have been evidence."
+    "This phase could not have answered by comparing how often its groups collapse: not even the "
+    "largest effect that a single knob can have would have been evidence."
 )
 COULD = "Of some knobs a large enough effect could have been evidence."
 EXPLORATORY = "No finding is registered for this phase: whatever comes out of it is exploratory."

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.confirmation import NamedHub, Outcome, confirm
+from runner.design import knob_designs
 from runner.findings import (
     ComparisonExpectation,
     Expectation,
@@ -172,12 +173,21 @@ def _comparison(expectation: ComparisonExpectation, hub: KeptHub) -> tuple[Outco
     found = row.metrics.get(expectation.measure) if by_score else row.collapse
     if found is None:
         raise Unanswered(f"its statistics do not compare {expectation.measure}")
-    words = found.words + _confounded(row)
+    words = found.words + _confounded(row) + (_hopeless(row, hub) if not by_score else "")
     if not (found.evidence and found.difference):
         return "no evidence", words
     arms_first = row.places == (arms, against)  # a difference is the second's less the first's
     lower = (found.difference > 0) is arms_first
     return "supports" if lower is (expectation.expect == "lower") else "contradicts", words
+
+
+def _hopeless(row: Comparison, hub: KeptHub) -> str:
+    """What to say where no outcome would have been evidence."""
+    for design in knob_designs(_statistics(hub)):
+        if row.knobs == (design.knob,) and not design.can_answer:
+            best = f"the adjusted p is {design.best:.3g} at best"
+            return f"; this design could not have shown it: {best}"
+    return ""
 
 
 def _confounded(row: Comparison) -> str:

@@ -149,6 +149,15 @@ def test_a_difference_that_is_not_called_evidence_is_none(hub):
     assert judged(comparison(), hub(found)) == ("no evidence", "one seed each")
 
 
+def test_a_difference_that_no_outcome_could_have_shown_is_told_so(hub):
+    rows = [compared(0, 1, words="3 of 5, 0 of 5"), *[compared(0, 1, knobs=("other",))] * 11]
+    found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
+    assert judged(comparison(), hub(found)) == (
+        "no evidence",
+        "3 of 5, 0 of 5; this design could not have shown it: the adjusted p is 0.296 at best",
+    )
+
+
 def test_a_score_is_compared_where_it_is_asked_for(hub):
     rows = [compared(0, 1, amp_ssim=apart(-0.3, evidence=True, words="lower SSIM"))]
     found = statistics([group("stable_sgd"), group("stable_adamw")], rows)

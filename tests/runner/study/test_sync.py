@@ -80,7 +80,7 @@ def test_the_page_of_a_phase_tells_what_its_hub_holds(project, seal):
     digest = subprocess.check_output(["sha256sum", hub / "SHA256SUMS"], text=True).split()[0]
     for part in (
         "**Status: run.**",
-        "It bears on [OPTIM-001](README.md#optim-001) (open).",
+        "It bears on [OPTIM-001](README.md#optim-001) (open, exploratory).",
         "## In full: hub 2026-01-30T050000Z",
         "`phasehub run manifests/phase8.toml`",
         "2 cores of Some Processor, 8 GiB of memory, no GPU, Debian GNU/Linux 12",
