@@ -9,6 +9,7 @@ is contradicted; to ask several things of it makes neither easier by chance.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -88,13 +89,20 @@ def judge(finding: Finding, every: Iterable[KeptHub]) -> JudgedFinding:
     hubs = list(every)
     if finding.registration is not None:
         return _judge_registered(finding, hubs)
-    by_variant = {(one.phase, one.record.profile): one for one in current(hubs)}
+    by_variant = {_variant(one): one for one in current(hubs)}
+    numbers = Counter(_variant(one) for one in hubs if one.is_whole)
     return JudgedFinding(
         finding=finding,
         judgements=tuple(
-            _judge(one, by_variant.get((one.phase, one.profile))) for one in finding.evidence
+            _judge(one, by_variant.get(asked), numbers[asked])
+            for one in finding.evidence
+            if (asked := (one.phase, one.profile))
         ),
     )
+
+
+def _variant(one: KeptHub) -> tuple[str, str | None]:
+    return (one.phase, one.record.profile)
 
 
 def _judge_registered(finding: Finding, hubs: Sequence[KeptHub]) -> JudgedFinding:
@@ -122,7 +130,8 @@ def _judge_registered(finding: Finding, hubs: Sequence[KeptHub]) -> JudgedFindin
     )
 
 
-def _judge(expectation: Expectation, hub: KeptHub | None) -> Judgement:
+def _judge(expectation: Expectation, hub: KeptHub | None, number: int) -> Judgement:
+    """One expectation by the hub that is asked, the newest of a ``number`` of whole ones."""
     if hub is None:
         outcome: Outcome = "open"
         words = "no sealed hub"
@@ -131,6 +140,8 @@ def _judge(expectation: Expectation, hub: KeptHub | None) -> Judgement:
             outcome, words = _answer(expectation, hub)
         except Unanswered as reason:
             outcome, words = "open", str(reason)
+        if number > 1:
+            words += f"; this is the newest of {number} hubs, the others are not asked"
     return Judgement(
         expectation=told(expectation),
         outcome=outcome,

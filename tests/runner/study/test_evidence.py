@@ -1,5 +1,6 @@
 """A finding's status follows from hubs by what its register expects, and from nothing else."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -236,6 +237,15 @@ def test_a_profile_does_not_speak_for_the_phase_nor_the_phase_for_a_profile(hub)
     assert judged(rate(), hub(found, profile="quick"))[0] == "open"
     assert judged(rate(profile="quick"), hub(found))[0] == "open"
     assert judged(rate(profile="quick"), hub(found, profile="quick"))[0] == "supports"
+
+
+def test_where_there_are_several_hubs_it_is_told_that_the_newest_was_asked(hub):
+    found = statistics([group("stable_sgd", interval=(0.6, 1.0)), group("stable_adamw")])
+    older = dataclasses.replace(hub(), name="2026-01-29T050000Z")
+    words = judged(rate(), older, hub(found))[1]
+    assert words.endswith("; this is the newest of 2 hubs, the others are not asked")
+    cut = dataclasses.replace(hub(interrupted=True), name="2026-01-31T050000Z")
+    assert "the newest of" not in judged(rate(), hub(found), cut)[1]
 
 
 def test_a_hub_without_statistics_leaves_rates_and_differences_open(hub):
