@@ -18,13 +18,15 @@ from typing import Any, Literal, Protocol
 from models.exact import Counts, Sides, boschloo, holm
 from runner.digest import canonical_json
 from runner.findings import Contrast, KnobValue, Level, Registration
-from runner.knobs import DRAWN, between, differing, has_knobs, without_draws
+from runner.knobs import between, differing, has_knobs
 from runner.plan import command_of
 from runner.record import ArmRecord, HubRecord, RegisteredFinding
 
 Outcome = Literal["supports", "contradicts", "no evidence", "open"]
 LEVELS: tuple[Level, ...] = ("audited", "read back")
 """What is known best comes first."""
+NOISE, OBJECTS = ("seed",), ("train_object_seed", "test_object_seed")
+"""Keys of a dataset that draw it: noise and order, and the objects."""
 MOST_SEEDS_NAMED = 5
 
 
@@ -193,13 +195,17 @@ def _data_departures(registration: Registration, arms: Sequence[Planned]) -> Ite
         by_seed.setdefault(arm.seed, {})[canonical_json(table)] = table
     if any(len(found) > 1 for found in by_seed.values()):
         yield "arms of one seed do not share their data"
-    if len({canonical_json(without_draws(arm.parameters)["dataset"]) for arm in arms}) > 1:
+    if len({canonical_json(_not_drawn(table)) for table in tables}) > 1:
         yield "its datasets differ in more than what they are drawn from"
     drawn = [next(iter(found.values())) for found in by_seed.values()]
-    for names in (("seed",), DRAWN[1:]):
+    for names in (NOISE, OBJECTS):
         values = [table.get(name) for table in drawn for name in names]
         if None in values or len(set(values)) < len(values):
             yield f"not every seed has a dataset.{' and dataset.'.join(names)} of its own"
+
+
+def _not_drawn(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name not in NOISE + OBJECTS}
 
 
 # --- one hub -------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from models.config.summary import (
     SummaryPair,
 )
 from runner.digest import canonical_json
-from runner.knobs import Flat, between, computed, differing, means_nothing, without_draws
+from runner.knobs import Flat, between, computed, differing, means_nothing
 from runner.record import ArmRecord, HubRecord
 
 MOST_FOR_ALL_PAIRS = 6
@@ -35,10 +35,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Arms of one hub whose plans differ in nothing but the seed; ``place`` is the hub's.
-
-    Data that are drawn anew for each seed differ with it.
-    """
+    """Arms of one hub whose plans differ in nothing but the seed; ``place`` is the hub's."""
 
     place: int
     name: str
@@ -77,24 +74,14 @@ def summary_of(sources: Sequence[Source], *, own: bool) -> Summary:
 
 def grouped(place: int, source: Source) -> list[Group]:
     """The groups of one hub, in the order of their first arms."""
-    drawn: dict[bytes, list[ArmRecord]] = {}
+    by_plan: dict[bytes, list[ArmRecord]] = {}
     for arm in source.record.arms:
-        drawn.setdefault(computed(without_draws(arm.parameters)), []).append(arm)
-    groups = [group for arms in drawn.values() for group in _same_draws(arms)]
+        by_plan.setdefault(computed(arm.parameters), []).append(arm)
+    names = _unique([name_of(arms) for arms in by_plan.values()])
     return [
         Group(place=place, name=name, arms=tuple(arms))
-        for name, arms in zip(_unique([name_of(arms) for arms in groups]), groups, strict=True)
+        for name, arms in zip(names, by_plan.values(), strict=True)
     ]
-
-
-def _same_draws(arms: Sequence[ArmRecord]) -> list[list[ArmRecord]]:
-    """Arms with one plan but for what draws the data: one group if no seed has two datasets."""
-    if len({arm.seed for arm in arms}) == len(arms):
-        return [list(arms)]
-    by_plan: dict[bytes, list[ArmRecord]] = {}
-    for arm in arms:
-        by_plan.setdefault(computed(arm.parameters), []).append(arm)
-    return list(by_plan.values())
 
 
 def name_of(arms: Sequence[ArmRecord]) -> str:

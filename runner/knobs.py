@@ -23,19 +23,11 @@ Plan = Mapping[str, Any]
 Flat = dict[str, Knob]
 
 RECORDING = "diagnostics."
-DRAWN = ("seed", "train_object_seed", "test_object_seed")
-"""Keys of a dataset that draw it: noise and order, and the objects."""
 
 
 def computed(plan: Plan) -> bytes:
     """One spelling of everything that decides what is computed, but for the seed."""
     return canonical_json({name: plan[name] for name in plan if f"{name}." != RECORDING})
-
-
-def without_draws(plan: Plan) -> dict[str, Any]:
-    """A plan as it is for all datasets that are drawn alike."""
-    dataset = plan.get("dataset") or {}
-    return {**plan, "dataset": {name: dataset[name] for name in dataset if name not in DRAWN}}
 
 
 def has_knobs(plan: Plan, where: Mapping[str, object]) -> bool:

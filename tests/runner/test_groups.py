@@ -46,20 +46,6 @@ def test_arms_whose_plans_differ_in_the_seed_are_one_group(hub):
     assert (group.name, [arm.seed for arm in group.arms]) == ("a", [1, 2])
 
 
-def drawn(obj):
-    return rate(1e-3) | {"dataset": {"train_object_seed": obj}}
-
-
-def test_arms_whose_data_are_drawn_anew_for_each_seed_are_one_group(hub):
-    (group,) = grouped(0, hub(("a-s1", 1, drawn(11)), ("a-s2", 2, drawn(12))))
-    assert [arm.seed for arm in group.arms] == [1, 2]
-
-
-def test_objects_that_all_seeds_see_are_groups_of_their_own(hub):
-    arms = [(f"o{obj}-s{seed}", seed, drawn(obj)) for obj in (11, 12) for seed in (1, 2)]
-    assert [group.name for group in grouped(0, hub(*arms))] == ["o11", "o12"]
-
-
 @pytest.mark.parametrize(
     ("names", "told"),
     [
