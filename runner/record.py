@@ -516,6 +516,8 @@ class HubRecord(Record):
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"{what} names one twice")
+        if unnamed := {one.id for one in self.registered} - set(self.findings):
+            raise ValueError(f"registered has {min(unnamed)}, and findings does not name it")
         return self
 
     def arm(self, name: str) -> ArmRecord:

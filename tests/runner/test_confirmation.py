@@ -7,7 +7,7 @@ import pytest
 from models.config import Parameters
 from runner.confirmation import NamedHub, confirm, counts
 from runner.findings import Finding
-from runner.record import ArmRecord, Execution, RegisteredFinding, as_registered
+from runner.record import ArmRecord, Execution, HubRecord, RegisteredFinding, as_registered
 
 SEEDS = tuple(range(101, 111))
 NORM = "model.decoder_norm"
@@ -184,6 +184,13 @@ def test_what_a_hub_carries_is_bound_to_its_digest():
     table["registration"]["alpha"] = 0.01
     with pytest.raises(ValueError, match="sha256 is not the digest of what is registered"):
         RegisteredFinding.model_validate(table)
+
+
+def test_what_a_hub_carries_is_what_its_phase_names(hub):
+    table = hub().record.model_dump(mode="json")
+    assert HubRecord.model_validate(table).registered == (FINDING,)
+    with pytest.raises(ValueError, match="registered has NORM-1, and findings does not name it"):
+        HubRecord.model_validate(table | {"findings": []})
 
 
 BAD = {
