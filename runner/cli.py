@@ -104,6 +104,7 @@ def plan(
     from runner.devices import choose_device
     from runner.manifest import load
     from runner.plan import asks_for_gpu, make_plan
+    from runner.record import as_registered
     from runner.report.plan_text import render_plan
 
     loaded = load(manifest)
@@ -111,7 +112,7 @@ def plan(
     made = make_plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
     )
-    print(render_plan(made))
+    print(render_plan(made, [as_registered(finding) for finding in loaded.registered]))
 
 
 @app.command()

@@ -36,6 +36,7 @@ def conclude(run: Run) -> HubRecord:
         title=phase.title,
         question=phase.question,
         findings=phase.findings,
+        registered=run.registered,
         license=phase.license,
         compare_with=phase.compare_with,
         stage=phase.stage,

@@ -22,6 +22,7 @@ from runner.departures import (
     engine_name_departures,
     plan_departures,
 )
+from runner.design import registration_departures
 from runner.devices import choose_device, package_variant, reserve_places
 from runner.digest import digest_json
 from runner.engines import Needs, open_engine
@@ -42,7 +43,7 @@ from runner.plan import (
 )
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.record import ArmRecord, DatasetRecord, SummaryRecord
+from runner.record import ArmRecord, DatasetRecord, SummaryRecord, as_registered
 from runner.removal import remove_tree
 from runner.report.plan_text import left_out
 from runner.report.wording import listing
@@ -98,8 +99,11 @@ def run_phase(request: Request) -> tuple[Path, int]:
             only=request.only,
             signing_key=request.signing_key,
             lock=lock,
+            registered=tuple(map(as_registered, loaded.registered)),
         )
         write_declaration(run)
+        for told in not_as_registered(run):
+            run.note(told)
         if remark:
             run.note(remark)
         if plan.left_out:
@@ -123,6 +127,18 @@ def run_phase(request: Request) -> tuple[Path, int]:
         record = conclude(run)
         path = seal(run, record)
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
+
+
+def not_as_registered(run: Run) -> list[str]:
+    """Why this run will not count for what is registered for its phase, a sentence each."""
+    wrong = registration_departures(
+        run.registered, phase=run.plan.phase, profile=run.plan.profile, arms=run.plan.arms
+    )
+    code = run.code.record
+    uncommitted = "the code is not committed, so that no commit shows what came first"
+    if run.registered and (code.commit is None or code.dirty is not False):
+        return [f"this run does not count for any registered finding: {uncommitted}", *wrong]
+    return list(wrong)
 
 
 def held_to(

@@ -1,25 +1,28 @@
 """The register of findings: claims in words, and what would have to be seen for each to hold.
 
 ``docs/study/findings.toml`` is written by hand. It never holds a result: what a claim's status is
-follows from sealed hubs by the expectations that stand beside it.
+follows from sealed hubs by what stands beside it. A claim with a *registration* is confirmatory: it
+says before any run which runs will be made and how they will be tested. All others are exploratory.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, PositiveInt, model_validator
 
 from models.config import Integer, Parameters, Table
+from models.config.tables import Fraction
 from runner.complaints import Complaint, did_you_mean, listed, render
+from runner.digest import canonical_json, digest_json
 from runner.errors import ManifestError
 from runner.field_types import FieldType, below, is_table, kinds_of
 from runner.manifest_checks import check_structure
-from runner.manifest_names import FINDING, FindingId, RuleText, Text
+from runner.manifest_names import FINDING, FindingId, RuleText, Seed, Text
 from runner.names import SafeName
 from runner.overrides import SECTIONS, table
 from runner.toml_source import Source, read_given
@@ -39,6 +42,9 @@ Measure = Literal[
     "val_loss_final",
 ]
 """What groups of arms are compared by: how often they collapse, or a score."""
+
+MOST_SEEDS = 200
+"""Of a registered cell; the power of a test of so many takes seconds, and of more soon hours."""
 
 KnobValue: TypeAlias = str | bool | int | float
 
@@ -63,6 +69,9 @@ Where = Annotated[
     Field(min_length=1),
 ]
 """Knobs by their dotted names; meant are the arms whose plans have these values."""
+
+
+EffectRates = tuple[Fraction, Fraction]
 
 
 class _Expectation(Table):
@@ -108,6 +117,105 @@ class RuleExpectation(_Expectation):
     rule: RuleText = Field(description="A rule as in `[verdict]`, expected to hold for each.")
 
 
+Level = Literal["audited", "read back"]
+"""How far it is known that an arm did what its plan says; what comes first is known better."""
+
+
+class Contrast(Table):
+    """Two cells whose rates are compared; they differ in the knobs that are named here alone."""
+
+    arms: Where = Field(description="The cell that is spoken of, beside the `setting`.")
+    against: Where = Field(description="The cell that it is compared with, by the same knobs.")
+    expect: Literal["lower", "higher", "different"] = Field(
+        description="On which side of the other cell's rate its own is claimed to be."
+    )
+
+    @model_validator(mode="after")
+    def _two_cells(self) -> Self:
+        if self.arms.keys() != self.against.keys() or self.arms == self.against:
+            raise ValueError(
+                "arms and against must name the same knobs, one of them with another value"
+            )
+        return self
+
+
+class Registration(Table):
+    """What is decided before the runs: which they are, what of them is counted, how it is tested.
+
+    The cells of all contrasts together are all that the test is about; each has one arm a seed.
+    """
+
+    phase: SafeName = Field(description="The phase that is to be run for it.")
+    profile: SafeName | None = Field(
+        None, description="The profile to be run; by default the phase itself, in full."
+    )
+    date: Date = Field(description="Day of the registration; no hub begun before it counts.")
+    measure: Literal["flat", "collapse"] = Field(
+        description="What is counted in a cell: arms that end in a constant amplitude (`flat`: "
+        "`collapse_kind` in `stats.json`), or arms that collapse in any way."
+    )
+    level: Level = Field(
+        "audited",
+        description="What an arm must be to count: its doing derived again by the audit, or only "
+        "its configuration read back.",
+    )
+    data: Literal["shared", "anew"] = Field(
+        "shared",
+        description="Whether all arms see one dataset, or each seed objects and noise of its own, "
+        "the same in all cells.",
+    )
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=2, max_length=MOST_SEEDS)] = Field(
+        description="The seeds of each cell: these, all of them, and no others. None may have been "
+        "run before."
+    )
+    n: PositiveInt = Field(description="Arms in a cell: the number of seeds.")
+    test: Literal["boschloo"] = Field("boschloo", description="Boschloo's exact test of two rates.")
+    sides: Literal["two-sided", "one-sided"] = Field(
+        "two-sided", description="One-sided only looks on the side of `expect`."
+    )
+    alpha: Annotated[float, Field(gt=0.0, le=0.05)] = Field(
+        0.05,
+        description="An adjusted p (Holm, over all primary contrasts of the phase) of at most this "
+        "is evidence.",
+    )
+    effects: Annotated[tuple[EffectRates, ...], Field(min_length=1, max_length=8)] = Field(
+        ((0.6, 0.0), (0.4, 0.0)),
+        description="Pairs of rates for which `phasehub plan` tells how probable it is to find "
+        "that they differ.",
+    )
+    setting: Annotated[
+        dict[Annotated[str, AfterValidator(_knob)], KnobValue], Field(max_length=256)
+    ] = Field(default_factory=dict, description="Knobs that all cells have in common.")
+    contrasts: Annotated[tuple[Contrast, ...], Field(min_length=1, max_length=2)] = Field(
+        description="The primary contrasts, one or two."
+    )
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds names one twice; a seed is one run of a cell")
+        if self.n != len(self.seeds):
+            raise ValueError(f"n is {self.n} and seeds has {len(self.seeds)}; make them agree")
+        for contrast in self.contrasts:
+            if twice := sorted(self.setting.keys() & contrast.arms.keys()):
+                raise ValueError(f"setting and contrasts both give {twice[0]!r}; take one away")
+            if self.sides == "one-sided" and contrast.expect == "different":
+                raise ValueError("sides is one-sided, and a contrast expects no side: name one")
+        cells = [{canonical_json(c) for c in (one.arms, one.against)} for one in self.contrasts]
+        if any(one in cells[:place] for place, one in enumerate(cells)):
+            raise ValueError("contrasts has the same two cells twice; take one away")
+        return self
+
+    @property
+    def table(self) -> dict[str, JsonValue]:
+        """Everything that it says, defaults spelled out, as JSON has it."""
+        return self.model_dump(mode="json")
+
+    def cells(self, contrast: Contrast) -> tuple[dict[str, KnobValue], dict[str, KnobValue]]:
+        """The knobs of both cells of a contrast."""
+        return ({**self.setting, **contrast.arms}, {**self.setting, **contrast.against})
+
+
 Expectation: TypeAlias = RateExpectation | ComparisonExpectation | RuleExpectation
 
 
@@ -121,6 +229,29 @@ class Finding(Table):
     evidence: tuple[Annotated[Expectation, Field(discriminator="kind")], ...] = Field(
         (), description="What would have to be seen; the claim is that all of it is."
     )
+    registration: Registration | None = Field(
+        None, description="The runs and the test that were decided on before any of them was made."
+    )
+
+    @model_validator(mode="after")
+    def _one_basis(self) -> Self:
+        if self.registration and self.evidence:
+            raise ValueError(
+                "registration and evidence exclude each other: what is registered is judged by "
+                "its test alone; give the rest an id of its own"
+            )
+        return self
+
+    @property
+    def registered_sha256(self) -> str:
+        """Digest of what is registered: id, claim and registration, in their canonical spelling."""
+        assert self.registration is not None
+        return registered_digest(self.id, self.claim, self.registration.table)
+
+
+def registered_digest(name: str, claim: str, registration: Mapping[str, object]) -> str:
+    """Digest by which a hub and a register speak of one and the same registration."""
+    return digest_json({"id": name, "claim": claim, "registration": registration})
 
 
 class Register(Table):
@@ -160,22 +291,51 @@ def register_for(manifest: Path) -> Path | None:
     return None
 
 
-def unknown_findings(source: Source) -> Iterator[Complaint]:
-    """Findings that a manifest names and its project's register does not have.
+def misnamed_findings(source: Source) -> Iterator[Complaint]:
+    """Findings that a manifest names and its project's register does not have, and the reverse.
 
-    Raises ``ManifestError`` for a register that cannot be read.
+    A finding that is registered for a phase must be named by its manifest, or the hub would not
+    carry what was registered. Raises ``ManifestError`` for a register that cannot be read.
     """
-    named = table(source.document, "phase").get("findings")
+    phase = table(source.document, "phase")
+    named = phase.get("findings", [])
     register = register_for(source.path)
-    if not isinstance(named, list) or not named or register is None:
+    if not isinstance(named, list) or register is None:
         return
-    known = [finding.id for finding in load_register(register).findings]
+    try:
+        findings = load_register(register).findings
+    except ManifestError:
+        if named:
+            raise
+        return  # a phase that names none does not need it
+    known = [finding.id for finding in findings]
     for index, name in enumerate(named):
         well_formed = isinstance(name, str) and re.fullmatch(FINDING[1:-1], name)
         if well_formed and name not in known:
             near = did_you_mean(name, known) or f"; known are {listed(known)}"
             problem = f"got {name!r}; {REGISTER} has no such finding{near}"
             yield source.at(("phase", "findings", index), problem)
+    for finding in findings:
+        wanted = finding.registration and finding.registration.phase == phase.get("name")
+        if wanted and finding.id not in named:
+            problem = f"{REGISTER} registers {finding.id} for this phase; add it to the findings"
+            yield source.at(("phase", "findings"), problem)
+
+
+def registered_for(manifest: Path, phase: str, names: Iterable[str]) -> tuple[Finding, ...]:
+    """The findings of the manifest's register that are named and registered for the phase.
+
+    Raises ``ManifestError`` for a register that cannot be read.
+    """
+    register = register_for(manifest)
+    wanted = set(names)
+    if register is None or not wanted:
+        return ()
+    return tuple(
+        one
+        for one in load_register(register).findings
+        if one.id in wanted and one.registration and one.registration.phase == phase
+    )
 
 
 def _repeated(source: Source) -> Iterator[Complaint]:

@@ -150,3 +150,13 @@ def _is_valid(plan: Plan) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def has_knobs(plan: Plan, where: Mapping[str, object]) -> bool:
+    """Whether a plan has these values of these knobs, by their dotted names; ``True`` is no 1."""
+    flat = dict(leaves(plan))
+    return all(name in flat and _same(flat[name], value) for name, value in where.items())
+
+
+def _same(planned: object, value: object) -> bool:
+    return isinstance(planned, bool) is isinstance(value, bool) and planned == value

@@ -38,7 +38,7 @@ from models.config import (
 from runner.complaints import Complaint, render
 from runner.digest import sha256_bytes
 from runner.errors import ManifestError
-from runner.findings import unknown_findings
+from runner.findings import Finding, misnamed_findings, registered_for
 from runner.manifest_checks import check
 from runner.manifest_extent import check_extent
 from runner.manifest_names import (
@@ -89,7 +89,8 @@ class Phase(Table):
     findings: tuple[FindingId, ...] = Field(
         (),
         max_length=256,
-        description="Ids of the findings that the phase bears on, like `STABLE-LS-001`.",
+        description="Ids of the findings that the phase bears on, like `STABLE-LS-001`. Those that "
+        "are registered for the phase must be among them, and the hub carries what is registered.",
     )
     license: Text | None = Field(
         None, description="How the hub may be used: the name or address of a license."
@@ -366,6 +367,8 @@ class LoadedManifest:
     path: Path
     probes: Mapping[str, Path] = field(default_factory=dict)
     """Digest → file of the measured probes that it names."""
+    registered: tuple[Finding, ...] = ()
+    """The findings that it names and that are registered for its phase, as they stand now."""
 
     @property
     def sha256(self) -> str:
@@ -381,10 +384,16 @@ def load(path: Path) -> LoadedManifest:
     source = read_given(path)
     _refuse(check_extent(source, Manifest), source)
     source, probes = read_probes(source)
-    wrong = [*map(as_declared, check(source, Manifest)), *unknown_findings(source)]
+    wrong = [*map(as_declared, check(source, Manifest)), *misnamed_findings(source)]
     _refuse([*probes.problems, *wrong], source)
     manifest = Manifest.model_validate_json(source.json)
-    return LoadedManifest(manifest=manifest, source=source.content, path=path, probes=probes.paths)
+    return LoadedManifest(
+        manifest=manifest,
+        source=source.content,
+        path=path,
+        probes=probes.paths,
+        registered=registered_for(path, manifest.phase.name, manifest.phase.findings),
+    )
 
 
 def _refuse(wrong: Iterable[Complaint], source: Source) -> None:

@@ -39,7 +39,8 @@ from runner.dataset_names import (
 )
 from runner.digest import canonical_json
 from runner.engines.base import Status
-from runner.manifest_names import FindingId, RuleText
+from runner.findings import Finding, Registration, registered_digest
+from runner.manifest_names import FindingId, RuleText, Text
 from runner.names import InnerPath, SafeName, Sha256
 from runner.reading import first_problem
 
@@ -80,6 +81,12 @@ def require_dataset_parameters(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
+def require_registration(table: dict[str, Any]) -> dict[str, Any]:
+    """The table as it stands, if it is a registration. Raises as for an arm's."""
+    _validate(Registration, table)
+    return table
+
+
 def _validate(model: type[BaseModel], table: object) -> None:
     try:
         model.model_validate_json(canonical_json(table))
@@ -92,6 +99,7 @@ Moment = Annotated[str, AfterValidator(_moment)]
 Seconds = Annotated[float, Field(gt=-1e9, lt=1e9)]
 """A time span, s; a clock that was set back makes it negative."""
 ArmParameters = Annotated[dict[str, JsonValue], AfterValidator(require_arm_parameters)]
+RegistrationTable = Annotated[dict[str, JsonValue], AfterValidator(require_registration)]
 DatasetParameters = Annotated[dict[str, JsonValue], AfterValidator(require_dataset_parameters)]
 Stage = Literal["stage_a", "stage_b"]
 
@@ -105,6 +113,39 @@ class Record(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
+    )
+
+
+class RegisteredFinding(Record):
+    """A finding that was registered when the run began: what was claimed and how it is tested."""
+
+    id: FindingId
+    claim: Text
+    sha256: Sha256
+    """Digest of the canonical JSON of `id`, `claim` and `registration`."""
+    registration: RegistrationTable
+    """As the register had it, defaults spelled out."""
+
+    @model_validator(mode="after")
+    def _is_what_was_digested(self) -> Self:
+        if registered_digest(self.id, self.claim, self.registration) != self.sha256:
+            raise ValueError(f"sha256 is not the digest of what is registered of {self.id}")
+        return self
+
+    @property
+    def plan(self) -> Registration:
+        """The registration as a value."""
+        return Registration.model_validate_json(canonical_json(self.registration))
+
+
+def as_registered(finding: Finding) -> RegisteredFinding:
+    """What a hub carries of a finding that has a registration."""
+    assert finding.registration is not None
+    return RegisteredFinding(
+        id=finding.id,
+        claim=finding.claim,
+        sha256=finding.registered_sha256,
+        registration=finding.registration.table,
     )
 
 
@@ -509,6 +550,8 @@ class HubRecord(Record):
     title: str
     question: str
     findings: tuple[FindingId, ...] = ()
+    registered: tuple[RegisteredFinding, ...] = ()
+    """What was registered of these findings when the run began; all else is exploratory."""
     compare_with: tuple[SafeName, ...] = ()
     license: str | None = None
     """How the hub may be used: the name or address of a license; ``null`` where none is stated."""
@@ -556,11 +599,14 @@ class HubRecord(Record):
         for what, names in (
             ("arms", [arm.name for arm in self.arms]),
             ("steps", [step.name for step in self.steps]),
+            ("registered", [finding.id for finding in self.registered]),
             ("artifacts", [file.path for file in self.artifacts]),
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"{what} names one twice")
         refuse_ambiguity(self.datasets)
+        if unnamed := {one.id for one in self.registered} - set(self.findings):
+            raise ValueError(f"registered has {min(unnamed)}, and findings does not name it")
         return self
 
     @model_serializer(mode="wrap")

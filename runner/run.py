@@ -24,6 +24,7 @@ from runner.record import (
     ArmRecord,
     DatasetRecord,
     EngineRecord,
+    RegisteredFinding,
     StepRecord,
     SummaryRecord,
     TestsRecord,
@@ -84,6 +85,8 @@ class Run:
     interrupted: bool = False
     only: tuple[str, ...] = ()
     """The arms that were asked for by name."""
+    registered: tuple[RegisteredFinding, ...] = ()
+    """The findings that were registered for the phase when the run began."""
 
     def dataset_of(self, arm: Job) -> Dataset | None:
         """The dataset that an arm of the plan is shown; ``None`` where it could not be made."""

@@ -17,13 +17,18 @@ METHODS = {
     "collapsed": "flat: std/mean of the stitched amplitude below 0.001, whatever else an earlier "
     "definition called a collapse",
     "collapse_interval": "Wilson score interval (scipy.stats.binomtest)",
-    "collapse": "Fisher's exact test, two-sided (scipy.stats.fisher_exact); odds ratio with its "
-    "exact conditional interval (scipy.stats.contingency.odds_ratio)",
+    "collapse": "Fisher's exact test, two-sided; odds ratio with its exact conditional interval "
+    "(scipy.stats.contingency.odds_ratio)",
+    "factors": "exact test of a common odds ratio of 1 over the settings of the other knobs, "
+    "two-sided (Birch 1964; the exact form of Cochran's and Mantel and Haenszel's test); within a "
+    "setting Fisher's",
     "scores": "Mann-Whitney test, two-sided (scipy.stats.mannwhitneyu); percentile bootstrap of "
     f"the difference of medians, {NUM_RESAMPLES} resamples (scipy.stats.bootstrap), from "
     f"{FEWEST_FOR_INTERVAL} runs in each group",
     "adjustment": "Benjamini-Yekutieli over all comparisons of one question, valid however they "
-    "depend on each other (scipy.stats.false_discovery_control)",
+    "depend on each other",
+    "standing": "exploratory: what was registered before the run is tested apart, by Boschloo's "
+    "test with Holm's adjustment",
     "evidence": "an adjusted p below 0.05",
     "difference": "second group less first group",
 }

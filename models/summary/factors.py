@@ -8,9 +8,10 @@ from typing import Any
 from scipy import stats
 
 from models.config.summary import Knob, Summary, SummaryFactor
+from models.exact import stratified
 from models.summary import wording
 from models.summary.comparisons import Group
-from models.summary.rates import Rate, adjusted, fisher, is_evidence
+from models.summary.rates import Rate, adjusted, counts, fisher, is_evidence
 
 DEATHS = ("decoder_share_not_positive", "last_decoder_share_not_positive")
 """The statistics that tell how much of the decoder, and of its last level, is dead."""
@@ -19,7 +20,7 @@ DEATHS = ("decoder_share_not_positive", "last_decoder_share_not_positive")
 def summarise_factors(summary: Summary, groups: Sequence[Group]) -> list[dict[str, Any]]:
     """One table for each knob of a matrix; p-values are adjusted over all knobs."""
     pooled = [pool(factor, groups) for factor in summary.factors]
-    made = [test(rates) for rates in pooled]
+    made = [test_within(factor, groups) for factor in summary.factors]
     final = adjusted(made)
     return [
         {
@@ -56,6 +57,17 @@ def pool(factor: SummaryFactor, groups: Sequence[Group]) -> list[Rate]:
 def total(rates: Sequence[Rate]) -> Rate:
     """All arms of several groups together."""
     return Rate(num=sum(rate.num for rate in rates), total=sum(rate.total for rate in rates))
+
+
+def test_within(factor: SummaryFactor, groups: Sequence[Group]) -> float | None:
+    """The exact stratified p for two values: settings of the other knobs are not mixed.
+
+    A setting in which a value has no arm that counts says nothing.
+    """
+    if len(factor.values) != 2:
+        return None
+    pairs = [(groups[one].rate, groups[other].rate) for one, other in factor.strata]
+    return stratified([counts(a, b) for a, b in pairs if a.total and b.total])
 
 
 def test(rates: Sequence[Rate]) -> float | None:

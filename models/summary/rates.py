@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from scipy import stats
+
+from models.exact import Counts, benjamini_yekutieli
+from models.exact import fisher as exact_fisher
 
 CONFIDENCE = 0.95
 LEVEL = 0.05
@@ -40,8 +42,12 @@ class Rate:
 
 def fisher(a: Rate, b: Rate) -> float:
     """Two-sided p of Fisher's exact test that both collapse equally often."""
-    table = np.array([[a.num, a.total - a.num], [b.num, b.total - b.num]])
-    return min(1.0, float(stats.fisher_exact(table).pvalue))
+    return exact_fisher(counts(a, b))
+
+
+def counts(a: Rate, b: Rate) -> Counts:
+    """Both groups as a table. Raises ``ValueError`` where one has no run."""
+    return Counts(hits=(a.num, b.num), runs=(a.total, b.total))
 
 
 def smallest_fisher(a: Rate, b: Rate) -> float:
@@ -67,10 +73,8 @@ def adjusted(p_values: Sequence[float | None]) -> list[float | None]:
     Those that were not made stay ``None`` and do not count.
     """
     made = [p for p in p_values if p is not None]
-    if not made:
-        return [None] * len(p_values)
-    found = iter(stats.false_discovery_control(made, method="by"))
-    return [None if p is None else float(next(found)) for p in p_values]
+    found = iter(benjamini_yekutieli(made))
+    return [None if p is None else next(found) for p in p_values]
 
 
 def is_evidence(p_adjusted: float | None) -> bool:

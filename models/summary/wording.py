@@ -28,7 +28,7 @@ def collapse(
     counts = f"{one}: {a.words} collapsed, {other}: {b.words}"
     if a.total == b.total == 1:
         return f"{counts}; {ONE_SEED}"
-    told = tested("Fisher", p_value, p_adjusted, num_pairs)
+    told = tested("Fisher p", p_value, p_adjusted, num_pairs)
     if is_evidence(p_adjusted):
         more = one if a.num * b.total > b.num * a.total else other
         return f"{counts}; evidence that {more} collapses more often ({told})"
@@ -57,7 +57,7 @@ def score(
         apart += f" (95 % interval {low:+.4g} to {high:+.4g})"
     if row["p_value"] is None:
         return f"{apart}; a single run on one side: no evidence either way"
-    told = tested("Mann-Whitney", row["p_value"], p_adjusted, num_pairs)
+    told = tested("Mann-Whitney p", row["p_value"], p_adjusted, num_pairs)
     if evidence:
         return f"{apart}; evidence of a difference ({told})"
     why = hopeless(smallest_p(*row["n"])) or outnumbered(row["p_value"])
@@ -75,7 +75,7 @@ def factor(
     counts = ", ".join(f"{value}: {rate.words} collapsed" for value, rate in rates.items())
     if p_value is None:
         return f"{knob}: {counts}; no test was made"
-    told = tested("Fisher", p_value, p_adjusted, num_factors)
+    told = tested("exact stratified test, p", p_value, p_adjusted, num_factors)
     if is_evidence(p_adjusted):
         return f"{knob}: {counts}; evidence that the rate depends on it ({told})"
     why = outnumbered(p_value)
@@ -84,7 +84,7 @@ def factor(
 
 def tested(test: str, p_value: float, p_adjusted: float | None, num_tests: int) -> str:
     """A test's p, raw and adjusted."""
-    told = f"{test} p = {p_value:.3g}"
+    told = f"{test} = {p_value:.3g}"
     if num_tests > 1 and p_adjusted is not None:
         told += f", adjusted for {num_tests} comparisons {p_adjusted:.3g}"
     return told

@@ -8,6 +8,7 @@ from runner.compared import Compared, profile_in_words
 from runner.report import wording
 from runner.report.arm_rows import arm_table, constant_scores
 from runner.report.cautions import cautions
+from runner.report.designs import EXPLORED
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.pages import MARKS, columns, page_environment
 from runner.report.view import PLOTS
@@ -46,6 +47,7 @@ def render_comparison(
             columns=columns(table.results),
             scores=[heading for heading, _ in table.results],
             marks=MARKS,
+            explored=EXPLORED,
             status=wording.STATUS_WORDS,
             notes=notes,
             plots=[(name, caption) for name, caption in PLOTS if name in plots],

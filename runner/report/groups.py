@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from runner.report.designs import could_have_shown
 from runner.report.statements import Statement
 from runner.report.wording import NOTHING, OUTCOMES, STATUS_WORDS, declared, listing, measured
 from runner.statistics import (
@@ -96,6 +97,8 @@ class GroupsView:
     num_comparisons: int
     factors: tuple[FactorTable, ...]
     notes: tuple[str, ...]
+    design: tuple[str, ...]
+    """What the comparisons could have shown at all."""
     methods: Mapping[str, str]
     chosen: tuple[str, ...]
     """One arm of each group of this hub, the first that counts."""
@@ -112,6 +115,7 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
         num_comparisons=len(statistics.comparisons),
         factors=tuple(_factor(one, statistics.factors) for one in statistics.factors),
         notes=(*statistics.notes, *_dead(statistics)),
+        design=could_have_shown(statistics),
         methods={name: str(text) for name, text in statistics.methods.items()},
         chosen=tuple(
             group.arms[0] for group in statistics.groups if group.arms and group.phase == hub_phase

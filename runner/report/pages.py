@@ -14,6 +14,7 @@ from runner.digest import pretty_json
 from runner.record import DatasetRecord, Difference, HubRecord
 from runner.report import wording
 from runner.report.arm_rows import Results, Row
+from runner.report.designs import EXPLORED
 from runner.report.repeat import how_to_repeat
 from runner.report.reproduction import what_differs
 from runner.report.tables import metrics_rows
@@ -71,6 +72,7 @@ def render(name: str, view: View, folder: Path) -> str:
         facts=facts(record),
         metrics=hub.metrics_name(record.stage, record.phase),
         arm_dirs={arm.name: hub.arm_dir(arm.name) for arm in record.arms},
+        explored=EXPLORED,
         repeat=how_to_repeat(record, folder),
     )
 

@@ -12,7 +12,8 @@ from models.config import count_parameters
 from runner.dataset_names import users
 from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
 from runner.plan import Job, Plan, digest, parameters_of, plan_remarks
-from runner.record import differing_knobs, leaves
+from runner.record import RegisteredFinding, differing_knobs, leaves
+from runner.report.designs import answerable
 from runner.report.wording import listing
 
 MOST_COLUMNS = 6
@@ -25,12 +26,16 @@ MOUNTS = (
 )
 
 
-def render_plan(plan: Plan) -> str:
-    """Arms, parameters (those that differ between arms first), mounts, commands, environment."""
+def render_plan(plan: Plan, registered: Sequence[RegisteredFinding] = ()) -> str:
+    """Arms, what they can answer, parameters (those that differ first), mounts, commands, bounds.
+
+    ``registered`` are the findings that are registered for the phase.
+    """
     jobs = [*plan.datasets, *([plan.tests] if plan.tests else []), *plan.arms]
     blocks = [
         _heading(plan),
         _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
+        "\n".join(answerable(plan, registered)),
         *_datasets(plan),
         *_remarks(plan),
         *_steps(plan),

@@ -10,6 +10,7 @@ from runner.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, lea
 from runner.report.arm_rows import Footnote, Results, Row, arm_table, constant_scores
 from runner.report.cautions import cautions
 from runner.report.groups import GroupsView, evidence_statements, groups_view
+from runner.report.registered import registered_statements
 from runner.report.statements import Statement, statements
 from runner.report.wording import (
     declared,
@@ -128,6 +129,7 @@ def make_view(
         record=record,
         statements=(
             *statements(record),
+            *registered_statements(record),
             *(evidence_statements(statistics) if statistics else ()),
         ),
         knob_names=table.knob_names,

@@ -129,6 +129,7 @@ def reproduce(request: Request) -> tuple[Path, int]:
             code=code,
             shown=shown,
             only=request.arms,
+            registered=original.record.registered,
             compared=compared,
         )
         rerun = Rerun(

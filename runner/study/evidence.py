@@ -1,16 +1,21 @@
 """What sealed hubs say about a finding: each expectation by itself, then the claim as a whole.
 
-No number is made here: intervals and tests are those of the hubs' ``statistics.json``. A claim is
+A finding that was registered is confirmatory: all hubs that meet its registration are asked, and
+its test is made of their records. Any other is exploratory: the current hub of a phase is asked,
+and no number is made, as intervals and tests are those of its ``statistics.json``. A claim is
 that *all* its expectations hold, so it is supported only where each one is, and refuted where one
 is contradicted; to ask several things of it makes neither easier by chance.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from runner.confirmation import NamedHub, Outcome, confirm
+from runner.design import knob_designs
 from runner.findings import (
     ComparisonExpectation,
     Expectation,
@@ -18,24 +23,29 @@ from runner.findings import (
     RateExpectation,
     RuleExpectation,
 )
-from runner.record import ArmRecord, HubRecord, leaves
-from runner.report.wording import declared, listing, measured
+from runner.knobs import has_knobs
+from runner.record import ArmRecord, HubRecord, as_registered
+from runner.report.designs import contrast_words, spelled
+from runner.report.registered import result_words
+from runner.report.wording import listing, measured
 from runner.rule_parser import parse
 from runner.statistics import CollapseComparison, Comparison, Group, ScoreDifference, Statistics
-from runner.study.store import KeptHub
+from runner.study.store import KeptHub, current
 
-Outcome = Literal["supports", "contradicts", "no evidence", "open"]
 Status = Literal["supported", "refuted", "no evidence", "open"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What one expectation came to."""
+    """What one expectation, or one registered contrast, came to."""
 
     expectation: str
     outcome: Outcome
     words: str
-    hub: KeptHub | None
+    phase: str
+    profile: str | None = None
+    hubs: tuple[KeptHub, ...] = ()
+    """Those that were asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +54,8 @@ class JudgedFinding:
 
     finding: Finding
     judgements: tuple[Judgement, ...]
+    passed_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Hubs that name a registered finding and do not count for it → why."""
 
     @property
     def status(self) -> Status:
@@ -55,23 +67,71 @@ class JudgedFinding:
             return "open"
         return "supported" if set(outcomes) == {"supports"} else "no evidence"
 
+    @property
+    def standing(self) -> str:
+        """What the status is worth: that of a registered test, or of a look at what there was."""
+        if self.finding.registration is None:
+            return "exploratory"
+        return "confirmatory" if any(one.hubs for one in self.judgements) else "registered"
+
+    @property
+    def told(self) -> str:
+        """Status and standing."""
+        return f"{self.status}, {self.standing}"
+
 
 class Unanswered(Exception):  # noqa: N818  no error: an expectation that a hub cannot answer
     """Why a hub says nothing about an expectation."""
 
 
-def judge(finding: Finding, hubs: Iterable[KeptHub]) -> JudgedFinding:
-    """A finding as the current hubs of a study see it."""
-    by_variant = {(one.phase, one.record.profile): one for one in hubs}
+def judge(finding: Finding, every: Iterable[KeptHub]) -> JudgedFinding:
+    """A finding as the hubs of a study see it; ``every`` are all that it keeps."""
+    hubs = list(every)
+    if finding.registration is not None:
+        return _judge_registered(finding, hubs)
+    by_variant = {_variant(one): one for one in current(hubs)}
+    numbers = Counter(_variant(one) for one in hubs if one.is_whole)
     return JudgedFinding(
         finding=finding,
         judgements=tuple(
-            _judge(one, by_variant.get((one.phase, one.profile))) for one in finding.evidence
+            _judge(one, by_variant.get(asked), numbers[asked])
+            for one in finding.evidence
+            if (asked := (one.phase, one.profile))
         ),
     )
 
 
-def _judge(expectation: Expectation, hub: KeptHub | None) -> Judgement:
+def _variant(one: KeptHub) -> tuple[str, str | None]:
+    return (one.phase, one.record.profile)
+
+
+def _judge_registered(finding: Finding, hubs: Sequence[KeptHub]) -> JudgedFinding:
+    plan = finding.registration
+    assert plan is not None
+    by_name = {f"{one.phase}/{one.name}": one for one in hubs}
+    found = confirm(
+        as_registered(finding),
+        [NamedHub(name=name, record=one.record) for name, one in by_name.items()],
+    )
+    return JudgedFinding(
+        finding=finding,
+        judgements=tuple(
+            Judgement(
+                expectation=contrast_words(plan, result.contrast),
+                outcome=result.outcome,
+                words=result_words(plan, found, result),
+                phase=plan.phase,
+                profile=plan.profile,
+                hubs=tuple(by_name[name] for name in found.counted),
+            )
+            for result in found.results
+        ),
+        passed_over=found.passed_over,
+    )
+
+
+def _judge(expectation: Expectation, hub: KeptHub | None, number: int) -> Judgement:
+    """One expectation by the hub that is asked, the newest of a ``number`` of whole ones."""
     if hub is None:
         outcome: Outcome = "open"
         words = "no sealed hub"
@@ -80,7 +140,16 @@ def _judge(expectation: Expectation, hub: KeptHub | None) -> Judgement:
             outcome, words = _answer(expectation, hub)
         except Unanswered as reason:
             outcome, words = "open", str(reason)
-    return Judgement(expectation=told(expectation), outcome=outcome, words=words, hub=hub)
+        if number > 1:
+            words += f"; this is the newest of {number} hubs, the others are not asked"
+    return Judgement(
+        expectation=told(expectation),
+        outcome=outcome,
+        words=words,
+        phase=expectation.phase,
+        profile=expectation.profile,
+        hubs=() if hub is None else (hub,),
+    )
 
 
 def _answer(expectation: Expectation, hub: KeptHub) -> tuple[Outcome, str]:
@@ -115,12 +184,21 @@ def _comparison(expectation: ComparisonExpectation, hub: KeptHub) -> tuple[Outco
     found = row.metrics.get(expectation.measure) if by_score else row.collapse
     if found is None:
         raise Unanswered(f"its statistics do not compare {expectation.measure}")
-    words = found.words + _confounded(row)
+    words = found.words + _confounded(row) + (_hopeless(row, hub) if not by_score else "")
     if not (found.evidence and found.difference):
         return "no evidence", words
     arms_first = row.places == (arms, against)  # a difference is the second's less the first's
     lower = (found.difference > 0) is arms_first
     return "supports" if lower is (expectation.expect == "lower") else "contradicts", words
+
+
+def _hopeless(row: Comparison, hub: KeptHub) -> str:
+    """What to say where no outcome would have been evidence."""
+    for design in knob_designs(_statistics(hub)):
+        if row.knobs == (design.knob,) and not design.can_answer:
+            best = f"the adjusted p is {design.best:.3g} at best"
+            return f"; this design could not have shown it: {best}"
+    return ""
 
 
 def _confounded(row: Comparison) -> str:
@@ -165,16 +243,7 @@ def _members(group: Group) -> set[str]:
 
 
 def _with_knobs(arms: Iterable[ArmRecord], where: Mapping[str, object]) -> list[ArmRecord]:
-    plans = [(arm, dict(leaves(arm.parameters))) for arm in arms]
-    return [
-        arm
-        for arm, plan in plans
-        if all(name in plan and _same(plan[name], value) for name, value in where.items())
-    ]
-
-
-def _same(planned: object, value: object) -> bool:
-    return isinstance(planned, bool) is isinstance(value, bool) and planned == value
+    return [arm for arm in arms if has_knobs(arm.parameters, where)]
 
 
 def _rule(expectation: RuleExpectation, record: HubRecord) -> tuple[Outcome, str]:
@@ -217,16 +286,6 @@ def told(expectation: Expectation) -> str:
         )
     where = f" with {spelled(expectation.arms)}" if expectation.arms else ""
     return f"{expectation.rule} for every arm{where}{_FATE[expectation.among]}"
-
-
-def spelled(where: Mapping[str, object]) -> str:
-    """Knobs in a sentence, by the last part of their names that tells: ``decoder_norm none``."""
-    return listing([f"{_short(name)} {declared(value)}" for name, value in where.items()])
-
-
-def _short(name: str) -> str:
-    *before, last = name.split(".")
-    return before[-1] if last == "kind" else last
 
 
 def _some(names: Sequence[str]) -> str:

@@ -12,12 +12,13 @@ from jinja2 import Environment
 from runner import hub
 from runner.record import HubRecord
 from runner.report.arm_rows import definitions
+from runner.report.designs import EXPLORED, could_have_shown
 from runner.report.pages import page_environment
 from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS
 from runner.report.wording import NOTHING, markdown, moment
 from runner.sealed import Machine
-from runner.study.evidence import JudgedFinding
+from runner.study.evidence import JudgedFinding, Judgement
 from runner.study.phases import Phase
 from runner.study.sealed_text import embedded
 from runner.study.selection import rank
@@ -36,6 +37,8 @@ class Shown:
     hub: KeptHub
     changed: bool
     facts: tuple[tuple[str, str], ...]
+    design: tuple[str, ...]
+    """What its comparisons could have shown, where the sealed summary does not say so itself."""
     text: str
     """The sealed summary, fitted into the page; empty where it is not kept."""
     pictures: tuple[tuple[str, str], ...]
@@ -54,7 +57,7 @@ def study_blocks(
 
     ``place`` is where the study lies, from the root of the project.
     """
-    statuses = {one.finding.id: one.status for one in findings}
+    statuses = {one.finding.id: one.told for one in findings}
     pages = {phase.file: {"phase": phase_block(phase, statuses, place)} for phase in phases}
     return {
         INDEX: {"phases": phases_block(phases), "findings": findings_block(findings)},
@@ -68,7 +71,14 @@ def phase_block(phase: Phase, statuses: Mapping[str, str], place: str) -> str:
     knobs, arms = phase.declared_arms()
     shown = [_shown(phase, one) for one in phase.hubs]
     return _render(
-        "phase", phase=phase, statuses=statuses, knobs=knobs, arms=arms, shown=shown, place=place
+        "phase",
+        phase=phase,
+        statuses=statuses,
+        knobs=knobs,
+        arms=arms,
+        shown=shown,
+        place=place,
+        explored=EXPLORED,
     )
 
 
@@ -81,10 +91,7 @@ def phases_block(phases: Sequence[Phase]) -> str:
 def findings_block(findings: Sequence[JudgedFinding]) -> str:
     """The table of findings, and what was expected and seen for each."""
     where = {
-        one.finding.id: [
-            _source(e.phase, e.profile, judgement.hub)
-            for e, judgement in zip(one.finding.evidence, one.judgements, strict=True)
-        ]
+        one.finding.id: ["<br>".join(_sources(judgement)) for judgement in one.judgements]
         for one in findings
     }
     evidence = {
@@ -109,11 +116,17 @@ def _shown(phase: Phase, one: KeptHub) -> Shown:
         hub=one,
         changed=phase.has_changed_since(one),
         facts=tuple(_facts(one)),
+        design=_design(one, text),
         text=text,
         pictures=tuple(
             (caption, path) for caption, path in _pictures(one) if f"]({path})" not in text
         ),
     )
+
+
+def _design(one: KeptHub, text: str) -> tuple[str, ...]:
+    told = could_have_shown(one.statistics) if one.statistics else ()
+    return () if told and markdown(told[0]) in text else told
 
 
 def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
@@ -180,9 +193,11 @@ def _hub_row(one: KeptHub) -> tuple[str, ...]:
     return tuple(f"*{cell}*" for cell in named)
 
 
-def _source(phase: str, profile: str | None, one: KeptHub | None) -> str:
+def _sources(judgement: Judgement) -> list[str]:
+    """The hubs that were asked, or where one is missing."""
+    phase, profile = judgement.phase, judgement.profile
     name = f"{phase}, profile {profile}" if profile else phase
-    return f"[{name}, {one.name}]({phase}.md)" if one else name
+    return [f"[{name}, {one.name}]({phase}.md)" for one in judgement.hubs] or [name]
 
 
 def _attempt(one: KeptHub) -> tuple[str, ...]:

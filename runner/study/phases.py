@@ -134,7 +134,7 @@ def _phase(
 ) -> Phase:
     told = manifest.manifest.phase if manifest else hubs[0].record
     named = set(told.findings)
-    asked = {one.id for one in findings if any(name == e.phase for e in one.evidence)}
+    asked = {one.id for one in findings if name in _phases_of(one)}
     return Phase(
         name=name,
         title=told.title,
@@ -143,6 +143,12 @@ def _phase(
         manifest=manifest,
         hubs=hubs,
     )
+
+
+def _phases_of(finding: Finding) -> set[str]:
+    """The phases that a finding asks."""
+    registered = {finding.registration.phase} if finding.registration else set()
+    return registered | {one.phase for one in finding.evidence}
 
 
 def _known(findings: tuple[Finding, ...], ids: set[str]) -> Iterator[str]:

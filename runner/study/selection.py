@@ -16,7 +16,7 @@ LARGEST_BYTES = 260_000
 """Of a single file that is kept, but for those that are always."""
 ALLOWANCE_BYTES = {"phase": 420_000, "profile": 62_000}
 """What the files of a hub may take beside its record: of a phase in full, of a profile of it."""
-STUDY_BYTES = 3_000_000
+STUDY_BYTES = 6_000_000
 """What all hubs of a study may take."""
 
 SUFFIXES = (".json", ".csv", ".png", ".md", ".toml")

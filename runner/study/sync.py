@@ -15,7 +15,7 @@ from runner.study.evidence import judge
 from runner.study.markers import block, has_blocks, replaced
 from runner.study.pages import HISTORY, INDEX, study_blocks
 from runner.study.phases import phases_of, read_manifests
-from runner.study.store import HUBS, Store, combined, current, read_sealed, read_store
+from runner.study.store import HUBS, Store, combined, read_sealed, read_store
 
 TITLES = {INDEX: "# The study", HISTORY: "# History of attempts"}
 """What a page begins with that is not there yet."""
@@ -27,7 +27,7 @@ def sync(hubs: Sequence[Path], *, artifacts: Path, docs: Path) -> list[Path]:
 
     Args:
         hubs: Folders of sealed hubs; where there are none, the newest of each phase and profile
-            below ``artifacts``.
+            below ``artifacts``, and all that were begun under a registration.
         artifacts: Where hubs are; may be missing, as on another machine.
         docs: The folder that holds ``study``; the manifests lie beside it.
 
@@ -38,21 +38,26 @@ def sync(hubs: Sequence[Path], *, artifacts: Path, docs: Path) -> list[Path]:
     if not docs.is_dir():
         raise StudyError(f"{docs}: no such folder; give the folder of the pages with --docs")
     study = docs / "study"
-    store = _updated(study, hubs or newest_hubs(artifacts))
+    store = _updated(study, hubs or wanted_hubs(artifacts))
     wanted = {**_files(store), **_pages(study, store, docs)}
     return _write(study, wanted)
 
 
-def newest_hubs(artifacts: Path) -> list[Path]:
-    """The newest sealed hub of each phase and profile, and the newest whole one where it is not."""
+def wanted_hubs(artifacts: Path) -> list[Path]:
+    """The newest sealed hub of each phase and profile, and the newest whole one where it is not.
+
+    Of hubs that were begun under a registration all, as none is worth more for being new.
+    """
     newest: dict[tuple[str, str | None, bool], Path] = {}
+    registered: list[Path] = []
     for path in hub.find_hubs(artifacts):
         record = hub.read(path)
         variant = (record.phase, record.profile)
         newest[(*variant, False)] = path
+        registered += [path] if record.registered else []
         if not (record.interrupted or record.only):
             newest[(*variant, True)] = path
-    return sorted(set(newest.values()))
+    return sorted({*newest.values(), *registered})
 
 
 def _updated(study: Path, hubs: Iterable[Path]) -> Store:
@@ -75,7 +80,7 @@ def _pages(study: Path, store: Store, docs: Path) -> dict[Path, bytes]:
     register = study / "findings.toml"
     findings = (load_register(register) if register.exists() else NO_FINDINGS).findings
     phases = phases_of(store, read_manifests(docs.parent / "manifests"), findings)
-    judged = [judge(finding, current(store.values())) for finding in findings]
+    judged = [judge(finding, store.values()) for finding in findings]
     blocks = study_blocks(phases, judged, store, place=f"{docs.name}/study")
     _refuse_orphans(study, blocks)
     return {Path(name): _page(study / name, contents) for name, contents in blocks.items()}

@@ -85,8 +85,9 @@ def test_the_shipped_register_is_sound_and_asks_only_phases_of_the_study():
     register = load_register(ROOT / "docs" / "study" / "findings.toml")
     assert "STABLE-LS-001" in [finding.id for finding in register.findings]
     for finding in register.findings:
-        for expectation in finding.evidence:
-            assert re.fullmatch(r"phase([3-9]|10)", expectation.phase), finding.id
+        asked = [*finding.evidence, *([finding.registration] if finding.registration else [])]
+        for expectation in asked:
+            assert re.fullmatch(r"phase([3-9]|1[01])", expectation.phase), finding.id
 
 
 def test_every_kind_of_expectation_is_read(tmp_path):
@@ -119,7 +120,7 @@ BROKEN = {
         'basis = "It was seen."',
         'basis = "It was seen."\nstatus = "supported"',
         "findings.toml:7: findings[0].status: unknown key; known are id, date, claim, basis, "
-        'evidence\n    7 | status = "supported"',
+        'evidence, registration\n    7 | status = "supported"',
     ),
     "a date that is none": (
         '"2026-11-21"',
@@ -229,3 +230,135 @@ def test_a_broken_register_is_told_where_a_manifest_needs_it(tmp_path):
     path = project(tmp_path, register=REGISTER.replace('"rate"', '"rates"'))
     with pytest.raises(ManifestError, match=r"findings\.toml:8: findings\[0\]\.evidence"):
         load(path)
+
+
+# --- registrations -------------------------------------------------------------------------------
+
+REGISTERED = """\
+schema_version = 1
+[[findings]]
+id = "NORM-002"
+date = "2026-11-21"
+claim = "It helps."
+basis = "A hint."
+[findings.registration]
+phase = "phase1"
+date = "2026-11-21"
+measure = "flat"
+seeds = [11, 12]
+n = 2
+[findings.registration.setting]
+"train.learning_rate" = 2e-2
+[[findings.registration.contrasts]]
+arms = { "model.decoder_norm" = "instance" }
+against = { "model.decoder_norm" = "none" }
+expect = "lower"
+"""
+NAMES_IT = MANIFEST.replace('["STABLE-LS-001", "STABLE-LS-01"]', '["NORM-002"]')
+
+
+def test_a_registration_is_read_with_its_defaults(tmp_path):
+    path = tmp_path / "findings.toml"
+    path.write_text(REGISTERED)
+    (finding,) = load_register(path).findings
+    plan = finding.registration
+    assert (plan.level, plan.data, plan.test, plan.sides) == (
+        "audited",
+        "shared",
+        "boschloo",
+        "two-sided",
+    )
+    assert (plan.alpha, plan.effects) == (0.05, ((0.6, 0.0), (0.4, 0.0)))
+    none = {"train.learning_rate": 2e-2, "model.decoder_norm": "none"}
+    assert plan.cells(plan.contrasts[0])[1] == none
+
+
+def digest_of(folder, text):
+    folder.mkdir()
+    (folder / "findings.toml").write_text(text)
+    (finding,) = load_register(folder / "findings.toml").findings
+    return finding.registered_sha256
+
+
+def test_the_digest_is_of_what_is_registered_and_not_of_how_it_is_spelled(tmp_path):
+    before = digest_of(tmp_path / "a", REGISTERED)
+    respelled = REGISTERED.replace("2e-2", "0.02").replace("n = 2\n", "n = 2\nalpha = 0.05\n")
+    assert digest_of(tmp_path / "b", respelled) == before
+    assert digest_of(tmp_path / "c", REGISTERED.replace("A hint.", "A guess.")) == before
+    for place, (old, new) in enumerate(
+        [("[11, 12]", "[11, 13]"), ("It helps.", "It harms."), ('"lower"', '"higher"'),
+         ("2e-2", "1e-2"), ('"flat"', '"collapse"')]
+    ):  # fmt: skip
+        assert digest_of(tmp_path / f"d{place}", REGISTERED.replace(old, new)) != before
+
+
+EVIDENCE = REGISTER[REGISTER.index("[[findings.evidence]]") :]
+WRONG = {
+    "n that is not the number of seeds": ("n = 2", "n = 3", "n is 3 and seeds has 2"),
+    "a seed twice": ("[11, 12]", "[11, 11]", "seeds names one twice"),
+    "one seed": ("seeds = [11, 12]", "seeds = [11]", "got [11]"),
+    "a level that is none": ("n = 2", 'n = 2\nlevel = "declared only"', "expected one of"),
+    "a level of significance above .05": ("n = 2", "n = 2\nalpha = 0.1", "at most 0.05"),
+    "another test": ("n = 2", 'n = 2\ntest = "fisher"', "expected 'boschloo'"),
+    "cells that are the same": ('"instance"', '"none"', "one of them with another value"),
+    "cells by other knobs": (
+        'against = { "model.decoder_norm"',
+        'against = { "model.architecture"',
+        "must name the same knobs",
+    ),
+    "a knob of the setting in a contrast": (
+        '"train.learning_rate" = 2e-2',
+        '"model.decoder_norm" = "none"',
+        "both give 'model.decoder_norm'",
+    ),
+    "a knob that there is not": ("train.learning_rate", "train.rate", "dotted name of a knob"),
+    "one side without a side": (
+        'expect = "lower"',
+        'expect = "different"',
+        "a contrast expects no side",
+    ),
+    "evidence beside it": (
+        'expect = "lower"\n',
+        f'expect = "lower"\n{EVIDENCE}',
+        "registration and evidence exclude each other",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_registration_that_cannot_decide_is_refused(tmp_path, case):
+    old, new, told = WRONG[case]
+    text = REGISTERED.replace(old, new)
+    if case == "one side without a side":
+        text = text.replace("n = 2", 'n = 2\nsides = "one-sided"')
+    path = tmp_path / "findings.toml"
+    path.write_text(text)
+    assert told in refused(path)
+
+
+def test_three_primary_contrasts_are_too_many_and_none_too_few(tmp_path):
+    path = tmp_path / "findings.toml"
+    contrast = REGISTERED[REGISTERED.index("[[findings.registration.contrasts]]") :]
+    path.write_text(REGISTERED + contrast.replace("instance", "layer") + contrast)
+    assert "contrasts" in refused(path)
+    path.write_text(REGISTERED + contrast)
+    assert "the same two cells twice" in refused(path)
+    path.write_text(REGISTERED.replace(contrast, ""))
+    assert "contrasts: missing" in refused(path)
+
+
+def test_a_manifest_takes_along_what_is_registered_for_its_phase(tmp_path):
+    loaded = load(project(tmp_path, REGISTERED, NAMES_IT))
+    assert [one.id for one in loaded.registered] == ["NORM-002"]
+
+
+def test_what_is_registered_for_another_phase_is_not_taken_along(tmp_path):
+    other = REGISTERED.replace('phase = "phase1"', 'phase = "phase2"')
+    assert load(project(tmp_path, other, NAMES_IT)).registered == ()
+
+
+def test_a_manifest_that_leaves_out_what_is_registered_for_its_phase_is_refused(tmp_path):
+    silent = NAMES_IT.replace('findings = ["NORM-002"]\n', "")
+    assert "registers NORM-002 for this phase; add it to the findings" in refused(
+        project(tmp_path, REGISTERED, silent), load
+    )

@@ -124,7 +124,7 @@ def test_a_knob_is_shown_over_all_others_and_at_each_of_their_settings(matrix, p
     assert rows(section, "all together")[0][1:] == [
         "4 of 10: 0.40 (0.17 to 0.69)",
         "0 of 10: 0.00 (0.00 to 0.28)",
-        "0.0867",
+        "0.0476",
     ]
     assert rows(section, "train.learning_rate 0.02")[0][3] == "0.0476"
 

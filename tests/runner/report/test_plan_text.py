@@ -4,6 +4,7 @@ import pytest
 
 from runner.manifest import load
 from runner.plan import make_plan
+from runner.record import as_registered
 from runner.report.plan_text import render_plan
 
 MANIFEST = """\
@@ -117,4 +118,85 @@ def test_optional_arms_that_do_not_run_are_named(tmp_path):
     )
     assert render_plan(make_plan(load(path))).splitlines()[1] == (
         "Left out, optional arm b: --with-optional runs them, or --only NAME."
+    )
+
+
+# --- what it can answer --------------------------------------------------------------------------
+
+REGISTER = """\
+schema_version = 1
+[[findings]]
+id = "NORM-002"
+date = "2026-11-21"
+claim = "It helps."
+basis = "A hint."
+[findings.registration]
+phase = "shown"
+date = "2026-11-21"
+measure = "flat"
+seeds = SEEDS
+n = NUMBER
+[[findings.registration.contrasts]]
+arms = { "model.decoder_norm" = "instance" }
+against = { "model.decoder_norm" = "none" }
+expect = "lower"
+"""
+MATRIX = """\
+schema_version = 1
+[phase]
+name = "shown"
+title = "A matrix"
+question = "Does it show?"
+findings = ["NORM-002"]
+seed = 7
+[matrix]
+model.decoder_norm = ["none", "instance"]
+seed = SEEDS
+"""
+
+
+def answers(folder, seeds, planned=None):
+    """What the plan of so many seeds says that it can answer, by lines."""
+    study = folder / "docs" / "study"
+    study.mkdir(parents=True)
+    register = REGISTER.replace("SEEDS", str(seeds)).replace("NUMBER", str(len(seeds)))
+    (study / "findings.toml").write_text(register)
+    (folder / "shown.toml").write_text(MATRIX.replace("SEEDS", str(planned or seeds)))
+    loaded = load(folder / "shown.toml")
+    text = render_plan(make_plan(loaded), [as_registered(one) for one in loaded.registered])
+    return block(text.split("\n\n"), "What it can answer")[1:]
+
+
+def test_without_a_registration_a_plan_says_that_it_explores(blocks):
+    assert block(blocks, "What it can answer")[1:] == [
+        "  No finding is registered for this phase: whatever comes out of it is exploratory."
+    ]
+
+
+def test_a_plan_says_what_it_can_answer_of_what_is_registered(tmp_path):
+    assert answers(tmp_path, list(range(16))) == [
+        "  NORM-002: rate of flat collapse with decoder_norm instance lower than with decoder_norm "
+        "none",
+        "    16 and 16 runs; the best attainable adjusted p is 4.66e-10 (Boschloo, Holm over 1 "
+        "primary contrast)",
+        "    power, if no other primary contrast is found: 0.995 for 0.6 against 0 and 0.833 for "
+        "0.4 against 0",
+    ]
+
+
+def test_a_plan_that_cannot_answer_says_so(tmp_path):
+    lines = answers(tmp_path, [1, 2])
+    assert "the best attainable adjusted p is 0.125" in lines[1]
+    assert lines[2] == (
+        "    this phase cannot answer: no outcome has an adjusted p of at most 0.05"
+    )
+
+
+def test_a_plan_says_where_it_is_not_what_is_registered(tmp_path):
+    lines = answers(tmp_path, list(range(8)), planned=[0, 1, 99])
+    assert "2 and 2 runs" in lines[1]
+    assert "cannot answer" in lines[2]
+    assert lines[-1] == (
+        "  this run does not count for NORM-002: the cell model.decoder_norm none is with seeds "
+        "that are not registered, 99"
     )

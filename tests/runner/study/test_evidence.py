@@ -1,5 +1,6 @@
 """A finding's status follows from hubs by what its register expects, and from nothing else."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -149,6 +150,15 @@ def test_a_difference_that_is_not_called_evidence_is_none(hub):
     assert judged(comparison(), hub(found)) == ("no evidence", "one seed each")
 
 
+def test_a_difference_that_no_outcome_could_have_shown_is_told_so(hub):
+    rows = [compared(0, 1, words="3 of 5, 0 of 5"), *[compared(0, 1, knobs=("other",))] * 11]
+    found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
+    assert judged(comparison(), hub(found)) == (
+        "no evidence",
+        "3 of 5, 0 of 5; this design could not have shown it: the adjusted p is 0.296 at best",
+    )
+
+
 def test_a_score_is_compared_where_it_is_asked_for(hub):
     rows = [compared(0, 1, amp_ssim=apart(-0.3, evidence=True, words="lower SSIM"))]
     found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
@@ -229,6 +239,15 @@ def test_a_profile_does_not_speak_for_the_phase_nor_the_phase_for_a_profile(hub)
     assert judged(rate(profile="quick"), hub(found, profile="quick"))[0] == "supports"
 
 
+def test_where_there_are_several_hubs_it_is_told_that_the_newest_was_asked(hub):
+    found = statistics([group("stable_sgd", interval=(0.6, 1.0)), group("stable_adamw")])
+    older = dataclasses.replace(hub(), name="2026-01-29T050000Z")
+    words = judged(rate(), older, hub(found))[1]
+    assert words.endswith("; this is the newest of 2 hubs, the others are not asked")
+    cut = dataclasses.replace(hub(interrupted=True), name="2026-01-31T050000Z")
+    assert "the newest of" not in judged(rate(), hub(found), cut)[1]
+
+
 def test_a_hub_without_statistics_leaves_rates_and_differences_open(hub):
     expected = ("open", "the hub has no statistics over arms")
     assert judged(rate(), hub()) == judged(comparison(), hub()) == expected
@@ -266,7 +285,7 @@ def test_statistics_of_another_shape_are_refused(hub):
 
 def status(*outcomes):
     found = tuple(
-        Judgement(expectation="", outcome=outcome, words="", hub=None) for outcome in outcomes
+        Judgement(expectation="", outcome=outcome, words="", phase="phase8") for outcome in outcomes
     )
     return JudgedFinding(finding=finding(), judgements=found).status
 
