@@ -23,7 +23,7 @@ class Check(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
-    verdict: Literal["agrees", "differs"]
+    verdict: Literal["agrees", "differs", "not comparable"]
     compared: Count
 
 
@@ -35,17 +35,23 @@ class Report(BaseModel):
     schema_version: Literal[1]
     level: Literal["audited", "in part", "failed"]
     parts: tuple[AuditPart, ...]
+    """Those of which anything could be compared."""
+    not_comparable: Count
+    """Comparisons that say nothing: neither the arm's value nor its twin is finite."""
     differences: tuple[Sentence, ...]
     checks: tuple[Check, ...]
 
     @property
-    def agrees(self) -> bool:
-        """Whether every check compared something and found no difference."""
+    def finds_nothing(self) -> bool:
+        """Whether no check found a difference, and those that agree compared something."""
         return (
             self.level != "failed"
             and not self.differences
             and bool(self.checks)
-            and all(check.verdict == "agrees" and check.compared for check in self.checks)
+            and all(
+                check.verdict == "not comparable" or (check.verdict == "agrees" and check.compared)
+                for check in self.checks
+            )
         )
 
 
@@ -60,13 +66,15 @@ def judged(folder: Path, parts: tuple[AuditPart, ...]) -> dict[str, Any]:
 def from_table(table: Mapping[str, JsonValue], parts: tuple[AuditPart, ...]) -> dict[str, Any]:
     """The same of a report that was read."""
     report = typed(Report, dict(table), REPORT)
-    if report.parts != parts:
+    if not set(report.parts) <= set(parts) or (not report.parts and not report.not_comparable):
         raise ValueError(f"{REPORT} is about {', '.join(report.parts) or 'nothing'}")
-    if not report.agrees and not report.differences:
+    if not report.finds_nothing and not report.differences:
         raise ValueError(f"{REPORT} tells of no difference, and not every check agrees")
+    whole = "agrees" if set(report.parts) == set(parts) else "in_part"
     return {
-        "outcome": "agrees" if report.agrees else "differs",
+        "outcome": whole if report.finds_nothing else "differs",
         "differences": report.differences,
         "num_checks": len(report.checks),
         "num_compared": sum(check.compared for check in report.checks),
+        "num_not_comparable": report.not_comparable,
     }

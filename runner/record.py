@@ -209,8 +209,10 @@ class Execution(Record):
 class AuditRecord(Record):
     """What came of it that a second implementation derived again what a job did."""
 
-    outcome: Literal["agrees", "differs", "not_done"]
-    """``not_done`` when the audit itself did not come to an end, or left no report to be read."""
+    outcome: Literal["agrees", "in_part", "differs", "not_done"]
+    """``in_part`` when nothing differs, and of some part nothing could be compared, as of a fit
+    whose numbers are not finite; ``not_done`` when the audit itself did not come to an end, or left
+    no report to be read."""
     parts: tuple[AuditPart, ...]
     """What was to be derived."""
     differences: tuple[str, ...] = ()
@@ -219,6 +221,8 @@ class AuditRecord(Record):
     num_checks: int = 0
     num_compared: int = 0
     """Comparisons of all checks together."""
+    num_not_comparable: int = 0
+    """Comparisons that say nothing, as no number there is finite."""
     job_sha256: Sha256
     wall_s: Seconds
     log_tail: tuple[str, ...] = ()

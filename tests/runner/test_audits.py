@@ -200,7 +200,7 @@ class TestAHubThatWasSealedAnew:
 CHECK = {"name": "x", "verdict": "agrees", "compared": 3}
 SOUND = {
     "schema_version": 1, "level": "in part", "parts": ["data"], "differences": [],
-    "checks": [CHECK],
+    "not_comparable": 0, "checks": [CHECK],
 }  # fmt: skip
 
 
@@ -225,6 +225,10 @@ class TestAReport:
     def test_one_that_neither_agrees_nor_tells_why_is_refused(self, change):
         with pytest.raises(ValueError, match="tells of no difference"):
             from_table(SOUND | change, ("data",))
+
+    def test_a_part_of_which_nothing_could_be_compared_makes_it_one_in_part(self):
+        told = SOUND | {"parts": ["start"], "not_comparable": 2}
+        assert from_table(told, ("start", "steps"))["outcome"] == "in_part"
 
     def test_one_that_is_about_something_else_is_refused(self):
         with pytest.raises(ValueError, match=r"is about data$"):
