@@ -57,6 +57,7 @@ _NAMES = {
     "Model": "`[model]`",
     "Train": "`[train]`",
     "Diagnostics": "`[diagnostics]`",
+    "Audit": "`[audit]`",
     "Verdict": "`[verdict]`",
     "Arm": "`[[arms]]`",
     "Tests": "`[tests]`",
