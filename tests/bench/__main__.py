@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import argparse
 
-from tests.bench import checkpointing, determinism, engines, planning, portability, sealing, steps
+from tests.bench import (
+    auditing,
+    checkpointing,
+    determinism,
+    engines,
+    planning,
+    portability,
+    sealing,
+    steps,
+)
 
 PARTS = {
     "steps": steps.measure,
@@ -16,6 +25,7 @@ PARTS = {
     "engines": engines.measure,
     "sealing": sealing.measure,
     "planning": planning.measure,
+    "auditing": auditing.measure,
     "portability": portability.measure,
 }
 
