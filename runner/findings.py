@@ -229,6 +229,11 @@ class Finding(Table):
     evidence: tuple[Annotated[Expectation, Field(discriminator="kind")], ...] = Field(
         (), description="What would have to be seen; the claim is that all of it is."
     )
+    level: Level = Field(
+        "audited",
+        description="What the arms of the evidence must have stood up to; `read back` is told "
+        "beside the status. A registration has a level of its own.",
+    )
     registration: Registration | None = Field(
         None, description="The runs and the test that were decided on before any of them was made."
     )

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runner.confirmation import NamedHub, Outcome, confirm
+from runner.confirmation import NamedHub, Outcome, confirm, counts
 from runner.design import knob_designs
 from runner.findings import (
     ComparisonExpectation,
     Expectation,
     Finding,
+    Level,
     RateExpectation,
     RuleExpectation,
 )
@@ -71,7 +72,8 @@ class JudgedFinding:
     def standing(self) -> str:
         """What the status is worth: that of a registered test, or of a look at what there was."""
         if self.finding.registration is None:
-            return "exploratory"
+            less = self.finding.level != "audited"
+            return "exploratory" + (f", on arms that were {self.finding.level}" if less else "")
         return "confirmatory" if any(one.hubs for one in self.judgements) else "registered"
 
     @property
@@ -94,7 +96,7 @@ def judge(finding: Finding, every: Iterable[KeptHub]) -> JudgedFinding:
     return JudgedFinding(
         finding=finding,
         judgements=tuple(
-            _judge(one, by_variant.get(asked), numbers[asked])
+            _judge(one, by_variant.get(asked), numbers[asked], finding.level)
             for one in finding.evidence
             if (asked := (one.phase, one.profile))
         ),
@@ -130,13 +132,14 @@ def _judge_registered(finding: Finding, hubs: Sequence[KeptHub]) -> JudgedFindin
     )
 
 
-def _judge(expectation: Expectation, hub: KeptHub | None, number: int) -> Judgement:
+def _judge(expectation: Expectation, hub: KeptHub | None, number: int, level: Level) -> Judgement:
     """One expectation by the hub that is asked, the newest of a ``number`` of whole ones."""
     if hub is None:
         outcome: Outcome = "open"
         words = "no sealed hub"
     else:
         try:
+            _require_level(expectation, hub.record, level)
             outcome, words = _answer(expectation, hub)
         except Unanswered as reason:
             outcome, words = "open", str(reason)
@@ -150,6 +153,19 @@ def _judge(expectation: Expectation, hub: KeptHub | None, number: int) -> Judgem
         profile=expectation.profile,
         hubs=() if hub is None else (hub,),
     )
+
+
+def _require_level(expectation: Expectation, record: HubRecord, level: Level) -> None:
+    """Raise ``Unanswered`` where an arm that ran as planned is known less well than is asked."""
+    where = [expectation.arms or {}]
+    if isinstance(expectation, ComparisonExpectation):
+        where.append(expectation.against)
+    arms = [arm for arm in record.arms if any(has_knobs(arm.parameters, one) for one in where)]
+    short = [arm for arm in arms if counts(arm, "read back") and not counts(arm, level)]
+    if short:
+        raise Unanswered(
+            f"{len(short)} of its arms are {short[0].proof}, and the finding asks for {level} ones"
+        )
 
 
 def _answer(expectation: Expectation, hub: KeptHub) -> tuple[Outcome, str]:

@@ -120,7 +120,7 @@ BROKEN = {
         'basis = "It was seen."',
         'basis = "It was seen."\nstatus = "supported"',
         "findings.toml:7: findings[0].status: unknown key; known are id, date, claim, basis, "
-        'evidence, registration\n    7 | status = "supported"',
+        'evidence, level, registration\n    7 | status = "supported"',
     ),
     "a date that is none": (
         '"2026-11-21"',

@@ -30,6 +30,7 @@ schema_version = 1
 [[findings]]
 id = "OPTIM-001"
 date = "2026-11-21"
+level = "read back"
 claim = "It collapses less often under SGD than under AdamW."
 basis = "A guess."
 [[findings.evidence]]
@@ -41,6 +42,7 @@ expect = "lower"
 [[findings]]
 id = "GAIN-001"
 date = "2026-11-21"
+level = "read back"
 claim = "The gain matters."
 basis = "Nobody has looked."
 """

@@ -72,8 +72,10 @@ def hub(record):
     return made_of
 
 
-def finding(*evidence):
-    return Finding(id="X-1", date="2026-11-21", claim="So it is.", basis="Why.", evidence=evidence)
+def finding(*evidence, level="read back"):
+    return Finding(
+        id="X-1", date="2026-11-21", level=level, claim="So it is.", basis="Why.", evidence=evidence
+    )
 
 
 def judged(expectation, *hubs):
@@ -115,6 +117,23 @@ def test_a_rate_counts_by_its_whole_interval(hub, interval, expect, outcome):
         outcome,
         f"1 of 1 collapsed (Wilson 95 % interval {interval[0]:.2f} to {interval[1]:.2f})",
     )
+
+
+def test_arms_that_were_not_audited_leave_a_finding_open_that_asks_for_it(hub):
+    found = statistics(
+        [group("stable_sgd", collapsed=1, interval=(0.57, 1.0)), group("stable_adamw")]
+    )
+    (one,) = judge(finding(rate(), level="audited"), [hub(found)]).judgements
+    assert one.outcome == "open"
+    assert one.words == "1 of its arms are read back, and the finding asks for audited ones"
+
+
+def test_what_rests_on_labels_says_so(hub):
+    found = statistics(
+        [group("stable_sgd", collapsed=1, interval=(0.57, 1.0)), group("stable_adamw")]
+    )
+    told = judge(finding(rate()), [hub(found)]).told
+    assert told == "supported, exploratory, on arms that were read back"
 
 
 def test_arms_that_did_not_run_as_planned_leave_a_rate_open(hub):
