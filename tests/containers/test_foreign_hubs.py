@@ -40,6 +40,8 @@ fno_blocks = 2
 [train]
 epochs = 1
 inference_batch_size = 4
+[audit]
+level = "read back"
 [[arms]]
 name = "one"
 """

@@ -34,6 +34,8 @@ modes = 3
 fno_blocks = 2
 [train]
 epochs = 1
+[audit]
+level = "read back"
 [[arms]]
 name = "one"
 """

@@ -46,6 +46,8 @@ epochs = {epochs}
 learning_rate = 1e-3
 [verdict]
 success = ["not collapsed"]
+[audit]
+level = "read back"
 """
 
 

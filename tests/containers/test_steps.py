@@ -41,6 +41,8 @@ batch_size = 10
 inference_batch_size = 4
 [verdict]
 success = ["amp_ssim >= 0.99"]
+[audit]
+level = "read back"
 [[arms]]
 name = "slow"
 train.learning_rate = 1e-5

@@ -218,12 +218,16 @@ epochs = 1
 inference_batch_size = 4
 [verdict]
 success = ["amp_ssim >= 0.99"]
+[audit]
+level = "read back"
 [[arms]]
 name = "one"
 [[arms]]
 name = "two"
 train.learning_rate = 2e-3
 """
+AUDITED = TINY.replace('[audit]\nlevel = "read back"\n', "")
+"""The same as a manifest is by default."""
 
 
 @pytest.fixture(scope="session")
@@ -246,13 +250,19 @@ def run_phase(folder, manifest, *options):
 
 
 @pytest.fixture(scope="session")
+def audited_manifest():
+    """The same with audits."""
+    return AUDITED
+
+
+@pytest.fixture(scope="session")
 def tiny_hubs(tmp_path_factory):
     """Hubs of a tiny phase: run twice in different folders, and with another learning rate."""
     hubs = []
     for name, manifest in (
-        ("first", TINY),
-        ("second", TINY),
-        ("changed", TINY.replace("2e-3", "1e-3")),
+        ("first", AUDITED),
+        ("second", AUDITED),
+        ("changed", AUDITED.replace("2e-3", "1e-3")),
     ):
         done = run_phase(tmp_path_factory.mktemp(name), manifest)
         assert done.returncode == 0, done.stderr

@@ -24,9 +24,9 @@ def copy(tiny_copy):
 
 
 @pytest.fixture(scope="module")
-def one_arm(tiny_manifest):
-    assert ONE_ARM in tiny_manifest
-    return tiny_manifest.replace(ONE_ARM, "")
+def one_arm(audited_manifest):
+    assert ONE_ARM in audited_manifest
+    return audited_manifest.replace(ONE_ARM, "")
 
 
 def run(folder, manifest, source=ROOT):

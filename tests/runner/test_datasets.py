@@ -33,7 +33,7 @@ from runner.report.plan_text import render_plan
 from runner.reproduction.rerun import OTHER_DATA, withdraw_other_data
 from runner.sealed import SealedHub
 
-from .conftest import TINY, run_phase
+from .conftest import AUDITED, TINY, run_phase
 
 ROOT = Path(__file__).parents[2]
 AXES = """
@@ -46,7 +46,7 @@ dataset.seed = [11, 12]
 dataset.train_object_seed = [21, 22]
 dataset.test_object_seed = [31, 32]
 """
-TWICE_TWO = TINY.partition("[[arms]]")[0] + AXES
+TWICE_TWO = AUDITED.partition("[[arms]]")[0] + AXES
 """Two learning rates, each with two seeds that have data of their own."""
 ARMS = ["slow-s11", "slow-s12", "fast-s11", "fast-s12"]
 

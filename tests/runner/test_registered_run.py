@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.digest import digest_json
-from tests.runner.conftest import ROOT, TINY, run_phase
+from tests.runner.conftest import AUDITED, ROOT, run_phase
 
 REGISTER = """\
 schema_version = 1
@@ -21,7 +21,6 @@ basis = "A test."
 phase = "tiny"
 date = "2026-01-01"
 measure = "collapse"
-level = "read back"
 seeds = [7, 8]
 n = 2
 [[findings.registration.contrasts]]
@@ -38,7 +37,7 @@ def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("registered")
     (folder / "docs" / "study").mkdir(parents=True)
     (folder / "docs" / "study" / "findings.toml").write_text(REGISTER)
-    manifest = TINY[: TINY.index("[[arms]]")].replace(
+    manifest = AUDITED[: AUDITED.index("[[arms]]")].replace(
         "[resources]", 'findings = ["RATE-001"]\n[resources]'
     )
     done = run_phase(folder, manifest + MATRIX)
