@@ -102,11 +102,18 @@ class Recomputations:
 
 
 class Calls:
-    """Which modules of a network took part in its training: those that are made of no others."""
+    """Which modules of a network took part in its training: those that are made of no others.
+
+    An empty list of modules is none: a network without halvings has such ones.
+    """
 
     def __init__(self, net: nn.Module) -> None:
         self._net_calls = 0
-        self._calls = {name: 0 for name, module in net.named_modules() if not [*module.children()]}
+        self._calls = {
+            name: 0
+            for name, module in net.named_modules()
+            if not [*module.children()] and not isinstance(module, nn.ModuleList)
+        }
         net.register_forward_pre_hook(self._note_net)
         for name in self._calls:
             net.get_submodule(name).register_forward_hook(partial(self._note, name))

@@ -48,8 +48,7 @@ def main() -> int:
     summarise(rows, controls)
     missed = [plant.name for plant, row in zip(wanted, rows, strict=True)
               if not by_audit(row) and plant.blind is None]  # fmt: skip
-    accused = [row["name"] for row in controls if row["level"] != "audited"]
-    return bool(missed or accused)
+    return bool(missed or accused(controls))
 
 
 def run_plant(plant: Plant, folder: Path, results: Path | None) -> dict[str, Any]:
@@ -76,7 +75,8 @@ def run_control(number: int, folder: Path, results: Path | None) -> dict[str, An
     row = {"name": f"control {number}"} | apart(ROOT, folder, work)
     if row["level"] == "audited":
         shutil.rmtree(folder)
-    say(f"{row['level'] or row['crashed']!s:14} control {number} {row['audit'][:2]}", row, results)
+    told = [*row["audit"], *row["labels"]][:2]
+    say(f"{row['level'] or row['crashed']!s:14} control {number} {told}", row, results)
     return row
 
 
@@ -98,15 +98,20 @@ def by_labels(row: dict[str, Any]) -> bool:
     return bool(row["labels"]) or row["crashed"] in ("simulate", "train")
 
 
+def accused(controls: list[dict[str, Any]]) -> list[str]:
+    """Sound arms that the audit or a label takes for others."""
+    return [row["name"] for row in controls if row["level"] != "audited" or row["labels"]]
+
+
 def summarise(rows: list[dict[str, Any]], controls: list[dict[str, Any]]) -> None:
     """How many were caught by which."""
     audit, label = sum(map(by_audit, rows)), sum(map(by_labels, rows))
     neither = [row["name"] for row in rows if not by_audit(row) and not by_labels(row)]
     print(f"\n{len(rows)} plants: {audit} caught by the audit, {label} by labels, "
           f"{len(neither)} by neither: {', '.join(neither) or 'none'}")  # fmt: skip
-    accused = [row["name"] for row in controls if row["level"] != "audited"]
+    wrongly = accused(controls)
     print(
-        f"{len(controls)} sound arms: {len(accused)} false alarms: {', '.join(accused) or 'none'}"
+        f"{len(controls)} sound arms: {len(wrongly)} false alarms: {', '.join(wrongly) or 'none'}"
     )
 
 

@@ -53,6 +53,7 @@ def test_a_bug_fails_the_audit_whether_a_label_shows_it_or_not(rows, name):
 @pytest.mark.parametrize("number", range(2))
 def test_a_sound_arm_passes(rows, number):
     assert rows[f"control {number}"]["level"] == "audited"
+    assert not rows[f"control {number}"]["labels"]
 
 
 def test_a_failed_audit_names_tensor_element_and_size(rows):

@@ -13,10 +13,13 @@ import torch
 from torch import nn
 
 import models.training.module
-from models.config import Train
+from models.config import Model, Train
 from models.nets.blocks import DecoderLevel, LayerScaleBlock, Lifter, PtychoBlock
+from models.nets.registry import build
 from models.physics.diffraction import predict_amplitude
+from models.seeding import numpy_generator
 from models.training.module import PatchFit
+from models.training.observers import Calls
 from models.training.optimizers import OPTIMIZERS
 from runner.effective import compare_effective
 
@@ -145,6 +148,24 @@ def test_a_module_that_is_there_and_not_called_is_named(named, monkeypatch, kind
     assert named(model=model) == []
     monkeypatch.setattr(kind, "forward", forward)
     assert named(model=model) == ["observed.modules_not_called"]
+
+
+@pytest.mark.parametrize("architecture", ["hybrid", "stable_hybrid", "hybrid_resnet", "fno", "cnn"])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_network_of_the_fewest_blocks_calls_all_it_has(architecture, checkpointing):
+    blocks = {"hybrid_resnet": {"fno_blocks": 2}, "cnn": {"cnn_blocks": 1}}
+    model = {
+        "architecture": architecture,
+        "hidden_channels": 2,
+        "activation_checkpointing": checkpointing,
+        **({} if architecture == "cnn" else {"modes": 4}),
+        **blocks.get(architecture, {"fno_blocks": 1}),
+    }
+    generator = numpy_generator(1, "weights")
+    net = build(Model.model_validate(model), side=16, generator=generator)
+    calls = Calls(net)
+    net(torch.rand(2, 1, 16, 16)).abs().sum().backward()
+    assert calls.left_out == []
 
 
 def test_the_gain_is_measured_where_it_acts(named, monkeypatch):
