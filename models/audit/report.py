@@ -76,17 +76,24 @@ class Check:
             self.equal(place, *(v if is_number(v) else None for v in (derived, found)))
 
     def measured(
-        self, place: str, derived: float, twin: float, found: object, relative: float
+        self,
+        place: str,
+        derived: float,
+        twin: float,
+        found: object,
+        relative: float,
+        slack: float = 0.0,
     ) -> None:
         """Compare a number that float32 may round ``TWIN`` times as much as it does ``twin``.
 
-        Where the arm's and the twin are both not finite nothing can be said.
+        ``slack`` is allowed beside that. Where the arm's and the twin are both not finite nothing can be said.
         """
         if not is_number(found) and not math.isfinite(twin):
             self.not_comparable += 1
             return
         rounding = TWIN * abs(derived - twin)
-        self.close(place, derived, found, relative, rounding if math.isfinite(rounding) else 0)
+        allowed = slack + (rounding if math.isfinite(rounding) else 0)
+        self.close(place, derived, found, relative, allowed)
 
     @property
     def verdict(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.audit.loss import loss_and_gradient
+from models.audit.loss import loss_and_gradient, undecided
 from models.audit.network import Weights
 from models.audit.report import TWIN, Check
 from models.audit.step import change, clipped, moments_after, norm, pairs, total_norm
@@ -52,7 +52,23 @@ class Step:
 
 
 def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[Check]:
-    """Loss, gradient in the optimizer's memory, and update of one step, tensor by tensor."""
+    """Loss, gradient in the optimizer's memory, and update of one step, tensor by tensor.
+
+    What differs is looked at once more with the room that pixels take whose sign is undecided.
+    """
+    checks = compared(step, probe, p, thin_from, dict.fromkeys(step.before["weights"], 0.0))
+    if all(check.verdict == "agrees" for check in checks) or p.train.loss != "mae":
+        return checks
+    weights, measured = step.before["weights"], step.batch.double()
+    wide = {name: tensor.to(double(tensor)) for name, tensor in weights.items()}
+    slack = undecided(wide, weights, measured, probe, p, p.dataset.train_stride)
+    return compared(step, probe, p, thin_from, slack) if any(slack.values()) else checks
+
+
+def compared(
+    step: Step, probe: Tensor, p: Declared, thin_from: int, slack: Mapping[str, float]
+) -> list[Check]:
+    """The checks of a step, with ``slack`` for the gradient of each tensor, an L2 norm."""
     weights = step.before["weights"]
     stride = p.dataset.train_stride
     wide = {name: tensor.to(double(tensor)) for name, tensor in weights.items()}
@@ -68,7 +84,7 @@ def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[C
         derived = (raw, (total_norm(gradient), total_norm(twin)))
         for name, (wanted, other), found in zip(("pre", "post"), derived, step.norms, strict=True):
             place = f"{name}_clip of grad_norms.csv"
-            losses.measured(place, wanted, other, found, 10 * OWN)
+            losses.measured(place, wanted, other, found, 10 * OWN, math.hypot(*slack.values()))
     memory = Check(
         name=f"{label}: gradient",
         declared=f"{p.train.loss}, clip {words(p.train.clip)}, {words(p.train.optimizer)}",
@@ -84,7 +100,8 @@ def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[C
             continue
         size = norm(unclipped[name])
         kept = norm(gradient[name]) / size if size and math.isfinite(size) else 1.0
-        ahead = Tensors(name, step, gradient[name], twin[name], kept * noise[name], thin_from)
+        room = (kept * noise[name], kept * slack[name])
+        ahead = Tensors(name, step, gradient[name], twin[name], room, thin_from)
         ahead.compare(memory, update, step.rate, p.train.optimizer)
     # SGD without momentum keeps nothing: its gradient shows in the update alone.
     told = (losses, memory, update)
@@ -127,8 +144,15 @@ class Tensors:
     """One tensor of a step: thinned, as real numbers, in float64."""
 
     def __init__(
-        self, name: str, step: Step, g: Tensor, twin: Tensor, noise: float, thin_from: int
+        self,
+        name: str,
+        step: Step,
+        g: Tensor,
+        twin: Tensor,
+        room: tuple[float, float],
+        thin_from: int,
     ) -> None:
+        noise, self.slack = room
         self.name, self.number = name, step.number
         self.spacing = -(-g.numel() // SAMPLED)
         self.start = thin_from % self.spacing
@@ -148,7 +172,7 @@ class Tensors:
 
     def compare(self, memory: Check, update: Check, rate: float, optimizer: Declared) -> None:
         """Hold the arm's memory and update against the derived ones."""
-        own = OWN * norm(self.g) + TWIN * self.rounding
+        own = OWN * norm(self.g) + TWIN * self.rounding + self.slack
         penalty = optimizer.weight_decay if optimizer.kind != "adamw" else 0.0
         penalised = self.g + penalty * self.old
         own += ULP * norm(penalised)
