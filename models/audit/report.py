@@ -86,7 +86,8 @@ class Check:
     ) -> None:
         """Compare a number that float32 may round ``TWIN`` times as much as it does ``twin``.
 
-        ``slack`` is allowed beside that. Where the arm's and the twin are both not finite nothing can be said.
+        ``slack`` is allowed beside that. Where the arm's and the twin are both not finite nothing
+        can be said.
         """
         if not is_number(found) and not math.isfinite(twin):
             self.not_comparable += 1
