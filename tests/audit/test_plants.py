@@ -23,6 +23,7 @@ SOME = {
 """Plants → what the report says of them, among other things."""
 
 LABELLED = {
+    "loss on half of the batch": "train.physics_gain",
     "encoder not optimized": "observed.parameters_not_in_one_group",
     "eps 1e-6": "observed.optimizer_settings.eps",
 }
