@@ -10,7 +10,7 @@ import pytest
 
 from runner import hub
 from runner.audit_report import REPORT, from_table
-from tests.audit.plants import data, physics
+from tests.audit.plants import data, training
 from tests.runner.test_consistency import rewrite, sealed_anew
 
 ROOT = Path(__file__).parents[2]
@@ -108,13 +108,14 @@ def test_without_audits_every_page_says_that_nothing_was_derived_again(tmp_path,
 
 
 def test_code_that_does_something_else_than_its_labels_say_fails_the_arm(tmp_path, one_arm):
-    source = sown(physics.PLANTS, "loss on half of the batch", tmp_path / "source")
+    source = sown(training.PLANTS, "trained on validation patches", tmp_path / "source")
     done, folder = run(tmp_path, one_arm, source)
     assert done.returncode == 1
     (arm,) = record_of(folder)["arms"]
     assert (arm["status"], arm["level"]) == ("audit_failed", "read back")
     assert arm["differences"] == []  # no label shows it
-    assert "step 0: loss: declared " in arm["message"]
+    assert "step 0: loss: declared mae, gain 17.4; batch: derived " in arm["message"]
+    assert "totals: samples: 1 times a sample was trained on that is held out" in arm["message"]
     assert "one: audit failed: " in done.stderr
     assert list((folder / "arms/one").glob("audit_step_*.pt"))  # what the difference was seen in
     assert "0 of 1 arm ran as planned" in (folder / hub.SUMMARY).read_text()
