@@ -1,8 +1,13 @@
 """What a hostile sender can do: change a hub and seal it anew, so that nothing contradicts it."""
 
 import json
+import signal
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts in the background so, and all children would be deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
