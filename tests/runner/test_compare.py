@@ -85,7 +85,7 @@ def test_without_an_engine_the_arms_are_compared_without_statistics(sealed, monk
     page = run(first, second, engine="auto")
     assert "Note: no statistics over arms: no daemon answers" in page
     assert "## Over seeds" not in page
-    assert "| phase7 · stable_sgd | succeeded |" in page
+    assert "| phase7 · stable_sgd | succeeded, read back |" in page
     with pytest.raises(EngineError, match="no daemon answers"):
         run(first, second, engine="docker")
 

