@@ -78,10 +78,13 @@ ONLY = ("only_before", "only_after")
 
 
 def _digests(record: HubRecord) -> dict[str, str]:
-    """The deterministic files, with the data, which the hub itself does not hold."""
+    """The deterministic files, with the data and audited states, which the hub does not hold."""
     data = {
         f"{one.folder}/{file.path}": file.sha256 for one in record.datasets for file in one.files
     }
+    for arm in record.arms:
+        for file in arm.audit.removed if arm.audit else ():
+            data[f"{hub.arm_dir(arm.name)}/{file.path}"] = file.sha256
     return data | {file.path: file.sha256 for file in record.artifacts if file.deterministic}
 
 
@@ -96,8 +99,9 @@ def _part_of(path: str) -> str | None:
     if name == hub.JOB or path in (hub.MANIFEST, hub.LOCK, hub.PLAN) or parts[0] in hub.CARRIED:
         return None
     if parts[0] == hub.DATASET:
-        return None if name == "probe.npz" else "-".join(parts[: 2 if len(parts) > 2 else 1])
-    if parts[0] == hub.ARMS:
+        folder = [part for part in parts[:-1] if part != "audit"]
+        return None if name == "probe.npz" else "-".join(folder)
+    if parts[0] in (hub.ARMS, hub.AUDITS):
         return f"arm {parts[1]}"
     return f"arm {parts[2]}" if parts[0] == hub.STEPS else TOGETHER
 

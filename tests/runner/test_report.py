@@ -166,10 +166,10 @@ def test_the_summary_has_a_row_of_measurements_per_arm(pages):
     ]
     sgd, adamw, _, large, _ = measured_table[1:]
     assert sgd[1:] == [
-        "succeeded", "no", "0.02370", "0.02412", "0.8923", "0.06310", "0.9411", "0.06120",
-        "4.599", "31 min 14 s",
+        "succeeded, read back", "no", "0.02370", "0.02412", "0.8923", "0.06310", "0.9411",
+        "0.06120", "4.599", "31 min 14 s",
     ]  # fmt: skip
-    assert adamw[1:3] == ["succeeded", "epoch 7"]
+    assert adamw[1:3] == ["succeeded, read back", "epoch 7"]
     assert large[1:] == ["out of memory", *["—"] * 8, "31 min 14 s"]
 
 
