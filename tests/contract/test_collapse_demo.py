@@ -21,8 +21,8 @@ def left(tmp_path_factory):
     """Train an arm of the manifest as it is planned; the tables that it leaves."""
     folder = tmp_path_factory.mktemp("demo")
     plan = make_plan(load(MANIFEST))
-    dataset = Dataset.model_validate_json(json.dumps(plan.dataset.parameters["dataset"]))
-    simulate(dataset, plan.dataset.seed, folder / "data")
+    dataset = Dataset.model_validate_json(json.dumps(plan.datasets[0].parameters["dataset"]))
+    simulate(dataset, plan.datasets[0].seed, folder / "data")
     inputs = {
         name: InputRef(
             path=f"../data/{name}",

@@ -71,9 +71,10 @@ class Workshop:
         return Parameters.model_validate_json(json.dumps(merged(TINY, changes)))
 
     def dataset(self, parameters: Any, seed: int = SEED) -> Path:
-        """Folder of the simulated dataset."""
+        """Folder of the simulated dataset; a seed of its own goes before ``seed``, as in a plan."""
         from models.data.grid_lines import simulate
 
+        seed = seed if parameters.dataset.seed is None else parameters.dataset.seed
         text = f"{seed} {parameters.dataset.model_dump_json()}"
         folder = self.folder / hashlib.sha256(text.encode()).hexdigest()
         if not folder.exists():
