@@ -1,146 +1,76 @@
-"""Audits: jobs that derive again what was declared, and compare it with what a job left.
-
-The second implementation is ``models/audit``; here its jobs are laid out, and its reports read. An
-arm is audited as soon as it has ended as planned, a dataset before any arm sees it.
-"""
+"""Audits in a run: of each dataset before an arm is shown it, of each arm as soon as it ends."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, TypeVar
-
-from models.config.audit import AuditPart
-from runner import hub
+from runner import arms, audit_jobs, hub
 from runner.attempts import Attempt, lay_out
-from runner.audit_report import judged
-from runner.collect import collect
-from runner.engines.base import Outcome
-from runner.engines.console import keep, tail
-from runner.plan import InputRef, Job, arm_audit_job
-from runner.record import ArmRecord, AuditRecord, DatasetRecord, FileRecord
-
-LOG = "console.log"
-STATES = "audit_step_"
-"""What the names of the states begin with that an arm leaves for its audit alone."""
-OF_ARM: tuple[AuditPart, ...] = ("start", "steps", "totals", "end")
-"""What is derived for each arm; the data are the same for all that share them."""
-MOST_TOLD = 10
-"""Differences that a message names; the record has them all."""
-NOT_YET = "the run ended before its audit"
+from runner.devices import reserve_places
+from runner.engines.base import Engine, Outcome
+from runner.plan import OF_AUDIT, Job, dataset_audit_job
+from runner.record import ArmRecord
+from runner.removal import remove_tree
+from runner.run import WORK, Run
+from runner.schedule import run_attempts
 
 
-def is_due(job: Job, record: ArmRecord) -> bool:
-    """Whether an arm that ended so is to be audited: it ran as planned and left what it takes."""
-    wanted = job.parameters.get("diagnostics", {}).get("audit_steps", 0)
-    return record.status == "succeeded" and bool(wanted)
-
-
-def lay_out_audit(
-    arm: Job,
-    record: ArmRecord,
-    *,
-    hub_folder: Path,
-    folder: Path,
-    inputs: Mapping[str, InputRef],
-    data_dir: Path,
-    labels: Mapping[str, str],
-) -> Attempt:
-    """The audit of an arm on disk: its files, as the hub has them, lie beside the job.
-
-    Times and circumstances are left out, so that the audit of the same files is the same job.
-    """
-    files = [file for file in record.files if file.deterministic]
-    attempt = lay_out(
-        arm_audit_job(arm, OF_ARM),
-        folder=folder,
-        inputs={
-            **inputs,
-            **{
-                f"arm/{file.path}": InputRef(path=f"arm/{file.path}", sha256=file.sha256)
-                for file in files
-            },
-        },
-        data_dir=data_dir,
-        labels=labels,
-    )
-    for file in files:
-        target = attempt.launch.job_dir / "arm" / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _share(hub_folder / hub.arm_dir(arm.name) / file.path, target)
-    return attempt
-
-
-def _share(source: Path, target: Path) -> None:
-    """The same bytes at another place, without a copy where the disk can do so."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copyfile(source, target, follow_symlinks=False)
-
-
-def conclude_audit(attempt: Attempt, outcome: Outcome, destination: Path) -> AuditRecord:
-    """Copy what an ended audit left to ``destination`` and say what it found."""
-    destination.mkdir(parents=True)
-    (destination / hub.JOB).write_bytes(attempt.job_file.read_bytes())
-    keep(attempt.launch.log_path, destination / LOG)
-    parts = tuple(attempt.job.parameters["audit"]["parts"])
-    facts: dict[str, Any] = {
-        "parts": parts,
-        "job_sha256": attempt.job_sha256,
-        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-    }
-    if outcome.status == "succeeded":
-        collected = collect(
-            attempt.launch.out_dir, destination, experiment="audit", job_sha256=attempt.job_sha256
+def audit_datasets(run: Run, engine: Engine) -> None:
+    """Withdraw every dataset of which a second implementation derives another."""
+    if run.plan.audit is None or run.plan.audit.level != "audited":
+        return
+    attempts = [
+        lay_out(
+            dataset_audit_job(job),
+            folder=run.staging.path / WORK / ".audits" / job.name,
+            inputs=run.data[job.name].all_inputs,
+            data_dir=run.data[job.name].folder,
+            labels=run.labels,
         )
-        facts |= {"files": collected.files}
-        problem = collected.describe()
-    else:
-        problem = outcome.message or outcome.status.replace("_", " ")
-    if not problem:
-        try:
-            return AuditRecord(**facts, **judged(destination, parts))
-        except ValueError as error:
-            problem = str(error)
-    told = f"the audit could not be done: {problem}"
-    log = tail(attempt.launch.log_path)
-    return AuditRecord(**facts, outcome="not_done", differences=(told,), log_tail=log)
+        for job in run.plan.datasets
+        if job.name in run.data
+    ]
+
+    def ended(attempt: Attempt, outcome: Outcome) -> None:
+        name = attempt.job.name.removesuffix(OF_AUDIT)
+        record = run.datasets[name]
+        folder = run.staging.path / hub.dataset_audit_dir(record)
+        record = audit_jobs.audited(record, audit_jobs.conclude_audit(attempt, outcome, folder))
+        run.datasets[name] = record
+        if record.status != "succeeded":
+            del run.data[name]
+            run.shown.say(f"{name}: audit failed: {record.message}")
+
+    if attempts:
+        with reserve_places([attempt.job for attempt in attempts]) as places:
+            run_attempts(
+                engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
+            )
 
 
-def waiting(record: ArmRecord) -> ArmRecord:
-    """An arm whose audit is still to come: what it is worth if the run ends before."""
-    return record.model_copy(update={"status": "audit_failed", "message": NOT_YET})
-
-
-Audited = TypeVar("Audited", ArmRecord, DatasetRecord)
-
-
-def audited(record: Audited, audit: AuditRecord) -> Audited:
-    """An arm that ran as planned, or a dataset, and what its audit says of that."""
-    agrees = audit.outcome in ("agrees", "in_part")
-    return record.model_copy(
-        update={
-            "status": "succeeded" if agrees else "audit_failed",
-            "message": "" if agrees else "; ".join(audit.differences[:MOST_TOLD]),
-            "audit": audit,
-        }
+def begin(run: Run, arm: Job, record: ArmRecord) -> Attempt | None:
+    """The audit that follows an arm, if it is due; until it has ended the arm is worth nothing."""
+    if not audit_jobs.is_due(arm, record):
+        return None
+    dataset = run.dataset_of(arm)
+    assert dataset is not None
+    run.arms[record.name] = audit_jobs.waiting(record)
+    return audit_jobs.lay_out_audit(
+        arm,
+        record,
+        hub_folder=run.staging.path,
+        folder=run.staging.path / WORK / ".audits" / "arms" / arm.name,
+        inputs=dataset.inputs,
+        data_dir=dataset.folder,
+        labels=run.labels,
     )
 
 
-def without_states(record: ArmRecord, folder: Path) -> ArmRecord:
-    """Remove the states that were audited from the arm's ``folder``; their digests stay."""
-    assert record.audit is not None
-    states = tuple(file for file in record.files if is_state(file))
-    for file in states:
-        (folder / file.path).unlink()
-    rest = tuple(file for file in record.files if not is_state(file))
-    audit = record.audit.model_copy(update={"removed": states})
-    return record.model_copy(update={"files": rest, "audit": audit})
-
-
-def is_state(file: FileRecord) -> bool:
-    """Whether a file of an arm is of use for its audit alone."""
-    return file.path.startswith(STATES) and file.path.endswith(".pt")
+def end(run: Run, attempt: Attempt, outcome: Outcome) -> None:
+    """Put on record what an audit says of its arm."""
+    name = attempt.job.name.removesuffix(OF_AUDIT)
+    audit = audit_jobs.conclude_audit(attempt, outcome, run.staging.path / hub.audit_dir(name))
+    remove_tree(attempt.launch.job_dir.parent)
+    record = audit_jobs.audited(run.arms[name], audit)
+    if record.proof == "audited" and not (run.plan.audit and run.plan.audit.keep):
+        record = audit_jobs.without_states(record, run.staging.path / hub.arm_dir(name))
+    run.arms[name] = record
+    run.shown.say(arms.describe(record))

@@ -18,11 +18,12 @@ from models.exact import (
     fisher,
     holm,
 )
-from runner.confirmation import Planned, departures, sides_of
+from runner.confirmation import sides_of
 from runner.findings import Contrast
 from runner.knobs import has_knobs
 from runner.matrix import MOST_ARMS
 from runner.record import RegisteredFinding
+from runner.registered_runs import Planned, departures
 from runner.statistics import Comparison, Statistics
 
 LEVEL = 0.05

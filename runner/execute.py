@@ -32,18 +32,16 @@ from runner.errors import EngineError, RunnerError
 from runner.lockfile import Lock, find_lock
 from runner.manifest import LoadedManifest, load
 from runner.plan import (
-    OF_AUDIT,
     Device,
     Job,
     Plan,
     asks_for_gpu,
-    dataset_audit_job,
     make_plan,
     plan_remarks,
 )
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.record import ArmRecord, DatasetRecord, SummaryRecord, as_registered
+from runner.record import DatasetRecord, SummaryRecord, as_registered
 from runner.removal import remove_tree
 from runner.report.plan_text import left_out
 from runner.report.wording import listing
@@ -185,7 +183,7 @@ def carry_out(run: Run, request: Request) -> None:
         if run.plan.tests is not None:
             run_tests(run, engine, run.plan.tests)
         make_datasets(run, engine)
-        audit_datasets(run, engine)
+        audits.audit_datasets(run, engine)
         run_arms(run, engine)
         if run.data:
             summarise_arms(run, engine)
@@ -287,39 +285,6 @@ def make_dataset(
     return made
 
 
-def audit_datasets(run: Run, engine: Engine) -> None:
-    """Withdraw every dataset of which a second implementation derives another."""
-    if run.plan.audit is None or run.plan.audit.level != "audited":
-        return
-    attempts = [
-        lay_out(
-            dataset_audit_job(job),
-            folder=run.staging.path / WORK / ".audits" / job.name,
-            inputs=run.data[job.name].all_inputs,
-            data_dir=run.data[job.name].folder,
-            labels=run.labels,
-        )
-        for job in run.plan.datasets
-        if job.name in run.data
-    ]
-
-    def ended(attempt: Attempt, outcome: Outcome) -> None:
-        name = attempt.job.name.removesuffix(OF_AUDIT)
-        record = run.datasets[name]
-        folder = run.staging.path / hub.dataset_audit_dir(record)
-        record = audits.audited(record, audits.conclude_audit(attempt, outcome, folder))
-        run.datasets[name] = record
-        if record.status != "succeeded":
-            del run.data[name]
-            run.shown.say(f"{name}: audit failed: {record.message}")
-
-    if attempts:
-        with reserve_places([attempt.job for attempt in attempts]) as places:
-            run_attempts(
-                engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
-            )
-
-
 def run_arms(run: Run, engine: Engine) -> None:
     """Run the arms that have not ended side by side, each with its audit at its heels.
 
@@ -345,7 +310,7 @@ def run_arms(run: Run, engine: Engine) -> None:
 
     def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
         if attempt.job.experiment == "audit":
-            end_audit(run, attempt, outcome)
+            audits.end(run, attempt, outcome)
             return ()
         record = arms.conclude(
             attempt,
@@ -355,9 +320,8 @@ def run_arms(run: Run, engine: Engine) -> None:
             rules=manifest.verdict.rules,
         )
         remove_tree(attempt.launch.out_dir)
-        if audits.is_due(attempt.job, record):
-            run.arms[record.name] = audits.waiting(record)
-            return [begin_audit(run, attempt.job, record)]
+        if audit := audits.begin(run, attempt.job, record):
+            return [audit]
         run.arms[record.name] = record
         run.shown.say(arms.describe(record))
         return ()
@@ -367,33 +331,6 @@ def run_arms(run: Run, engine: Engine) -> None:
             run_attempts(
                 engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
             )
-
-
-def begin_audit(run: Run, arm: Job, record: ArmRecord) -> Attempt:
-    """The audit that follows an arm which ran as planned."""
-    dataset = run.dataset_of(arm)
-    assert dataset is not None
-    return audits.lay_out_audit(
-        arm,
-        record,
-        hub_folder=run.staging.path,
-        folder=run.staging.path / WORK / ".audits" / "arms" / arm.name,
-        inputs=dataset.inputs,
-        data_dir=dataset.folder,
-        labels=run.labels,
-    )
-
-
-def end_audit(run: Run, attempt: Attempt, outcome: Outcome) -> None:
-    """Put on record what an audit says of its arm."""
-    name = attempt.job.name.removesuffix(OF_AUDIT)
-    audit = audits.conclude_audit(attempt, outcome, run.staging.path / hub.audit_dir(name))
-    remove_tree(attempt.launch.job_dir.parent)
-    record = audits.audited(run.arms[name], audit)
-    if record.proof == "audited" and not (run.plan.audit and run.plan.audit.keep):
-        record = audits.without_states(record, run.staging.path / hub.arm_dir(name))
-    run.arms[name] = record
-    run.shown.say(arms.describe(record))
 
 
 def summarise_arms(run: Run, engine: Engine) -> None:

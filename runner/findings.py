@@ -215,6 +215,11 @@ class Registration(Table):
         """The knobs of both cells of a contrast."""
         return ({**self.setting, **contrast.arms}, {**self.setting, **contrast.against})
 
+    @property
+    def all_cells(self) -> tuple[dict[str, KnobValue], ...]:
+        """The cells of every contrast; one that two of them share is there twice."""
+        return tuple(cell for contrast in self.contrasts for cell in self.cells(contrast))
+
 
 Expectation: TypeAlias = RateExpectation | ComparisonExpectation | RuleExpectation
 

@@ -23,7 +23,9 @@ Plan = Mapping[str, Any]
 Flat = dict[str, Knob]
 
 RECORDING = "diagnostics."
-DRAWS = ("seed", "train_object_seed", "test_object_seed")
+NOISE, OBJECTS = ("seed",), ("train_object_seed", "test_object_seed")
+"""Keys of a dataset that draw its noise and order, and its objects."""
+DRAWS = (*NOISE, *OBJECTS)
 """The knobs of a dataset that choose no kind of data, but one draw of them."""
 DRAWN_ANEW = "drawn anew with each seed"
 

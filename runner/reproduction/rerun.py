@@ -11,6 +11,7 @@ from pathlib import Path
 from runner import hub, provenance
 from runner.archive import image_file
 from runner.arms import timestamp
+from runner.audits import audit_datasets
 from runner.carried import carried_compared, carry_compared
 from runner.circumstances import circumstances
 from runner.conclusion import conclude, seal
@@ -23,7 +24,6 @@ from runner.engines.base import Engine
 from runner.environment import state_dir
 from runner.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
 from runner.execute import (
-    audit_datasets,
     departures,
     make_datasets,
     run_alone,

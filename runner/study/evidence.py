@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runner.confirmation import NamedHub, Outcome, confirm, counts
+from runner.confirmation import NamedHub, Outcome, confirm
 from runner.design import knob_designs
 from runner.findings import (
     ComparisonExpectation,
@@ -26,6 +26,7 @@ from runner.findings import (
 )
 from runner.knobs import has_knobs
 from runner.record import ArmRecord, HubRecord, as_registered
+from runner.registered_runs import counts
 from runner.report.designs import contrast_words, spelled
 from runner.report.registered import result_words
 from runner.report.wording import listing, measured

@@ -5,9 +5,10 @@ import itertools
 import pytest
 
 from models.config import Parameters
-from runner.confirmation import NamedHub, confirm, counts
+from runner.confirmation import NamedHub, confirm
 from runner.findings import Finding
 from runner.record import ArmRecord, Execution, HubRecord, RegisteredFinding, as_registered
+from runner.registered_runs import counts
 
 SEEDS = tuple(range(101, 111))
 NORM = "model.decoder_norm"
