@@ -10,19 +10,18 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from models.config.audit import AuditPart
 from runner import hub
 from runner.attempts import Attempt, lay_out
 from runner.audit_report import judged
-from runner.collect import collect
+from runner.ended_jobs import take
 from runner.engines.base import Outcome
-from runner.engines.console import keep, tail
+from runner.engines.console import tail
 from runner.plan import InputRef, Job, arm_audit_job
 from runner.record import ArmRecord, AuditRecord, DatasetRecord, FileRecord
 
-LOG = "console.log"
 STATES = "audit_step_"
 """What the names of the states begin with that an arm leaves for its audit alone."""
 OF_ARM: tuple[AuditPart, ...] = ("start", "steps", "totals", "end")
@@ -83,31 +82,18 @@ def _share(source: Path, target: Path) -> None:
 
 def conclude_audit(attempt: Attempt, outcome: Outcome, destination: Path) -> AuditRecord:
     """Copy what an ended audit left to ``destination`` and say what it found."""
-    destination.mkdir(parents=True)
-    (destination / hub.JOB).write_bytes(attempt.job_file.read_bytes())
-    keep(attempt.launch.log_path, destination / LOG)
+    facts = take(attempt, outcome, destination)
+    status, message = facts.pop("status"), facts.pop("message")
     parts = tuple(attempt.job.parameters["audit"]["parts"])
-    facts: dict[str, Any] = {
-        "parts": parts,
-        "job_sha256": attempt.job_sha256,
-        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-    }
-    if outcome.status == "succeeded":
-        collected = collect(
-            attempt.launch.out_dir, destination, experiment="audit", job_sha256=attempt.job_sha256
-        )
-        facts |= {"files": collected.files}
-        problem = collected.describe()
-    else:
-        problem = outcome.message or outcome.status.replace("_", " ")
+    problem = "" if status == "succeeded" else message or status.replace("_", " ")
     if not problem:
         try:
-            return AuditRecord(**facts, **judged(destination, parts))
+            return AuditRecord(parts=parts, **facts, **judged(destination, parts))
         except ValueError as error:
             problem = str(error)
     told = f"the audit could not be done: {problem}"
-    log = tail(attempt.launch.log_path)
-    return AuditRecord(**facts, outcome="not_done", differences=(told,), log_tail=log)
+    facts.setdefault("log_tail", tail(attempt.launch.log_path))
+    return AuditRecord(parts=parts, outcome="not_done", differences=(told,), **facts)
 
 
 def waiting(record: ArmRecord) -> ArmRecord:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner import hub
 from runner.attempts import Attempt, lay_out
-from runner.collect import collect
+from runner.ended_jobs import take
 from runner.engines.base import Outcome
-from runner.engines.console import keep, tail
 from runner.errors import VerificationError
 from runner.manifest_steps import Capture
 from runner.names import SafeName, Sha256
@@ -27,7 +25,6 @@ CHECKPOINT = "checkpoint.pt"
 """What the weights are called in the job."""
 FIRST = ("last",)
 """Names that are preferred where several checkpoints are of one epoch."""
-LOG = "console.log"
 
 
 class Stored(BaseModel):
@@ -139,29 +136,10 @@ def conclude_capture(
     order: CaptureOrder, attempt: Attempt, outcome: Outcome, destination: Path
 ) -> CaptureRecord:
     """Copy what an ended job left to ``destination`` and say how it went."""
-    destination.mkdir(parents=True)
-    (destination / hub.JOB).write_bytes(attempt.job_file.read_bytes())
-    facts: dict[str, Any] = {
-        "arm": order.arm.name,
-        "checkpoint": order.checkpoint,
-        "epoch": order.stored.epoch,
-        "checkpoint_sha256": order.stored.sha256,
-        "status": outcome.status,
-        "message": outcome.message,
-        "job_sha256": attempt.job_sha256,
-        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-    }
-    if outcome.status == "succeeded":
-        collected = collect(
-            attempt.launch.out_dir,
-            destination,
-            experiment="diagnose",
-            job_sha256=attempt.job_sha256,
-        )
-        facts["files"] = collected.files
-        if collected.problems:
-            facts |= {"status": "invalid_output", "message": collected.describe()}
-    keep(attempt.launch.log_path, destination / LOG)
-    if facts["status"] != "succeeded":
-        facts["log_tail"] = tail(attempt.launch.log_path)
-    return CaptureRecord(**facts)
+    return CaptureRecord(
+        arm=order.arm.name,
+        checkpoint=order.checkpoint,
+        epoch=order.stored.epoch,
+        checkpoint_sha256=order.stored.sha256,
+        **take(attempt, outcome, destination),
+    )
