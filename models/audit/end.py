@@ -33,6 +33,8 @@ from models.audit.start import initial
 from models.audit.steps import double
 from models.audit.streams import Declared, num_training, samples_an_object
 
+INFERRED = 16
+"""Samples that are reconstructed at a time: bounds memory."""
 OWN_LOSS = 1e-4
 IMAGE = 1e-3
 """L2 difference of two reconstructions over the truth's, up to which they are the same."""
@@ -139,7 +141,7 @@ def reconstructed(p: Declared, ended: Ended, weights: Weights) -> Images:
     with torch.no_grad():
         patches = [
             agreed(forward(weights, chunk, p.model), p.dataset.test_stride)
-            for chunk in torch.split(ended.samples["test"][:count], p.train.inference_batch_size)
+            for chunk in torch.split(ended.samples["test"][:count], INFERRED)
         ]
     return images_of(torch.cat(patches).numpy().astype(complex), ended.truth, ended.norm, p)
 

@@ -47,13 +47,8 @@ def convolution(
     kernel, bias = w[f"{name}.weight"], w[f"{name}.bias"]
     side = kernel.shape[-1]
     x = reflected(x) if mirror else torch.nn.functional.pad(x, [padding] * 4)
-    height, width = ((length - side) // stride + 1 for length in x.shape[-2:])
-    y = bias[:, None, None].expand(-1, height, width)
-    for a in range(side):
-        for c in range(side):
-            seen = x[..., a : a + stride * height : stride, c : c + stride * width : stride]
-            y = y + torch.einsum("oi,bihw->bohw", kernel[:, :, a, c], seen[..., :height, :width])
-    return y
+    seen = x.unfold(2, side, stride).unfold(3, side, stride)
+    return torch.einsum("oiac,bihwac->bohw", kernel, seen) + bias[:, None, None]
 
 
 def transposed(w: Weights, name: str, x: Tensor, *, padding: int = 0) -> Tensor:
@@ -80,20 +75,22 @@ def spectral(w: Weights, name: str, x: Tensor, modes: int, corners: int) -> Tens
     rows = list(range(min(modes, side)))
     if corners == 2:
         rows = [*range(min(modes, side - side // 2)), *range(-min(modes, side // 2), 0)]
-    kind = torch.complex128 if x.dtype == torch.float64 else torch.complex64
-
-    def waves(numbers: list[int], sign: int) -> Tensor:
-        angle = 2 * math.pi / side * torch.outer(torch.tensor(numbers), torch.arange(side))
-        return torch.polar(torch.ones_like(angle, dtype=torch.float64), sign * angle.double()).to(
-            kind
-        )
-
-    kept = torch.einsum("kh,bihw,lw->bikl", waves(rows, -1), x.to(kind), waves(columns, -1))
+    across, down = angles(columns, side), angles(rows, side)
+    cos, sin = across.cos().to(x.dtype), across.sin().to(x.dtype)
+    waves = torch.polar(torch.ones_like(down), down).to(w[f"{name}.weight"].dtype)
+    lines = torch.complex(x @ cos.T, -x @ sin.T)
+    kept = torch.einsum("kh,bihl->bikl", waves.conj(), lines)
     made = torch.einsum("bikl,klio->bokl", kept, w[f"{name}.weight"])
     mirrors = [1.0 if 2 * column in (0, side) else 2.0 for column in columns]
     made = made * torch.tensor(mirrors, dtype=x.dtype)
-    back = torch.einsum("kh,bokl,lw->bohw", waves(rows, 1), made, waves(columns, 1))
-    return back.real / side**2
+    lines = torch.einsum("kh,bokl->bohl", waves, made)
+    return (lines.real @ cos - lines.imag @ sin) / side**2
+
+
+def angles(numbers: list[int], side: int) -> Tensor:
+    """2π·k·r/N for the frequencies k = ``numbers`` and all pixels r, float64."""
+    pixels = torch.arange(side, dtype=torch.float64)
+    return 2 * math.pi / side * torch.outer(torch.tensor(numbers, dtype=torch.float64), pixels)
 
 
 def gelu(x: Tensor) -> Tensor:
