@@ -19,14 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from runner import packages
 from runner.base_image import choose_base, make_base_image, present
 from runner.digest import digest_json, pretty_json, sha256_bytes, sha256_file
-from runner.dockerfile import DOCKERFILE, build_stage
+from runner.dockerfile import DOCKERFILE, build_stage, stages_of
 from runner.environment import models_digest
 from runner.errors import EngineError, VerificationError
 from runner.foreign_image import load, refuse_odd
 from runner.names import Sha256
 from runner.pins import written
 from runner.reading import typed
-from runner.recipe import BASE
+from runner.recipe import BASE, read_recipe
 from runner.wheels import Say, Variant, lock_path, read_lock, wheelhouse
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
         found = choose_base(client, base, say, root)
         refuse_odd(f"the base image {found.id}", found.attrs.get("Config"))
         lock = lock_path(variant, root)
-        made_from = {
-            "lock": sha256_file(lock),
-            "base": str(found.id),
-            "dockerfile": sha256_file(root / DOCKERFILE),
-        }
-        environment = _tag("phasehub-environment", variant, made_from)
-        if not _is_made(client, environment, made_from):
+        made_from = {"lock": sha256_file(lock), "base": str(found.id)}
+        arguments = {BASE: made_from["base"], "LOCK": "lock.txt"}
+        # What the Dockerfile says of later stages is nothing to the packages, which take minutes.
+        stages = stages_of(read_recipe(root / DOCKERFILE), "environment", arguments)
+        packages_from = made_from | {"dockerfile": sha256_bytes(stages.encode())}
+        environment = _tag("phasehub-environment", variant, packages_from)
+        if not _is_made(client, environment, packages_from):
             wheels = wheelhouse(variant, cache=cache, say=say, root=root)
             say(f"Building {environment}: the locked packages, once; takes a minute or two")
             with tempfile.TemporaryDirectory(dir=shelf) as folder:
@@ -113,13 +113,13 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
                     "environment",
                     reference=environment,
                     content={"wheels": wheels, "lock.txt": pins},
-                    arguments={BASE: made_from["base"], "LOCK": "lock.txt"},
-                    labels=_labels(made_from),
+                    arguments=arguments,
+                    labels=_labels(packages_from),
                     work=shelf,
                     say=say,
                     dockerfile=root / DOCKERFILE,
                 )
-        made_from |= {"models": models_digest(root)}
+        made_from |= {"dockerfile": sha256_file(root / DOCKERFILE), "models": models_digest(root)}
         reference = _tag("phasehub", variant, made_from)
         if not _is_made(client, reference, made_from):
             say(f"Building {reference}")

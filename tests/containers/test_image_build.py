@@ -1,6 +1,7 @@
 """The image: what is in it, what identifies it, and what is said when it cannot be built."""
 
 import re
+import shutil
 
 import pytest
 
@@ -90,6 +91,22 @@ def test_an_image_that_exists_is_not_built_again(image, code):
     first = build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
     assert build("cpu", base=None, cache=state_dir(), say=told.append, root=code.root) == first
     assert not [line for line in told if line.startswith("Building")]
+
+
+def test_the_packages_are_not_built_again_for_what_the_dockerfile_says_of_later_stages(
+    client, image, code, tmp_path
+):
+    root = tmp_path / "code"
+    shutil.copytree(code.root, root)
+    (root / "Dockerfile").chmod(0o644)
+    with (root / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write("ENV PHASEHUB_TRIAL=1\n")
+    told = []
+    other = build("cpu", base=None, cache=state_dir(), say=told.append, root=root)
+    client.images.remove(other.id, force=True)
+    assert other.dockerfile_sha256 != image.dockerfile_sha256
+    assert [line for line in told if line.startswith("Building")] == [f"Building {other.reference}"]
+    assert other.packages_sha256 == image.packages_sha256
 
 
 def test_the_tag_and_the_labels_follow_from_what_the_image_is_made_from(client, image):
