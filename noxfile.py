@@ -137,13 +137,23 @@ def base_image(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Lint, types, layers and all tests: `nox -s tests [-- PYTEST ARGUMENTS]`."""
+    """Lint, types, layers and all tests: `nox -s tests [-- PYTEST ARGUMENTS]`.
+
+    Two workers: most tests wait for a job that has one thread. `-- --numprocesses 0` has none.
+    """
     run_lint(session)
     run_types(session)
     run_layers(session)
     environment(session, ".venv-validators", VALIDATOR_LOCK)
     environment(session, ".venv-s3", S3_LOCK)
-    tool(session, "pytest", *session.posargs)
+    tool(
+        session,
+        "pytest",
+        "--numprocesses=2",
+        "--no-loadscope-reorder",
+        "--durations=25",
+        *session.posargs,
+    )
 
 
 @nox.session(venv_backend="none")

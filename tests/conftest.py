@@ -1,13 +1,26 @@
-"""What a hostile sender can do: change a hub and seal it anew, so that nothing contradicts it."""
+"""How tests are shared out, and what a hostile sender can do to a hub."""
 
 import json
 import signal
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts in the background so, and all children would be deaf to Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class ByFile(LoadScopeScheduling):
+    """A file's tests share what it makes; those with real containers share the daemon's images."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return "tests/containers" if file.startswith("tests/containers/") else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
