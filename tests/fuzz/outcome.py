@@ -12,7 +12,6 @@ import shutil
 import stat
 import sys
 import tempfile
-import time
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -39,7 +38,7 @@ class Finding:
     """What must not happen, and where."""
 
     kind: str
-    """bug, hang, memory, slow, outside, process, network, control, leak, wrong, vague, code."""
+    """bug, hang, memory, outside, process, network, control, leak, wrong, vague, code."""
     told: str
     """The exception, or what was seen, in a line."""
     place: str = ""
@@ -65,9 +64,6 @@ class Case:
     """The mutations, and the command."""
     codes: list[int | None] = field(default_factory=list)
     """Exit codes of what was run."""
-    cpu_s: float = 6.0
-    """Processor time that what is run may take; 4,096 arms are planned in 1 to 3 s, as the machine
-    is idle or not."""
     names: tuple[str, ...] = ()
     """Words one of which a message must have in its first line."""
 
@@ -207,7 +203,6 @@ def watched(case: Case, watch: Watch, run: Callable[[], object]) -> Answer:
     before = tree(case.root / "work", case.out) | tree(case.root / HIDDEN, case.out)
     findings: list[Finding] = []
     code: int | None = 0
-    started = time.process_time()
     with Streams() as streams:
         watch.begin(case.root)
         try:
@@ -224,14 +219,12 @@ def watched(case: Case, watch: Watch, run: Callable[[], object]) -> Answer:
             findings.append(bug(traceback.format_exc()))
         finally:
             offences = watch.end()
-    spent = time.process_time() - started
     after = tree(case.root / "work", case.out) | tree(case.root / HIDDEN, case.out)
     out, err = (text.decode("utf-8", "replace") for text in streams.told)
     findings += [
         *map(offence, offences),
         *differing(case, before, after),
         *of_streams(case, code, out, err),
-        *slow(spent, case.cpu_s),
     ]
     if code == RunnerError.exit_code:
         logs = sorted((case.root / "tmp").glob("phasehub-bug-*.log"))
@@ -339,14 +332,6 @@ def steering(name: str, text: str) -> Iterator[Finding]:
     if found := _STEERING.search(text):
         around = text[max(0, found.start() - 200) : found.start() + 60]
         yield Finding(kind="control", told=f"{name} has {found[0]!a}", detail=ascii(around))
-
-
-def slow(spent_s: float, most_s: float) -> Iterator[Finding]:
-    """Processor time that no input of this size is worth."""
-    if spent_s > most_s:
-        yield Finding(
-            kind="slow", told=f"more than {most_s:g} s of processor time", detail=f"{spent_s:.1f} s"
-        )
 
 
 def leaks(folder: Path) -> Iterator[Finding]:
