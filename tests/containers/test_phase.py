@@ -1,8 +1,7 @@
-"""Whole phases through the command line: containers, processes, hostile arms, interrupts."""
+"""Whole phases in containers: the same bits as processes, hostile arms, interrupts."""
 
-import json
+import functools
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,75 +11,13 @@ import pytest
 
 from runner import hub
 from runner.environment import state_dir
-from runner.places import Places
-from runner.statistics import read_statistics
-
-ROOT = Path(__file__).parents[2]
-
-SMALL = """
-schema_version = 1
-[phase]
-name = "{name}"
-title = "A phase for tests"
-question = "Does the runner do what it says?"
-stage = "stage_a"
-seed = 7
-[resources]
-threads = 1
-timeout_s = {timeout_s}
-memory_gib = 1.0
-pids = 64
-[dataset]
-object_size = 64
-patch_size = 16
-train_stride = 6
-test_stride = 6
-probe_defocus = 0.3
-[model]
-architecture = "hybrid"
-hidden_channels = 2
-modes = 3
-fno_blocks = 2
-[train]
-epochs = {epochs}
-learning_rate = 1e-3
-[verdict]
-success = ["not collapsed"]
-[audit]
-level = "read back"
-"""
+from tests import phases
+from tests.phases import ROOT, command, run
 
 
 @pytest.fixture
 def write(tmp_path):
-    def write(arms: str, *, name="trial", epochs=1, timeout_s=120):
-        path = tmp_path / f"{name}.toml"
-        path.write_text(SMALL.format(name=name, epochs=epochs, timeout_s=timeout_s) + arms)
-        return path
-
-    return write
-
-
-def command(manifest, artifacts, *options, engine="docker", python=sys.executable):
-    return [
-        python, "-m", "runner", "run", str(manifest), "--out", str(artifacts),
-        "--engine", engine, *options,
-    ]  # fmt: skip
-
-
-def run(manifest, artifacts, *options, engine="docker", cwd=ROOT):
-    """Run a phase to its end: the hub's path, the exit code, and what was said on stderr."""
-    done = subprocess.run(
-        command(manifest, artifacts, *options, engine=engine),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PHASEHUB_STATE": str(state_dir())},
-    )
-    lines = done.stdout.splitlines()
-    assert lines, done.stderr
-    return Path(lines[-1]), done.returncode, done.stderr
+    return functools.partial(phases.write, tmp_path)
 
 
 def deterministic(path: Path) -> dict[str, str]:
@@ -285,88 +222,6 @@ name = "later"
     assert hub.verify(path).intact
 
 
-@pytest.fixture
-def other_checkout(tmp_path):
-    """A copy of the sources in which a defect can be planted."""
-    root = tmp_path / "checkout"
-    for name in ("runner", "models"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Dockerfile", root)
-    return root
-
-
-TWO_RATES = """
-[[arms]]
-name = "slow"
-train.learning_rate = 1e-4
-[[arms]]
-name = "fast"
-train.learning_rate = 1e-3
-"""
-
-
-def test_a_knob_that_is_dropped_on_its_way_fails_its_arm(other_checkout, write, tmp_path):
-    source = other_checkout / "models" / "training" / "optimizers.py"
-    text = source.read_text()
-    assert "parameters, lr=rate, betas" in text
-    source.write_text(text.replace("parameters, lr=rate, betas", "parameters, lr=1e-3, betas"))
-    path, code, said = run(write(TWO_RATES), tmp_path, engine="process", cwd=other_checkout)
-    record = hub.read(path)
-    assert code == 1, said
-    assert record.arm("fast").status == "succeeded"
-    slow = record.arm("slow")
-    assert slow.status == "configuration_differs"
-    assert "train.learning_rate: planned 0.0001, effective 0.001" in slow.message
-    assert [group.arms for group in record.identical_arms] == [("slow", "fast")]
-    assert record.identical_arms[0].knobs == ("train.learning_rate",)
-    summary = (path / "summary.md").read_text()
-    assert "train.learning\\_rate" in summary or "train.learning_rate" in summary
-
-
-def test_another_seed_gives_other_weights_and_the_same_seed_the_same(write, tmp_path):
-    arms = """
-[[arms]]
-name = "one"
-[[arms]]
-name = "same"
-[[arms]]
-name = "other"
-seed = 8
-"""
-    path, code, said = run(write(arms), tmp_path, engine="process")
-    record = hub.read(path)
-    assert code == 0, said
-    digests = [record.arm(name).final_weights_sha256 for name in ("one", "same", "other")]
-    assert digests[0] == digests[1] != digests[2]
-
-
-def test_another_interpreter_is_told_apart_from_the_lock(write, tmp_path):
-    path, code, said = run(
-        write('[[arms]]\nname = "only"\n'), tmp_path, "--python", sys.executable, engine="process"
-    )
-    record = hub.read(path)
-    assert code == 0, said
-    assert record.engine.facts["interpreter"] == Places().hide(sys.executable)
-    assert record.engine.facts["differences"] == []
-
-
-def test_what_an_interpreter_lacks_of_the_lock_is_listed_in_the_hub(write, tmp_path):
-    subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True
-    )
-    bare = str(tmp_path / "bare" / "bin" / "python")
-    manifest = write('[[arms]]\nname = "only"\nresources.network = true\n')
-    path, code, _ = run(manifest, tmp_path, "--python", bare, engine="process")
-    record = hub.read(path)
-    assert code == 1
-    assert "torch: locked 2.13.0+cpu, not installed" in record.engine.facts["differences"]
-    network, packages, statistics = record.notes
-    assert statistics == "no statistics over arms: no arm succeeded"
-    assert network == "only may reach the network"
-    assert packages.startswith("the environment is not the lock's, ")
-    assert "all of them in hub.json" in (path / "summary.md").read_text()
-
-
 @pytest.mark.docker
 def test_a_daemon_that_is_not_there_is_told_in_the_hub_and_by_the_exit_code(
     write, tmp_path, monkeypatch
@@ -377,25 +232,6 @@ def test_a_daemon_that_is_not_there_is_told_in_the_hub_and_by_the_exit_code(
     assert "daemon" in said
     assert hub.read(path).arm("only").status == "could_not_start"
     assert hub.verify(path).intact
-
-
-def test_stdout_ends_with_the_hub_and_stderr_has_plain_progress(write, tmp_path):
-    path, _, said = run(write('[[arms]]\nname = "only"\n', epochs=2), tmp_path, engine="process")
-    assert json.loads((path / "hub.json").read_text())["phase"] == "trial"
-    assert "only: epoch 2/2" in said
-    assert "steps/s" in said
-    assert "\x1b" not in said
-
-
-def test_a_manifest_that_is_wrong_runs_nothing_and_exits_2(write, tmp_path):
-    manifest = write('[[arms]]\nname = "only"\ntrain.learning_rat = 1\n')
-    done = subprocess.run(
-        command(manifest, tmp_path / "hubs"), cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert "learning_rate" in done.stderr
-    assert not (tmp_path / "hubs").exists()
 
 
 REGRESSION = """
@@ -425,46 +261,3 @@ def test_regression_tests_run_in_the_image_of_the_arms_and_a_matrix_makes_them(w
     assert "1 passed" in (path / "regression_tests.log").read_text()
     assert any("optional arms two-s1 and two-s2" in note for note in record.notes)
     assert "Regression tests: 1 passed" in (path / "README.md").read_text()
-
-
-SEEDS = """
-[matrix]
-train.learning_rate = [1e-3, 2e-3]
-seed = [1, 2]
-"""
-
-
-def test_a_phase_ends_with_statistics_over_its_seeds_and_those_of_an_earlier_phase(write, tmp_path):
-    earlier, code, said = run(
-        write('[[arms]]\nname = "only"\ntrain.learning_rate = 3e-3\n', name="before"),
-        tmp_path,
-        engine="process",
-    )
-    assert code == 0, said
-    manifest = write(SEEDS, name="after")
-    text = manifest.read_text().replace("seed = 7", 'seed = 7\ncompare_with = ["before", "never"]')
-    manifest.write_text(text)
-    path, code, said = run(manifest, tmp_path, engine="process")
-    assert code == 0, said
-    record = hub.read(path)
-    assert record.summary.status == "succeeded"
-    assert [one.name for one in record.compared] == [f"before/{earlier.name}"]
-    statistics = read_statistics(path, "statistics.json")
-    assert [(group.label, group.num_arms) for group in statistics.groups] == [
-        ("lr1e-3", 2),
-        ("lr2e-3", 2),
-        ("before · only", 1),
-    ]
-    assert [pair.places for pair in statistics.comparisons] == [(0, 1), (0, 2), (1, 2)]
-    assert "no sealed hub of never to compare with" in record.notes
-    assert all((path / name).is_file() for name in ("losses.png", "scores.png", "summary/job.json"))
-    assert "before · only" in (path / "summary.md").read_text()
-
-
-def test_a_phase_in_which_nothing_succeeded_says_why_it_has_no_statistics(write, tmp_path):
-    arms = '[[arms]]\nname = "broken"\ncommand = ["python", "-c", "raise SystemExit(3)"]\n'
-    path, code, _ = run(write(arms), tmp_path, engine="process")
-    assert code == 1
-    assert hub.read(path).summary is None
-    assert "no statistics over arms: no arm succeeded" in hub.read(path).notes
-    assert not (path / "statistics.json").exists()
