@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, cast
 import typer
 from typer.exceptions import TyperException
 
+from runner.engines import EngineName
 from runner.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
 from runner.text import ReaderGone, Screen
 
@@ -29,14 +30,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-class EngineName(StrEnum):
-    """Engines that can be asked for."""
-
-    auto = "auto"
-    docker = "docker"
-    process = "process"
 
 
 class DeviceName(StrEnum):
