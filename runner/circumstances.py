@@ -232,7 +232,7 @@ def _of(facts: Facts, arm: str) -> Facts:
 
 
 def _compare(before: Facts, after: Facts) -> list[Fact]:
-    """The facts that differ. A group that one side does not record at all is one fact."""
+    """The facts that differ, by name. A group that one side does not record at all is one fact."""
     groups = [_groups(facts) for facts in (before, after)]
     found: list[Fact | None] = []
     for group in sorted(groups[0].keys() & groups[1].keys()):
@@ -244,7 +244,7 @@ def _compare(before: Facts, after: Facts) -> list[Fact]:
     for group in groups[0].keys() ^ groups[1].keys():
         if group not in OF_ONE_ENGINE:
             found.append(_fact(group, *_whole(group, groups)))
-    return [fact for fact in found if fact is not None]
+    return sorted((fact for fact in found if fact is not None), key=lambda fact: fact.name)
 
 
 def _installed(before: Facts, after: Facts) -> tuple[Facts, Facts, list[Fact]]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, cast
 import typer
 from typer.exceptions import TyperException
 
-from runner.errors import INTERRUPTED, RunnerError, VerificationError
-from runner.text import Screen
+from runner.engines import EngineName
+from runner.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
+from runner.text import ReaderGone, Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,14 +30,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-class EngineName(StrEnum):
-    """Engines that can be asked for."""
-
-    auto = "auto"
-    docker = "docker"
-    process = "process"
 
 
 class DeviceName(StrEnum):
@@ -513,16 +506,32 @@ def base_image() -> None:
 def main() -> NoReturn:
     """Entry point: expected errors get one message, a bug gets a log, an interrupt gets 130.
 
+    Where nobody reads the output any more, what is under way is stopped, and the status is 141.
+
     What is printed may hold the words of a stranger's hub or manifest; nothing of it reaches the
     terminal but signs that can be seen.
     """
     sys.stdout, sys.stderr = (cast("TextIO", Screen(one)) for one in (sys.stdout, sys.stderr))
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    sys.exit(_read(lambda: _guarded(lambda: app(standalone_mode=False))))
+
+
+def _read(command: Callable[[], int]) -> int:
+    """The status of a command whose output is read to its end, or another."""
+    try:
+        code = command()
+        sys.stderr.flush()
+    except ReaderGone:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # for what they still hold, and try to write
+            os.dup2(nowhere, stream.fileno())
+        return READER_GONE
+    return code
 
 
 def _guarded(command: Callable[[], object]) -> int:
     try:
         code = command()
+        sys.stdout.flush()
     except TyperException as error:
         print(f"{error.format_message()}\nphasehub --help lists the commands.", file=sys.stderr)
         return error.exit_code
@@ -532,9 +541,6 @@ def _guarded(command: Callable[[], object]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("phasehub: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:
         return _report_bug()
     return code if isinstance(code, int) else 0

@@ -66,20 +66,13 @@ def compare(request: Request) -> str:
         EngineError: An engine that was asked for by name is not there; or ``out`` exists.
     """
     hubs = opened(request.hubs)
-    if request.out is not None and request.out.exists():
-        raise EngineError(f"{request.out} exists already; name a folder that does not")
-    with tempfile.TemporaryDirectory(prefix="phasehub-compare-") as temporary, display() as shown:
+    with tempfile.TemporaryDirectory(prefix="phasehub-compare-") as temporary:
         final = Path(temporary, "kept") if request.out is None else request.out.resolve()
-        folder = final.parent / f".staging-{final.name}"
-        try:
-            folder.mkdir(parents=True)
-            findings = look(hubs, request, folder, shown)
-            page = describe(hubs, findings, folder, with_plots=request.out is not None)
+        with hub.staged_at(final) as staging, display() as shown:
+            findings = look(hubs, request, staging.path, shown)
+            page = describe(hubs, findings, staging.path, with_plots=request.out is not None)
             if request.out is not None:
-                hub.Staging(path=folder, final=final).seal()
-        except BaseException:
-            remove_tree(folder)
-            raise
+                staging.seal()
     return page
 
 

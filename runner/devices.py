@@ -11,6 +11,7 @@ from runner import gpus, locks
 from runner.errors import EngineError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Job
+from runner.report.wording import briefly
 from runner.schedule import Place
 from runner.wheels import Variant
 
@@ -32,22 +33,30 @@ def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
     if gpus.available():
         return "cuda", locks.place().remark
     if asked == "cuda":
-        raise EngineError(
-            "--device cuda: this machine has no NVIDIA GPU that nvidia-smi lists; "
-            "install its driver, or run with --device cpu"
-        )
+        raise no_gpu("--device cuda")
     return "cpu", "the manifest asks for a GPU and there is none: running on the CPU"
+
+
+def no_gpu(who: str) -> EngineError:
+    """The error where a GPU is needed, by ``who``, and there is none."""
+    return EngineError(
+        f"{who}: this machine has no NVIDIA GPU that nvidia-smi lists and CUDA_VISIBLE_DEVICES "
+        "leaves; install its driver, or run with --device cpu"
+    )
 
 
 @contextmanager
 def reserve_places(jobs: Sequence[Job]) -> Iterator[list[Place]]:
     """Places for the arms: one a GPU, or one for every share of the cores and the memory.
 
-    GPUs are held against other runners until the block ends. Raises ``EngineError`` when others
-    hold them all.
+    There is one at least. GPUs are held against other runners until the block ends. Raises
+    ``EngineError`` when others hold them all, or when there is none.
     """
-    if any(job.execution.device == "cuda" for job in jobs):
-        with gpus.reserve([gpu.id for gpu in gpus.available()]) as held:
+    if on_gpu := [job.name for job in jobs if job.execution.device == "cuda"]:
+        ids = [gpu.id for gpu in gpus.available()]
+        if not ids:
+            raise no_gpu(f"no GPU for {briefly(on_gpu)}")
+        with gpus.reserve(ids) as held:
             yield [(gpu,) for gpu in held]
         return
     yield [()] * _num_side_by_side(jobs)

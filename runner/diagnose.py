@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,20 +97,15 @@ def diagnose(request: Request) -> tuple[Path, int]:
     patient = examine(request)
     wants_gpu = patient.order.arm.execution.device == "cuda"
     device, remark = choose_device(request.device, wants_gpu=wants_gpu)
-    staging = stage(request)
-    with sigterm_as_interrupt(), display() as shown:
-        try:
-            order = on_device(patient.order, device)
-            notes = [*([remark] if remark else []), *patient.notes]
-            record = carry_out(request, patient, order, staging, shown, notes)
-            told = Places(diagnosis=staging.path, hub=request.hub)
-            table = told.hidden(record.model_dump(mode="json"))
-            (staging.path / RECORD).write_bytes(pretty_json(table))
-            remove_tree(staging.path / WORK)
-            path = staging.seal()
-        except BaseException:
-            remove_tree(staging.path)
-            raise
+    with sigterm_as_interrupt(), staged(request) as staging, display() as shown:
+        order = on_device(patient.order, device)
+        notes = [*([remark] if remark else []), *patient.notes]
+        record = carry_out(request, patient, order, staging, shown, notes)
+        told = Places(diagnosis=staging.path, hub=request.hub)
+        table = told.hidden(record.model_dump(mode="json"))
+        (staging.path / RECORD).write_bytes(pretty_json(table))
+        remove_tree(staging.path / WORK)
+        path = staging.seal()
         if record.capture.status != "succeeded":
             shown.say(f"{request.arm}: {record.capture.status}: {record.capture.message}")
     return path, 0 if record.capture.status == "succeeded" else ARM_FAILED
@@ -170,21 +165,11 @@ def ours(job: Job, consent: Consent) -> tuple[Job, list[str]]:
     ), notes
 
 
-def stage(request: Request) -> hub.Staging:
+def staged(request: Request) -> AbstractContextManager[hub.Staging]:
     """Where the diagnosis is put together. Raises ``EngineError`` where it cannot be written."""
     if request.out is None:
-        return hub.stage(request.hub.resolve().parent, DIAGNOSES, datetime.now(UTC))
-    final = request.out.resolve()
-    staging = hub.Staging(path=final.parent / f".staging-{final.name}", final=final)
-    if final.exists():
-        raise EngineError(f"{request.out} exists already; name a folder that does not")
-    try:
-        staging.path.mkdir(parents=True)
-    except OSError as error:
-        raise EngineError(
-            f"{staging.path} cannot be made: {error.strerror}; name another folder with --out"
-        ) from error
-    return staging
+        return hub.staged(request.hub.resolve().parent, DIAGNOSES, datetime.now(UTC))
+    return hub.staged_at(request.out.resolve())
 
 
 def on_device(order: CaptureOrder, device: str) -> CaptureOrder:

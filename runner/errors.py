@@ -48,3 +48,5 @@ class ConsentError(RunnerError):
 ARM_FAILED = 1
 TIMED_OUT = 5
 INTERRUPTED = 130
+READER_GONE = 141
+"""What a shell says of a program that a broken pipe has ended: 128 and the number of SIGPIPE."""

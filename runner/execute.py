@@ -86,8 +86,11 @@ def run_phase(request: Request) -> tuple[Path, int]:
     remarks = preflight(plan, machine)
     if request.signing_key is not None:
         try_key(request.signing_key)
-    staging = hub.stage(request.artifacts, plan.phase, datetime.now(UTC))
-    with sigterm_as_interrupt(), display() as shown:
+    with (
+        sigterm_as_interrupt(),
+        hub.staged(request.artifacts, plan.phase, datetime.now(UTC)) as staging,
+        display() as shown,
+    ):
         run = Run(
             loaded=loaded,
             plan=plan,
@@ -111,6 +114,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
         for text in remarks:
             shown.say(text)
         try:
+            staging.kept = True
             run.compared = find_compared(
                 request.artifacts, loaded.manifest.phase.compare_with, plan.profile, run.note
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ from runner.errors import EngineError, VerificationError
 from runner.names import STAMP
 from runner.reading import MIB, parse_table, read_below, shortened, typed
 from runner.record import DatasetRecord, FileRecord, HubRecord
+from runner.removal import remove_tree, undone
 
 MANIFEST = "manifest.toml"
 LOCK = "manifest.lock.json"
@@ -94,12 +96,19 @@ def metrics_name(stage: str, phase: str) -> str:
     return f"{stage}_metrics_{phase}.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Staging:
     """A hub that is being put together. ``path`` is where; ``final`` is where it will be."""
 
     path: Path
     final: Path
+    kept: bool = False
+    """Whether what is in it by now is worth more than a tidy folder, whatever happens."""
+
+    def discard(self) -> None:
+        """Remove it, unless it is ``kept``."""
+        if not self.kept:
+            remove_tree(self.path)
 
     def seal(self, sign: Callable[[Path], None] | None = None) -> Path:
         """Write ``SHA256SUMS``, make every file read-only and durable, rename; the hub's path.
@@ -119,6 +128,32 @@ class Staging:
         self.path.rename(self.final)
         make_durable([self.final.parent])
         return self.final
+
+
+def staged(artifacts: Path, phase: str, now: datetime) -> AbstractContextManager[Staging]:
+    """``stage``; what is raised in the block discards it."""
+    return undone(lambda: stage(artifacts, phase, now), Staging.discard)
+
+
+def staged_at(final: Path) -> AbstractContextManager[Staging]:
+    """The staging folder of a hub that will be ``final``; what is raised in the block discards it.
+
+    Raises ``EngineError`` where ``final`` exists or nothing can be written.
+    """
+    return undone(lambda: _stage_at(final), Staging.discard)
+
+
+def _stage_at(final: Path) -> Staging:
+    if os.path.lexists(final):
+        raise EngineError(f"{final} exists already; name a folder that does not")
+    staging = Staging(path=final.parent / f"{_STAGING}{final.name}", final=final)
+    try:
+        staging.path.mkdir(parents=True)
+    except OSError as error:
+        raise EngineError(
+            f"{staging.path} cannot be made: {error.strerror}; name another folder with --out"
+        ) from error
+    return staging
 
 
 def stage(artifacts: Path, phase: str, now: datetime) -> Staging:

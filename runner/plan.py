@@ -110,9 +110,18 @@ class Job(BaseModel):
     environment: dict[Variable, Setting]
     """Variables that must be set before the process starts: threads and determinism."""
     num_parameters: int | None
-    """Live parameters of the network; ``None`` for a job that trains none."""
+    """Live parameters of the network; ``None`` for a job that trains none, or whose command is the
+    manifest's own: nothing is known of what it trains."""
     steps: int | None
-    """Optimisation steps of the whole fit; ``None`` for a job that trains nothing."""
+    """Optimisation steps of the whole fit; ``None`` as for ``num_parameters``."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether formulas tell the sizes of what it computes: not of a manifest's own command.
+
+        In plans of earlier versions such a job has a number of parameters, too.
+        """
+        return is_ours(self.command)
 
 
 class Plan(BaseModel):
@@ -447,6 +456,7 @@ def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[s
 def _arm_job(
     arm: Arm, parameters: Parameters, *, seed: int, device: Device, resources: Resources
 ) -> Job:
+    command = arm.command or command_of("train")
     return Job(
         name=arm.name,
         experiment="train",
@@ -454,16 +464,30 @@ def _arm_job(
         seed=seed,
         execution=_execution(device, resources),
         resources=resources.model_copy(update={"gpus": int(device == "cuda")}),
-        command=arm.command or command_of("train"),
+        command=command,
         environment=_environment(resources),
-        num_parameters=count_parameters(parameters).live,
-        steps=parameters.train.epochs * steps_per_epoch(parameters.dataset, parameters.train),
+        num_parameters=count_parameters(parameters).live if is_ours(command) else None,
+        steps=_num_steps(parameters) if is_ours(command) else None,
     )
+
+
+def _num_steps(parameters: Parameters) -> int:
+    """Optimisation steps of the whole fit."""
+    return parameters.train.epochs * steps_per_epoch(parameters.dataset, parameters.train)
+
+
+PROGRAM = ("python", "-m", "models")
+"""With these words begins whatever runs the experiment of ``models/``."""
+
+
+def is_ours(command: Sequence[str]) -> bool:
+    """Whether a command runs the experiment of ``models/``; another can do anything."""
+    return tuple(command[: len(PROGRAM)]) == PROGRAM
 
 
 def command_of(experiment: str) -> tuple[str, ...]:
     """The standard command of an experiment."""
-    return ("python", "-m", "models", experiment, "--job", "{job}/job.json", "--out", "{out}")
+    return (*PROGRAM, experiment, "--job", "{job}/job.json", "--out", "{out}")
 
 
 def _execution(device: Device, resources: Resources) -> Execution:

@@ -57,7 +57,7 @@ def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
             not the memory that an arm will take.
     """
     _require_disk(plan, machine)
-    ours = [job for job in plan.arms if _is_ours(job)]
+    ours = [job for job in plan.arms if job.is_known]
     if too_large := [line for job in ours for line in (*_above_limit(job), *_above_disk(job))]:
         raise ManifestError("\n".join(too_large))
     if too_large := [line for job in ours for line in _above_machine(job, machine)]:
@@ -85,19 +85,24 @@ def _require_disk(plan: Plan, machine: Machine) -> None:
 
 
 def checkpoint_bytes(job: Job) -> int:
-    """Size of the weights that an arm stores at its end: the last and the best, in float32."""
+    """Size of the weights that an arm stores at its end: the last and the best, in float32.
+
+    0 where nothing is known of what it stores.
+    """
+    if not job.is_known:
+        return 0
     return 8 * (job.num_parameters or 0)
 
 
 def audit_bytes(job: Job) -> int:
-    """Most that the states take which an arm leaves for its audit: weights and two averages."""
+    """Most that the states take which an arm leaves for its audit: weights and two averages.
+
+    0 where nothing is known of what it leaves.
+    """
+    if not job.is_known:
+        return 0
     steps = int(job.parameters["diagnostics"].get("audit_steps", 0))
     return 3 * (steps + 1) * 12 * (job.num_parameters or 0) if steps else 0
-
-
-def _is_ours(job: Job) -> bool:
-    """Nothing is known of the memory that a command of the manifest's own takes."""
-    return job.command[:3] == ("python", "-m", "models")
 
 
 def _above_limit(job: Job) -> Iterator[str]:
@@ -147,7 +152,9 @@ def _notes(job: Job, machine: Machine) -> Iterator[str]:
             f"arm {job.name} runs {job.execution.threads} threads on {machine.processors} "
             "processors: slower, with the same result"
         )
-    if job.execution.device == "cpu":
+    if not job.is_known:
+        yield f"arm {job.name}: own command, no estimate of its time and memory"
+    elif job.execution.device == "cpu":
         parameters, steps = parameters_of(job), job.steps or 0
         seconds = cpu_seconds(parameters, steps=steps, threads=job.execution.threads)
         memory = arm_memory(parameters, "cpu").host_bytes

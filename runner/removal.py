@@ -1,9 +1,35 @@
-"""Removing folders that jobs wrote into, however deep they are."""
+"""Removing folders: those that jobs wrote into, however deep, and those that come to nothing."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+Made = TypeVar("Made")
+
+
+@contextmanager
+def undone(make: Callable[[], Made], undo: Callable[[Made], None]) -> Iterator[Made]:
+    """What ``make`` gives; undone with whatever is raised in the block.
+
+    An interrupt waits while it is made: it never lies there with nobody who would undo it.
+    """
+    made: list[Made] = []
+    try:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            made.append(make())
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield made[0]
+    except BaseException:
+        for one in made:
+            undo(one)
+        raise
 
 
 def remove_tree(folder: Path) -> None:

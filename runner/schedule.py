@@ -51,8 +51,13 @@ def run_attempts(
 
     Returns:
         How each attempt ended, by the name of its launch.
+
+    Raises:
+        ValueError: There are attempts and no place for any of them, ever.
     """
     waiting, free = deque(attempts), deque(places)
+    if waiting and not free:
+        raise ValueError(f"no place to run {waiting[0].launch.name}")
     by_name = {attempt.launch.name: attempt for attempt in waiting}
     running: dict[str, _Running] = {}
     outcomes: dict[str, Outcome] = {}

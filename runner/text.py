@@ -36,10 +36,15 @@ def plain(line: str) -> str:
     return "".join(sign if sign.isprintable() else "�" for sign in bare)
 
 
+class ReaderGone(BaseException):
+    """Nobody reads any more what is printed. As with an interrupt, nothing on the way takes it."""
+
+
 class Screen:
     """A text stream that writes what it is given as ``visible`` has it; all else is the stream's.
 
-    The command line puts its standard streams behind one, so that no verb can forget.
+    The command line puts its standard streams behind one, so that no verb can forget. Raises
+    ``ReaderGone`` where the stream is a pipe that nobody reads.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -47,12 +52,22 @@ class Screen:
 
     def write(self, text: str) -> int:
         """Write ``text``, made visible."""
-        return self._stream.write(visible(text))
+        try:
+            return self._stream.write(visible(text))
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def writelines(self, lines: list[str]) -> None:
         """Write each line, made visible."""
         for line in lines:
             self.write(line)
+
+    def flush(self) -> None:
+        """Write out what has been kept back."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)

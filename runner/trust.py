@@ -175,9 +175,11 @@ def _repository(reference: str) -> str:
 def code_reasons(told: Sequence[str], *, engine: str, asked: str, consent: Consent) -> list[Reason]:
     """Foreign code outside of a container: only by two words of the user.
 
+    An engine that is not known to be one of containers is none.
+
     ``told`` says what is foreign, ``engine`` where it would run, ``asked`` is ``--engine``.
     """
-    if engine != "process" or not told or (asked == "process" and consent.foreign_code_here):
+    if engine == "docker" or not told or (asked == "process" and consent.foreign_code_here):
         return []
     return [
         Reason(

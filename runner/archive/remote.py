@@ -84,9 +84,9 @@ def scratch(folder: Path) -> Iterator[Path]:
             f"{folder} cannot be made: {error.strerror}; set PHASEHUB_STATE to another folder"
         ) from error
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        remove_tree(folder)
-        folder.mkdir()
         try:
+            remove_tree(folder)
+            folder.mkdir()
             yield folder
         finally:
             remove_tree(folder)

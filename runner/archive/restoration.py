@@ -140,6 +140,10 @@ def _keep_dataset(work: Path, record: DatasetRecord, state: Path) -> None:
 def _move(source: Path, target: Path) -> None:
     """Move a folder to a name that does not exist, in one step on the target's disk."""
     part = target.with_name(f".{target.name}.part")
-    remove_tree(part)
-    shutil.move(source, part)
-    part.rename(target)
+    try:
+        remove_tree(part)
+        shutil.move(source, part)
+        part.rename(target)
+    except BaseException:
+        remove_tree(part)
+        raise

@@ -35,7 +35,7 @@ from runner.digest import sha256_file
 from runner.durable import make_durable
 from runner.errors import VerificationError
 from runner.reading import parse_json
-from runner.removal import remove_tree
+from runner.removal import remove_tree, undone
 
 DEFAULT_LIMIT_BYTES: Final = 64 * 2**30
 """Most bytes that an archive may unpack to unless the user allows more."""
@@ -65,15 +65,13 @@ def unpack(archive: Path, target: Path, *, limit_bytes: int = DEFAULT_LIMIT_BYTE
     if os.path.lexists(target):
         raise FileExistsError(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with undone(
+        lambda: Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)), remove_tree
+    ) as work:
         index = _extract(archive, work, limit_bytes)
         _verify_hub(archive, work / HUB, index)
         work.chmod(0o755)
         work.rename(target)
-    except BaseException:
-        remove_tree(work)
-        raise
     return index
 
 

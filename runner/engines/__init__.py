@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +16,20 @@ if TYPE_CHECKING:
     from runner.snapshot import Snapshot
     from runner.wheels import Say, Variant
 
-MODULES = {
-    "docker": "runner.engines.docker",
-    "process": "runner.engines.process",
-}
-"""An engine's name → its module, which has ``open_engine(needs) -> Engine``; imported on use."""
+
+class EngineName(StrEnum):
+    """What can be asked for: ``auto``, and the engines.
+
+    Each engine is the module of its name, which has ``open_engine(needs) -> Engine``; imported on
+    use.
+    """
+
+    auto = "auto"
+    docker = "docker"
+    process = "process"
+
+
+ENGINES = tuple(name for name in EngineName if name is not EngineName.auto)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +56,9 @@ def open_engine(name: str, needs: Needs) -> Engine:
     asks for it; which of the two, and why, is said once. Raises ``EngineError`` with the remedy.
     """
     name = choose(name, python=needs.python, say=needs.say)
-    if name not in MODULES:
-        raise EngineError(f"there is no engine {name!r}; choose auto, {', '.join(MODULES)}")
-    engine: Engine = import_module(MODULES[name]).open_engine(needs)
+    if name not in ENGINES:
+        raise EngineError(f"there is no engine {name!r}; choose {', '.join(EngineName)}")
+    engine: Engine = import_module(f"{__name__}.{name}").open_engine(needs)
     engine.check()
     return engine
 

@@ -34,7 +34,7 @@ def render_plan(plan: Plan, registered: Sequence[RegisteredFinding] = ()) -> str
     jobs = [*plan.datasets, *([plan.tests] if plan.tests else []), *plan.arms]
     blocks = [
         _heading(plan),
-        _table([_ARM_COLUMNS, *(_arm_row(job) for job in plan.arms)]),
+        "\n".join([_table([_ARM_COLUMNS, *map(_arm_row, plan.arms)]), *_without_sizes(plan)]),
         "\n".join(answerable(plan, registered)),
         *_datasets(plan),
         *_remarks(plan),
@@ -78,7 +78,13 @@ _ARM_COLUMNS = (
 
 
 def _arm_row(job: Job) -> tuple[str, ...]:
-    """Sizes by formula; the memory is the GPU's on a GPU, where no time is guessed."""
+    """Sizes by formula; the memory is the GPU's on a GPU, where no time is guessed.
+
+    There are none of a command of the manifest's own.
+    """
+    placed = (job.name, job.execution.device, str(job.execution.threads), str(job.seed))
+    if not job.is_known:
+        return (*placed, *["-"] * (len(_ARM_COLUMNS) - len(placed)))
     parameters = parameters_of(job)
     counts, on_cpu = count_parameters(parameters), job.execution.device == "cpu"
     memory, steps, threads = (
@@ -87,16 +93,20 @@ def _arm_row(job: Job) -> tuple[str, ...]:
         job.execution.threads,
     )
     return (
-        job.name,
-        job.execution.device,
-        str(threads),
-        str(job.seed),
+        *placed,
         f"{counts.live:,}",
         f"{counts.nominal:,}",
         f"~{gibibytes(memory.host_bytes if on_cpu else memory.gpu_bytes)}",
         f"{steps:,}",
         f"~{duration(cpu_seconds(parameters, steps=steps, threads=threads))}" if on_cpu else "-",
     )
+
+
+def _without_sizes(plan: Plan) -> Iterator[str]:
+    """The arms of which no formula tells the sizes."""
+    names = [job.name for job in plan.arms if not job.is_known]
+    if names:
+        yield f"Own command, no estimate: {_named(names)}."
 
 
 def _datasets(plan: Plan) -> Iterator[str]:

@@ -18,6 +18,7 @@ from runner.manifest import LoadedManifest, Manifest
 from runner.plan import Job, Plan
 from runner.probe_file import with_probe
 from runner.record import MEASURED, HubRecord
+from runner.report.wording import STATUS_WORDS
 from runner.sealed import SealedHub
 from runner.toml_source import read
 
@@ -103,7 +104,7 @@ def plan_again(original: Original, arms: Sequence[str]) -> Plan:
     What follows from several arms together is made only where all are run again. The regression
     tests are not run: their results are no numbers of the phase.
 
-    Raises ``VerificationError`` for an arm that the hub does not have.
+    Raises ``VerificationError`` for an arm that the hub does not have, or has no results of.
     """
     plan = original.plan.model_copy(update={"tests": None})
     if not arms:
@@ -115,8 +116,22 @@ def plan_again(original: Original, arms: Sequence[str]) -> Plan:
                 f"{original.folder} has no arm {name!r}; arms are {', '.join(names)}"
                 f"{did_you_mean(name, names)}"
             )
+    refuse_without_results(original, arms)
     chosen = tuple(job for job in plan.arms if job.name in arms)
     return plan.for_arms(chosen).model_copy(update={"steps": ()})
+
+
+def refuse_without_results(original: Original, arms: Sequence[str]) -> None:
+    """Raise ``VerificationError`` for an arm that left nothing which could be compared."""
+    ended = {arm.name: arm.status for arm in original.record.arms}
+    measured = [name for name, status in ended.items() if status in MEASURED]
+    for name in arms:
+        if name not in measured:
+            raise VerificationError(
+                f"{original.folder}: {name} left no results ({STATUS_WORDS[ended[name]]}), so that "
+                f"there is nothing to compare; --arm takes {', '.join(measured)}. To see whether "
+                f"it ends so again, run the manifest with --only {name}"
+            )
 
 
 def jobs_again(original: Original, plan: Plan) -> tuple[Job, ...]:

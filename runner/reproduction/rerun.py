@@ -37,7 +37,6 @@ from runner.preflight import preflight, this_machine
 from runner.progress import display
 from runner.reading import read_file
 from runner.record import MEASURED, HubRecord, ReproducedFile, ReproductionRecord
-from runner.removal import remove_tree
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, listing
 from runner.reproduction.consent import Order, Sources, ask
@@ -120,8 +119,11 @@ def reproduce(request: Request) -> tuple[Path, int]:
     artifacts = request.out or _beside(request.hub)
     remarks = preflight(plan, this_machine(artifacts, with_gpus=device == "cuda"))
     compared = carried_compared(original.folder, original.record)
-    staging = hub.stage(artifacts, plan.phase, datetime.now(UTC))
-    with sigterm_as_interrupt(), display() as shown:
+    with (
+        sigterm_as_interrupt(),
+        hub.staged(artifacts, plan.phase, datetime.now(UTC)) as staging,
+        display() as shown,
+    ):
         run = Run(
             loaded=original.loaded,
             plan=plan,
@@ -140,18 +142,14 @@ def reproduce(request: Request) -> tuple[Path, int]:
             sources=sources,
             reasons=[],
         )
-        try:
-            write_declaration(run)
-            carry_compared(run.compared, staging.path)
-            run.note(f"made again from {original.name}, digest {original.sha256}")
-            if request.arms:
-                run.note(f"reproduced with --arm: {listing(request.arms)}")
-            for text in (*said, *remarks):
-                shown.say(text)
-            engine = prepare(rerun)
-        except BaseException:
-            remove_tree(staging.path)
-            raise
+        write_declaration(run)
+        carry_compared(run.compared, staging.path)
+        run.note(f"made again from {original.name}, digest {original.sha256}")
+        if request.arms:
+            run.note(f"reproduced with --arm: {listing(request.arms)}")
+        for text in (*said, *remarks):
+            shown.say(text)
+        engine = prepare(rerun)
         record = carry_out(rerun, engine)
         path = seal(run, record)
         reproduced = record.reproduction
@@ -241,6 +239,7 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
     run = rerun.run
     try:
         try:
+            run.staging.kept = True
             leave_out(rerun)
             make_datasets(run, engine, cache=run.staging.path / WORK / "datasets")
             withdraw_other_data(rerun)

@@ -163,3 +163,14 @@ def test_hubs_without_a_common_arm_are_compared_by_what_holds_for_all(copy, hubs
     rewrite(copy, hub.ENVIRONMENT, lambda table: table["machine"]["cpu"].update(model="Other"))
     (found,) = differing(facts(hubs[0]), facts(copy))
     assert (found.name, found.after) == ("cpu.model", "Other")
+
+
+@pytest.mark.parametrize("arms", ["", "arms.one."])
+def test_facts_come_by_name_whether_or_not_the_hubs_have_an_arm_in_common(arms):
+    letters = "qwertzuiopasdfghjklyxcvbnm"
+    before = {f"{arms}variables.{letter}": "1" for letter in letters}
+    after = {f"{arms}variables.{letter}": "2" for letter in letters}
+    alone = {f"{arms}only_{letter}": "1" for letter in letters}
+    names = [fact.name for fact in differing(before | alone, after)]
+    assert len(names) == 2 * len(letters)
+    assert names == sorted(names)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.engines import capped
+from runner.engines import capped, console
 from runner.engines.capped import CappedLog
 from runner.engines.console import keep, last_line, tail
 
@@ -75,6 +75,43 @@ def test_a_flood_of_carriage_returns_is_one_short_line(tmp_path):
             file.write(b"\r%d steps" % number)
     assert tail(log) == ("399999 steps",)
     assert last_line(log) == "399999 steps"
+
+
+def test_lines_before_a_flood_of_carriage_returns_are_still_the_last_ones(tmp_path):
+    log = tmp_path / "log"
+    flood = b"".join(b"\r%d steps" % number for number in range(400_000))
+    log.write_bytes(b"begun\n\n" + flood + b"\r" * 10**6 + b"\nended\n")
+    assert tail(log) == ("begun", "", "399999 steps", "ended")
+
+
+@pytest.mark.parametrize("before", [b"", b"begun\n"])
+@pytest.mark.parametrize("returns", [b"\r", b" \r", b"\r\t"])
+@pytest.mark.parametrize("length", [1, 10**6])
+def test_what_a_bar_showed_stays_however_many_carriage_returns_follow(
+    tmp_path, before, returns, length
+):
+    log = tmp_path / "log"
+    log.write_bytes(before + b"50 %\r100 %" + returns * length)
+    assert tail(log) == (*(["begun"] if before else []), "100 %")
+    assert last_line(log) == "100 %"
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**18, 10**6])
+def test_a_log_of_carriage_returns_only_shows_nothing(tmp_path, length):
+    log = tmp_path / "log"
+    log.write_bytes(b"\r" * length)
+    assert tail(log) == ()
+    assert last_line(log) == ""
+
+
+@pytest.mark.parametrize("block", [8, 9, 10, 11, 13, 64])
+def test_a_log_is_read_back_alike_in_blocks_of_any_size(tmp_path, monkeypatch, block):
+    log = tmp_path / "log"
+    log.write_bytes("a\r\né\r ü \r\r\n\n\rlast\r \r".encode())
+    whole = tail(log)
+    assert whole == ("a", " ü", "", "last")
+    monkeypatch.setattr(console, "BLOCK", block)
+    assert tail(log) == whole
 
 
 def test_a_line_without_end_is_cut(tmp_path):

@@ -3,9 +3,11 @@
 import pytest
 
 from runner import gpus
-from runner.devices import choose_device
+from runner.devices import choose_device, reserve_places
 from runner.errors import EngineError
 from runner.gpus import Gpu
+from runner.manifest import Resources
+from runner.plan import Execution, Job
 
 ONE = [Gpu(id="GPU-1", name="a GPU", memory_bytes=1, driver="1")]
 
@@ -34,3 +36,26 @@ def test_a_gpu_that_is_insisted_on_and_not_there_is_an_error_with_the_remedy(mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineError, match="run with --device cpu"):
         choose_device("cuda", wants_gpu=True)
+
+
+def test_a_gpu_that_is_gone_when_places_are_reserved_is_an_error_with_the_remedy(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    job = Job(
+        name="one",
+        experiment="train",
+        parameters={},
+        seed=1,
+        execution=Execution(device="cuda", threads=1, determinism="portable"),
+        resources=Resources(gpus=1),
+        command=("true",),
+        environment={},
+        num_parameters=None,
+        steps=None,
+    )
+    with (
+        pytest.raises(EngineError, match=r"^no GPU for one: .*run with --device cpu$"),
+        reserve_places([job]),
+    ):
+        pass

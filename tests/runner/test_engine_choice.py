@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.engines import MODULES, Needs, open_engine
+from runner.engines import ENGINES, EngineName, Needs, open_engine
 from runner.engines.base import Handle
 from runner.engines.ending import Ending, conclude, last_line
 from runner.errors import EngineError
@@ -84,11 +84,25 @@ def test_the_docker_sdk_is_imported_by_the_docker_engine_alone(imported, unwante
     assert not unwanted & set(names)
 
 
-def test_every_engine_in_the_table_can_be_opened():
+def test_every_engine_that_there_is_can_be_asked_for_and_opened():
     from importlib import import_module
 
-    for module in MODULES.values():
-        assert callable(import_module(module).open_engine)
+    from runner import cli
+
+    folder = ROOT / "runner" / "engines"
+    there = {path.stem for path in folder.glob("*.py") if "def open_engine(" in path.read_text()}
+    assert there - {"__init__"} == set(ENGINES)
+    for name in ENGINES:
+        assert callable(import_module(f"runner.engines.{name}").open_engine)
+    assert cli.EngineName is EngineName
+
+
+def test_an_engine_that_is_not_known_to_isolate_gets_no_foreign_code():
+    from runner.trust import Consent, code_reasons
+
+    for engine in {*ENGINES, "new"} - {"docker"}:
+        assert code_reasons(["its code"], engine=engine, asked="auto", consent=Consent())
+    assert not code_reasons(["its code"], engine="docker", asked="auto", consent=Consent())
 
 
 @pytest.fixture

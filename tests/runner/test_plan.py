@@ -107,6 +107,12 @@ def test_sizes_are_counted(loaded):
     )
 
 
+def test_nothing_is_known_of_the_sizes_of_an_own_command(loaded):
+    one, two = make_plan(loaded).arms
+    assert (one.is_known, two.is_known) == (True, False)
+    assert (two.num_parameters, two.steps) == (None, None)
+
+
 def test_the_environment_makes_numbers_repeatable(loaded):
     plan = make_plan(loaded)
     for job in (*plan.datasets, *plan.arms):

@@ -103,11 +103,13 @@ def test_every_arm_that_does_not_fit_is_named(planned):
     assert [line.split()[1] for line in str(caught.value).splitlines()] == ["one", "two"]
 
 
-def test_nothing_is_known_of_the_memory_of_a_command_of_the_manifests_own(planned):
+def test_nothing_is_known_of_the_sizes_of_a_command_of_the_manifests_own(planned):
     plan = planned(memory_gib=0.25)
     (one,) = plan.arms
-    own = one.model_copy(update={"command": ("run", "me")})
-    assert preflight(plan.model_copy(update={"arms": (own,)}), MACHINE)
+    # As plans of earlier versions have it: with a number of parameters.
+    large = {"num_parameters": 10**12, "command": ("run", "me")}
+    own = plan.model_copy(update={"arms": (one.model_copy(update=large),)})
+    assert preflight(own, MACHINE) == ("arm one: own command, no estimate of its time and memory",)
 
 
 def test_more_threads_than_processors_are_noted(planned):

@@ -169,6 +169,17 @@ def test_an_arm_that_the_hub_does_not_have(copy):
     assert "has no arm 'thre'; arms are one, two, broken" in done.stderr
 
 
+@pytest.mark.parametrize("asked", [("broken",), ("one", "broken")])
+def test_an_arm_whose_original_left_no_results_cannot_be_asked_for(copy, tmp_path, asked):
+    options = [word for arm in asked for word in ("--arm", arm)]
+    done = phasehub("reproduce", copy, *options, "--out", tmp_path / "again")
+    assert done.returncode == 4, done.stderr
+    assert "broken left no results (failed)" in done.stderr
+    assert "--arm takes one, two" in done.stderr
+    assert "a bug" not in done.stderr
+    assert not (tmp_path / "again").exists()
+
+
 def test_a_hub_without_code_says_what_to_check_out(copy, seal_anew):
     shutil.rmtree(copy / "code")
     table = json.loads((copy / hub.RECORD).read_bytes())

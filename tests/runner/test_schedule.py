@@ -96,6 +96,13 @@ def test_no_two_jobs_share_a_gpu_at_a_time(tmp_path):
     assert engine.places["c"] in {("GPU-1",), ("GPU-2",)}
 
 
+def test_without_any_place_nothing_waits_for_one(tmp_path):
+    engine = ScriptedEngine({"a": 1})
+    with pytest.raises(ValueError, match="no place to run a"):
+        run(engine, attempts(tmp_path, "a"), [])
+    assert run(engine, [], []) == {}
+
+
 def test_a_job_that_cannot_start_takes_nothing_along(tmp_path):
     engine = ScriptedEngine({"a": 1, "c": 1}, refuses=("b",))
     outcomes = run(engine, attempts(tmp_path, "a", "b", "c"), [()])

@@ -53,12 +53,14 @@ def test_each_arm_is_shown_with_its_sizes(blocks):
         *("arm", "device", "threads", "seed", "parameters", "nominal"),
         *("memory", "steps", "time"),
     ]
-    assert [row[0] for row in rows[1:]] == ["one", "two"]
+    assert [row[0] for row in rows[1:3]] == ["one", "two"]
     assert rows[1][1:4] == ["cpu", "3", "7"]
     assert 0.5 < float(rows[1][6].removeprefix("~")) < 2
     assert rows[1][7:9] == ["GiB", "820"]
     assert rows[1][9].startswith("~")
-    assert rows[2][2] == "1"
+    assert rows[2] == ["two", "cpu", "1", "7", *["-"] * 5]
+    assert blocks[1].split("\n")[3] == "Own command, no estimate: two."
+    assert len(rows) == 4
 
 
 def test_what_differs_is_shown_apart_from_what_is_shared(blocks):
