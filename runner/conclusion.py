@@ -109,7 +109,11 @@ def why_no_statistics(run: Run) -> str | None:
         return None if summary.status == "succeeded" else f"{summary.message}{log}"
     if run.interrupted:
         return "the run was interrupted before"
-    return str(run.failure) if run.failure else "no arm succeeded"
+    if run.failure:
+        return str(run.failure)
+    if any(arm.status == "succeeded" for arm in run.arms.values()):
+        return "they are made only where all arms are run again"
+    return "no arm succeeded"
 
 
 def write_metadata(record: HubRecord, folder: Path, name: str) -> None:

@@ -111,6 +111,8 @@ def test_a_reproduction_is_no_hub_of_the_phase(copy):
     told = reproduction(made)
     assert told["arms"] == ["one"]
     assert all(file["path"].startswith(("arms/one/", "dataset/")) for file in told["files"])
+    (note,) = (one for one in hub.read(made).notes if one.startswith("no statistics"))
+    assert note.endswith("they are made only where all arms are run again")
 
 
 def test_a_pixel_that_was_changed_and_sealed_anew_is_named(copy, tmp_path, seal_anew):
