@@ -11,7 +11,7 @@ import pytest
 from runner import hub
 from runner.audit_report import REPORT, from_table
 from tests.audit.plants import data, training
-from tests.runner.test_consistency import rewrite, sealed_anew
+from tests.runner.test_consistency import inconsistencies, rewrite, sealed_anew
 
 ROOT = Path(__file__).parents[2]
 ONE_ARM = '[[arms]]\nname = "two"\ntrain.learning_rate = 2e-3\n'
@@ -105,6 +105,16 @@ def test_without_audits_every_page_says_that_nothing_was_derived_again(tmp_path,
         assert "Read back: all arms" in text
         assert "succeeded, read back" in text
         assert "audited" not in text
+
+
+def test_an_arm_that_asks_for_an_audit_by_itself_has_its_data_audited_too(tmp_path, one_arm):
+    asking = one_arm.rstrip() + "\ndiagnostics.audit_steps = 1\n"
+    done, folder = run(tmp_path, asking + '[audit]\nlevel = "read back"\n')
+    assert done.returncode == 0, done.stderr
+    record = record_of(folder)
+    assert record["arms"][0]["level"] == "audited"
+    assert record["dataset"]["audit"]["outcome"] == "agrees"
+    assert inconsistencies(folder) == ()
 
 
 def test_code_that_does_something_else_than_its_labels_say_fails_the_arm(tmp_path, one_arm):
