@@ -33,8 +33,12 @@ NOT_YET = "the run ended before its audit"
 
 def is_due(job: Job, record: ArmRecord) -> bool:
     """Whether an arm that ended so is to be audited: it ran as planned and left what it takes."""
-    wanted = job.parameters.get("diagnostics", {}).get("audit_steps", 0)
-    return record.status == "succeeded" and bool(wanted)
+    return record.status == "succeeded" and is_asked_for(job)
+
+
+def is_asked_for(arm: Job) -> bool:
+    """Whether the plan of an arm has it audited."""
+    return bool(arm.parameters.get("diagnostics", {}).get("audit_steps", 0))
 
 
 def lay_out_audit(

@@ -14,9 +14,16 @@ from runner.schedule import run_attempts
 
 
 def audit_datasets(run: Run, engine: Engine) -> None:
-    """Withdraw every dataset of which a second implementation derives another."""
-    if run.plan.audit is None or run.plan.audit.level != "audited":
-        return
+    """Withdraw every dataset of which a second implementation derives another.
+
+    An arm that asks for an audit in a phase without audits is worth no more than its data.
+    """
+    whole = run.plan.audit is not None and run.plan.audit.level == "audited"
+    asked = {
+        data.record.name
+        for arm in run.plan.arms
+        if audit_jobs.is_asked_for(arm) and (data := run.dataset_of(arm))
+    }
     attempts = [
         lay_out(
             dataset_audit_job(job),
@@ -26,7 +33,7 @@ def audit_datasets(run: Run, engine: Engine) -> None:
             labels=run.labels,
         )
         for job in run.plan.datasets
-        if job.name in run.data
+        if job.name in run.data and (whole or job.name in asked)
     ]
 
     def ended(attempt: Attempt, outcome: Outcome) -> None:

@@ -230,15 +230,22 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
                 if file.deterministic
             }
             given |= _data(shown[arm.name]) if arm.name in shown else {}
-            yield from _compare_with_audit(sealed, hub.audit_dir(arm.name), arm.audit, given)
+            yield from _compare_with_audit(sealed, hub.audit_dir(arm.name), arm, arm.audit, given)
+        elif arm.status == "succeeded" and arm.parameters["diagnostics"].get("audit_steps"):
+            yield f"arm {arm.name} was to be audited, and no audit is on record"
         data = shown.get(arm.name)
-        if arm.proof == "audited" and not (data and data.audit and data.audit.outcome == "agrees"):
+        if arm.proof == "audited" and not (data and _is_derived(data)):
             yield f"arm {arm.name} is audited, and the data that it was shown are not"
     for one in record.datasets:
         if one.audit is not None:
             yield from _compare_with_audit(
-                sealed, hub.dataset_audit_dir(one), one.audit, _data(one)
+                sealed, hub.dataset_audit_dir(one), one, one.audit, _data(one)
             )
+
+
+def _is_derived(dataset: DatasetRecord) -> bool:
+    audit = dataset.audit
+    return audit is not None and audit.outcome == "agrees" and "data" in audit.parts
 
 
 def _data(dataset: DatasetRecord) -> dict[str, str]:
@@ -246,17 +253,31 @@ def _data(dataset: DatasetRecord) -> dict[str, str]:
 
 
 def _compare_with_audit(
-    sealed: SealedHub, folder: str, audit: AuditRecord, given: Mapping[str, str]
+    sealed: SealedHub,
+    folder: str,
+    about: ArmRecord | DatasetRecord,
+    audit: AuditRecord,
+    given: Mapping[str, str],
 ) -> Iterator[str]:
+    if (about.status == "succeeded") is not (audit.outcome in ("agrees", "in_part")):
+        yield f"{about.name}: its status is not what follows from its audit"
     path = f"{folder}/{hub.JOB}"
     found = sealed.artifacts.get(path)
     if found is None or found.sha256 != audit.job_sha256:
         yield f"{path} is not the job that ran"
         return
-    inputs = _digests(sealed.table(path).get("inputs"))
+    job = sealed.table(path)
+    declared = {**about.parameters, "audit": {"parts": list(audit.parts)}}
+    derived = [job.get("experiment"), job.get("parameters"), job.get("seed")]
+    if canonical_json(derived) != canonical_json(["audit", declared, about.seed]):
+        yield f"{path} derived something else than what {hub.RECORD} says was declared"
+    inputs = _digests(job.get("inputs"))
     for name, digest in given.items():
         if inputs.get(name) != digest:
             yield f"{path} read another {name} than the record has"
+    for name in sorted(inputs.keys() - given.keys()):
+        if name.startswith("arm/"):
+            yield f"{path} read {name}, which the record does not have"
     if audit.outcome == "not_done":
         return
     try:

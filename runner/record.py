@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -232,6 +232,11 @@ class AuditRecord(Record):
     removed: tuple[FileRecord, ...] = ()
     """States of the fit that were audited and are not kept, relative to ``arms/<arm>``."""
 
+    @property
+    def is_of_whole_arm(self) -> bool:
+        """Whether everything was derived that is an arm's own, and agrees; data are a dataset's."""
+        return self.outcome == "agrees" and {*get_args(AuditPart)} - {"data"} <= {*self.parts}
+
 
 class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""
@@ -286,7 +291,7 @@ class ArmRecord(Record):
     @property
     def proof(self) -> Level:
         """What stands behind what the record says of the arm."""
-        if self.status == "succeeded" and self.audit and self.audit.outcome == "agrees":
+        if self.status == "succeeded" and self.audit and self.audit.is_of_whole_arm:
             return "audited"
         return "read back" if self.status in MEASURED else "declared only"
 

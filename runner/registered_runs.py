@@ -183,6 +183,12 @@ def objections(finding: RegisteredFinding, record: HubRecord) -> Iterator[str]:
     if record.only:
         yield "it was run in part"
     yield from departures(plan, phase=record.phase, profile=record.profile, arms=record.arms)
+    ways = {(one.execution.device, one.execution.threads, one.execution.determinism)
+            for one in _in_cells(plan, record)}  # fmt: skip
+    if len(ways) > 1:
+        told = " and ".join(f"{device} with {threads} threads, {how}"
+                            for device, threads, how in sorted(ways))  # fmt: skip
+        yield f"its arms did not all compute in the same way: {told}"
     yield from _unfit(plan, record)
 
 

@@ -27,7 +27,7 @@ def sync(hubs: Sequence[Path], *, artifacts: Path, docs: Path) -> list[Path]:
 
     Args:
         hubs: Folders of sealed hubs; where there are none, the newest of each phase and profile
-            below ``artifacts``, and all that were begun under a registration.
+            below ``artifacts``, all that were begun under a registration, and all of its seeds.
         artifacts: Where hubs are; may be missing, as on another machine.
         docs: The folder that holds ``study``; the manifests lie beside it.
 
@@ -46,18 +46,24 @@ def sync(hubs: Sequence[Path], *, artifacts: Path, docs: Path) -> list[Path]:
 def wanted_hubs(artifacts: Path) -> list[Path]:
     """The newest sealed hub of each phase and profile, and the newest whole one where it is not.
 
-    Of hubs that were begun under a registration all, as none is worth more for being new.
+    Of hubs that were begun under a registration all, as none is worth more for being new; and all
+    that ran a seed that one of them registers, as it may have been run before.
     """
     newest: dict[tuple[str, str | None, bool], Path] = {}
     registered: list[Path] = []
+    ran: dict[Path, set[int]] = {}
+    seeds: set[int] = set()
     for path in hub.find_hubs(artifacts):
         record = hub.read(path)
+        ran[path] = {arm.seed for arm in record.arms if arm.status != "not_run"}
+        seeds.update(*(one.plan.seeds for one in record.registered))
         variant = (record.phase, record.profile)
         newest[(*variant, False)] = path
         registered += [path] if record.registered else []
         if not (record.interrupted or record.only):
             newest[(*variant, True)] = path
-    return sorted({*newest.values(), *registered})
+    before = [path for path, own in ran.items() if own & seeds]
+    return sorted({*newest.values(), *registered, *before})
 
 
 def _updated(study: Path, hubs: Iterable[Path]) -> Store:

@@ -10,8 +10,9 @@ import pytest
 
 from runner import hub
 from runner.audit_report import REPORT, from_table
+from runner.digest import sha256_file
 from tests.audit.plants import data, training
-from tests.runner.test_consistency import rewrite, sealed_anew
+from tests.runner.test_consistency import inconsistencies, rewrite, sealed_anew
 
 ROOT = Path(__file__).parents[2]
 ONE_ARM = '[[arms]]\nname = "two"\ntrain.learning_rate = 2e-3\n'
@@ -107,6 +108,16 @@ def test_without_audits_every_page_says_that_nothing_was_derived_again(tmp_path,
         assert "audited" not in text
 
 
+def test_an_arm_that_asks_for_an_audit_by_itself_has_its_data_audited_too(tmp_path, one_arm):
+    asking = one_arm.rstrip() + "\ndiagnostics.audit_steps = 1\n"
+    done, folder = run(tmp_path, asking + '[audit]\nlevel = "read back"\n')
+    assert done.returncode == 0, done.stderr
+    record = record_of(folder)
+    assert record["arms"][0]["level"] == "audited"
+    assert record["dataset"]["audit"]["outcome"] == "agrees"
+    assert inconsistencies(folder) == ()
+
+
 def test_code_that_does_something_else_than_its_labels_say_fails_the_arm(tmp_path, one_arm):
     source = sown(training.PLANTS, "trained on validation patches", tmp_path / "source")
     done, folder = run(tmp_path, one_arm, source)
@@ -196,6 +207,61 @@ class TestAHubThatWasSealedAnew:
         rewrite(copy / hub.RECORD, change)
         (told,) = sealed_anew(copy)
         assert told.startswith("audits/one/job.json read another arm/audit_step_")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda job: job["parameters"]["train"].update(learning_rate=7e-3),
+            lambda job: job.update(seed=job["seed"] + 1),
+            lambda job: job["parameters"]["audit"].update(parts=["start"]),
+            lambda job: job.update(experiment="train"),
+        ],
+        ids=["parameters", "seed", "parts", "experiment"],
+    )
+    def test_an_audit_of_something_else_than_was_declared(self, copy, change):
+        rewrite_job(copy, change)
+        told = "audits/one/job.json derived something else than what hub.json says was declared"
+        assert told in sealed_anew(copy)
+
+    def test_an_audit_of_a_file_that_the_arm_has_no_more(self, copy):
+        rewrite_job(copy, lambda job: job["inputs"].update({"arm/other": {"sha256": "0" * 64}}))
+        told = "audits/one/job.json read arm/other, which the record does not have"
+        assert told in sealed_anew(copy)
+
+    def test_an_audit_of_some_parts_is_none_of_the_arm(self, copy):
+        some = ["start"]
+        rewrite_job(copy, lambda job: job["parameters"]["audit"].update(parts=some))
+        rewrite(copy / "audits/one" / REPORT, lambda report: report.update(parts=some))
+        rewrite(copy / hub.RECORD, lambda record: record["arms"][0]["audit"].update(parts=some))
+        found = sealed_anew(copy)
+        assert "arm one is called audited, and its record shows it as read back" in found
+
+    def test_an_audit_that_is_no_longer_on_record(self, copy):
+        rewrite(
+            copy / hub.RECORD,
+            lambda record: record["arms"][0].update(audit=None, level="read back"),
+        )
+        assert "arm one was to be audited, and no audit is on record" in sealed_anew(copy)
+
+    def test_a_success_in_spite_of_an_audit_that_failed(self, copy):
+        rewrite(
+            copy / hub.RECORD,
+            lambda record: (
+                record["arms"][0]["audit"].update(outcome="not_done", differences=["late"]),
+                record["arms"][0].update(level="read back"),
+            ),
+        )
+        assert "one: its status is not what follows from its audit" in sealed_anew(copy)
+
+
+def rewrite_job(folder, change):
+    """Change the job of an arm's audit, and its digest in the record."""
+    path = folder / "audits/one/job.json"
+    rewrite(path, change)
+    rewrite(
+        folder / hub.RECORD,
+        lambda record: record["arms"][0]["audit"].update(job_sha256=sha256_file(path)),
+    )
 
 
 CHECK = {"name": "x", "verdict": "agrees", "compared": 3}

@@ -269,6 +269,17 @@ def test_a_knob_that_was_not_registered_may_not_differ_between_the_cells(hub):
     )
 
 
+def test_the_cells_may_not_compute_in_other_ways(hub):
+    arms = [
+        one.model_copy(update={"execution": Execution(device="cuda", threads=1)})
+        if one.parameters["model"]["decoder_norm"] == "instance"
+        else one
+        for one in grid()
+    ]
+    told = why(confirm(FINDING, [hub(arms=arms)]))
+    assert "its arms did not all compute in the same way: cpu with 1 threads" in told
+
+
 def test_a_knob_may_not_differ_within_a_cell(hub):
     other = parameters("hybrid", "none", train={"learning_rate": 2e-2, "batch_size": 8})
     arms = replaced(grid(), 3, parameters=other)

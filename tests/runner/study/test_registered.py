@@ -138,6 +138,14 @@ def test_a_kept_hub_of_another_phase_that_ran_the_seeds_before_spoils_them(study
     assert "seed 101 was run before, in phase7/2026-01-30T050000Z" in synced(study)
 
 
+def test_a_hub_that_ran_the_seeds_before_is_kept_though_a_newer_one_took_its_place(study, run):
+    run(0, registered=(), started="2026-01-29T05:00:00.000+00:00")
+    run(1)
+    text = synced(study)
+    assert "seed 101 was run before, in phase8/2026-01-30T050000Z" in text
+    assert "**open**, registered" in text
+
+
 def test_what_was_not_registered_is_exploratory(study, run):
     run(registered=())
     assert "**Exploratory**: nothing was registered" in synced(study, "phase8.md")
