@@ -12,14 +12,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field, JsonValue
 
+from models.config.audit import AuditPart
 from runner import hub
+from runner.audit_jobs import OF_ARM
 from runner.audit_report import REPORT, from_table
 from runner.checksums import listed_digests
 from runner.digest import canonical_json
 from runner.effective import compare_effective, compare_history
 from runner.environment import models_digest
 from runner.errors import VerificationError
-from runner.plan import Job
+from runner.plan import OF_DATASET, Job
 from runner.reading import parse_json, read_file, typed
 from runner.record import (
     MEASURED,
@@ -230,19 +232,44 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
                 if file.deterministic
             }
             given |= _data(shown[arm.name]) if arm.name in shown else {}
+            yield from _compare_with_outcome(f"arm {arm.name}", arm.status, arm.audit)
+            yield from _compare_with_audit_job(sealed, hub.audit_dir(arm.name), arm, OF_ARM)
             yield from _compare_with_audit(sealed, hub.audit_dir(arm.name), arm.audit, given)
         data = shown.get(arm.name)
         if arm.proof == "audited" and not (data and data.audit and data.audit.outcome == "agrees"):
             yield f"arm {arm.name} is audited, and the data that it was shown are not"
     for one in record.datasets:
         if one.audit is not None:
-            yield from _compare_with_audit(
-                sealed, hub.dataset_audit_dir(one), one.audit, _data(one)
-            )
+            folder = hub.dataset_audit_dir(one)
+            yield from _compare_with_outcome(one.name, one.status, one.audit)
+            yield from _compare_with_audit_job(sealed, folder, one, OF_DATASET)
+            yield from _compare_with_audit(sealed, folder, one.audit, _data(one))
 
 
 def _data(dataset: DatasetRecord) -> dict[str, str]:
     return {file.path: file.sha256 for file in dataset.files}
+
+
+def _compare_with_outcome(name: str, status: str, audit: AuditRecord) -> Iterator[str]:
+    """Nothing has succeeded of which an audit says otherwise, and nothing else failed by one."""
+    wanted = "succeeded" if audit.found_no_difference else "audit_failed"
+    if status != wanted:
+        yield f"{name} is called {status}, and by its audit ({audit.outcome}) it is {wanted}"
+
+
+def _compare_with_audit_job(
+    sealed: SealedHub, folder: str, one: ArmRecord | DatasetRecord, parts: tuple[AuditPart, ...]
+) -> Iterator[str]:
+    """The job derived all ``parts`` of what the record tells of, and no less."""
+    path = f"{folder}/{hub.JOB}"
+    if path not in sealed.artifacts:  # ``_compare_with_audit`` says so
+        return
+    job = sealed.table(path)
+    said = [job.get("experiment"), job.get("parameters"), job.get("seed")]
+    meant = ["audit", {**one.parameters, "audit": {"parts": list(parts)}}, one.seed]
+    derived = one.audit.parts if one.audit else ()
+    if derived != parts or canonical_json(said) != canonical_json(meant):
+        yield f"{path} is not an audit of {', '.join(parts)} with the parameters of {hub.RECORD}"
 
 
 def _compare_with_audit(

@@ -232,6 +232,11 @@ class AuditRecord(Record):
     removed: tuple[FileRecord, ...] = ()
     """States of the fit that were audited and are not kept, relative to ``arms/<arm>``."""
 
+    @property
+    def found_no_difference(self) -> bool:
+        """Whether what ran is worth as much as before."""
+        return self.outcome in ("agrees", "in_part")
+
 
 class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""
