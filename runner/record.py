@@ -558,7 +558,7 @@ class HubRecord(Record):
     phase: SafeName
     title: str
     question: str
-    findings: tuple[FindingId, ...] = ()
+    findings: Annotated[tuple[FindingId, ...], Field(max_length=256)] = ()
     registered: tuple[RegisteredFinding, ...] = ()
     """What was registered of these findings when the run began; all else is exploratory."""
     compare_with: tuple[SafeName, ...] = ()
