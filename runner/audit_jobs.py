@@ -110,7 +110,7 @@ Audited = TypeVar("Audited", ArmRecord, DatasetRecord)
 
 def audited(record: Audited, audit: AuditRecord) -> Audited:
     """An arm that ran as planned, or a dataset, and what its audit says of that."""
-    agrees = audit.outcome in ("agrees", "in_part")
+    agrees = audit.found_no_difference
     return record.model_copy(
         update={
             "status": "succeeded" if agrees else "audit_failed",

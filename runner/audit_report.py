@@ -13,7 +13,8 @@ from runner.reading import read_table, typed
 
 REPORT = "audit.json"
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+"""Their sum is an integer of a length that a record may have."""
 Sentence = Annotated[str, Field(max_length=4000)]
 
 
@@ -38,7 +39,7 @@ class Report(BaseModel):
     """Those of which anything could be compared."""
     not_comparable: Count
     """Comparisons that say nothing: neither the arm's value nor its twin is finite."""
-    differences: tuple[Sentence, ...]
+    differences: Annotated[tuple[Sentence, ...], Field(max_length=1000)]
     checks: tuple[Check, ...]
 
     @property

@@ -12,14 +12,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field, JsonValue
 
+from models.config.audit import AuditPart
 from runner import hub
+from runner.audit_jobs import OF_ARM
 from runner.audit_report import REPORT, from_table
 from runner.checksums import listed_digests
 from runner.digest import canonical_json
 from runner.effective import compare_effective, compare_history
 from runner.environment import models_digest
 from runner.errors import VerificationError
-from runner.plan import Job
+from runner.plan import OF_DATASET, Job
 from runner.reading import parse_json, read_file, typed
 from runner.record import (
     MEASURED,
@@ -230,17 +232,25 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
                 if file.deterministic
             }
             given |= _data(shown[arm.name]) if arm.name in shown else {}
-            yield from _compare_with_audit(sealed, hub.audit_dir(arm.name), arm, arm.audit, given)
-        elif arm.status == "succeeded" and arm.parameters["diagnostics"].get("audit_steps"):
+            yield from _compare_with_outcome(f"arm {arm.name}", arm.status, arm.audit)
+            yield from _compare_with_audit_job(sealed, hub.audit_dir(arm.name), arm, OF_ARM)
+            yield from _compare_with_audit(sealed, hub.audit_dir(arm.name), arm.audit, given)
+        elif arm.level and arm.status == "succeeded" and _is_asked_for(arm):
             yield f"arm {arm.name} was to be audited, and no audit is on record"
         data = shown.get(arm.name)
         if arm.proof == "audited" and not (data and _is_derived(data)):
             yield f"arm {arm.name} is audited, and the data that it was shown are not"
     for one in record.datasets:
         if one.audit is not None:
-            yield from _compare_with_audit(
-                sealed, hub.dataset_audit_dir(one), one, one.audit, _data(one)
-            )
+            folder = hub.dataset_audit_dir(one)
+            yield from _compare_with_outcome(one.name, one.status, one.audit)
+            yield from _compare_with_audit_job(sealed, folder, one, OF_DATASET)
+            yield from _compare_with_audit(sealed, folder, one.audit, _data(one))
+
+
+def _is_asked_for(arm: ArmRecord) -> bool:
+    diagnostics = arm.parameters.get("diagnostics")
+    return isinstance(diagnostics, dict) and bool(diagnostics.get("audit_steps"))
 
 
 def _is_derived(dataset: DatasetRecord) -> bool:
@@ -252,26 +262,37 @@ def _data(dataset: DatasetRecord) -> dict[str, str]:
     return {file.path: file.sha256 for file in dataset.files}
 
 
-def _compare_with_audit(
-    sealed: SealedHub,
-    folder: str,
-    about: ArmRecord | DatasetRecord,
-    audit: AuditRecord,
-    given: Mapping[str, str],
+def _compare_with_outcome(name: str, status: str, audit: AuditRecord) -> Iterator[str]:
+    """Nothing has succeeded of which an audit says otherwise, and nothing else failed by one."""
+    wanted = "succeeded" if audit.found_no_difference else "audit_failed"
+    if status != wanted:
+        yield f"{name} is called {status}, and by its audit ({audit.outcome}) it is {wanted}"
+
+
+def _compare_with_audit_job(
+    sealed: SealedHub, folder: str, one: ArmRecord | DatasetRecord, parts: tuple[AuditPart, ...]
 ) -> Iterator[str]:
-    if (about.status == "succeeded") is not (audit.outcome in ("agrees", "in_part")):
-        yield f"{about.name}: its status is not what follows from its audit"
+    """The job derived all ``parts`` of what the record tells of, and no less."""
+    path = f"{folder}/{hub.JOB}"
+    if path not in sealed.artifacts:  # ``_compare_with_audit`` says so
+        return
+    job = sealed.table(path)
+    said = [job.get("experiment"), job.get("parameters"), job.get("seed")]
+    meant = ["audit", {**one.parameters, "audit": {"parts": list(parts)}}, one.seed]
+    derived = one.audit.parts if one.audit else ()
+    if derived != parts or canonical_json(said) != canonical_json(meant):
+        yield f"{path} is not an audit of {', '.join(parts)} with the parameters of {hub.RECORD}"
+
+
+def _compare_with_audit(
+    sealed: SealedHub, folder: str, audit: AuditRecord, given: Mapping[str, str]
+) -> Iterator[str]:
     path = f"{folder}/{hub.JOB}"
     found = sealed.artifacts.get(path)
     if found is None or found.sha256 != audit.job_sha256:
         yield f"{path} is not the job that ran"
         return
-    job = sealed.table(path)
-    declared = {**about.parameters, "audit": {"parts": list(audit.parts)}}
-    derived = [job.get("experiment"), job.get("parameters"), job.get("seed")]
-    if canonical_json(derived) != canonical_json(["audit", declared, about.seed]):
-        yield f"{path} derived something else than what {hub.RECORD} says was declared"
-    inputs = _digests(job.get("inputs"))
+    inputs = _digests(sealed.table(path).get("inputs"))
     for name, digest in given.items():
         if inputs.get(name) != digest:
             yield f"{path} read another {name} than the record has"

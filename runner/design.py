@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import comb
 
 from models.exact import (
     Counts,
@@ -154,10 +155,17 @@ def _is_tested(row: Comparison) -> bool:
     return min(row.collapse.arms) > 0 and max(row.collapse.arms) <= MOST_ARMS
 
 
+def _extreme(runs: tuple[int, int]) -> float:
+    """Fisher's p where all runs of the first group collapsed and none of the second did.
+
+    Only its mirror image, in groups of one size, is as improbable: nothing is to be enumerated.
+    """
+    first, second = runs
+    return (2 if first == second else 1) / comb(first + second, first)
+
+
 def _knob_design(knob: str, rows: Sequence[Comparison], number: int) -> KnobDesign:
-    extremes = [
-        fisher(Counts(hits=(a, 0), runs=(a, b))) for a, b in (r.collapse.arms for r in rows)
-    ]
+    extremes = [_extreme(row.collapse.arms) for row in rows]
     adjusted = benjamini_yekutieli([*extremes, *[1.0] * (number - len(rows))])
     runs = min((row.collapse.arms for row in rows), key=lambda arms: (min(arms), arms))
     level = LEVEL / (number * sum(1 / rank for rank in range(1, number + 1)))

@@ -50,10 +50,13 @@ KnobValue: TypeAlias = str | bool | int | float
 
 
 def _date(text: str) -> str:
+    """A date in the one spelling in which an earlier one sorts first; ``20260128`` is none."""
     try:
-        dt.date.fromisoformat(text)
+        plain = dt.date.fromisoformat(text).isoformat() == text
     except ValueError:
-        raise ValueError("expected a date, like '2026-01-28'") from None
+        plain = False
+    if not plain:
+        raise ValueError("expected a date, like '2026-01-28'")
     return text
 
 

@@ -156,8 +156,17 @@ def _is_valid(plan: Plan) -> bool:
 
 def has_knobs(plan: Plan, where: Mapping[str, object]) -> bool:
     """Whether a plan has these values of these knobs, by their dotted names; ``True`` is no 1."""
-    flat = dict(leaves(plan))
-    return all(name in flat and _same(flat[name], value) for name, value in where.items())
+    return all(_has_knob(plan, name, value) for name, value in where.items())
+
+
+def _has_knob(plan: Plan, name: str, value: object) -> bool:
+    """The same of one knob; looked up, as a plan has a hundred of which few are asked for."""
+    found: object = plan
+    for part in name.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return False
+        found = found[part]
+    return not isinstance(found, Mapping) and _same(found, value)
 
 
 def _same(planned: object, value: object) -> bool:

@@ -245,8 +245,12 @@ def _rank(key: KeyPath) -> tuple[int, KeyPath]:
 def _axes(
     node: object, key: KeyPath, place: KeyPath, problems: list[tuple[KeyPath, str]]
 ) -> dict[KeyPath, Axis]:
-    """The axes below a table of ``[matrix]``: lists, and tables with ``values``."""
-    if isinstance(node, Mapping) and "values" not in node:
+    """The axes below a table of ``[matrix]``: lists, and tables with ``values``.
+
+    ``[matrix.train]`` is no axis by itself: its ``values`` would be those of a knob of that name.
+    """
+    is_section = len(key) == 1 and key != ("seed",)
+    if isinstance(node, Mapping) and (is_section or "values" not in node):
         found: dict[KeyPath, Axis] = {}
         for part, below in node.items():
             found |= _axes(below, (*key, part), (*place, part), problems)

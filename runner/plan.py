@@ -332,6 +332,10 @@ OF_AUDIT = ".audit"
 """What the name of an audit has behind that of the job which it is about; no arm has a dot."""
 
 
+OF_DATASET: tuple[AuditPart, ...] = ("data",)
+"""What is derived of a dataset."""
+
+
 def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
     """The job that derives again what an arm did: on the CPU, within the bounds of the arm."""
     return arm.model_copy(
@@ -353,7 +357,7 @@ def dataset_audit_job(dataset: Job) -> Job:
         update={
             "name": dataset.name + OF_AUDIT,
             "experiment": "audit",
-            "parameters": dataset.parameters | {"audit": {"parts": ["data"]}},
+            "parameters": dataset.parameters | {"audit": {"parts": list(OF_DATASET)}},
             "command": command_of("audit"),
         }
     )

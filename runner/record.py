@@ -237,6 +237,11 @@ class AuditRecord(Record):
         """Whether everything was derived that is an arm's own, and agrees; data are a dataset's."""
         return self.outcome == "agrees" and {*get_args(AuditPart)} - {"data"} <= {*self.parts}
 
+    @property
+    def found_no_difference(self) -> bool:
+        """Whether what ran is worth as much as before."""
+        return self.outcome in ("agrees", "in_part")
+
 
 class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""
@@ -558,7 +563,7 @@ class HubRecord(Record):
     phase: SafeName
     title: str
     question: str
-    findings: tuple[FindingId, ...] = ()
+    findings: Annotated[tuple[FindingId, ...], Field(max_length=256)] = ()
     registered: tuple[RegisteredFinding, ...] = ()
     """What was registered of these findings when the run began; all else is exploratory."""
     compare_with: tuple[SafeName, ...] = ()

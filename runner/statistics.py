@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from runner.reading import MissingError, parse_table, read_file, typed
 
 Scalar = str | bool | int | float | None
 Interval = tuple[float, float]
+
+
+MOST_KNOBS = 128
+"""That comparisons name; the power of the tests for each takes milliseconds."""
 
 
 class Part(BaseModel):
@@ -109,6 +113,12 @@ class ScoreComparison(ScoreDifference):
 class Comparison(Part):
     """Two groups, by label and by place."""
 
+    @model_validator(mode="after")
+    def _is_controlled_by_one(self) -> Self:
+        if self.controlled is not (len(self.knobs) == 1):
+            raise ValueError("controlled must be true where one knob differs, and nowhere else")
+        return self
+
     groups: tuple[str, str]
     places: tuple[int, int]
     knobs: tuple[str, ...]
@@ -180,6 +190,12 @@ class Statistics(Part):
     factors: tuple[Factor, ...]
     dead_decoders: tuple[DeadDecoders, ...]
     notes: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _of_a_plan(self) -> Self:
+        if len({knob for row in self.comparisons for knob in row.knobs}) > MOST_KNOBS:
+            raise ValueError(f"comparisons name more than {MOST_KNOBS} knobs; no plan has so many")
+        return self
 
 
 def read_statistics(folder: Path, name: str) -> Statistics | None:

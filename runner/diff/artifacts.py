@@ -53,8 +53,9 @@ def compare_artifacts(
     given = [path for path in {**before, **after} if _part_of(path) is None]
     parts: list[Part] = []
     shown = [record.datasets_of_arms for record in records]
+    of_before, of_after = _by_part(before), _by_part(after)
     for name in _parts(before, after, plan):
-        part = _compare(name, _of(before, name), _of(after, name))
+        part = _compare(name, of_before.get(name, {}), of_after.get(name, {}))
         arm = name.removeprefix("arm ")
         data = {side[arm].name for side in shown if arm in side}
         causes = tuple(_causes(part, parts, data, plan, environment)) if part.differing else ()
@@ -114,8 +115,12 @@ def _parts(before: Digests, after: Digests, plan: PlanDifference) -> list[str]:
     return [*datasets, *(name for name in (*arms, TOGETHER) if name in present)]
 
 
-def _of(digests: Digests, part: str) -> dict[str, str]:
-    return {path: digest for path, digest in digests.items() if _part_of(path) == part}
+def _by_part(digests: Digests) -> dict[str | None, dict[str, str]]:
+    """The files of each part; a hub has thousands of both."""
+    found: dict[str | None, dict[str, str]] = {}
+    for path, digest in digests.items():
+        found.setdefault(_part_of(path), {})[path] = digest
+    return found
 
 
 def _compare(name: str, before: Digests, after: Digests) -> Part:

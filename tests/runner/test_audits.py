@@ -220,7 +220,8 @@ class TestAHubThatWasSealedAnew:
     )
     def test_an_audit_of_something_else_than_was_declared(self, copy, change):
         rewrite_job(copy, change)
-        told = "audits/one/job.json derived something else than what hub.json says was declared"
+        parts = "start, steps, totals, end"
+        told = f"audits/one/job.json is not an audit of {parts} with the parameters of hub.json"
         assert told in sealed_anew(copy)
 
     def test_an_audit_of_a_file_that_the_arm_has_no_more(self, copy):
@@ -251,7 +252,8 @@ class TestAHubThatWasSealedAnew:
                 record["arms"][0].update(level="read back"),
             ),
         )
-        assert "one: its status is not what follows from its audit" in sealed_anew(copy)
+        told = "arm one is called succeeded, and by its audit (not_done) it is audit_failed"
+        assert told in sealed_anew(copy)
 
 
 def rewrite_job(folder, change):

@@ -128,6 +128,12 @@ BROKEN = {
         "findings.toml:4: findings[0].date: got '21.11.2026'; expected a date, like '2026-01-28'\n"
         '    4 | date = "21.11.2026"',
     ),
+    "a date that sorts before all others of its year": (
+        '"2026-11-21"',
+        '"20261121"',
+        "findings.toml:4: findings[0].date: got '20261121'; expected a date, like '2026-01-28'\n"
+        '    4 | date = "20261121"',
+    ),
     "a date without quotes": (
         '"2026-11-21"',
         "2026-11-21",

@@ -303,6 +303,12 @@ REFUSED = {
         "train.learning_rate = [\n  1e-3,\n  -1.0,\n]",
         "18: matrix.train.learning_rate[1]: got -1.0; expected a number greater than 0",
     ),
+    "values of a section, which is no knob": (
+        "train.values = [1]",
+        "16: matrix.train.values[0]: unknown key; known are epochs, batch_size, "
+        "inference_batch_size, learning_rate, optimizer, scheduler, clip, loss, physics_gain, "
+        "gain_per_batch, validation, validation_fraction",
+    ),
     "a value inside a table": (
         'train.clip = [{ kind = "none" }, { kind = "norm", max_norm = 0 }]',
         "16: matrix.train.clip[1].max_norm: got 0; expected a number greater than 0",
