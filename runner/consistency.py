@@ -280,6 +280,11 @@ def _compare_with_audit_job(
     said = [job.get("experiment"), job.get("parameters"), job.get("seed")]
     meant = ["audit", {**one.parameters, "audit": {"parts": list(parts)}}, one.seed]
     derived = one.audit.parts if one.audit else ()
+    removed = one.audit.removed if one.audit else ()
+    known = {f"arm/{file.path}" for file in (*one.files, *removed)}
+    for name in sorted(_digests(job.get("inputs")).keys() - known):
+        if name.startswith("arm/"):
+            yield f"{path} read {name}, which the record does not have"
     if derived != parts or canonical_json(said) != canonical_json(meant):
         yield f"{path} is not an audit of {', '.join(parts)} with the parameters of {hub.RECORD}"
 
@@ -296,9 +301,6 @@ def _compare_with_audit(
     for name, digest in given.items():
         if inputs.get(name) != digest:
             yield f"{path} read another {name} than the record has"
-    for name in sorted(inputs.keys() - given.keys()):
-        if name.startswith("arm/"):
-            yield f"{path} read {name}, which the record does not have"
     if audit.outcome == "not_done":
         return
     try:

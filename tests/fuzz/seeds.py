@@ -100,6 +100,10 @@ def slim(seed: Seed, below: Path) -> Seed:
         code = name.startswith("code/models/") and not name.endswith(("/__init__.py", "-cpu.txt"))
         if not code and not name.endswith(".png"):
             put(folder / name, (seed.folder / name).read_bytes())
+    for path in folder.glob("audits/*/job.json"):
+        job = json.loads(path.read_bytes())
+        job["inputs"] = {key: one for key, one in job["inputs"].items() if not key.endswith(".png")}
+        put(path, json.dumps(job).encode())
     lock = folder / "code/models/requirements-cpu.txt"
     put(lock, b"\n".join(lock.read_bytes().split(b"\n")[:40]) + b"\n")
     reseal(folder, seed.digests)
