@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from models.config.audit import AuditPart
 from runner import hub
 from runner.attempts import Attempt, lay_out
-from runner.audit_report import judged
+from runner.audit_report import OF_ARM, judged
 from runner.ended_jobs import take
 from runner.engines.base import Outcome
 from runner.engines.console import tail
@@ -24,8 +23,6 @@ from runner.record import ArmRecord, AuditRecord, DatasetRecord, FileRecord
 
 STATES = "audit_step_"
 """What the names of the states begin with that an arm leaves for its audit alone."""
-OF_ARM: tuple[AuditPart, ...] = ("start", "steps", "totals", "end")
-"""What is derived for each arm; the data are the same for all that share them."""
 MOST_TOLD = 10
 """Differences that a message names; the record has them all."""
 NOT_YET = "the run ended before its audit"

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from models.config.audit import AuditPart
 from runner.reading import read_table, typed
 
+OF_ARM: tuple[AuditPart, ...] = ("start", "steps", "totals", "end")
+"""What is derived for each arm; the data are the same for all that share them."""
 REPORT = "audit.json"
 
 Count = Annotated[int, Field(ge=0, le=10**12)]

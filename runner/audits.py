@@ -6,9 +6,9 @@ from runner import arms, audit_jobs, hub
 from runner.attempts import Attempt, lay_out
 from runner.devices import reserve_places
 from runner.engines.base import Engine, Outcome
+from runner.files import remove_tree
 from runner.plan import OF_AUDIT, Job, dataset_audit_job
 from runner.record import ArmRecord
-from runner.removal import remove_tree
 from runner.run import WORK, Run
 from runner.schedule import run_attempts
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from runner.digest import sha256_bytes, sha256_file
 from runner.errors import EngineError
+from runner.project import ROOT
 from runner.recipe import BASE, read_recipe
-from runner.wheels import ROOT, Say
+from runner.text import Say
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -14,8 +14,8 @@ from runner import hub
 from runner.compared import Compared, small_files
 from runner.digest import entries
 from runner.dockerfile import DOCKERFILE
-from runner.environment import models_digest
 from runner.errors import VerificationError
+from runner.project import models_digest
 from runner.reading import copy_below, is_file_below
 from runner.record import HubRecord
 from runner.snapshot import Snapshot

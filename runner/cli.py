@@ -375,7 +375,7 @@ def archive(
     """Make one file out of a hub. The last line on stdout is its path."""
     from runner.archive import archive_hub, archive_to, write_bag
     from runner.digest import sha256_file
-    from runner.environment import state_dir
+    from runner.project import state_dir
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
@@ -426,7 +426,7 @@ def restore(
     """Give back the hub of an archive, verified. The last line on stdout is its path."""
     from runner.archive import restore as restore_archive
     from runner.archive import restore_from
-    from runner.environment import state_dir
+    from runner.project import state_dir
     from runner.store import is_url
 
     limit_bytes = round(limit_gib * 2**30)

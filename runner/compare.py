@@ -19,20 +19,19 @@ from runner.compared import Compared, open_hub
 from runner.digest import pretty_json
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import state_dir
 from runner.errors import EngineError, RunnerError, VerificationError
+from runner.files import remove_tree
 from runner.manifest import Resources
 from runner.places import Places
 from runner.progress import Display, display
+from runner.project import ROOT, state_dir
 from runner.provenance import describe_engine, take_code
 from runner.record import EngineRecord, SummaryRecord
-from runner.removal import remove_tree
 from runner.report.comparison import PAGE, render_comparison
 from runner.run import NO_ENGINE, WORK
 from runner.schedule import run_attempts
 from runner.statistics import Statistics, read_statistics
 from runner.summary import ArmsOf, summarise
-from runner.wheels import ROOT
 
 RECORD = "comparison.json"
 PLOT = ".png"

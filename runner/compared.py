@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from runner.checksums import CHECKSUMS
 from runner.errors import VerificationError
 from runner.record import ArmRecord, ComparedHub, HubRecord
 from runner.sealed import SealedHub
+from runner.text import Say
 
 SMALL_FILES = ("stats.json", "history.json", "metrics.json", "grad_norms.csv")
 """What of an arm a comparison reads, beside its activation report."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

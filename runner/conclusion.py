@@ -15,8 +15,8 @@ from runner.crate import crate
 from runner.dataset import not_made
 from runner.digest import pretty_json
 from runner.errors import EngineError
+from runner.files import remove_tree
 from runner.record import HubRecord
-from runner.removal import remove_tree
 from runner.report import write_reports
 from runner.run import WORK, Run
 from runner.signing import sign

@@ -14,14 +14,14 @@ from pydantic import BaseModel, Field, JsonValue
 
 from models.config.audit import AuditPart
 from runner import hub
-from runner.audit_jobs import OF_ARM
-from runner.audit_report import REPORT, from_table
+from runner.audit_report import OF_ARM, REPORT, from_table
 from runner.checksums import listed_digests
 from runner.digest import canonical_json
 from runner.effective import compare_effective, compare_history
-from runner.environment import models_digest
 from runner.errors import VerificationError
+from runner.metrics_table import metrics_rows
 from runner.plan import OF_DATASET, Job
+from runner.project import models_digest
 from runner.reading import parse_json, read_file, typed
 from runner.record import (
     MEASURED,
@@ -31,7 +31,6 @@ from runner.record import (
     FileRecord,
     HubRecord,
 )
-from runner.report.tables import metrics_rows
 from runner.rule_parser import parse
 from runner.sealed import SealedHub
 from runner.verdict import identical_arms, judge

@@ -34,11 +34,12 @@ from runner.digest import digest_json, sha256_bytes, sha256_file
 from runner.engines.base import Outcome
 from runner.engines.console import keep, tail
 from runner.errors import RunnerError, VerificationError
+from runner.files import remove_tree
 from runner.plan import InputRef, Job, job_document
 from runner.reading import read_table
 from runner.record import ArmStatus, DatasetRecord, EngineRecord
-from runner.removal import remove_tree
 from runner.snapshot import Snapshot
+from runner.text import Say
 
 LOG = "console.log"
 JOB = "job.json"
@@ -46,7 +47,6 @@ PROBE = "probe.npz"
 """A measured probe; it lies beside ``job.json``, also in the hub, where it can be run again."""
 
 RunAttempt = Callable[[Attempt], Outcome]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

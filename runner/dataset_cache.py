@@ -23,10 +23,10 @@ from pydantic import JsonValue
 from runner import hub
 from runner.collect import RESULT, Result
 from runner.digest import digest_json, entries, pretty_json, tree_digest
-from runner.environment import is_source
 from runner.errors import VerificationError
 from runner.names import InnerPath, Sha256
 from runner.plan import Job
+from runner.project import is_source
 from runner.reading import MIB, MissingError, open_below, parse_table, read_file, read_table, typed
 from runner.record import DatasetRecord, EngineRecord, FileRecord, Record
 from runner.snapshot import Snapshot

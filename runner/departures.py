@@ -9,9 +9,9 @@ from typing import Any
 from runner.dataset_names import label_of
 from runner.digest import digest_json, sha256_file
 from runner.dockerfile import DOCKERFILE
-from runner.environment import models_digest
 from runner.lockfile import Base, Departure, Entry, differs, short
 from runner.plan import Plan
+from runner.project import models_digest
 from runner.record import DatasetRecord, EngineRecord
 from runner.wheels import lock_path
 

@@ -11,8 +11,8 @@ from runner import gpus, locks
 from runner.errors import EngineError
 from runner.manifest import LoadedManifest
 from runner.plan import Device, Job
-from runner.report.wording import briefly
 from runner.schedule import Place
+from runner.text import briefly
 from runner.wheels import Variant
 
 

@@ -28,25 +28,24 @@ from runner.digest import pretty_json, sha256_file
 from runner.engines import Needs, open_engine
 from runner.engines import choose as choose_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import state_dir
 from runner.errors import ARM_FAILED, EngineError, VerificationError
 from runner.execute import sigterm_as_interrupt
+from runner.files import remove_tree
 from runner.manifest import Image
 from runner.manifest_steps import Capture
 from runner.overrides import table
 from runner.places import Places
 from runner.plan import Job, Plan, command_of
 from runner.progress import Display, display
+from runner.project import ROOT, state_dir
 from runner.reading import typed
 from runner.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecord
-from runner.removal import remove_tree
 from runner.run import WORK
 from runner.schedule import Place, run_attempts
 from runner.sealed import SealedHub
 from runner.snapshot import Snapshot
 from runner.toml_source import read
 from runner.trust import Consent, base_reasons, pulled_base, refuse, within_defaults
-from runner.wheels import ROOT
 
 NOTHING = Consent()
 DIAGNOSES = "diagnoses"

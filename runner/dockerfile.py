@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import EngineError
 from runner.recipe import Recipe, read_recipe
-from runner.wheels import Say
+from runner.text import Say
 
 if TYPE_CHECKING:
     from docker import DockerClient

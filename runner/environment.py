@@ -12,49 +12,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from runner import packages
-from runner.digest import sha256_file, tree_digest
+from runner.digest import sha256_file
 from runner.errors import EngineError
 from runner.pins import Pin, written
 from runner.pip_settings import pip
-from runner.wheels import (
-    PYTHON,
-    ROOT,
-    Say,
-    Variant,
-    lock_path,
-    read_lock,
-    wheelhouse_of,
-)
+from runner.text import Say
+from runner.wheels import PYTHON, Variant, lock_path, read_lock, wheelhouse_of
 
 COMPLETE = "installed.json"
 """Written into an environment last: one without it is half made, and is made again."""
-
-
-def state_dir(root: Path = ROOT) -> Path:
-    """Where wheels, environments and cached datasets are kept between runs."""
-    named = os.environ.get("PHASEHUB_STATE")
-    return Path(named).resolve() if named else root / ".phasehub"
-
-
-def models_digest(root: Path) -> str:
-    """Tree digest of the sources of ``models/`` at ``root``, without compiled caches."""
-    return source_digest(root / "models")
-
-
-def source_digest(folder: Path) -> str:
-    """Tree digest of the sources in a folder, without compiled caches."""
-    return tree_digest(folder, include=is_source)
-
-
-def is_source(path: PurePosixPath) -> bool:
-    """Whether a file is a source, and not what Python made of one."""
-    return "__pycache__" not in path.parts
 
 
 def locked_python(variant: Variant, *, cache: Path, say: Say, root: Path) -> Path:

@@ -27,8 +27,8 @@ from runner.devices import choose_device, package_variant, reserve_places
 from runner.digest import digest_json
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import state_dir
 from runner.errors import EngineError, RunnerError
+from runner.files import remove_tree
 from runner.lockfile import Lock, find_lock
 from runner.manifest import LoadedManifest, load
 from runner.plan import (
@@ -41,17 +41,16 @@ from runner.plan import (
 )
 from runner.preflight import preflight, this_machine
 from runner.progress import display
+from runner.project import ROOT, state_dir
 from runner.record import DatasetRecord, SummaryRecord, as_registered
-from runner.removal import remove_tree
 from runner.report.plan_text import left_out
-from runner.report.wording import listing
 from runner.run import WORK, Request, Run, write_declaration
 from runner.schedule import run_attempts
 from runner.signing import try_key
 from runner.snapshot import Snapshot
 from runner.steps import run_steps
 from runner.summary import ArmsOf, summarise
-from runner.wheels import ROOT
+from runner.text import listing
 
 MOST_DIFFERENCES = 10
 """Packages that a note names; an interpreter without any would fill a page."""

@@ -23,12 +23,11 @@ from runner.checksums import (
     write_checksums,
 )
 from runner.digest import entries, pretty_json
-from runner.durable import make_durable
 from runner.errors import EngineError, VerificationError
+from runner.files import make_durable, remove_tree, undone
 from runner.names import STAMP
 from runner.reading import MIB, parse_table, read_below, shortened, typed
 from runner.record import DatasetRecord, FileRecord, HubRecord
-from runner.removal import remove_tree, undone
 
 MANIFEST = "manifest.toml"
 LOCK = "manifest.lock.json"

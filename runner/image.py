@@ -20,14 +20,15 @@ from runner import packages
 from runner.base_image import choose_base, make_base_image, present
 from runner.digest import digest_json, pretty_json, sha256_bytes, sha256_file
 from runner.dockerfile import DOCKERFILE, build_stage, stages_of
-from runner.environment import models_digest
 from runner.errors import EngineError, VerificationError
 from runner.foreign_image import load, refuse_odd
 from runner.names import Sha256
 from runner.pins import written
+from runner.project import models_digest
 from runner.reading import typed
 from runner.recipe import BASE, read_recipe
-from runner.wheels import Say, Variant, lock_path, read_lock, wheelhouse
+from runner.text import Say
+from runner.wheels import Variant, lock_path, read_lock, wheelhouse
 
 if TYPE_CHECKING:
     from docker import DockerClient

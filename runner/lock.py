@@ -15,17 +15,17 @@ from runner.digest import sha256_file
 from runner.dockerfile import DOCKERFILE
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
-from runner.environment import state_dir
 from runner.errors import EngineError, ManifestError
 from runner.execute import sigterm_as_interrupt
 from runner.manifest import LoadedManifest, load, planned_arms
 from runner.plan import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
 from runner.progress import Display, display
+from runner.project import ROOT, state_dir
 from runner.provenance import describe_engine, take_code
 from runner.record import DatasetRecord, EngineRecord
 from runner.schedule import run_attempts
 from runner.snapshot import Snapshot
-from runner.wheels import ROOT, lock_path
+from runner.wheels import lock_path
 
 
 @dataclass(frozen=True, kw_only=True)

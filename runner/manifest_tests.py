@@ -14,14 +14,11 @@ from pydantic import AfterValidator, Field
 from models.config import Table
 from runner.complaints import Complaint, did_you_mean
 from runner.overrides import table
+from runner.project import ROOT, TESTS
 from runner.reading import is_file_below, read_below
 from runner.toml_source import Source
-from runner.wheels import ROOT
 
-FOLDER = "tests/models"
-"""Where tests can be that run as a job: what a job sees is ``models`` and these."""
-
-_ID = re.compile(rf"({FOLDER}(?:/\w+)*/test_\w+\.py)((?:::\w+)*)((?:\[.+\])?)", re.ASCII)
+_ID = re.compile(rf"({TESTS}(?:/\w+)*/test_\w+\.py)((?:::\w+)*)((?:\[.+\])?)", re.ASCII)
 
 
 MOST_SOURCE_BYTES = 2**20
@@ -33,7 +30,7 @@ _Definitions: TypeAlias = "dict[str, _Definitions]"
 def _test_id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise ValueError(
-            f"expected a test of {FOLDER}, like '{FOLDER}/nets/test_blocks.py::test_name'"
+            f"expected a test of {TESTS}, like '{TESTS}/nets/test_blocks.py::test_name'"
         )
     return text
 

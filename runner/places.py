@@ -12,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.environment import state_dir
-from runner.wheels import ROOT
+from runner.project import ROOT, state_dir
 
 _SHALLOWEST = 2
 """Parts of a path that is replaced; ``/`` alone is in every path."""

@@ -54,8 +54,8 @@ from runner.manifest import (
 from runner.manifest_names import Seed
 from runner.manifest_steps import Step
 from runner.names import SafeName, is_dataset_name
+from runner.parameter_tables import require_arm_parameters, require_dataset_parameters
 from runner.reading import first_problem
-from runner.record import require_arm_parameters, require_dataset_parameters
 
 Device = Literal["cpu", "cuda"]
 

@@ -18,14 +18,13 @@ from pydantic import (
     Field,
     JsonValue,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from models.config import Dataset, Determinism, Parameters
+from models.config import Determinism
 from models.config.audit import AuditPart
 from runner.dataset_names import (
     ONLY,
@@ -42,7 +41,7 @@ from runner.engines.base import Status
 from runner.findings import Finding, Registration, registered_digest
 from runner.manifest_names import FindingId, RuleText, Text
 from runner.names import InnerPath, SafeName, Sha256
-from runner.reading import first_problem
+from runner.parameter_tables import require, require_arm_parameters, require_dataset_parameters
 
 CollapseKind = Literal["flat", "not_finite", "unlike_object"]
 """What a reconstruction has come to; only ``flat`` is a collapse."""
@@ -67,31 +66,10 @@ def _moment(text: str) -> str:
     return text
 
 
-def require_arm_parameters(table: dict[str, Any]) -> dict[str, Any]:
-    """The table as it stands, if it is that of an arm. Raises ``ValueError`` that names the key."""
-    _validate(Parameters, table)
-    return table
-
-
-def require_dataset_parameters(table: dict[str, Any]) -> dict[str, Any]:
-    """The table as it stands, if it is that of a simulation. Raises as for an arm's."""
-    if table.keys() != {"dataset"}:
-        raise ValueError("expected the table dataset and nothing else")
-    _validate(Dataset, table["dataset"])
-    return table
-
-
 def require_registration(table: dict[str, Any]) -> dict[str, Any]:
     """The table as it stands, if it is a registration. Raises as for an arm's."""
-    _validate(Registration, table)
+    require(Registration, table)
     return table
-
-
-def _validate(model: type[BaseModel], table: object) -> None:
-    try:
-        model.model_validate_json(canonical_json(table))
-    except ValidationError as error:
-        raise ValueError(first_problem(error)) from None
 
 
 Moment = Annotated[str, AfterValidator(_moment)]

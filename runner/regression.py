@@ -11,10 +11,9 @@ from runner.collect import collect
 from runner.digest import sha256_file
 from runner.engines.base import Outcome
 from runner.engines.console import keep, tail
-from runner.environment import source_digest
 from runner.errors import RunnerError
-from runner.manifest_tests import FOLDER
 from runner.plan import InputRef, Job
+from runner.project import TESTS, source_digest
 from runner.reading import read_table, typed
 from runner.record import ArmStatus, TestsRecord
 from runner.snapshot import Snapshot
@@ -43,7 +42,7 @@ def conclude(attempt: Attempt, outcome: Outcome, *, folder: Path) -> TestsRecord
         "select": attempt.job.parameters["select"],
         "wall_s": round(outcome.ended_at - outcome.started_at, 3),
         "job_sha256": attempt.job_sha256,
-        "source_sha256": None if source is None else source_digest(source / FOLDER),
+        "source_sha256": None if source is None else source_digest(source / TESTS),
         "log": hub.TESTS_LOG if keep(log, folder / hub.TESTS_LOG) else None,
         "status": outcome.status,
         "message": outcome.message,

@@ -16,9 +16,8 @@ from filelock import FileLock
 
 from runner.digest import entries, files_digest, oddity, sha256_file, tree_digest
 from runner.dockerfile import DOCKERFILE
-from runner.environment import is_source, models_digest
 from runner.errors import EngineError, VerificationError
-from runner.manifest_tests import FOLDER as TESTS
+from runner.project import TESTS, is_source, models_digest
 from runner.reading import copy_below
 
 SHELF = "code"

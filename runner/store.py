@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from runner.durable import make_durable
 from runner.errors import StoreError
+from runner.files import make_durable
 from runner.names import is_plain_name
 from runner.store_errors import holds_password, is_corruption, redacted, told
 

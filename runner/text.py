@@ -1,11 +1,16 @@
-"""Text of others on a screen: nothing in it can steer a terminal or turn the line around."""
+"""Text for people: of others, so that nothing in it steers a terminal; and lists in a sentence."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
+Say = Callable[[str], None]
+"""What shows one line to the user."""
+MOST_LISTED = 6
+"""Names that a shortened list gives."""
 _KEPT = frozenset("\n\t")
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -76,3 +81,15 @@ class Screen:
 def behind(stream: TextIO) -> TextIO:
     """The stream itself where one is a screen, for who writes terminal codes on purpose."""
     return stream._stream if isinstance(stream, Screen) else stream
+
+
+def listing(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
+def briefly(names: Sequence[str]) -> str:
+    """As ``listing``, the first ones where there are many: ``a, b, c and 5 more``."""
+    if len(names) <= MOST_LISTED:
+        return listing(names)
+    return f"{', '.join(names[:MOST_LISTED])} and {len(names) - MOST_LISTED} more"

@@ -15,15 +15,15 @@ from pathlib import Path
 from runner.base_image import LOCAL_BASE, dockerfile_base, present
 from runner.digest import sha256_file
 from runner.dockerfile import DOCKERFILE
-from runner.environment import models_digest
 from runner.errors import ConsentError, VerificationError
 from runner.known_dockerfiles import KNOWN
 from runner.manifest import Resources
 from runner.pins import read_pins
 from runner.plan import Job, command_of
+from runner.project import ROOT, models_digest
 from runner.reading import shortened
 from runner.recipe import read_recipe
-from runner.wheels import ROOT, Variant, lock_path
+from runner.wheels import Variant, lock_path
 
 DEFAULTS = Resources()
 NO_LIMITS = frozenset({"determinism", "network"})

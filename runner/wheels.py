@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -24,11 +24,11 @@ from runner.digest import sha256_file
 from runner.errors import EngineError
 from runner.pins import Pin, read_pins, written
 from runner.pip_settings import isolated, pip
+from runner.project import ROOT
+from runner.text import Say
 
 Variant = Literal["cpu", "cuda"]
-Say = Callable[[str], None]
 
-ROOT = Path(__file__).resolve().parents[1]
 PYTHON = "3.11"
 GLIBC_MINOR = 28
 """The wheels need glibc 2.28; Debian 12 has 2.36."""

@@ -30,7 +30,7 @@ def seal_anew():
     from runner.checksums import write_checksums
     from runner.consistency import inconsistencies
     from runner.digest import pretty_json, sha256_file
-    from runner.environment import models_digest
+    from runner.project import models_digest
     from runner.sealed import SealedHub
 
     def table(folder):

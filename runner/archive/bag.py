@@ -12,7 +12,7 @@ from runner import hub
 from runner.checksums import CHECKSUMS, compare_checksums, digest_all
 from runner.digest import entries, sha256_bytes, sha256_file
 from runner.errors import EngineError, VerificationError
-from runner.removal import remove_tree
+from runner.files import remove_tree
 
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 

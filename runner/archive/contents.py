@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,7 @@ from runner.dataset_cache import digests, places_of, refuse_others
 from runner.errors import EngineError, VerificationError
 from runner.reading import MissingError
 from runner.record import DatasetRecord, HubRecord
-
-Say = Callable[[str], None]
+from runner.text import Say
 
 
 def archive_name(folder: Path, record: HubRecord) -> str:

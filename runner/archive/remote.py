@@ -13,12 +13,13 @@ from pathlib import Path
 from filelock import FileLock
 
 from runner import hub
-from runner.archive.contents import Say, archive_hub, archive_name
+from runner.archive.contents import archive_hub, archive_name
 from runner.archive.layout import Index
 from runner.digest import sha256_file
 from runner.errors import EngineError, StoreError, VerificationError
-from runner.removal import remove_tree
+from runner.files import remove_tree
 from runner.store import Store, open_store
+from runner.text import Say
 
 CHECKSUM = ".sha256"
 LONGEST_CHECKSUM = 4096

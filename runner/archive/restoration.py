@@ -14,10 +14,10 @@ from runner.archive.unpack import unpack
 from runner.dataset_cache import restored_folder
 from runner.digest import sha256_bytes
 from runner.errors import EngineError, VerificationError
+from runner.files import remove_tree
 from runner.names import HUB_NAME
 from runner.reading import shortened
 from runner.record import DatasetRecord
-from runner.removal import remove_tree
 
 
 @dataclass(frozen=True, kw_only=True)

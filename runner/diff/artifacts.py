@@ -21,7 +21,7 @@ from runner.diff.table import (
 )
 from runner.names import is_dataset_name
 from runner.record import HubRecord
-from runner.report.wording import briefly
+from runner.text import briefly
 
 Digests = Mapping[str, str]
 """Path inside the hub → SHA-256 of a deterministic file."""

@@ -18,7 +18,8 @@ from runner.diff.table import (
     Part,
     PlanDifference,
 )
-from runner.report.wording import aligned, briefly, declared, listing, measured
+from runner.report.wording import aligned, declared, measured
+from runner.text import briefly, listing
 
 SHORT = 12
 """Digits of a digest that are shown."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from runner.engines.base import Engine
     from runner.image import Image
     from runner.snapshot import Snapshot
-    from runner.wheels import Say, Variant
+    from runner.text import Say
+    from runner.wheels import Variant
 
 
 class EngineName(StrEnum):

@@ -23,10 +23,11 @@ from typing import Any
 from runner.engines import Needs, procfs, supervisor
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.ending import Ending, conclude
-from runner.environment import describe_python, differences, locked_python, models_digest
+from runner.environment import describe_python, differences, locked_python
 from runner.errors import EngineError
+from runner.files import remove_tree
+from runner.project import models_digest
 from runner.reading import MissingError, read_table, typed
-from runner.removal import remove_tree
 from runner.wheels import lock_path
 
 SUFFIX = ".process"

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.record import ArmRecord, differing_knobs, leaves
-from runner.report.wording import (
-    NOTHING,
-    collapse,
-    declared,
-    duration,
-    listing,
-    measured,
-    outcome,
-)
-from runner.text import plain
+from runner.report.wording import NOTHING, collapse, declared, duration, measured, outcome
+from runner.text import listing, plain
 
 Results = tuple[tuple[str, str], ...]
 """Heading and statistic of the columns that a page shows; the metrics table has them all."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from runner.compared import profile_in_words
 from runner.digest import digest_json
 from runner.record import ArmRecord, ComparedHub, DatasetRecord, HubRecord
-from runner.report.wording import listing
+from runner.text import listing
 from runner.verdict import identical_arms
 
 Hubs = Sequence[tuple[str, HubRecord]]

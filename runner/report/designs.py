@@ -15,8 +15,9 @@ from runner.design import (
 from runner.findings import Contrast, Registration
 from runner.plan import Plan
 from runner.record import RegisteredFinding
-from runner.report.wording import declared, listing
+from runner.report.wording import declared
 from runner.statistics import Statistics
+from runner.text import listing
 
 MEASURES = {"flat": "rate of flat collapse", "collapse": "rate of collapse"}
 EXPLORED = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runner.report.designs import could_have_shown
 from runner.report.statements import Statement
-from runner.report.wording import NOTHING, OUTCOMES, STATUS_WORDS, declared, listing, measured
+from runner.report.wording import NOTHING, OUTCOMES, STATUS_WORDS, declared, measured
 from runner.statistics import (
     Comparison,
     Factor,
@@ -19,6 +19,7 @@ from runner.statistics import (
     Statistics,
     Value,
 )
+from runner.text import listing
 
 MOST_COMPARISONS = 30
 """Comparisons that a page shows; ``statistics.json`` has all."""

@@ -12,9 +12,9 @@ from runner.record import HubRecord
 from runner.report.pages import columns, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
-from runner.report.wording import NOTHING, STATUS_WORDS, aligned, briefly, moment
+from runner.report.wording import NOTHING, STATUS_WORDS, aligned, moment
 from runner.statistics import Statistics
-from runner.text import plain
+from runner.text import briefly, plain
 
 MOST_COLUMNS = 6
 """Arms that stand side by side."""

@@ -11,16 +11,16 @@ from markupsafe import Markup, escape
 from runner import hub
 from runner.dataset_names import users
 from runner.digest import pretty_json
+from runner.metrics_table import metrics_rows
 from runner.record import DatasetRecord, Difference, HubRecord
 from runner.report import wording
 from runner.report.arm_rows import Results, Row
 from runner.report.designs import EXPLORED
 from runner.report.repeat import how_to_repeat
 from runner.report.reproduction import what_differs
-from runner.report.tables import metrics_rows
 from runner.report.view import View, make_view
 from runner.statistics import Statistics, read_statistics
-from runner.text import plain, visible
+from runner.text import briefly, listing, plain, visible
 
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
 KINDS = {"good": "good:", "neutral": "note:", "bad": "problem:"}
@@ -122,7 +122,7 @@ def _datasets(record: HubRecord) -> Iterator[tuple[str, str]]:
     )
     arms = users(record.datasets, record.arms)
     for one in record.datasets[:MOST_DATASETS]:
-        shown_to = wording.briefly([arm.name for arm in arms[one.name]]) or "no arm"
+        shown_to = briefly([arm.name for arm in arms[one.name]]) or "no arm"
         yield one.name, f"{_origin(one)}, for {shown_to}"
     if len(record.datasets) > MOST_DATASETS:
         yield "further datasets", f"{len(record.datasets) - MOST_DATASETS}, in hub.json"
@@ -178,8 +178,8 @@ def page_environment(package: str) -> Environment:
         "plain": plain,
         "duration": wording.duration,
         "moment": wording.moment,
-        "listing": wording.listing,
-        "briefly": wording.briefly,
+        "listing": listing,
+        "briefly": briefly,
         "label": _label,
         "planned": _planned,
         "effective": _effective,

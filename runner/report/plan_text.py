@@ -14,7 +14,7 @@ from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
 from runner.plan import Job, Plan, digest, parameters_of, plan_remarks
 from runner.record import RegisteredFinding, differing_knobs, leaves
 from runner.report.designs import answerable
-from runner.report.wording import listing
+from runner.text import listing
 
 MOST_COLUMNS = 6
 """Arms that are shown side by side; more are shown below each other."""

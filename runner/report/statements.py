@@ -9,7 +9,8 @@ from typing import Literal
 
 from runner.record import MEASURED, ArmRecord, HubRecord, Level
 from runner.report.reproduction import verdict
-from runner.report.wording import OUTCOMES, STATUS_WORDS, listing, measured
+from runner.report.wording import OUTCOMES, STATUS_WORDS, measured
+from runner.text import listing
 
 Kind = Literal["good", "neutral", "bad"]
 

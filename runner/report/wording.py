@@ -10,7 +10,6 @@ from runner.record import ArmRecord, ArmStatus
 from runner.text import plain
 
 NOTHING = "—"
-MOST_LISTED = 6
 
 STATUS_WORDS: dict[ArmStatus, str] = {
     "succeeded": "succeeded",
@@ -82,18 +81,6 @@ def duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-def listing(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
-
-
-def briefly(names: Sequence[str]) -> str:
-    """As ``listing``, the first ones where there are many: ``a, b, c and 5 more``."""
-    if len(names) <= MOST_LISTED:
-        return listing(names)
-    return f"{', '.join(names[:MOST_LISTED])} and {len(names) - MOST_LISTED} more"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -13,10 +13,10 @@ from runner.base_image import dockerfile_base
 from runner.checksums import SIGNATURE
 from runner.digest import sha256_file
 from runner.dockerfile import DOCKERFILE
-from runner.environment import state_dir
 from runner.errors import VerificationError
 from runner.image import Image, Place, find_image, recorded_base
 from runner.plan import Job
+from runner.project import state_dir
 from runner.reading import shortened
 from runner.reproduction.original import Original
 from runner.text import visible

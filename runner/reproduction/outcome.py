@@ -14,7 +14,8 @@ from runner.record import (
     ReproducedFile,
     ReproductionRecord,
 )
-from runner.report.wording import STATUS_WORDS, briefly
+from runner.report.wording import STATUS_WORDS
+from runner.text import briefly
 
 Outcome = Literal["identical", "different", "not_comparable"]
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"

@@ -21,7 +21,6 @@ from runner.devices import choose_device, package_variant
 from runner.digest import pretty_json, sha256_file
 from runner.engines import Needs, choose, open_engine
 from runner.engines.base import Engine
-from runner.environment import state_dir
 from runner.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
 from runner.execute import (
     departures,
@@ -35,10 +34,11 @@ from runner.image import Image, recover
 from runner.plan import computes_on
 from runner.preflight import preflight, this_machine
 from runner.progress import display
+from runner.project import state_dir
 from runner.reading import read_file
 from runner.record import MEASURED, HubRecord, ReproducedFile, ReproductionRecord
 from runner.report.reproduction import verdict
-from runner.report.wording import STATUS_WORDS, listing
+from runner.report.wording import STATUS_WORDS
 from runner.reproduction.consent import Order, Sources, ask
 from runner.reproduction.files import Side, explain, made, pair, used_datasets
 from runner.reproduction.original import Original, jobs_again, open_original, plan_again
@@ -46,6 +46,7 @@ from runner.reproduction.outcome import attest, facts_between, judge, missing_fi
 from runner.run import WORK, Run, write_declaration
 from runner.snapshot import take
 from runner.steps import run_steps
+from runner.text import listing
 from runner.trust import Consent
 
 NOTHING = Consent()

@@ -29,10 +29,11 @@ from runner.record import ArmRecord, HubRecord, as_registered
 from runner.registered_runs import counts
 from runner.report.designs import contrast_words, spelled
 from runner.report.registered import result_words
-from runner.report.wording import listing, measured
+from runner.report.wording import measured
 from runner.rule_parser import parse
 from runner.statistics import CollapseComparison, Comparison, Group, ScoreDifference, Statistics
 from runner.study.store import KeptHub, current
+from runner.text import listing
 
 Status = Literal["supported", "refuted", "no evidence", "open"]
 

@@ -14,8 +14,9 @@ from runner.errors import StudyError
 from runner.findings import Finding
 from runner.manifest import Arm, LoadedManifest, load, planned_arms, resolve
 from runner.record import differing_knobs, leaves
-from runner.report.wording import NOTHING, declared, listing
+from runner.report.wording import NOTHING, declared
 from runner.study.store import KeptHub, Store, current
+from runner.text import listing
 
 TAKEN = ("readme", "history", "reference")
 """Pages of a study that are no phases."""

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Launch, Limits
-from runner.environment import state_dir
 from runner.errors import EngineError
+from runner.project import ROOT, state_dir
 from runner.snapshot import take
-from runner.wheels import ROOT
 from tests.bench.pairs import compare
 
 ROUNDS = 5

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner import hub
 from runner.archive import pack, unpack
-from runner.removal import remove_tree
+from runner.files import remove_tree
 from tests.bench.pairs import compare
 
 FILES, BYTES = 16, 64 * 2**20

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from runner.engines.base import Launch, Limits
-from runner.environment import state_dir
 from runner.errors import EngineError
+from runner.project import ROOT, state_dir
 from runner.snapshot import take
-from runner.wheels import ROOT
 
 MIB = 1 << 20
 COMPLETE = "open('/out/result.json', 'w').write('{}')\n"

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from runner import hub
-from runner.environment import state_dir
 from runner.errors import EngineError
 from runner.foreign_image import load
 from runner.image import build
+from runner.project import state_dir
 
 pytestmark = pytest.mark.docker
 

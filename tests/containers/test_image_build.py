@@ -7,9 +7,10 @@ import pytest
 
 from runner.base_image import LOCAL_BASE, choose_base, dockerfile_base
 from runner.dockerfile import build_stage
-from runner.environment import describe_python, locked_python, state_dir
+from runner.environment import describe_python, locked_python
 from runner.errors import EngineError
 from runner.image import build
+from runner.project import state_dir
 from runner.wheels import lock_path, read_lock
 
 pytestmark = pytest.mark.docker

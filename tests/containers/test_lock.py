@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner import hub
-from runner.environment import state_dir
+from runner.project import state_dir
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = """

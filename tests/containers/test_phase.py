@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner import hub
-from runner.environment import state_dir
+from runner.project import state_dir
 from tests import phases
 from tests.phases import ROOT, command, run
 

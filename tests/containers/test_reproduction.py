@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from runner import hub
-from runner.environment import state_dir
 from runner.image import build
+from runner.project import state_dir
 
 ROOT = Path(__file__).parents[2]
 PHASE = ROOT / "manifests" / "phase8.toml"

@@ -19,7 +19,7 @@ from runner.audit_report import REPORT
 from runner.collect import RESULT
 from runner.digest import sha256_file
 from runner.engines.base import Handle, Launch, Outcome
-from runner.environment import models_digest
+from runner.project import models_digest
 from tests.fuzz.events import NAME as EVENTS
 from tests.fuzz.events import written
 from tests.fuzz.folders import digests, put

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from runner import hub
-from runner.environment import state_dir
+from runner.project import state_dir
 
 ROOT = Path(__file__).parents[2]
 

@@ -418,7 +418,7 @@ def test_an_archive_takes_all_datasets_and_gives_them_back(copy, tmp_path):
     from runner.archive.contents import archive_hub
     from runner.archive.restoration import restore
     from runner.dataset import find
-    from runner.environment import state_dir
+    from runner.project import state_dir
 
     path, _ = archive_hub(
         copy, target=tmp_path / "a.tar.zst", with_image=False, with_dataset=True,

@@ -13,8 +13,8 @@ from runner.base_image import LOCAL_BASE, dockerfile_base
 from runner.base_image import _pack as pack_base
 from runner.dockerfile import DOCKERFILE, _follow, _pack, stages_of
 from runner.errors import EngineError
+from runner.project import ROOT
 from runner.recipe import parse_recipe
-from runner.wheels import ROOT
 
 TEXT = (ROOT / DOCKERFILE).read_text("utf-8")
 

@@ -12,9 +12,9 @@ import pytest
 
 from runner import hub
 from runner.dataset_cache import address
-from runner.environment import models_digest
 from runner.hub import find_hubs
 from runner.plan import Plan
+from runner.project import models_digest
 
 from .conftest import TINY
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.places import Places
-from runner.wheels import ROOT
+from runner.project import ROOT
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from runner import regression, verdict
 from runner.engines.base import Outcome
 from runner.manifest import Resources
 from runner.plan import Execution, Job
+from runner.project import ROOT
 from runner.record import TestResult, TestsRecord
 from runner.report.statements import statements
 from runner.snapshot import take
-from runner.wheels import ROOT
 
 TEST = "tests/models/nets/test_blocks.py::test_x"
 JOB = Job(

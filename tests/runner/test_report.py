@@ -11,12 +11,12 @@ import pytest
 from models.config import STATS
 from runner import hub
 from runner.digest import sha256_bytes
+from runner.metrics_table import metrics_rows
 from runner.record import ArmRecord, Difference, FileRecord, RuleRecord
 from runner.report import write_reports
 from runner.report.hub_text import render_list, render_show
 from runner.report.pages import facts, render
 from runner.report.statements import statements
-from runner.report.tables import metrics_rows
 from runner.report.view import make_view
 from runner.rule_parser import parse
 from runner.verdict import judge

@@ -7,8 +7,8 @@ import pytest
 from runner import hub
 from runner.carried import carry_code
 from runner.digest import tree_digest
-from runner.environment import models_digest
 from runner.errors import EngineError, VerificationError
+from runner.project import models_digest
 from runner.snapshot import take
 
 

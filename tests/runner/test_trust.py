@@ -6,13 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from runner import trust
-from runner.environment import models_digest
 from runner.errors import ConsentError, VerificationError
 from runner.image import read_identity
 from runner.manifest import Resources, load
 from runner.plan import VARIABLES, Job, Plan, command_of, make_plan
+from runner.project import ROOT, models_digest
 from runner.trust import Consent
-from runner.wheels import ROOT
 
 INF, NAN = float("inf"), float("nan")
 

@@ -11,14 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.environment import (
-    COMPLETE,
-    describe_python,
-    differences,
-    python_with,
-    state_dir,
-)
+from runner.environment import COMPLETE, describe_python, differences, python_with
 from runner.errors import EngineError
+from runner.project import state_dir
 from runner.wheels import PYTHON, index_of, lock_path, read_lock, wheelhouse_of
 
 

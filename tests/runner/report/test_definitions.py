@@ -11,13 +11,13 @@ from runner import consistency, hub
 from runner.arms import describe
 from runner.conditions import judge_condition
 from runner.digest import pretty_json
+from runner.metrics_table import metrics_rows
 from runner.record import ArmRecord
 from runner.report.arm_rows import arm_table, definitions
 from runner.report.groups import group_row
 from runner.report.hub_text import render_show
 from runner.report.pages import render
 from runner.report.statements import statements
-from runner.report.tables import metrics_rows
 from runner.report.view import make_view
 from runner.report.wording import collapse
 from runner.statistics import Group

@@ -9,17 +9,15 @@ from hypothesis import strategies as st
 from runner.record import ArmRecord
 from runner.report.wording import (
     STATUS_WORDS,
-    briefly,
     collapse,
     declared,
     duration,
     fence,
-    listing,
     markdown,
     measured,
     moment,
 )
-from runner.text import plain
+from runner.text import briefly, listing, plain
 
 
 def cells(line):
