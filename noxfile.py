@@ -195,7 +195,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
     """Regenerate the manifest reference and the JSON Schemas under docs/."""
-    tool(session, "python", "-m", "runner.schema")
+    tool(session, "python", "-m", "runner.commands.schema")
 
 
 @nox.session(venv_backend="none")

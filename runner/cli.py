@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, cast
 import typer
 from typer.exceptions import TyperException
 
+from runner.core.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
+from runner.core.text import ReaderGone, Screen
 from runner.engines import EngineName
-from runner.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
-from runner.text import ReaderGone, Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ AllowBaseImage = Annotated[
 @app.command()
 def check(manifest: ManifestPath) -> None:
     """Check a manifest and name everything that is wrong with it."""
-    from runner.manifest import load, planned_arms, remarks_on
+    from runner.manifest.model import load, planned_arms, remarks_on
 
     loaded = load(manifest)
     arms = planned_arms(loaded.manifest)
@@ -94,10 +94,10 @@ def plan(
     device: Device = DeviceName.auto,
 ) -> None:
     """Show what a manifest would run; run nothing."""
-    from runner.devices import choose_device
-    from runner.manifest import load
-    from runner.plan import asks_for_gpu, make_plan
-    from runner.record import as_registered
+    from runner.hub.record import as_registered
+    from runner.jobs.devices import choose_device
+    from runner.manifest.model import load
+    from runner.plan.model import asks_for_gpu, make_plan
     from runner.report.plan_text import render_plan
 
     loaded = load(manifest)
@@ -126,8 +126,8 @@ def run(
     ] = False,
 ) -> None:
     """Run a phase and seal its hub. The last line on stdout is the hub's path."""
-    from runner.execute import run_phase
-    from runner.run import Request
+    from runner.phase.execute import run_phase
+    from runner.phase.run import Request
 
     hub, exit_code = run_phase(
         Request(
@@ -159,7 +159,7 @@ def lock(
 
     The last line on stdout is the lock file's path; `run --locked` refuses to differ from it.
     """
-    from runner import lock as locking
+    from runner.commands import lock as locking
 
     print(
         locking.lock(
@@ -183,16 +183,16 @@ def verify(
     ] = None,
 ) -> None:
     """Compare every file of a hub with its checksum, and what the files say with each other."""
-    from runner.consistency import describe, inconsistencies
-    from runner.hub import verify as verify_hub
-    from runner.sealed import SealedHub
+    from runner.hub.layout import verify as verify_hub
+    from runner.verify.consistency import describe, inconsistencies
+    from runner.verify.sealed_hub import SealedHub
 
     sealed = SealedHub(folder=hub)
     found = verify_hub(hub)
     if not found.intact:
         raise VerificationError(found.describe())
     if signers is not None:
-        from runner.signing import check as check_signature
+        from runner.hub.signing import check as check_signature
 
         signature = check_signature(hub, signers)
         if signature.status != "valid":
@@ -240,8 +240,8 @@ def reproduce(
     allow_base_image: AllowBaseImage = False,
 ) -> None:
     """Run a sealed hub again and compare the bits. The last line on stdout is the new hub."""
-    from runner import reproduction
-    from runner.trust import Consent
+    from runner.commands import reproduction
+    from runner.verify.trust import Consent
 
     consent = Consent(
         foreign_code_here=foreign_code_here,
@@ -287,8 +287,8 @@ def diagnose(
     allow_base_image: AllowBaseImage = False,
 ) -> None:
     """Look into weights that an arm stored. The last line on stdout is the reports' folder."""
-    from runner import diagnose as diagnoses
-    from runner.trust import Consent
+    from runner.commands import diagnose as diagnoses
+    from runner.verify.trust import Consent
 
     if epoch is not None and checkpoint is not None:
         raise typer.BadParameter("give --epoch or --checkpoint, not both")
@@ -320,7 +320,7 @@ def compare(
     python: Interpreter = None,
 ) -> None:
     """Put the arms of several hubs into one table, and say what else differs between them."""
-    from runner import compare as comparisons
+    from runner.commands import compare as comparisons
 
     print(
         comparisons.compare(
@@ -340,9 +340,9 @@ def diff(
 
     Exits with 0 when every deterministic file is the same, with 4 when not.
     """
-    from runner.diff import diff as diff_hubs
-    from runner.diff import render
-    from runner.digest import pretty_json
+    from runner.compare.diff import diff as diff_hubs
+    from runner.compare.diff import render
+    from runner.core.digest import pretty_json
 
     found = diff_hubs(before, after)
     if as_json:
@@ -374,8 +374,8 @@ def archive(
 ) -> None:
     """Make one file out of a hub. The last line on stdout is its path."""
     from runner.archive import archive_hub, archive_to, write_bag
-    from runner.digest import sha256_file
-    from runner.project import state_dir
+    from runner.core.digest import sha256_file
+    from runner.core.project import state_dir
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
@@ -426,8 +426,8 @@ def restore(
     """Give back the hub of an archive, verified. The last line on stdout is its path."""
     from runner.archive import restore as restore_archive
     from runner.archive import restore_from
-    from runner.project import state_dir
-    from runner.store import is_url
+    from runner.archive.store import is_url
+    from runner.core.project import state_dir
 
     limit_bytes = round(limit_gib * 2**30)
     if is_url(archive):
@@ -446,7 +446,7 @@ def restore(
 @app.command(name="list")
 def list_hubs(out: Out = Path("artifacts")) -> None:
     """List the sealed hubs."""
-    from runner.hub import find_hubs
+    from runner.hub.layout import find_hubs
     from runner.report.hub_text import render_list
 
     print(render_list(find_hubs(out)))
@@ -456,7 +456,7 @@ def list_hubs(out: Out = Path("artifacts")) -> None:
 def show(hub: HubPath) -> None:
     """Show what a hub holds: arms, verdict, environment."""
     from runner.report.hub_text import render_show
-    from runner.sealed import SealedHub
+    from runner.verify.sealed_hub import SealedHub
 
     sealed = SealedHub(folder=hub)
     try:
@@ -498,7 +498,7 @@ def docs_sync(
 @app.command(name="base-image")
 def base_image() -> None:
     """Make the base image phasehub-base:bookworm from Debian packages, without a registry."""
-    from runner.image import make_base_image
+    from runner.engines.images.build import make_base_image
 
     print(make_base_image(lambda line: print(line, file=sys.stderr)))
 

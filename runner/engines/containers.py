@@ -10,9 +10,9 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from runner.daemon import reason
 from runner.engines import seccomp
 from runner.engines.base import PROMISES, Handle, Launch
+from runner.engines.daemon import reason
 from runner.engines.ending import Ending, Killed
 from runner.engines.keeper import Seen
 

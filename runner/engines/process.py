@@ -20,15 +20,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from runner.core.errors import EngineError
+from runner.core.files import remove_tree
+from runner.core.project import models_digest
+from runner.core.reading import MissingError, read_table, typed
 from runner.engines import Needs, procfs, supervisor
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.ending import Ending, conclude
-from runner.environment import describe_python, differences, locked_python
-from runner.errors import EngineError
-from runner.files import remove_tree
-from runner.project import models_digest
-from runner.reading import MissingError, read_table, typed
-from runner.wheels import lock_path
+from runner.engines.environments.locked_python import describe_python, differences, locked_python
+from runner.engines.environments.wheels import lock_path
 
 SUFFIX = ".process"
 SUPERVISOR = [sys.executable, "-I", "-c", supervisor.START]

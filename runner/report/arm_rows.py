@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.record import ArmRecord, differing_knobs, leaves
+from runner.core.text import listing, plain
+from runner.hub.record import ArmRecord, differing_knobs, leaves
 from runner.report.wording import NOTHING, collapse, declared, duration, measured, outcome
-from runner.text import listing, plain
 
 Results = tuple[tuple[str, str], ...]
 """Heading and statistic of the columns that a page shows; the metrics table has them all."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.compared import Compared, profile_in_words
 from runner.report import wording
 from runner.report.arm_rows import arm_table, constant_scores
-from runner.report.cautions import cautions
+from runner.report.comparability import cautions
 from runner.report.designs import EXPLORED
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.pages import MARKS, columns, page_environment
 from runner.report.view import PLOTS
-from runner.statistics import Statistics
+from runner.verify.baselines import Compared, profile_in_words
+from runner.verify.statistics import Statistics
 
 PAGE = "comparison.md"
 

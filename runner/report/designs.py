@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from runner.design import (
+from runner.core.text import listing
+from runner.hub.record import RegisteredFinding
+from runner.manifest.findings import Contrast, Registration
+from runner.plan.model import Plan
+from runner.report.wording import declared
+from runner.verify.registration.power import (
     LEVEL,
     ContrastDesign,
     KnobDesign,
@@ -12,12 +17,7 @@ from runner.design import (
     registered_designs,
     registration_departures,
 )
-from runner.findings import Contrast, Registration
-from runner.plan import Plan
-from runner.record import RegisteredFinding
-from runner.report.wording import declared
-from runner.statistics import Statistics
-from runner.text import listing
+from runner.verify.statistics import Statistics
 
 MEASURES = {"flat": "rate of flat collapse", "collapse": "rate of collapse"}
 EXPLORED = (

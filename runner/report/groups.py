@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from runner.core.text import listing
 from runner.report.designs import could_have_shown
 from runner.report.statements import Statement
 from runner.report.wording import NOTHING, OUTCOMES, STATUS_WORDS, declared, measured
-from runner.statistics import (
+from runner.verify.statistics import (
     Comparison,
     Factor,
     Group,
@@ -19,7 +20,6 @@ from runner.statistics import (
     Statistics,
     Value,
 )
-from runner.text import listing
 
 MOST_COMPARISONS = 30
 """Comparisons that a page shows; ``statistics.json`` has all."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner import hub
-from runner.errors import VerificationError
-from runner.reading import shortened
-from runner.record import HubRecord
+from runner.core.errors import VerificationError
+from runner.core.reading import shortened
+from runner.core.text import briefly, plain
+from runner.hub import layout
+from runner.hub.record import HubRecord
 from runner.report.pages import columns, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
 from runner.report.wording import NOTHING, STATUS_WORDS, aligned, moment
-from runner.statistics import Statistics
-from runner.text import briefly, plain
+from runner.verify.statistics import Statistics
 
 MOST_COLUMNS = 6
 """Arms that stand side by side."""
@@ -34,7 +34,7 @@ def render_list(hubs: Sequence[Path]) -> str:
 
 def _hub_row(path: Path) -> tuple[str, ...]:
     try:
-        record = hub.read(path)
+        record = layout.read(path)
     except VerificationError as error:
         return (str(path), f"broken: {shortened(str(error))}")
     counted = tally(record)

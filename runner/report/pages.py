@@ -8,19 +8,19 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from runner import hub
-from runner.dataset_names import users
-from runner.digest import pretty_json
-from runner.metrics_table import metrics_rows
-from runner.record import DatasetRecord, Difference, HubRecord
+from runner.core.digest import pretty_json
+from runner.core.text import briefly, listing, plain, visible
+from runner.hub import layout
+from runner.hub.metrics_table import metrics_rows
+from runner.hub.record import DatasetRecord, Difference, HubRecord
+from runner.manifest.dataset_names import users
 from runner.report import wording
 from runner.report.arm_rows import Results, Row
 from runner.report.designs import EXPLORED
 from runner.report.repeat import how_to_repeat
 from runner.report.reproduction import what_differs
 from runner.report.view import View, make_view
-from runner.statistics import Statistics, read_statistics
-from runner.text import briefly, listing, plain, visible
+from runner.verify.statistics import Statistics, read_statistics
 
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
 KINDS = {"good": "good:", "neutral": "note:", "bad": "problem:"}
@@ -37,10 +37,10 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
     if problem:
         record = record.model_copy(update={"notes": (*record.notes, problem)})
     view = make_view(record, earlier, statistics)
-    for name in (hub.README, hub.SUMMARY, hub.REPORT):
+    for name in (layout.README, layout.SUMMARY, layout.REPORT):
         (folder / name).write_text(render(name, view, folder), encoding="utf-8")
     rows = metrics_rows(record)
-    metrics = folder / hub.metrics_name(record.stage, record.phase)
+    metrics = folder / layout.metrics_name(record.stage, record.phase)
     metrics.write_bytes(pretty_json(rows))
 
 
@@ -51,7 +51,7 @@ MOST_DATASETS = 40
 def _statistics(folder: Path) -> tuple[Statistics | None, str | None]:
     """The statistics over arms, or why they cannot be shown."""
     try:
-        return read_statistics(folder, hub.STATISTICS), None
+        return read_statistics(folder, layout.STATISTICS), None
     except ValueError as error:
         return None, f"the statistics over arms cannot be used: {error}"
 
@@ -70,8 +70,8 @@ def render(name: str, view: View, folder: Path) -> str:
         kinds=KINDS,
         holds=HOLDS,
         facts=facts(record),
-        metrics=hub.metrics_name(record.stage, record.phase),
-        arm_dirs={arm.name: hub.arm_dir(arm.name) for arm in record.arms},
+        metrics=layout.metrics_name(record.stage, record.phase),
+        arm_dirs={arm.name: layout.arm_dir(arm.name) for arm in record.arms},
         explored=EXPLORED,
         repeat=how_to_repeat(record, folder),
     )

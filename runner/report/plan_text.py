@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.config import count_parameters
-from runner.dataset_names import users
-from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
-from runner.plan import Job, Plan, digest, parameters_of, plan_remarks
-from runner.record import RegisteredFinding, differing_knobs, leaves
+from runner.core.text import listing
+from runner.hub.record import RegisteredFinding, differing_knobs, leaves
+from runner.manifest.dataset_names import users
+from runner.plan.estimates import arm_memory, cpu_seconds, duration, gibibytes
+from runner.plan.model import Job, Plan, digest, parameters_of, plan_remarks
 from runner.report.designs import answerable
-from runner.text import listing
 
 MOST_COLUMNS = 6
 """Arms that are shown side by side; more are shown below each other."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.confirmation import Confirmation, NamedHub, Result, confirm
-from runner.findings import Registration
-from runner.record import HubRecord
+from runner.hub.record import HubRecord
+from runner.manifest.findings import Registration
 from runner.report.designs import contrast_words
 from runner.report.statements import Kind, Statement
+from runner.verify.registration.confirmation import Confirmation, NamedHub, Result, confirm
 
 SHOWN = {"flat": "flat", "collapse": "collapsed"}
 ANSWERS = {

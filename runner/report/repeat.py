@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.hub import JOB, arm_dir
-from runner.record import ArmRecord, DatasetRecord, HubRecord
+from runner.hub.layout import JOB, arm_dir
+from runner.hub.record import ArmRecord, DatasetRecord, HubRecord
 
 HARDENED = (
     "--rm --init --network none --read-only --tmpfs /tmp --env HOME=/tmp",

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.record import MEASURED, ArmRecord, HubRecord, Level
+from runner.core.text import listing
+from runner.hub.record import MEASURED, ArmRecord, HubRecord, Level
 from runner.report.reproduction import verdict
 from runner.report.wording import OUTCOMES, STATUS_WORDS, measured
-from runner.text import listing
 
 Kind = Literal["good", "neutral", "bad"]
 

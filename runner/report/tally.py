@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.record import HubRecord
+from runner.hub.record import HubRecord
 from runner.report.wording import NOTHING
 
 MOST_NAMED = 6

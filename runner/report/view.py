@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.hub import arm_dir
-from runner.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
+from runner.hub.layout import arm_dir
+from runner.hub.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
 from runner.report.arm_rows import Footnote, Results, Row, arm_table, constant_scores
-from runner.report.cautions import cautions
+from runner.report.comparability import cautions
 from runner.report.groups import GroupsView, evidence_statements, groups_view
 from runner.report.registered import registered_statements
 from runner.report.statements import Statement, statements
-from runner.report.wording import (
-    declared,
-    measured,
-)
-from runner.statistics import Statistics
+from runner.report.wording import declared, measured
+from runner.verify.statistics import Statistics
 
 PLOTS = (
     ("scores.png", "scores of every run, by group"),

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from runner.record import ArmRecord, ArmStatus
-from runner.text import plain
+from runner.core.text import plain
+from runner.hub.record import ArmRecord, ArmStatus
 
 NOTHING = "—"
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runner.confirmation import NamedHub, Outcome, confirm
-from runner.design import knob_designs
-from runner.findings import (
+from runner.core.text import listing
+from runner.hub.record import ArmRecord, HubRecord, as_registered
+from runner.manifest.findings import (
     ComparisonExpectation,
     Expectation,
     Finding,
@@ -24,16 +24,22 @@ from runner.findings import (
     RateExpectation,
     RuleExpectation,
 )
-from runner.knobs import has_knobs
-from runner.record import ArmRecord, HubRecord, as_registered
-from runner.registered_runs import counts
+from runner.manifest.rule_parser import parse
 from runner.report.designs import contrast_words, spelled
 from runner.report.registered import result_words
 from runner.report.wording import measured
-from runner.rule_parser import parse
-from runner.statistics import CollapseComparison, Comparison, Group, ScoreDifference, Statistics
 from runner.study.store import KeptHub, current
-from runner.text import listing
+from runner.verify.parameter_differences import has_knobs
+from runner.verify.registration.confirmation import NamedHub, Outcome, confirm
+from runner.verify.registration.power import knob_designs
+from runner.verify.registration.registered_runs import counts
+from runner.verify.statistics import (
+    CollapseComparison,
+    Comparison,
+    Group,
+    ScoreDifference,
+    Statistics,
+)
 
 Status = Literal["supported", "refuted", "no evidence", "open"]
 

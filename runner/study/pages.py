@@ -9,21 +9,21 @@ from functools import cache
 
 from jinja2 import Environment
 
-from runner import hub
-from runner.record import HubRecord
+from runner.core.text import plain
+from runner.hub import layout
+from runner.hub.record import HubRecord
 from runner.report.arm_rows import definitions
 from runner.report.designs import EXPLORED, could_have_shown
 from runner.report.pages import page_environment
 from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS
 from runner.report.wording import NOTHING, markdown, moment
-from runner.sealed import Machine
 from runner.study.evidence import JudgedFinding, Judgement
 from runner.study.phases import Phase
 from runner.study.sealed_text import embedded
 from runner.study.selection import rank
 from runner.study.store import KeptHub, Store
-from runner.text import plain
+from runner.verify.sealed_hub import Machine
 
 GIB = 2**30
 INDEX = "README.md"
@@ -109,8 +109,8 @@ def history_block(store: Store) -> str:
 
 def _shown(phase: Phase, one: KeptHub) -> Shown:
     text = ""
-    if hub.SUMMARY in one.files:
-        sealed = one.files[hub.SUMMARY].decode(errors="replace")
+    if layout.SUMMARY in one.files:
+        sealed = one.files[layout.SUMMARY].decode(errors="replace")
         text = embedded(sealed, folder=one.folder, has=one.files.__contains__, deeper=1)
     return Shown(
         hub=one,

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import hub
-from runner.digest import canonical_json
-from runner.errors import StudyError
-from runner.findings import Finding
-from runner.manifest import Arm, LoadedManifest, load, planned_arms, resolve
-from runner.record import differing_knobs, leaves
+from runner.core.digest import canonical_json
+from runner.core.errors import StudyError
+from runner.core.text import listing
+from runner.hub import layout
+from runner.hub.record import differing_knobs, leaves
+from runner.manifest.findings import Finding
+from runner.manifest.model import Arm, LoadedManifest, load, planned_arms, resolve
 from runner.report.wording import NOTHING, declared
 from runner.study.store import KeptHub, Store, current
-from runner.text import listing
 
 TAKEN = ("readme", "history", "reference")
 """Pages of a study that are no phases."""
@@ -58,7 +58,7 @@ class Phase:
 
     def has_changed_since(self, one: KeptHub) -> bool:
         """Whether the manifest is another one than the hub was made from."""
-        sealed = one.files.get(hub.MANIFEST)
+        sealed = one.files.get(layout.MANIFEST)
         return self.manifest is not None and sealed not in (None, self.manifest.source)
 
     def declared_arms(self) -> tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]:

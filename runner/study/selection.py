@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from runner import hub
-from runner.digest import canonical_json
-from runner.record import ArmRecord, FileRecord, HubRecord
+from runner.core.digest import canonical_json
+from runner.hub import layout
+from runner.hub.record import ArmRecord, FileRecord, HubRecord
 
 LARGEST_BYTES = 260_000
 """Of a single file that is kept, but for those that are always."""
@@ -20,10 +20,10 @@ STUDY_BYTES = 6_000_000
 """What all hubs of a study may take."""
 
 SUFFIXES = (".json", ".csv", ".png", ".md", ".toml")
-ALWAYS = (hub.MANIFEST, hub.SUMMARY, hub.ENVIRONMENT, hub.STATISTICS)
+ALWAYS = (layout.MANIFEST, layout.SUMMARY, layout.ENVIRONMENT, layout.STATISTICS)
 """What is kept of the hub that speaks for its phase however large it is, beside the record."""
 
-_LEFT_OUT = re.compile(rf"{re.escape(hub.CRATE)}|{re.escape(hub.PROVENANCE)}")
+_LEFT_OUT = re.compile(rf"{re.escape(layout.CRATE)}|{re.escape(layout.PROVENANCE)}")
 _RANKS = (
     re.compile(r".*_metrics_.*\.json"),
     re.compile(r"losses\.png"),
@@ -72,9 +72,9 @@ def _is_wanted(file: FileRecord, shown: set[str]) -> bool:
     if file.bytes > LARGEST_BYTES or not file.path.endswith(SUFFIXES):
         return False
     place, *rest = file.path.split("/")
-    if place in hub.CARRIED:
+    if place in layout.CARRIED:
         return False
-    of_arm = place == hub.ARMS and rest
+    of_arm = place == layout.ARMS and rest
     return not (of_arm and file.path.endswith(".png") and rest[0] not in shown)
 
 

@@ -9,18 +9,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
-from runner import hub
-from runner.checksums import CHECKSUMS, compare_checksums
-from runner.digest import entries, sha256_bytes
-from runner.errors import StudyError, VerificationError
-from runner.reading import parse_table, read_file, typed
-from runner.record import HubRecord
-from runner.sealed import Environment, SealedHub
-from runner.statistics import Statistics, parse_statistics
+from runner.core.digest import entries, sha256_bytes
+from runner.core.errors import StudyError, VerificationError
+from runner.core.reading import parse_table, read_file, typed
+from runner.hub import layout
+from runner.hub.checksums import CHECKSUMS, compare_checksums
+from runner.hub.record import HubRecord
 from runner.study.selection import STUDY_BYTES, kept_files
+from runner.verify.sealed_hub import Environment, SealedHub
+from runner.verify.statistics import Statistics, parse_statistics
 
 HUBS = "hubs"
-RECORD_FILES = (hub.RECORD, CHECKSUMS)
+RECORD_FILES = (layout.RECORD, CHECKSUMS)
 """What is kept of every hub, also of one that a newer one has taken the place of."""
 MOST_NAMED = 8
 
@@ -66,11 +66,11 @@ class KeptHub:
 
         Raises ``VerificationError`` for what cannot be read.
         """
-        if hub.ENVIRONMENT not in self.files:
+        if layout.ENVIRONMENT not in self.files:
             return Environment()
         try:
-            table = parse_table(self.files[hub.ENVIRONMENT], hub.ENVIRONMENT)
-            return typed(Environment, table, hub.ENVIRONMENT)
+            table = parse_table(self.files[layout.ENVIRONMENT], layout.ENVIRONMENT)
+            return typed(Environment, table, layout.ENVIRONMENT)
         except ValueError as error:
             raise VerificationError(f"{self.folder}/{error}; leave the hub out") from error
 
@@ -80,10 +80,10 @@ class KeptHub:
 
         Raises ``VerificationError`` for what cannot be read.
         """
-        if hub.STATISTICS not in self.files:
+        if layout.STATISTICS not in self.files:
             return None
         try:
-            return parse_statistics(self.files[hub.STATISTICS], hub.STATISTICS)
+            return parse_statistics(self.files[layout.STATISTICS], layout.STATISTICS)
         except ValueError as error:
             raise VerificationError(f"{self.folder}/{error}; leave the hub out") from error
 
@@ -111,7 +111,7 @@ def _read_kept(folder: Path) -> KeptHub:
         raise VerificationError(present.describe())
     one = KeptHub(
         name=folder.name,
-        record=hub.read(folder),
+        record=layout.read(folder),
         files={path.as_posix(): _content(folder, path.as_posix()) for path in entries(folder)},
     )
     _require_place(folder, one.record)
@@ -123,7 +123,7 @@ def read_sealed(folder: Path) -> KeptHub:
 
     Raises ``VerificationError`` for one that is not as it was sealed, or is not called by its time.
     """
-    if not hub.is_name(folder.resolve().name):
+    if not layout.is_name(folder.resolve().name):
         raise VerificationError(
             f"{folder} is not called by its time, like 2026-01-30T050000Z; give the folder of a "
             "sealed hub under the name that it was sealed with"
@@ -140,13 +140,13 @@ def read_sealed(folder: Path) -> KeptHub:
 
 def _content(folder: Path, path: str) -> bytes:
     try:
-        return read_file(folder, path, most=hub.MOST_RECORD_BYTES)
+        return read_file(folder, path, most=layout.MOST_RECORD_BYTES)
     except ValueError as error:
         raise VerificationError(f"{folder}/{error}; leave the hub out") from error
 
 
 def _require_place(folder: Path, record: HubRecord) -> None:
-    if not hub.is_name(folder.name) or record.phase != folder.parent.name:
+    if not layout.is_name(folder.name) or record.phase != folder.parent.name:
         raise VerificationError(
             f"{folder} holds a hub of {record.phase}; it belongs into {HUBS}/{record.phase}/<time>"
         )

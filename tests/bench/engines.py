@@ -10,11 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from runner.core.errors import EngineError
+from runner.core.project import ROOT, state_dir
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Launch, Limits
-from runner.errors import EngineError
-from runner.project import ROOT, state_dir
-from runner.snapshot import take
+from runner.engines.images.snapshot import take
 from tests.bench.pairs import compare
 
 ROUNDS = 5

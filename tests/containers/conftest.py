@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from runner.core.errors import EngineError
+from runner.core.project import ROOT, state_dir
 from runner.engines.base import Launch, Limits
-from runner.errors import EngineError
-from runner.project import ROOT, state_dir
-from runner.snapshot import take
+from runner.engines.images.snapshot import take
 
 MIB = 1 << 20
 COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
@@ -19,7 +19,7 @@ COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
 
 @pytest.fixture(scope="session")
 def client():
-    from runner.daemon import connect
+    from runner.engines.daemon import connect
 
     try:
         return connect()
@@ -38,7 +38,7 @@ def code():
 @pytest.fixture(scope="session")
 def image(client, code):
     """The CPU image, built once; what it is made of is kept under .phasehub for the next time."""
-    from runner.image import build
+    from runner.engines.images.build import build
 
     return build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
 

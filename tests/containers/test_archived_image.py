@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
-from runner.errors import EngineError
-from runner.foreign_image import load
-from runner.image import save
+from runner.core.errors import EngineError
+from runner.engines.images.archived import load
+from runner.engines.images.build import save
 
 
 def test_a_saved_image_is_the_one_that_was_asked_for_and_saves_the_same_again(

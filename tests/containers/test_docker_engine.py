@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.core.errors import EngineError
 from runner.engines.base import PROMISES, Handle
-from runner.errors import EngineError
 from tests.containers.conftest import COMPLETE
 
 pytestmark = pytest.mark.docker

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import hub
-from runner.image import build
-from runner.project import state_dir
+from runner.core.project import state_dir
+from runner.engines.images.build import build
+from runner.hub import layout
 
 ROOT = Path(__file__).parents[2]
 PHASE = ROOT / "manifests" / "phase8.toml"
@@ -68,7 +68,7 @@ def restored(archive, tmp_path_factory):
 
 def answer(done):
     assert done.stdout, done.stderr
-    return json.loads((Path(done.stdout.splitlines()[-1]) / hub.RECORD).read_bytes())[
+    return json.loads((Path(done.stdout.splitlines()[-1]) / layout.RECORD).read_bytes())[
         "reproduction"
     ]
 

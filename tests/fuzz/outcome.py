@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from runner.errors import RunnerError
+from runner.core.errors import RunnerError
 from tests.fuzz.watch import Forbidden, Watch
 
 MOST_TOLD = {"stdout": 5_000_000, "stderr": 100_000}

@@ -14,12 +14,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from runner import execute, schedule
-from runner.audit_report import REPORT
-from runner.collect import RESULT
-from runner.digest import sha256_file
+from runner.core.digest import sha256_file
+from runner.core.project import models_digest
 from runner.engines.base import Handle, Launch, Outcome
-from runner.project import models_digest
+from runner.jobs import schedule
+from runner.jobs.collection import RESULT
+from runner.phase import execute
+from runner.verify.audit_report import REPORT
 from tests.fuzz.events import NAME as EVENTS
 from tests.fuzz.events import written
 from tests.fuzz.folders import digests, put

@@ -71,7 +71,7 @@ def test_every_verb_has_help(verb):
 
 
 def test_exit_codes_are_unique():
-    from runner import errors
+    from runner.core import errors
 
     classes = [errors.RunnerError, *errors.RunnerError.__subclasses__()]
     codes = [c.exit_code for c in classes]

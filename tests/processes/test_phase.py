@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from runner import hub
-from runner.places import Places
-from runner.statistics import read_statistics
+from runner.core.host_paths import Places
+from runner.hub import layout
+from runner.verify.statistics import read_statistics
 from tests import phases
 from tests.phases import ROOT, command, run
 
@@ -46,7 +46,7 @@ def test_a_knob_that_is_dropped_on_its_way_fails_its_arm(other_checkout, write, 
     assert "parameters, lr=rate, betas" in text
     source.write_text(text.replace("parameters, lr=rate, betas", "parameters, lr=1e-3, betas"))
     path, code, said = run(write(TWO_RATES), tmp_path, engine="process", cwd=other_checkout)
-    record = hub.read(path)
+    record = layout.read(path)
     assert code == 1, said
     assert record.arm("fast").status == "succeeded"
     slow = record.arm("slow")
@@ -69,7 +69,7 @@ name = "other"
 seed = 8
 """
     path, code, said = run(write(arms), tmp_path, engine="process")
-    record = hub.read(path)
+    record = layout.read(path)
     assert code == 0, said
     digests = [record.arm(name).final_weights_sha256 for name in ("one", "same", "other")]
     assert digests[0] == digests[1] != digests[2]
@@ -79,7 +79,7 @@ def test_another_interpreter_is_told_apart_from_the_lock(write, tmp_path):
     path, code, said = run(
         write('[[arms]]\nname = "only"\n'), tmp_path, "--python", sys.executable, engine="process"
     )
-    record = hub.read(path)
+    record = layout.read(path)
     assert code == 0, said
     assert record.engine.facts["interpreter"] == Places().hide(sys.executable)
     assert record.engine.facts["differences"] == []
@@ -92,7 +92,7 @@ def test_what_an_interpreter_lacks_of_the_lock_is_listed_in_the_hub(write, tmp_p
     bare = str(tmp_path / "bare" / "bin" / "python")
     manifest = write('[[arms]]\nname = "only"\nresources.network = true\n')
     path, code, _ = run(manifest, tmp_path, "--python", bare, engine="process")
-    record = hub.read(path)
+    record = layout.read(path)
     assert code == 1
     assert "torch: locked 2.13.0+cpu, not installed" in record.engine.facts["differences"]
     network, packages, statistics = record.notes
@@ -140,7 +140,7 @@ def test_a_phase_ends_with_statistics_over_its_seeds_and_those_of_an_earlier_pha
     manifest.write_text(text)
     path, code, said = run(manifest, tmp_path, engine="process")
     assert code == 0, said
-    record = hub.read(path)
+    record = layout.read(path)
     assert record.summary.status == "succeeded"
     assert [one.name for one in record.compared] == [f"before/{earlier.name}"]
     statistics = read_statistics(path, "statistics.json")
@@ -159,6 +159,6 @@ def test_a_phase_in_which_nothing_succeeded_says_why_it_has_no_statistics(write,
     arms = '[[arms]]\nname = "broken"\ncommand = ["python", "-c", "raise SystemExit(3)"]\n'
     path, code, _ = run(write(arms), tmp_path, engine="process")
     assert code == 1
-    assert hub.read(path).summary is None
-    assert "no statistics over arms: no arm succeeded" in hub.read(path).notes
+    assert layout.read(path).summary is None
+    assert "no statistics over arms: no arm succeeded" in layout.read(path).notes
     assert not (path / "statistics.json").exists()

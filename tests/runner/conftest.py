@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from models.config import Parameters
-from runner.record import (
+from runner.hub.record import (
     ArmRecord,
     CodeRecord,
     DatasetRecord,

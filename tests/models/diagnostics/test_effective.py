@@ -23,7 +23,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from models.config import Parameters
-from runner.effective import compare_effective
+from runner.verify.effective import compare_effective
 
 Path = tuple[str, ...]
 

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from models.config import SCORE_DEFINITION
-from runner import consistency, hub
-from runner.arms import describe
-from runner.conditions import judge_condition
-from runner.digest import pretty_json
-from runner.metrics_table import metrics_rows
-from runner.record import ArmRecord
+from runner.core.digest import pretty_json
+from runner.hub import layout
+from runner.hub.metrics_table import metrics_rows
+from runner.hub.record import ArmRecord
+from runner.phase.arms import describe
+from runner.phase.conditions import judge_condition
 from runner.report.arm_rows import arm_table, definitions
 from runner.report.groups import group_row
 from runner.report.hub_text import render_show
@@ -20,7 +20,8 @@ from runner.report.pages import render
 from runner.report.statements import statements
 from runner.report.view import make_view
 from runner.report.wording import collapse
-from runner.statistics import Group
+from runner.verify import consistency
+from runner.verify.statistics import Group
 
 NEW = {
     "score_definition": 2, "phase_aligned_ssim": 0.9512, "phase_aligned_mae": 0.0499,
@@ -67,8 +68,8 @@ def test_an_old_hub_is_shown_with_its_scores_and_says_that_they_are_old(record, 
     view = make_view(record)
     assert ("phase SSIM", "phase_ssim") in view.results
     for text in (
-        render(hub.SUMMARY, view, hub_folder),
-        render(hub.REPORT, view, hub_folder),
+        render(layout.SUMMARY, view, hub_folder),
+        render(layout.REPORT, view, hub_folder),
         render_show(record),
     ):
         assert "Scores and collapse by the old definition 1: the phase is scored with" in text
@@ -81,7 +82,7 @@ def test_a_new_hub_shows_the_aligned_scores_under_their_own_name(record, sound, 
     headings = [heading for heading, _ in view.results]
     assert headings[-2:] == ["phase SSIM, aligned", "phase MAE, aligned"]
     assert "phase SSIM" not in headings
-    for text in (render(hub.SUMMARY, view, hub_folder), render_show(new)):
+    for text in (render(layout.SUMMARY, view, hub_folder), render_show(new)):
         assert "0.9512" in text
         assert "Scores and collapse by definition 2: the phase is scored once its global" in text
         assert "old definition" not in text
@@ -207,7 +208,7 @@ def test_the_table_of_a_hub_from_before_a_score_existed_is_still_its_own(record,
     rows = metrics_rows(record)
     for row in rows:
         assert row.pop("phase_aligned_ssim") is None
-    path = tmp_path / hub.metrics_name(record.stage, record.phase)
+    path = tmp_path / layout.metrics_name(record.stage, record.phase)
     path.write_bytes(pretty_json(rows))
     sealed = SimpleNamespace(record=record, folder=tmp_path)
     assert not [one for one in consistency.check_whole(sealed) if "metrics" in one]

@@ -9,15 +9,15 @@ import pytest
 
 from models.summary.document import statistics as computed
 from models.summary.runs import Run
-from runner.digest import pretty_json
-from runner.groups import Source, summary_of
-from runner.record import ComparedHub, FileRecord, SummaryRecord
+from runner.core.digest import pretty_json
+from runner.hub.record import ComparedHub, FileRecord, SummaryRecord
 from runner.report import write_reports
 from runner.report.arm_rows import COMMON
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.hub_text import render_show
 from runner.report.view import MOST_ARMS, make_view
-from runner.statistics import Statistics
+from runner.verify.groups import Source, summary_of
+from runner.verify.statistics import Statistics
 
 PLOTS = ("losses.png", "scores.png")
 

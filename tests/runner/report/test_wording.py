@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.record import ArmRecord
+from runner.core.text import briefly, listing, plain
+from runner.hub.record import ArmRecord
 from runner.report.wording import (
     STATUS_WORDS,
     collapse,
@@ -17,7 +18,6 @@ from runner.report.wording import (
     measured,
     moment,
 )
-from runner.text import briefly, listing, plain
 
 
 def cells(line):

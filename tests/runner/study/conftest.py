@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runner import hub
-from runner.digest import pretty_json
+from runner.core.digest import pretty_json
+from runner.hub import layout
 from runner.report import write_reports
 
 MANIFEST = """\
@@ -67,7 +67,7 @@ def seal(project, record):
     def sealed(minute=0, *, more=None, artifacts=None, **changed):
         one = record.model_copy(update=changed)
         now = datetime(2026, 1, 30, 5, minute, 0, tzinfo=UTC)
-        staging = hub.stage(artifacts or project / "artifacts", one.phase, now)
+        staging = layout.stage(artifacts or project / "artifacts", one.phase, now)
         folder = staging.path
         files = {
             "manifest.toml": MANIFEST.encode(),
@@ -82,7 +82,7 @@ def seal(project, record):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         write_reports(one, folder)
-        hub.write_record(folder, one)
+        layout.write_record(folder, one)
         return staging.seal()
 
     return sealed

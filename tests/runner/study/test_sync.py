@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import StudyError, VerificationError
+from runner.core.errors import StudyError, VerificationError
 from runner.study import store, sync
 from runner.study.selection import ALLOWANCE_BYTES
 

@@ -1,0 +1,72 @@
+"""Steps that a phase takes after its arms, each only if its condition holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from models.config import Table
+from runner.core.names import SafeName
+from runner.manifest.manifest_errors import Complaint
+from runner.manifest.overrides import table
+from runner.manifest.source import Source
+
+Condition = Literal["every_arm_collapses", "an_arm_collapses", "an_arm_misses_success"]
+Capture = Literal["gradient_histograms", "activations"]
+CheckpointName = Literal["before_collapse", "at_collapse", "best", "last"]
+
+
+def _distinct(capture: tuple[Capture, ...]) -> tuple[Capture, ...]:
+    if len(set(capture)) < len(capture):
+        raise ValueError("a capture is named twice; name each once")
+    return capture
+
+
+class Step(Table):
+    """What is captured after the arms if a condition holds, from those arms that it speaks of."""
+
+    name: SafeName = Field(description="Name of the step, and of its folder in the hub.")
+    when: Condition = Field(
+        description="When the step is taken, and for which arms: those that collapsed, or those "
+        "that a success rule does not hold for."
+    )
+    capture: Annotated[tuple[Capture, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        description="Reports that are made: `gradient_histograms`, `activations`."
+    )
+    checkpoint: CheckpointName = Field(
+        "at_collapse",
+        description="Stored weights that the reports are about; an arm that has none of that name "
+        "is left out, and the hub says so.",
+    )
+
+
+def check_steps(source: Source) -> Iterator[Complaint]:
+    """No two steps are called the same, and what a step waits for can come about."""
+    first: dict[object, int] = {}
+    for index, step in _steps(source):
+        name = step.get("name")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            line = source.at(("steps", first[name], "name"), "").line
+            problem = (
+                f"got {name!r}, the name of the step on line {line} already; rename one of them"
+            )
+            yield source.at(("steps", index, "name"), problem)
+        if step.get("when") == "an_arm_misses_success" and not _rules(source):
+            problem = (
+                "got 'an_arm_misses_success', but verdict.success has no rules that an arm could "
+                "miss; give rules, or wait for a collapse"
+            )
+            yield source.at(("steps", index, "when"), problem)
+
+
+def _rules(source: Source) -> object:
+    return table(source.document, "verdict").get("success")
+
+
+def _steps(source: Source) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    steps = source.document.get("steps")
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        if isinstance(step, dict):
+            yield index, step

@@ -1,0 +1,401 @@
+"""The manifest of a phase: a TOML file as frozen values, checked as a whole.
+
+``dataset``, ``model``, ``train`` and ``diagnostics`` are kept as the partial tables that the file
+holds, because only a phase, a profile and an arm together make up parameters that can be checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PositiveFloat,
+    PositiveInt,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from models.config import (
+    Dataset,
+    Determinism,
+    Diagnostics,
+    Integer,
+    Model,
+    Parameters,
+    Table,
+    Train,
+    remarks,
+)
+from runner.core.digest import sha256_bytes
+from runner.core.errors import ManifestError
+from runner.core.names import SafeName
+from runner.manifest.checks import check
+from runner.manifest.extent import check_extent
+from runner.manifest.findings import Finding, misnamed_findings, registered_for
+from runner.manifest.follow_ups import Step
+from runner.manifest.manifest_errors import Complaint, render
+from runner.manifest.matrix import MOST_ARMS, expand, read_matrix
+from runner.manifest.matrix_tables import Matrix
+from runner.manifest.overrides import merged, merged_sections
+from runner.manifest.phase_tests import Tests
+from runner.manifest.probe_file import as_declared, read_probes
+from runner.manifest.rule_parser import parse
+from runner.manifest.rules import Rule
+from runner.manifest.source import Source, read_given
+from runner.manifest.value_kinds import (
+    Argument,
+    ArmName,
+    FindingId,
+    ImageName,
+    Prose,
+    RuleText,
+    Seed,
+    Text,
+)
+
+MOST_PROFILES = 16
+"""Of a phase."""
+MIB = 2**20
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """Marks a table that holds some keys of ``whole`` and is checked once it is merged."""
+
+    whole: type[BaseModel]
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "object", "part_of": self.whole.__name__}
+
+
+class Phase(Table):
+    """What the phase is and asks."""
+
+    name: SafeName = Field(description="Name of the phase, and of the file without `.toml`.")
+    title: Text = Field(description="One line for headings.")
+    question: Text = Field(description="What the phase is to answer.")
+    findings: tuple[FindingId, ...] = Field(
+        (),
+        max_length=256,
+        description="Ids of the findings that the phase bears on, like `STABLE-LS-001`. Those that "
+        "are registered for the phase must be among them, and the hub carries what is registered.",
+    )
+    license: Text | None = Field(
+        None, description="How the hub may be used: the name or address of a license."
+    )
+    stage: Literal["stage_a", "stage_b"] = Field(
+        "stage_a", description="Stage of the study; the names of logs and metrics begin with it."
+    )
+    seed: Seed = Field(
+        description="Governs weights, data order and noise of each arm without a seed of its own."
+    )
+    compare_with: tuple[SafeName, ...] = Field(
+        (),
+        max_length=64,
+        description="Earlier phases whose arms the summary puts beside this phase's.",
+    )
+
+
+class Image(Table):
+    """The container image that the arms run in."""
+
+    base: ImageName | None = Field(
+        None, description="Base image to build on; by default the one of the Dockerfile."
+    )
+    variant: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Which torch is inside; `auto` takes the one for the device."
+    )
+
+
+class Resources(Table):
+    """Bounds of one arm. Each can be relaxed here, and the hub says so."""
+
+    gpus: Annotated[Literal[0, 1], Integer] = Field(
+        0,
+        description="GPUs of an arm. An arm that asks for one runs on the CPU where there is none.",
+    )
+    threads: PositiveInt = Field(
+        2,
+        le=4096,
+        description="Threads of an arm's computations; the bits of the result depend on it.",
+    )
+    determinism: Determinism = Field(
+        "portable",
+        description="`portable` holds all libraries to AVX2, so that another x86-64 machine gives "
+        "the same bits; `native` uses what the processor has, for the same machine.",
+    )
+    timeout_s: PositiveFloat = Field(
+        7200.0, le=1e9, description="Time after which an arm is stopped, s."
+    )
+    memory_gib: PositiveFloat = Field(8.0, le=1e6, description="Memory limit, GiB.")
+    shm_mib: PositiveInt = Field(64, le=2**30, description="Size of /dev/shm, MiB.")
+    pids: PositiveInt = Field(512, le=2**22, description="Most processes and threads at a time.")
+    tmp_mib: PositiveInt = Field(256, le=2**30, description="Size of /tmp, MiB.")
+    disk_gib: PositiveFloat = Field(
+        4.0, le=1e6, description="Most that the outputs of an arm take, GiB; at most 100,000 files."
+    )
+    network: bool = Field(default=False, description="Whether the arm reaches the network.")
+    seccomp: Literal["strict", "docker", "unconfined"] = Field(
+        "strict",
+        description="Which system calls an arm may make: `strict` those that computing takes, "
+        "without io_uring and AF_VSOCK; `docker` those of the Docker daemon's own profile; "
+        "`unconfined` all.",
+    )
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory limit in bytes."""
+        return round(self.memory_gib * GIB)
+
+    @property
+    def shm_bytes(self) -> int:
+        """Size of /dev/shm in bytes."""
+        return self.shm_mib * MIB
+
+    @property
+    def tmp_bytes(self) -> int:
+        """Size of /tmp in bytes."""
+        return self.tmp_mib * MIB
+
+    @property
+    def disk_bytes(self) -> int:
+        """Limit of the outputs in bytes."""
+        return round(self.disk_gib * GIB)
+
+
+class Audit(Table):
+    """How what the jobs did is derived again by a second implementation; see docs/audit.md."""
+
+    level: Literal["audited", "read back"] = Field(
+        "audited",
+        description="What an arm has to stand up to: `audited`, its data, weights, steps and "
+        "scores derived again and compared; `read back`, its settings as its live objects tell "
+        "them, and nothing else.",
+    )
+    steps: Annotated[int, Field(ge=1, le=10), Integer] = Field(
+        3, description="Optimizer steps in a row that are derived again at each of three moments."
+    )
+    keep: bool = Field(
+        default=False,
+        description="Whether the states between the steps stay in the hub once they were audited; "
+        "otherwise their digests do.",
+    )
+
+    @property
+    def layer(self) -> dict[str, dict[str, int]]:
+        """What it asks of an arm, below whatever the manifest says of `diagnostics`."""
+        return {"diagnostics": {"audit_steps": self.steps if self.level == "audited" else 0}}
+
+
+class Verdict(Table):
+    """What counts as success."""
+
+    success: tuple[RuleText, ...] = Field(
+        (),
+        max_length=64,
+        description="Rules that each arm is held against, such as `amp_ssim >= 0.80 and not "
+        "collapsed`: statistics compared with numbers or with each other, flags, `not`, `and`, "
+        "`or` and parentheses.",
+    )
+    required: bool = Field(
+        default=False, description="Whether a rule that does not hold makes the run fail."
+    )
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of ``success``, parsed."""
+        return tuple(parse(text) for text in self.success)
+
+
+_DATASET = "The simulated data; see `dataset`."
+_MODEL = "The network; see `model`."
+_TRAIN = "How it is fitted; see `train`."
+_DIAGNOSTICS = "What an arm records beside its results; see `diagnostics`."
+_RESOURCES = "Bounds of one arm; see `resources`."
+
+DatasetPart = Annotated[dict[str, Any], PartOf(Dataset)]
+ModelPart = Annotated[dict[str, Any], PartOf(Model)]
+TrainPart = Annotated[dict[str, Any], PartOf(Train)]
+DiagnosticsPart = Annotated[dict[str, Any], PartOf(Diagnostics)]
+
+
+class Arm(Table):
+    """One arm: what it is called and in what it differs from the phase."""
+
+    name: ArmName = Field(description="Name of the arm, and of its files.")
+    title: Prose = Field("", description="One line for tables and figures.")
+    description: Prose = Field("", description="Why the arm is there.")
+    optional: bool = Field(
+        default=False, description="Whether the arm runs only with `--with-optional` or by name."
+    )
+    seed: Seed | None = Field(None, description="Seed of this arm in place of the phase's.")
+    dataset: DatasetPart = Field(
+        default_factory=dict,
+        description=f"{_DATASET} Arms with the same dataset share one simulation.",
+    )
+    model: ModelPart = Field(default_factory=dict, description=_MODEL)
+    train: TrainPart = Field(default_factory=dict, description=_TRAIN)
+    diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
+    resources: Resources = Field(default_factory=Resources, description=_RESOURCES)
+    command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=256)] | None = Field(
+        None,
+        description="Command in place of the standard one; `{job}` and `{out}` stand for the "
+        "folders of the file contract.",
+    )
+
+
+class Profile(Table):
+    """A variant of the phase: what it changes for all arms."""
+
+    dataset: DatasetPart = Field(default_factory=dict, description=_DATASET)
+    model: ModelPart = Field(default_factory=dict, description=_MODEL)
+    train: TrainPart = Field(default_factory=dict, description=_TRAIN)
+    diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
+    resources: Resources = Field(default_factory=Resources, description=_RESOURCES)
+    matrix: Matrix | None = Field(
+        None, description="Axes in place of the phase's; an empty one takes an axis away."
+    )
+
+
+class Manifest(Table):
+    """One phase of a study."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["arms"]}, {"required": ["matrix"]}]}
+    )
+
+    schema_version: Annotated[Literal[1], Integer] = Field(description="Version of this format: 1.")
+    phase: Phase = Field(description="What the phase is and asks.")
+    image: Image = Field(default_factory=Image, description="The container image.")
+    resources: Resources = Field(default_factory=Resources, description="Bounds of one arm.")
+    dataset: DatasetPart = Field(
+        default_factory=dict,
+        description="The simulated data, one set for all arms that change nothing in it.",
+    )
+    model: ModelPart = Field(default_factory=dict, description="The network.")
+    train: TrainPart = Field(default_factory=dict, description="How the network is fitted.")
+    diagnostics: DiagnosticsPart = Field(
+        default_factory=dict, description="What an arm records beside its results."
+    )
+    audit: Audit = Field(
+        default_factory=Audit, description="How what the jobs did is derived again."
+    )
+    verdict: Verdict = Field(default_factory=Verdict, description="What counts as success.")
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1, max_length=MOST_ARMS)] = Field(
+        (), description="The arms, each under `[[arms]]`; a `[matrix]` can stand without."
+    )
+    tests: Tests = Field(default_factory=Tests, description="Regression tests of the phase.")
+    steps: tuple[Step, ...] = Field(
+        (),
+        max_length=64,
+        description="What is captured after the arms on a condition, each under `[[steps]]`.",
+    )
+    matrix: Matrix | None = Field(None, description="Axes whose combinations become arms.")
+    profiles: dict[SafeName, Profile] = Field(
+        default_factory=dict,
+        max_length=MOST_PROFILES,
+        description="Named variants, each under `[profiles.<name>]`.",
+    )
+
+
+def planned_arms(manifest: Manifest, profile: Profile | None = None) -> tuple[Arm, ...]:
+    """The arms that a run plans: those of the file, each with every combination of the matrix."""
+    layers = [
+        ((), layer.matrix.model_dump(exclude_unset=True))
+        for layer in (manifest, profile)
+        if layer is not None and layer.matrix is not None
+    ]
+    if not layers:
+        return manifest.arms
+    tables = [arm.model_dump(exclude_unset=True) for arm in manifest.arms]
+    return tuple(
+        Arm.model_validate_json(json.dumps(expanded.table))
+        for expanded in expand(tables, read_matrix(layers))
+    )
+
+
+def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Parameters:
+    """The parameters of one arm, defaults spelled out: the phase's, then profile, then arm.
+
+    Raises ``pydantic.ValidationError`` when they cannot be; ``load`` has seen to it that they can.
+    """
+    layers = [vars(layer) for layer in (manifest, profile, arm) if layer is not None]
+    return validated(json.dumps(merged_sections([manifest.audit.layer, *layers])))
+
+
+@lru_cache(maxsize=256)
+def validated(text: str) -> Parameters:
+    """The parameters in a JSON text; arms that differ in the seed alone share theirs."""
+    return Parameters.model_validate_json(text)
+
+
+def remarks_on(manifest: Manifest) -> list[str]:
+    """What is odd about the arms of the phase and of its profiles without being wrong."""
+    every: dict[str, Profile | None] = {"": None}
+    every |= {f" of profile {name}": profile for name, profile in manifest.profiles.items()}
+    return remarks(
+        (f"{arm.name}{of}", resolve(manifest, arm, profile))
+        for of, profile in every.items()
+        for arm in planned_arms(manifest, profile)
+    )
+
+
+def resolve_resources(*layers: Manifest | Profile | Arm | None) -> Resources:
+    """The bounds that come of several layers; the later ones win key by key."""
+    given = [layer.resources.model_dump(exclude_unset=True) for layer in layers if layer]
+    return Resources.model_validate(merged(*given))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedManifest:
+    """A manifest with the bytes that it was read from."""
+
+    manifest: Manifest
+    source: bytes
+    path: Path
+    probes: Mapping[str, Path] = field(default_factory=dict)
+    """Digest → file of the measured probes that it names."""
+    registered: tuple[Finding, ...] = ()
+    """The findings that it names and that are registered for its phase, as they stand now."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes of the file."""
+        return sha256_bytes(self.source)
+
+
+def load(path: Path) -> LoadedManifest:
+    """Read and check a manifest.
+
+    Raises ``ManifestError`` that names everything that is wrong with it, line by line.
+    """
+    source = read_given(path)
+    _refuse(check_extent(source, Manifest), source)
+    source, probes = read_probes(source)
+    wrong = [*map(as_declared, check(source, Manifest)), *misnamed_findings(source)]
+    _refuse([*probes.problems, *wrong], source)
+    manifest = Manifest.model_validate_json(source.json)
+    return LoadedManifest(
+        manifest=manifest,
+        source=source.content,
+        path=path,
+        probes=probes.paths,
+        registered=registered_for(path, manifest.phase.name, manifest.phase.findings),
+    )
+
+
+def _refuse(wrong: Iterable[Complaint], source: Source) -> None:
+    if complaints := list(wrong):
+        raise ManifestError(render(complaints, file=str(source.path), text=source.text))

@@ -1,0 +1,145 @@
+"""Reports on the stored weights of an arm: the job that makes them, and what it left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runner.core.errors import VerificationError
+from runner.core.names import SafeName, Sha256
+from runner.core.reading import copy_below, is_file_below, read_table, typed
+from runner.engines.base import Outcome
+from runner.hub.record import CaptureRecord
+from runner.jobs.attempts import Attempt, lay_out
+from runner.jobs.ended import take
+from runner.manifest.follow_ups import Capture
+from runner.plan.model import InputRef, Job, command_of
+
+CHECKPOINTS = "checkpoints.json"
+"""Names the weights that an arm stored; see docs/contract.md."""
+CHECKPOINT = "checkpoint.pt"
+"""What the weights are called in the job."""
+FIRST = ("last",)
+"""Names that are preferred where several checkpoints are of one epoch."""
+
+
+class Stored(BaseModel):
+    """One entry of ``checkpoints.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.pt$")]
+    epoch: int | None
+    sha256: Sha256
+    weights_sha256: Sha256
+
+    @property
+    def when(self) -> str:
+        """The epoch in words."""
+        return "initial weights" if self.epoch is None else f"epoch {self.epoch}"
+
+
+class Checkpoints(BaseModel):
+    """``checkpoints.json``, as far as it is read here."""
+
+    checkpoints: dict[SafeName, Stored]
+
+
+def stored_checkpoints(arm_folder: Path) -> dict[str, Stored]:
+    """The weights that an arm stored, by name.
+
+    Raises ``ValueError`` that says what is wrong with the arm's ``checkpoints.json``.
+    """
+    stored = typed(Checkpoints, read_table(arm_folder, CHECKPOINTS), CHECKPOINTS).checkpoints
+    return {name: stored[name] for name in sorted(stored, key=lambda name: name not in FIRST)}
+
+
+def choose(
+    stored: Mapping[str, Stored], *, name: str | None = None, epoch: int | None = None
+) -> str:
+    """Name of the weights that were asked for, the last ones by default.
+
+    Raises ``VerificationError`` that lists what there is.
+    """
+    if epoch is not None:
+        found = [each for each in stored if stored[each].epoch == epoch]
+        asked = f"no checkpoint of epoch {epoch}"
+    else:
+        found = [each for each in stored if each == (name or "last")]
+        asked = f"no checkpoint {name or 'last'!r}"
+    if found:
+        return found[0]
+    there = ", ".join(f"{each} ({entry.when})" for each, entry in stored.items())
+    raise VerificationError(f"{asked}; stored are {there or 'none'}")
+
+
+def require_stored(arm_folder: Path, entry: Stored) -> None:
+    """Raise ``ValueError`` where the weights of an entry were not left, or not taken."""
+    if not is_file_below(arm_folder, entry.file):
+        raise ValueError(f"{entry.file} is in {CHECKPOINTS} and not among the arm's files")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureOrder:
+    """What is to be made: reports on one checkpoint of one arm."""
+
+    arm: Job
+    arm_folder: Path
+    checkpoint: str
+    stored: Stored
+    reports: tuple[Capture, ...]
+
+    def job(self, name: str) -> Job:
+        """The job that makes them, with the arm's own parameters and bounds."""
+        wanted = {
+            "reports": list(self.reports),
+            "name": self.checkpoint,
+            "epoch": self.stored.epoch,
+        }
+        return self.arm.model_copy(
+            update={
+                "name": name,
+                "experiment": "diagnose",
+                "parameters": self.arm.parameters | {"diagnose": wanted},
+                "command": command_of("diagnose"),
+                "steps": None,
+            }
+        )
+
+
+def lay_out_capture(
+    order: CaptureOrder,
+    *,
+    name: str,
+    folder: Path,
+    inputs: Mapping[str, InputRef],
+    data_dir: Path,
+    labels: Mapping[str, str],
+) -> Attempt:
+    """Make ``folder`` with the job, a copy of the weights beside it, and an empty output folder."""
+    attempt = lay_out(
+        order.job(name),
+        folder=folder,
+        inputs={**inputs, CHECKPOINT: InputRef(path=CHECKPOINT, sha256=order.stored.sha256)},
+        data_dir=data_dir,
+        labels=labels,
+    )
+    copy_below(order.arm_folder, order.stored.file, attempt.launch.job_dir / CHECKPOINT)
+    return attempt
+
+
+def conclude_capture(
+    order: CaptureOrder, attempt: Attempt, outcome: Outcome, destination: Path
+) -> CaptureRecord:
+    """Copy what an ended job left to ``destination`` and say how it went."""
+    return CaptureRecord(
+        arm=order.arm.name,
+        checkpoint=order.checkpoint,
+        epoch=order.stored.epoch,
+        checkpoint_sha256=order.stored.sha256,
+        **take(attempt, outcome, destination),
+    )

@@ -1,0 +1,507 @@
+"""Manifest → jobs: overrides merged, defaults spelled out, seeds and names fixed. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from models.config import (
+    Dataset,
+    Determinism,
+    Parameters,
+    count_parameters,
+    remarks,
+    steps_per_epoch,
+    variables,
+)
+from models.config.audit import AuditPart
+from models.config.summary import Summary
+from runner.core.digest import digest_json, pretty_json
+from runner.core.errors import ManifestError
+from runner.core.names import SafeName, is_dataset_name
+from runner.core.reading import first_problem
+from runner.manifest.dataset_names import (
+    ONLY,
+    OneOrMany,
+    assigned,
+    name_of,
+    refuse_ambiguity,
+    with_one_or_many,
+)
+from runner.manifest.follow_ups import Step
+from runner.manifest.manifest_errors import did_you_mean, listed
+from runner.manifest.model import (
+    Arm,
+    Audit,
+    LoadedManifest,
+    Profile,
+    Resources,
+    planned_arms,
+    resolve,
+    resolve_resources,
+    validated,
+)
+from runner.manifest.parameter_tables import require_arm_parameters, require_dataset_parameters
+from runner.manifest.value_kinds import Seed
+
+Device = Literal["cpu", "cuda"]
+
+
+FIXED: Mapping[str, str] = {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+}
+"""Variables that every job has, for its numbers to be repeatable and its console to be prompt."""
+OF_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+VARIABLES = frozenset({*FIXED, *OF_THREADS, *variables("portable")})
+"""All that a plan sets. A plan that sets another one (``LD_PRELOAD``, ``PATH``) is not ours."""
+
+
+def _variable(name: str) -> str:
+    if name not in VARIABLES:
+        raise ValueError("no plan sets this variable")
+    return name
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+Setting = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+ -]{0,200}$")]
+"""Value of a variable: words, and nowhere a path."""
+
+
+class Execution(BaseModel):
+    """Where the numbers are made: part of the plan, because the bits depend on it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: Device
+    threads: int
+    determinism: Determinism
+
+
+class Job(BaseModel):
+    """One planned execution: an arm's training, the simulation, or the regression tests."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: SafeName
+    experiment: Literal["simulate", "train", "test", "diagnose", "summarise", "compare", "audit"]
+    parameters: dict[str, Any]
+    seed: Seed
+    execution: Execution
+    resources: Resources
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    environment: dict[Variable, Setting]
+    """Variables that must be set before the process starts: threads and determinism."""
+    num_parameters: int | None
+    """Live parameters of the network; ``None`` for a job that trains none, or whose command is the
+    manifest's own: nothing is known of what it trains."""
+    steps: int | None
+    """Optimisation steps of the whole fit; ``None`` as for ``num_parameters``."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether formulas tell the sizes of what it computes: not of a manifest's own command.
+
+        In plans of earlier versions such a job has a number of parameters, too.
+        """
+        return is_ours(self.command)
+
+
+class Plan(BaseModel):
+    """Everything that a run will do, before it does it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    phase: SafeName
+    profile: SafeName | None
+    datasets: OneOrMany[Job]
+    """The simulations. Each is shared by the arms with its parameters."""
+    arms: tuple[Job, ...]
+    tests: Job | None = None
+    """The regression tests that the phase names."""
+    audit: Audit | None = None
+    """How what ran is derived again; ``None`` in plans from before there were audits."""
+    steps: tuple[Step, ...] = ()
+    """What follows the arms if its condition holds."""
+    left_out: tuple[str, ...] = ()
+    """Optional arms that were not asked for."""
+
+    @model_validator(mode="after")
+    def _jobs_have_their_places(self) -> Self:
+        names = {job.name for job in self.arms}
+        if len(names) < len(self.arms):
+            raise ValueError("arms names one twice")
+        for job in self.datasets:
+            if job.experiment != "simulate" or not is_dataset_name(job.name):
+                raise ValueError("dataset is no simulation")
+            if (job.parameters.get("dataset") or {}).get("seed", job.seed) != job.seed:
+                raise ValueError("dataset has another seed than its parameters")
+        refuse_ambiguity(self.datasets)
+        for name in names - assigned(self.datasets, self.arms).keys():
+            raise ValueError(f"arms: no dataset is that of {name}")
+        if any(job.experiment != "train" for job in self.arms):
+            raise ValueError("arms has a job that is no arm")
+        if self.tests is not None and self.tests.experiment != "test":
+            raise ValueError("tests is another job")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return with_one_or_many(write(self))
+
+    def for_arms(self, arms: Sequence[Job]) -> Plan:
+        """The plan with these of its arms, and the datasets that they are shown."""
+        shown = {job.name for job in assigned(self.datasets, arms).values()}
+        datasets = tuple(job for job in self.datasets if job.name in shown)
+        return self.model_copy(update={"arms": tuple(arms), "datasets": datasets})
+
+
+def parse_plan(content: bytes) -> Plan:
+    """The plan in the bytes of a ``plan.json``. Raises ``ValueError`` that names the key.
+
+    What is read from a file can be acted on: its parameters are those of its experiments. Plans
+    that are made here are made from parameters that were checked.
+    """
+    try:
+        plan = Plan.model_validate_json(content)
+        for job in plan.datasets:
+            require_dataset_parameters(job.parameters)
+        for job in plan.arms:
+            require_arm_parameters(job.parameters)
+    except ValidationError as error:
+        raise ValueError(f"plan.json: {first_problem(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"plan.json: parameters: {error}") from None
+    return plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputRef:
+    """A file that a job reads: where, relative to ``job.json``, and its digest."""
+
+    path: str
+    sha256: str
+
+
+def make_plan(
+    loaded: LoadedManifest,
+    *,
+    profile: str | None = None,
+    only: Sequence[str] = (),
+    with_optional: bool = False,
+    device: Device = "cpu",
+) -> Plan:
+    """What a run of the manifest will do.
+
+    Args:
+        loaded: The manifest.
+        profile: Name of the variant; none for the phase as it is written.
+        only: Names of the arms to run; all but the optional ones when empty.
+        with_optional: Whether the optional arms run, too.
+        device: ``"cuda"`` runs the arms that ask for a GPU on one, and all of them when none asks;
+            ``"cpu"`` runs everything on the CPU.
+
+    Raises:
+        ManifestError: When there is no such profile or arm, or no optional one.
+    """
+    chosen = _profile(loaded, profile)
+    manifest = loaded.manifest
+    declared = planned_arms(manifest, chosen)
+    arms = _arms(loaded, declared, only, with_optional=with_optional)
+    bounds = {arm.name: resolve_resources(manifest, chosen, arm) for arm in declared}
+    insisted = not any(bound.gpus for bound in bounds.values())
+    names = {arm.name for arm in arms}
+    resolved = {arm.name: resolve(manifest, arm, chosen) for arm in declared}
+    datasets = _dataset_jobs(
+        [one.dataset for one in resolved.values()],
+        seed=manifest.phase.seed,
+        resources=resolve_resources(manifest, chosen),
+    )
+    return Plan(
+        phase=manifest.phase.name,
+        profile=profile,
+        datasets=_shown_to([resolved[arm.name] for arm in arms], datasets),
+        arms=tuple(
+            _arm_job(
+                arm,
+                resolved[arm.name],
+                seed=manifest.phase.seed if arm.seed is None else arm.seed,
+                device=device if bounds[arm.name].gpus or insisted else "cpu",
+                resources=bounds[arm.name],
+            )
+            for arm in arms
+        ),
+        tests=_tests_job(
+            manifest.tests.select,
+            seed=manifest.phase.seed,
+            resources=resolve_resources(manifest, chosen),
+        ),
+        audit=manifest.audit,
+        steps=manifest.steps,
+        left_out=tuple(
+            arm.name for arm in declared if arm.optional and arm.name not in names and not only
+        ),
+    )
+
+
+def asks_for_gpu(loaded: LoadedManifest, profile: str | None = None) -> bool:
+    """Whether any arm asks for a GPU. Raises ``ManifestError`` when there is no such profile."""
+    chosen = _profile(loaded, profile)
+    manifest = loaded.manifest
+    arms = planned_arms(manifest, chosen)
+    return any(resolve_resources(manifest, chosen, arm).gpus for arm in arms)
+
+
+def computes_on(plan: Plan) -> Device:
+    """``cuda`` when any arm computes on a GPU."""
+    return "cuda" if any(job.execution.device == "cuda" for job in plan.arms) else "cpu"
+
+
+def parameters_of(job: Job) -> Parameters:
+    """The parameters of an arm as values, defaults spelled out."""
+    return validated(json.dumps(job.parameters))
+
+
+def plan_remarks(plan: Plan) -> list[str]:
+    """What is odd about the planned arms without being wrong."""
+    return remarks((job.name, parameters_of(job)) for job in plan.arms)
+
+
+def digest(plan: Plan) -> str:
+    """Digest of everything that the plan says."""
+    return digest_json(plan.model_dump(mode="json"))
+
+
+def job_document(job: Job, inputs: Mapping[str, InputRef]) -> bytes:
+    """The bytes of ``job.json``, the same whichever engine runs the job; see docs/contract.md."""
+    return pretty_json(
+        {
+            "schema_version": 1,
+            "experiment": job.experiment,
+            # One simulation is one job, whatever a phase calls what it makes.
+            "name": ONLY if job.experiment == "simulate" else job.name,
+            "parameters": job.parameters,
+            "seed": job.seed,
+            "execution": job.execution.model_dump(),
+            "inputs": {
+                name: {"path": ref.path, "sha256": ref.sha256} for name, ref in inputs.items()
+            },
+        }
+    )
+
+
+def summary_job(summary: Summary, *, seed: int, resources: Resources) -> Job:
+    """The job at the end of a phase, which follows from how its arms ended: on the CPU, alone."""
+    return Job(
+        name="summary",
+        experiment="summarise",
+        parameters=summary.model_dump(mode="json"),
+        **_beside_the_arms("summarise", seed, _alone(resources)),
+    )
+
+
+def comparison_job(paths: Sequence[str], *, resources: Resources) -> Job:
+    """The job that says where files begin to differ: on the CPU, alone."""
+    return Job(
+        name="comparison",
+        experiment="compare",
+        parameters={"paths": list(paths)},
+        **_beside_the_arms("compare", 0, _alone(resources)),
+    )
+
+
+OF_AUDIT = ".audit"
+"""What the name of an audit has behind that of the job which it is about; no arm has a dot."""
+
+
+OF_DATASET: tuple[AuditPart, ...] = ("data",)
+"""What is derived of a dataset."""
+
+
+def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
+    """The job that derives again what an arm did: on the CPU, within the bounds of the arm."""
+    return arm.model_copy(
+        update={
+            "name": arm.name + OF_AUDIT,
+            "experiment": "audit",
+            "parameters": arm.parameters | {"audit": {"parts": list(parts)}},
+            "execution": arm.execution.model_copy(update={"device": "cpu"}),
+            "resources": arm.resources.model_copy(update={"gpus": 0, "network": False}),
+            "command": command_of("audit"),
+            "steps": None,
+        }
+    )
+
+
+def dataset_audit_job(dataset: Job) -> Job:
+    """The job that derives a dataset again."""
+    return dataset.model_copy(
+        update={
+            "name": dataset.name + OF_AUDIT,
+            "experiment": "audit",
+            "parameters": dataset.parameters | {"audit": {"parts": list(OF_DATASET)}},
+            "command": command_of("audit"),
+        }
+    )
+
+
+def _alone(resources: Resources) -> Resources:
+    return resources.model_copy(update={"gpus": 0, "threads": 1, "network": False})
+
+
+def _profile(loaded: LoadedManifest, name: str | None) -> Profile | None:
+    profiles = loaded.manifest.profiles
+    if name is None:
+        return None
+    if name not in profiles:
+        known = f"profiles are {listed(profiles)}" if profiles else "the manifest has none"
+        raise ManifestError(
+            f"{loaded.path}: no profile {name!r}; {known}{did_you_mean(name, profiles)}"
+        )
+    return profiles[name]
+
+
+def _arms(
+    loaded: LoadedManifest, declared: Sequence[Arm], only: Sequence[str], *, with_optional: bool
+) -> list[Arm]:
+    """The arms that were asked for, in the manifest's order."""
+    names = [arm.name for arm in declared]
+    for name in only:
+        if name not in names:
+            raise ManifestError(
+                f"{loaded.path}: no arm {name!r}; arms are {listed(names)}"
+                f"{did_you_mean(name, names)}"
+            )
+    if with_optional and not any(arm.optional for arm in declared):
+        raise ManifestError(
+            f"{loaded.path}: --with-optional, and no arm is optional; leave it out, or mark an arm "
+            "with `optional = true`"
+        )
+    asked = [
+        arm
+        for arm in declared
+        if arm.name in only or (arm.optional and with_optional) or not (only or arm.optional)
+    ]
+    if not asked:
+        raise ManifestError(
+            f"{loaded.path}: every arm is optional; run them with --with-optional, or one with "
+            f"--only {names[0]}"
+        )
+    return asked
+
+
+def _dataset_jobs(
+    declared: Iterable[Dataset], *, seed: int, resources: Resources
+) -> dict[Dataset, Job]:
+    """The simulations, one for each dataset: on the CPU, within the phase's bounds."""
+    distinct = list(dict.fromkeys(declared))
+    return {each: _dataset_job(each, len(distinct) == 1, seed, resources) for each in distinct}
+
+
+def _dataset_job(dataset: Dataset, alone: bool, phase_seed: int, resources: Resources) -> Job:
+    parameters = {"dataset": dataset.model_dump(mode="json")}
+    seed = phase_seed if dataset.seed is None else dataset.seed
+    return Job(
+        name=ONLY if alone else name_of(parameters, seed),
+        experiment="simulate",
+        parameters=parameters,
+        **_beside_the_arms("simulate", seed, resources),
+    )
+
+
+def _shown_to(arms: Iterable[Parameters], datasets: Mapping[Dataset, Job]) -> tuple[Job, ...]:
+    """The simulations that these arms need, in the order of the first that needs each."""
+    return tuple(datasets[each] for each in dict.fromkeys(arm.dataset for arm in arms))
+
+
+def _tests_job(select: Sequence[str], *, seed: int, resources: Resources) -> Job | None:
+    """The regression tests, in one job; ``None`` where the phase names none."""
+    if not select:
+        return None
+    return Job(
+        name="regression_tests",
+        experiment="test",
+        parameters={"select": list(select)},
+        **_beside_the_arms("test", seed, resources),
+    )
+
+
+def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[str, Any]:
+    """What jobs have in common that are no arms: the CPU, and the phase's bounds."""
+    return {
+        "seed": seed,
+        "execution": _execution("cpu", resources),
+        "resources": resources.model_copy(update={"gpus": 0}),
+        "command": command_of(experiment),
+        "environment": _environment(resources),
+        "num_parameters": None,
+        "steps": None,
+    }
+
+
+def _arm_job(
+    arm: Arm, parameters: Parameters, *, seed: int, device: Device, resources: Resources
+) -> Job:
+    command = arm.command or command_of("train")
+    return Job(
+        name=arm.name,
+        experiment="train",
+        parameters=parameters.model_dump(mode="json"),
+        seed=seed,
+        execution=_execution(device, resources),
+        resources=resources.model_copy(update={"gpus": int(device == "cuda")}),
+        command=command,
+        environment=_environment(resources),
+        num_parameters=count_parameters(parameters).live if is_ours(command) else None,
+        steps=_num_steps(parameters) if is_ours(command) else None,
+    )
+
+
+def _num_steps(parameters: Parameters) -> int:
+    """Optimisation steps of the whole fit."""
+    return parameters.train.epochs * steps_per_epoch(parameters.dataset, parameters.train)
+
+
+PROGRAM = ("python", "-m", "models")
+"""With these words begins whatever runs the experiment of ``models/``."""
+
+
+def is_ours(command: Sequence[str]) -> bool:
+    """Whether a command runs the experiment of ``models/``; another can do anything."""
+    return tuple(command[: len(PROGRAM)]) == PROGRAM
+
+
+def command_of(experiment: str) -> tuple[str, ...]:
+    """The standard command of an experiment."""
+    return (*PROGRAM, experiment, "--job", "{job}/job.json", "--out", "{out}")
+
+
+def _execution(device: Device, resources: Resources) -> Execution:
+    return Execution(device=device, threads=resources.threads, determinism=resources.determinism)
+
+
+def _environment(resources: Resources) -> dict[str, str]:
+    """What has to be set before a process starts for its numbers to be repeatable."""
+    return {
+        **variables(resources.determinism),
+        **dict.fromkeys(OF_THREADS, str(resources.threads)),
+        **FIXED,
+    }
