@@ -89,7 +89,7 @@ def run(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def check(session: nox.Session) -> None:
-    """Check a manifest, all complaints at once: `nox -s check -- manifests/phase8.toml`."""
+    """Check a manifest, all mistakes at once: `nox -s check -- manifests/phase8.toml`."""
     phasehub(session, "check", *session.posargs)
 
 

@@ -79,7 +79,7 @@ class Patient:
     """Its arms are the one that is looked into, and its dataset is that one's."""
     order: CaptureOrder
     notes: tuple[str, ...]
-    """In what the jobs depart from the hub's plan."""
+    """Where the jobs do not match the hub's plan."""
 
 
 def diagnose(request: Request) -> tuple[Path, int]:
@@ -148,7 +148,7 @@ def examine(request: Request) -> Patient:
 
 
 def ours(job: Job, consent: Consent) -> tuple[Job, list[str]]:
-    """The job as this installation runs it, and in what that departs from the hub's plan.
+    """The job as this installation runs it, and where that does not match the hub's plan.
 
     The standard command line, no network, and limits beyond the defaults only by consent.
     """
@@ -226,7 +226,7 @@ def carry_out(
         reports=order.reports,
         device=order.arm.execution.device,
         engine=facts,
-        notes=(*notes, *departures(patient.record, facts, code)),
+        notes=(*notes, *mismatches(patient.record, facts, code)),
         capture=capture,
     )
 
@@ -291,7 +291,7 @@ def execute(engine: Engine, attempt: Attempt, places: list[Place], shown: Displa
     return outcomes[attempt.launch.name]
 
 
-def departures(record: HubRecord, engine: EngineRecord, code: Snapshot) -> list[str]:
+def mismatches(record: HubRecord, engine: EngineRecord, code: Snapshot) -> list[str]:
     """How this environment differs from the one that the arm ran in."""
     notes = []
     before, now = (one.facts.get("packages_sha256") for one in (record.engine, engine))

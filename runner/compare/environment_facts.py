@@ -90,7 +90,7 @@ class Fact:
         return f"{self.name}: {_told(self.before)} → {_told(self.after)}"
 
 
-def circumstances(folder: Path, record: HubRecord) -> Facts:
+def environment_facts(folder: Path, record: HubRecord) -> Facts:
     """The facts of a hub; of what it does not record there is none.
 
     What was recorded of the machine holds for every arm that does not tell otherwise.

@@ -17,7 +17,12 @@ from pydantic import BaseModel, ValidationError
 from models.config import Parameters, refusals
 from runner.manifest.extent import Matrices, arms_of, check_planned, matrix_layers, read_matrices
 from runner.manifest.follow_ups import check_steps
-from runner.manifest.manifest_errors import MOST_COLLECTED, Complaint, Finding, findings
+from runner.manifest.manifest_errors import (
+    MOST_COLLECTED,
+    Mistake,
+    UnplacedMistake,
+    unplaced_mistakes,
+)
 from runner.manifest.matrix import Combination, Matrix, expand
 from runner.manifest.matrix_checks import matrix_problems, name_problems
 from runner.manifest.overrides import SECTIONS, merged_sections, table
@@ -26,7 +31,7 @@ from runner.manifest.source import Source
 from runner.manifest.toml.keys import KeyPath
 
 MOST_NAMED = 3
-"""Arms that a complaint names when it is about many."""
+"""Arms that a mistake names when it is about many."""
 MOST_WORDED = 10 * MOST_COLLECTED
 """Errors in the parameters of arms, of which many are the same, that are put into words."""
 
@@ -34,7 +39,7 @@ PlaceOf = Callable[[KeyPath], KeyPath | None]
 """Where in the file a layer has a merged key, if it can have it."""
 
 
-def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
+def check(source: Source, manifest: type[BaseModel]) -> list[Mistake]:
     """What is wrong: with the file as a ``manifest``, and with the parameters of its arms.
 
     No more than ``MOST_COLLECTED``. Where the profiles make too many arms, that alone is said.
@@ -56,22 +61,22 @@ def check(source: Source, manifest: type[BaseModel]) -> list[Complaint]:
     return list(itertools.islice(itertools.chain(refused, others), MOST_COLLECTED))
 
 
-def _once(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
-    said: set[Complaint] = set()
-    for complaint in complaints:
-        if complaint not in said:
-            said.add(complaint)
-            yield complaint
+def _once(mistakes: Iterable[Mistake]) -> Iterator[Mistake]:
+    said: set[Mistake] = set()
+    for mistake in mistakes:
+        if mistake not in said:
+            said.add(mistake)
+            yield mistake
 
 
-def check_structure(source: Source, model: type[BaseModel]) -> list[Complaint]:
+def check_structure(source: Source, model: type[BaseModel]) -> list[Mistake]:
     """Tables and keys of the file, apart from the parts that are checked once merged."""
     return [
-        source.at(finding.paths[0], finding.problem) for finding in _findings(model, source.json)
+        source.at(unplaced.paths[0], unplaced.problem) for unplaced in _unplaced(model, source.json)
     ]
 
 
-def check_names(source: Source) -> Iterator[Complaint]:
+def check_names(source: Source) -> Iterator[Mistake]:
     """The phase is called like the file, and no two arms are called the same."""
     stem, name = source.path.stem, table(source.document, "phase").get("name", source.path.stem)
     if name != stem:
@@ -92,7 +97,7 @@ def check_names(source: Source) -> Iterator[Complaint]:
             yield source.at(("arms", index, "name"), problem)
 
 
-def check_matrices(source: Source, matrices: Matrices) -> Iterator[Complaint]:
+def check_matrices(source: Source, matrices: Matrices) -> Iterator[Mistake]:
     """The matrix of the phase, and as each profile changes it."""
     arms = arms_of(source)
     for profile, matrix in matrices.items():
@@ -103,19 +108,19 @@ def check_matrices(source: Source, matrices: Matrices) -> Iterator[Complaint]:
                 yield source.at(path, problem)
 
 
-def check_arms(source: Source, manifest: type[BaseModel], matrices: Matrices) -> list[Complaint]:
+def check_arms(source: Source, manifest: type[BaseModel], matrices: Matrices) -> list[Mistake]:
     """The parameters of every arm, as it is and with each profile.
 
     What is wrong in several arms or profiles for the same reason is said once. Where very much is
     wrong, the arms that are left are not looked at.
     """
     cases = [case for profile in matrices for case in _cases(source, profile, matrices[profile])]
-    wrong: dict[Complaint, list[_Case]] = {}
-    told: dict[str, list[Finding]] = {}
+    wrong: dict[Mistake, list[_Case]] = {}
+    told: dict[str, list[UnplacedMistake]] = {}
     found = 0
     for looked_at, case in enumerate(cases, 1):
-        for complaint in _check_case(source, case, manifest, told):
-            hit = wrong.setdefault(complaint, [])
+        for mistake in _check_case(source, case, manifest, told):
+            hit = wrong.setdefault(mistake, [])
             hit += [] if case in hit[-1:] else [case]
             found += 1
         if found > MOST_WORDED or len(wrong) > MOST_COLLECTED:
@@ -123,8 +128,8 @@ def check_arms(source: Source, manifest: type[BaseModel], matrices: Matrices) ->
             break
     standing = _Standing(cases)
     return [
-        _in_context(complaint, hit, standing)
-        for complaint, hit in itertools.islice(wrong.items(), MOST_COLLECTED)
+        _in_context(mistake, hit, standing)
+        for mistake, hit in itertools.islice(wrong.items(), MOST_COLLECTED)
     ]
 
 
@@ -172,34 +177,37 @@ def _cases(source: Source, profile: str | None, matrix: Matrix | None) -> list[_
 
 
 def _check_case(
-    source: Source, case: _Case, manifest: type[BaseModel], told: dict[str, list[Finding]]
-) -> Iterator[Complaint]:
+    source: Source, case: _Case, manifest: type[BaseModel], told: dict[str, list[UnplacedMistake]]
+) -> Iterator[Mistake]:
     """What is wrong with one arm; ``told`` remembers it by the parameters, as seeds share them."""
     layers = case.layers(source.document)
     merged = json.dumps(merged_sections([layer for _, layer in layers]))
     if merged not in told:
-        told[merged] = _findings(Parameters, merged)
+        told[merged] = _unplaced(Parameters, merged)
     places = [place for place, _ in reversed(layers)]
-    for finding in told[merged]:
-        located = (_locate(source, places, path) for path in finding.paths)
+    for unplaced in told[merged]:
+        located = (_locate(source, places, path) for path in unplaced.paths)
         path = next((path for path in located if path), None)
-        yield source.at(path or places[0](finding.paths[0]) or finding.paths[0], finding.problem)
+        yield source.at(path or places[0](unplaced.paths[0]) or unplaced.paths[0], unplaced.problem)
     if case.combination is not None:
         yield from _check_own(source, case.combination, manifest, told)
 
 
 def _check_own(
-    source: Source, made: Combination, manifest: type[BaseModel], told: dict[str, list[Finding]]
-) -> Iterator[Complaint]:
+    source: Source,
+    made: Combination,
+    manifest: type[BaseModel],
+    told: dict[str, list[UnplacedMistake]],
+) -> Iterator[Mistake]:
     """Seed and bounds of a combination, which are no parameters."""
     arm = get_args(manifest.model_fields["arms"].annotation)[0]
     own = {name: value for name, value in made.layer.items() if name not in SECTIONS}
     document = json.dumps({"name": "x", **own})
     if document not in told:
-        told[document] = _findings(arm, document)
-    for finding in told[document]:
-        path = finding.paths[0]
-        yield source.at(made.place_of(path) or made.place, finding.problem)
+        told[document] = _unplaced(arm, document)
+    for unplaced in told[document]:
+        path = unplaced.paths[0]
+        yield source.at(made.place_of(path) or made.place, unplaced.problem)
 
 
 def _locate(source: Source, places: list[PlaceOf], path: KeyPath) -> KeyPath | None:
@@ -237,18 +245,18 @@ class _Standing:
         return len(self._all)
 
 
-def _in_context(complaint: Complaint, wrong: list[_Case], standing: _Standing) -> Complaint:
+def _in_context(mistake: Mistake, wrong: list[_Case], standing: _Standing) -> Mistake:
     """Say in which arms and profiles it is wrong, unless that is plain from its place."""
     arms = list(dict.fromkeys(case.name for case in wrong))
     profiles = dict.fromkeys(case.profile for case in wrong)
     context = []
-    if len(arms) < standing.number(complaint.path):
+    if len(arms) < standing.number(mistake.path):
         context += [f"arm {name!r}" for name in arms[:MOST_NAMED]]
         context += [f"{len(arms) - MOST_NAMED:,} more"] if len(arms) > MOST_NAMED else []
-    if complaint.path[0] != "profiles" and None not in profiles:
+    if mistake.path[0] != "profiles" and None not in profiles:
         context += [f"profile {name!r}" for name in profiles]
     suffix = f" (with {', '.join(context)})" if context else ""
-    return replace(complaint, problem=complaint.problem + suffix)
+    return replace(mistake, problem=mistake.problem + suffix)
 
 
 def _below(*place: str | int) -> PlaceOf:
@@ -256,14 +264,14 @@ def _below(*place: str | int) -> PlaceOf:
     return lambda path: (*place, *path)
 
 
-def _findings(model: type[BaseModel], document: str) -> list[Finding]:
+def _unplaced(model: type[BaseModel], document: str) -> list[UnplacedMistake]:
     try:
         found = model.model_validate_json(document)
     except ValidationError as error:
-        return list(itertools.islice(findings(error, model), MOST_COLLECTED))
+        return list(itertools.islice(unplaced_mistakes(error, model), MOST_COLLECTED))
     if not isinstance(found, Parameters):
         return []
     return [
-        Finding(paths=tuple(tuple(key.split(".")) for key in keys), problem=problem)
+        UnplacedMistake(paths=tuple(tuple(key.split(".")) for key in keys), problem=problem)
         for keys, problem in refusals(found)
     ]

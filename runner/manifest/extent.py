@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from runner.manifest.field_types import oversized
-from runner.manifest.manifest_errors import Complaint, too_many
+from runner.manifest.manifest_errors import Mistake, too_many
 from runner.manifest.matrix import MOST_ARMS, Layer, Matrix, read_matrix
 from runner.manifest.overrides import SECTIONS, table
 from runner.manifest.source import Source
@@ -25,7 +25,7 @@ Matrices: TypeAlias = Mapping[str | None, Matrix | None]
 """Profile → the matrix that holds with it."""
 
 
-def check_extent(source: Source, manifest: type[BaseModel]) -> Iterator[Complaint]:
+def check_extent(source: Source, manifest: type[BaseModel]) -> Iterator[Mistake]:
     """Arrays and tables have no more entries than can be looked at."""
     for path, entries, most in oversized(manifest, source.document):
         yield source.at(path, too_many(entries, most))
@@ -36,7 +36,7 @@ def check_extent(source: Source, manifest: type[BaseModel]) -> Iterator[Complain
                 yield source.at((*path, section), too_many(entries, MOST_ENTRIES))
 
 
-def check_planned(source: Source, matrices: Matrices) -> Iterator[Complaint]:
+def check_planned(source: Source, matrices: Matrices) -> Iterator[Mistake]:
     """The arms of the phase and of all its profiles are not too many to be looked at."""
     arms = len(arms_of(source))
     sizes = [max(arms, 1) if matrix is None else matrix.size(arms) for matrix in matrices.values()]

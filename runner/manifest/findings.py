@@ -22,7 +22,7 @@ from runner.core.errors import ManifestError
 from runner.core.names import SafeName
 from runner.manifest.checks import check_structure
 from runner.manifest.field_types import FieldType, below, is_table, kinds_of
-from runner.manifest.manifest_errors import Complaint, did_you_mean, listed, render
+from runner.manifest.manifest_errors import Mistake, did_you_mean, listed, render
 from runner.manifest.overrides import SECTIONS, table
 from runner.manifest.source import Source, read_given
 from runner.manifest.value_kinds import FINDING, FindingId, RuleText, Seed, Text
@@ -304,7 +304,7 @@ def register_for(manifest: Path) -> Path | None:
     return None
 
 
-def misnamed_findings(source: Source) -> Iterator[Complaint]:
+def misnamed_findings(source: Source) -> Iterator[Mistake]:
     """Findings that a manifest names and its project's register does not have, and the reverse.
 
     A finding that is registered for a phase must be named by its manifest, or the hub would not
@@ -351,7 +351,7 @@ def registered_for(manifest: Path, phase: str, names: Iterable[str]) -> tuple[Fi
     )
 
 
-def _repeated(source: Source) -> Iterator[Complaint]:
+def _repeated(source: Source) -> Iterator[Mistake]:
     found = source.document.get("findings")
     first: dict[object, int] = {}
     for index, finding in enumerate(found if isinstance(found, list) else ()):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from models.config import Table
 from runner.core.names import SafeName
-from runner.manifest.manifest_errors import Complaint
+from runner.manifest.manifest_errors import Mistake
 from runner.manifest.overrides import table
 from runner.manifest.source import Source
 
@@ -42,7 +42,7 @@ class Step(Table):
     )
 
 
-def check_steps(source: Source) -> Iterator[Complaint]:
+def check_steps(source: Source) -> Iterator[Mistake]:
     """No two steps are called the same, and what a step waits for can come about."""
     first: dict[object, int] = {}
     for index, step in _steps(source):

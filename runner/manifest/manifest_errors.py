@@ -25,9 +25,9 @@ from runner.manifest.value_slips import Wanted, instead
 FRAME_WIDTH = 100
 SHOWN_WIDTH = 60
 MOST_SHOWN = 20
-"""Complaints that are shown; more fill more than a screen."""
+"""Mistakes that are shown; more fill more than a screen."""
 MOST_COLLECTED = 200
-"""Complaints that are looked for."""
+"""Mistakes that are looked for."""
 MOST_LISTED = 20
 """Names that a message lists."""
 LONGEST_KEY, LONGEST_PROBLEM = 200, 1000
@@ -65,7 +65,7 @@ _WANTED: dict[str, Wanted] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class UnplacedMistake:
     """One thing that is wrong, before its place in the file is known."""
 
     paths: tuple[KeyPath, ...]
@@ -74,7 +74,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Complaint:
+class Mistake:
     """One thing that is wrong, at its place in the file."""
 
     path: KeyPath
@@ -83,10 +83,10 @@ class Complaint:
     column: int | None = None
 
 
-def render(complaints: Iterable[Complaint], *, file: str, text: str) -> str:
-    """A screenful of complaints by line, each with the line that it is about."""
+def render(mistakes: Iterable[Mistake], *, file: str, text: str) -> str:
+    """A screenful of mistakes by line, each with the line that it is about."""
     rows = text.split("\n")
-    ordered = sorted(complaints, key=lambda c: (c.line, c.column or 0, str(c.path)))
+    ordered = sorted(mistakes, key=lambda c: (c.line, c.column or 0, str(c.path)))
     blocks = [_block(one, file, rows[one.line - 1]) for one in ordered[:MOST_SHOWN]]
     if (more := len(ordered) - MOST_SHOWN) > 0:
         least = "at least " if len(ordered) >= MOST_COLLECTED else ""
@@ -94,13 +94,13 @@ def render(complaints: Iterable[Complaint], *, file: str, text: str) -> str:
     return "\n".join(blocks)
 
 
-def _block(complaint: Complaint, file: str, row: str) -> str:
-    column = f":{complaint.column}" if complaint.column else ""
-    key = f"{_cut(dotted(complaint.path), LONGEST_KEY)}: " if complaint.path else ""
-    problem = _cut(complaint.problem, LONGEST_PROBLEM)
-    frame = _frame(row, complaint.column or 1)
-    return f"{file}:{complaint.line}{column}: {key}{problem}" + (
-        f"\n    {complaint.line} | {frame}" if frame else ""
+def _block(mistake: Mistake, file: str, row: str) -> str:
+    column = f":{mistake.column}" if mistake.column else ""
+    key = f"{_cut(dotted(mistake.path), LONGEST_KEY)}: " if mistake.path else ""
+    problem = _cut(mistake.problem, LONGEST_PROBLEM)
+    frame = _frame(row, mistake.column or 1)
+    return f"{file}:{mistake.line}{column}: {key}{problem}" + (
+        f"\n    {mistake.line} | {frame}" if frame else ""
     )
 
 
@@ -151,11 +151,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(every[:MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding]:
+def unplaced_mistakes(error: ValidationError, model: type[BaseModel]) -> Iterator[UnplacedMistake]:
     """What ``error``, raised by validating ``model``, says about the keys of the file."""
     for details in error.errors(include_url=False):
         if not _only_follows(details):
-            yield _finding(details, model)
+            yield _unplaced(details, model)
 
 
 def _only_follows(details: ErrorDetails) -> bool:
@@ -165,7 +165,7 @@ def _only_follows(details: ErrorDetails) -> bool:
     return details["type"] == "default_factory_not_called"
 
 
-def _finding(details: ErrorDetails, model: type[BaseModel]) -> Finding:
+def _unplaced(details: ErrorDetails, model: type[BaseModel]) -> UnplacedMistake:
     path, here = walk(model, details["loc"])
     value, context = details["input"], details.get("ctx", {})
     kinds = [f"'{kind}'" for kind in kinds_of(here)]
@@ -231,8 +231,8 @@ def _is_array_of_tables(value: object) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 
 
-def _about(path: KeyPath, problem: str) -> Finding:
-    return Finding(paths=(path,), problem=problem)
+def _about(path: KeyPath, problem: str) -> UnplacedMistake:
+    return UnplacedMistake(paths=(path,), problem=problem)
 
 
 def _choice(value: object, choices: list[str], key: str = "") -> str:
@@ -264,7 +264,7 @@ def _wrong_length(value: object, length: int) -> str:
     return f"got {shown(value)}; expected {length} items"
 
 
-def _value_error(path: KeyPath, here: FieldType, value: object, message: str) -> Finding:
+def _value_error(path: KeyPath, here: FieldType, value: object, message: str) -> UnplacedMistake:
     """An error that a validator of ours raised; one of a whole table names the keys it is about."""
     if not isinstance(value, Mapping):
         return _about(path, f"got {shown(value)}; {message}")
@@ -272,7 +272,7 @@ def _value_error(path: KeyPath, here: FieldType, value: object, message: str) ->
         word.split(".") for word in re.findall(r"[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*", message)
     ]
     keys = [(*path, *word) for word in words if word[0] in here.model_fields]
-    return Finding(paths=tuple(keys) or (path,), problem=message)
+    return UnplacedMistake(paths=tuple(keys) or (path,), problem=message)
 
 
 def _cut(text: str, width: int = SHOWN_WIDTH) -> str:

@@ -42,7 +42,7 @@ from runner.manifest.checks import check
 from runner.manifest.extent import check_extent
 from runner.manifest.findings import Finding, misnamed_findings, registered_for
 from runner.manifest.follow_ups import Step
-from runner.manifest.manifest_errors import Complaint, render
+from runner.manifest.manifest_errors import Mistake, render
 from runner.manifest.matrix import MOST_ARMS, expand, read_matrix
 from runner.manifest.matrix_tables import Matrix
 from runner.manifest.overrides import merged, merged_sections
@@ -396,6 +396,6 @@ def load(path: Path) -> LoadedManifest:
     )
 
 
-def _refuse(wrong: Iterable[Complaint], source: Source) -> None:
-    if complaints := list(wrong):
-        raise ManifestError(render(complaints, file=str(source.path), text=source.text))
+def _refuse(wrong: Iterable[Mistake], source: Source) -> None:
+    if mistakes := list(wrong):
+        raise ManifestError(render(mistakes, file=str(source.path), text=source.text))

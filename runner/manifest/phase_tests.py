@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from models.config import Table
 from runner.core.project import ROOT, TESTS
 from runner.core.reading import is_file_below, read_below
-from runner.manifest.manifest_errors import Complaint, did_you_mean
+from runner.manifest.manifest_errors import Mistake, did_you_mean
 from runner.manifest.overrides import table
 from runner.manifest.source import Source
 
@@ -54,7 +54,7 @@ class Tests(Table):
     )
 
 
-def check_tests(source: Source, root: Path = ROOT) -> Iterator[Complaint]:
+def check_tests(source: Source, root: Path = ROOT) -> Iterator[Mistake]:
     """Every test that is named is there, as far as that can be told without running it."""
     definitions = functools.cache(functools.partial(_definitions, root))
     select = table(source.document, "tests").get("select")

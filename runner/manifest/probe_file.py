@@ -19,7 +19,7 @@ from typing import Any
 
 from runner.core.digest import sha256_bytes
 from runner.core.reading import open_regular
-from runner.manifest.manifest_errors import Complaint, listed, shown
+from runner.manifest.manifest_errors import Mistake, listed, shown
 from runner.manifest.overrides import table
 from runner.manifest.source import Source
 from runner.manifest.toml.keys import KeyPath
@@ -51,7 +51,7 @@ class Probes:
 
     paths: dict[str, Path] = field(default_factory=dict)
     """Digest → the file."""
-    problems: list[Complaint] = field(default_factory=list)
+    problems: list[Mistake] = field(default_factory=list)
 
 
 def read_probes(source: Source) -> tuple[Source, Probes]:
@@ -92,12 +92,12 @@ def with_probe(source: Source, digest: str | None) -> Source:
     return replace(source, document=document)
 
 
-def as_declared(complaint: Complaint) -> Complaint:
-    """A complaint about the knob in the words of the manifest, which has the path."""
+def as_declared(mistake: Mistake) -> Mistake:
+    """A mistake about the knob in the words of the manifest, which has the path."""
     return replace(
-        complaint,
-        path=tuple(DECLARED if part == PLANNED else part for part in complaint.path),
-        problem=complaint.problem.replace(PLANNED, DECLARED),
+        mistake,
+        path=tuple(DECLARED if part == PLANNED else part for part in mistake.path),
+        problem=mistake.problem.replace(PLANNED, DECLARED),
     )
 
 

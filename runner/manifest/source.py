@@ -15,7 +15,7 @@ import tomli
 
 from runner.core.errors import ManifestError
 from runner.core.reading import read_regular
-from runner.manifest.manifest_errors import Complaint, render
+from runner.manifest.manifest_errors import Mistake, render
 from runner.manifest.toml.keys import KeyPath, key_lines
 from runner.manifest.toml.limits import MOST_BYTES, excess
 from runner.manifest.toml.slips import remedy
@@ -42,10 +42,10 @@ class Source:
         """The document as JSON, infinities spelled as Python does."""
         return json.dumps(self.document)
 
-    def at(self, path: KeyPath, problem: str) -> Complaint:
-        """A complaint about ``path``, placed at the innermost part of it that the file has."""
+    def at(self, path: KeyPath, problem: str) -> Mistake:
+        """A mistake about ``path``, placed at the innermost part of it that the file has."""
         known = (self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines)
-        return Complaint(path=path, line=next(known, 1), problem=problem)
+        return Mistake(path=path, line=next(known, 1), problem=problem)
 
 
 def read(path: Path) -> Source:
@@ -129,10 +129,10 @@ def _text(path: Path, content: bytes) -> str:
 def _not_toml(path: Path, text: str, error: tomli.TOMLDecodeError) -> ManifestError:
     """What is wrong with the syntax, at its place, and what to write instead if that is known."""
     slip = remedy(text.replace("\r\n", "\n"), error.lineno, error.colno, error.msg)
-    complaint = Complaint(
+    mistake = Mistake(
         path=(), line=slip.line, column=slip.column, problem=f"not TOML: {slip.problem}"
     )
-    return ManifestError(render([complaint], file=str(path), text=text))
+    return ManifestError(render([mistake], file=str(path), text=text))
 
 
 def _manifests(folder: Path) -> list[str]:

@@ -50,7 +50,7 @@ def lay_out_audit(
 ) -> Attempt:
     """The audit of an arm on disk: its files, as the hub has them, lie beside the job.
 
-    Times and circumstances are left out, so that the audit of the same files is the same job.
+    Times and machines are left out, so that the audit of the same files is the same job.
     """
     files = [file for file in record.files if file.deterministic]
     attempt = lay_out(

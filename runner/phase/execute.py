@@ -31,10 +31,10 @@ from runner.phase import arms, audits, phase_tests
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
 from runner.phase.lock_mismatches import (
-    dataset_departures,
-    engine_departures,
-    engine_name_departures,
-    plan_departures,
+    dataset_mismatches,
+    engine_mismatches,
+    engine_name_mismatches,
+    plan_mismatches,
 )
 from runner.phase.lockfile import Lock, find_lock
 from runner.phase.run import WORK, Request, Run, write_declaration
@@ -45,7 +45,7 @@ from runner.report.plan_text import left_out
 from runner.verify import verdict
 from runner.verify.baselines import find_compared
 from runner.verify.bundled_source import carry_compared
-from runner.verify.registration.power import registration_departures
+from runner.verify.registration.power import registration_mismatches
 
 MOST_DIFFERENCES = 10
 """Packages that a note names; an interpreter without any would fill a page."""
@@ -127,7 +127,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
 
 def not_as_registered(run: Run) -> list[str]:
     """Why this run will not count for what is registered for its phase, a sentence each."""
-    wrong = registration_departures(
+    wrong = registration_mismatches(
         run.registered, phase=run.plan.phase, profile=run.plan.profile, arms=run.plan.arms
     )
     code = run.code.record
@@ -140,14 +140,14 @@ def not_as_registered(run: Run) -> list[str]:
 def held_to(
     request: Request, loaded: LoadedManifest, plan: Plan, device: Device, code: Snapshot
 ) -> Lock:
-    """The lock of a manifest. Raises ``RunnerError`` where there is none, or the run departs."""
+    """The lock of a manifest. Raises ``RunnerError`` for none, or one that the run does not match."""
     lock = find_lock(loaded, plan, device)
     named = asked_engine(request, lock)
     engine = "process" if named == "auto" else named
     lock.hold(
         [
-            *engine_name_departures(lock.entry, engine),
-            *plan_departures(lock.entry, plan, code.root),
+            *engine_name_mismatches(lock.entry, engine),
+            *plan_mismatches(lock.entry, plan, code.root),
         ]
     )
     return lock
@@ -174,9 +174,9 @@ def carry_out(run: Run, request: Request) -> None:
         ),
     )
     run.engine = provenance.describe_engine(engine, run.code.snapshot)
-    run.notes += departures(run)
+    run.notes += mismatches(run)
     if run.lock is not None:
-        run.lock.hold(engine_departures(run.lock.entry, run.engine))
+        run.lock.hold(engine_mismatches(run.lock.entry, run.engine))
     try:
         if run.plan.tests is not None:
             run_tests(run, engine, run.plan.tests)
@@ -191,7 +191,7 @@ def carry_out(run: Run, request: Request) -> None:
             engine.remove_leftovers(run.run_id)
 
 
-def departures(run: Run) -> list[str]:
+def mismatches(run: Run) -> list[str]:
     """What a reader of the hub must know about where it ran: other packages, relaxed limits."""
     found = run.engine.facts.get("differences")
     differences = [str(told) for told in found] if isinstance(found, list) else []
@@ -270,7 +270,7 @@ def make_dataset(
         return None
     run.datasets[job.name] = made.record
     if run.lock is not None:
-        run.lock.hold(dataset_departures(run.lock.entry, made.record))
+        run.lock.hold(dataset_mismatches(run.lock.entry, made.record))
     if witness and (names := differing(witness.files, digests(made.record.files))):
         run.note(
             f"the data differ in {names} from those of {witness.hub}, which have the same address: "

@@ -88,9 +88,9 @@ class Lock:
         """Digest of the file."""
         return sha256_bytes(self.content)
 
-    def hold(self, departures: Iterable[Departure]) -> None:
-        """Raise ``VerificationError`` naming everything in which a run departs from the entry."""
-        if found := list(departures):
+    def hold(self, mismatches: Iterable[Mismatch]) -> None:
+        """Raise ``VerificationError`` naming everything in which a run does not match the entry."""
+        if found := list(mismatches):
             profile = f" --profile {self.entry.profile}" if self.entry.profile else ""
             manifest = manifest_of(self.path)
             raise VerificationError(
@@ -106,7 +106,7 @@ class Lock:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Departure:
+class Mismatch:
     """Something that is not as it was locked."""
 
     what: str
@@ -217,7 +217,7 @@ def find_lock(loaded: LoadedManifest, plan: Plan, device: Device) -> Lock:
     )
 
 
-def _manifest(file: LockFile, loaded: LoadedManifest) -> Iterator[Departure]:
+def _manifest(file: LockFile, loaded: LoadedManifest) -> Iterator[Mismatch]:
     yield from differs(
         "manifest",
         file.manifest_sha256,
@@ -226,10 +226,10 @@ def _manifest(file: LockFile, loaded: LoadedManifest) -> Iterator[Departure]:
     )
 
 
-def differs(what: str, locked: str, found: str, remedy: str) -> Iterator[Departure]:
-    """The departure of a value, if it departs."""
+def differs(what: str, locked: str, found: str, remedy: str) -> Iterator[Mismatch]:
+    """What to say of a value that does not match, if it does not."""
     if locked != found:
-        yield Departure(what=what, locked=locked, found=found, remedy=remedy)
+        yield Mismatch(what=what, locked=locked, found=found, remedy=remedy)
 
 
 def short(value: str) -> str:

@@ -15,7 +15,7 @@ from runner.verify.registration.power import (
     KnobDesign,
     knob_designs,
     registered_designs,
-    registration_departures,
+    registration_mismatches,
 )
 from runner.verify.statistics import Statistics
 
@@ -43,7 +43,7 @@ def answerable(plan: Plan, registered: Sequence[RegisteredFinding]) -> Iterator[
     for one in designs:
         yield f"  {one.finding}: {contrast_words(plans[one.finding], one.contrast)}"
         yield from (f"    {line}" for line in _design_lines(one, len(designs)))
-    told = registration_departures(
+    told = registration_mismatches(
         registered, phase=plan.phase, profile=plan.profile, arms=plan.arms
     )
     yield from (f"  {line}" for line in told)

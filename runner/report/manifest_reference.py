@@ -44,7 +44,7 @@ _EXTENT = f"""\
 | axes of a matrix; exclusions; inclusions | {MOST_AXES}; {MOST_EXCLUSIONS}; {MOST_EXCLUSIONS} |
 | entries of a table of parameters | {MOST_ENTRIES} |
 
-What is larger is refused before anything else is looked at. At most {MOST_SHOWN} complaints are
+What is larger is refused before anything else is looked at. At most {MOST_SHOWN} mistakes are
 shown. A manifest may be reached through a link if that is the path that is given. The files that it
 names are regular files and no links; a path in it may lead out of its folder, for everyone to see.
 """

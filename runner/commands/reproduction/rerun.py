@@ -19,7 +19,7 @@ from runner.commands.reproduction.outcome import (
     missing_files,
     unequal_ends,
 )
-from runner.compare.environment_facts import circumstances
+from runner.compare.environment_facts import environment_facts
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
 from runner.core.progress import display
@@ -38,8 +38,8 @@ from runner.jobs.devices import choose_device, package_variant
 from runner.phase.arms import timestamp
 from runner.phase.audits import audit_datasets
 from runner.phase.execute import (
-    departures,
     make_datasets,
+    mismatches,
     run_alone,
     run_arms,
     sigterm_as_interrupt,
@@ -217,7 +217,7 @@ def prepare(rerun: Rerun) -> Engine:
         rerun.image = f"none: the process engine, with the packages of {packages}"
     engine = open_engine(rerun.engine, needs)
     run.engine = provenance.describe_engine(engine, run.code.snapshot)
-    run.notes += departures(run)
+    run.notes += mismatches(run)
     run.note(f"image: {rerun.image}")
     return engine
 
@@ -326,7 +326,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
         image=rerun.image,
         files=pairs,
         facts=facts_between(
-            circumstances(original.folder, original.record), circumstances(folder, record)
+            environment_facts(original.folder, original.record), environment_facts(folder, record)
         ),
         reasons=tuple(run.places.hide(reason) for reason in reasons),
     )

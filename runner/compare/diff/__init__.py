@@ -14,7 +14,7 @@ from runner.compare.diff.metrics import compare_metrics
 from runner.compare.diff.plans import compare_plans
 from runner.compare.diff.table import Difference, EnvironmentDifference, FactChange, Pair, Side
 from runner.compare.diff.text import headline, render
-from runner.compare.environment_facts import Facts, bare, circumstances, differing, planned
+from runner.compare.environment_facts import Facts, bare, differing, environment_facts, planned
 from runner.hub.record import HubRecord
 from runner.verify.consistency import inconsistencies
 from runner.verify.sealed_hub import SealedHub
@@ -31,7 +31,7 @@ def diff(before: Path, after: Path) -> Difference:
     """
     sides = (_opened(before), _opened(after))
     records = (sides[0].record, sides[1].record)
-    facts = (circumstances(before, records[0]), circumstances(after, records[1]))
+    facts = (environment_facts(before, records[0]), environment_facts(after, records[1]))
     places = compare_places(facts, records)
     source = next((fact for fact in differing(*facts) if fact.name == SOURCE), None)
     plan = compare_plans(

@@ -1,6 +1,6 @@
 """Where each key of a TOML document stands: key path → line.
 
-tomli gives the values and the place of a syntax error, but not the place of a key. A complaint
+tomli gives the values and the place of a syntax error, but not the place of a key. A mistake
 about a value has to name its line, so the keys are found here by a scan that leaves all values to
 tomli.
 """

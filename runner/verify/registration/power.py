@@ -24,7 +24,7 @@ from runner.manifest.findings import Contrast
 from runner.manifest.matrix import MOST_ARMS
 from runner.verify.parameter_differences import has_knobs
 from runner.verify.registration.confirmation import sides_of
-from runner.verify.registration.registered_runs import Planned, departures
+from runner.verify.registration.registered_runs import Planned, mismatches
 from runner.verify.statistics import Comparison, Statistics
 
 LEVEL = 0.05
@@ -74,7 +74,7 @@ def registered_designs(
     )
 
 
-def registration_departures(
+def registration_mismatches(
     findings: Iterable[RegisteredFinding],
     *,
     phase: str,
@@ -83,7 +83,7 @@ def registration_departures(
 ) -> Iterator[str]:
     """Why a run of these arms would not count for what is registered, a sentence each."""
     for one in findings:
-        for told in departures(one.plan, phase=phase, profile=profile, arms=arms):
+        for told in mismatches(one.plan, phase=phase, profile=profile, arms=arms):
             yield f"this run does not count for {one.id}: {told}"
 
 

@@ -1,4 +1,4 @@
-"""Which runs a registration speaks of: in what a plan or a hub departs from it, and what is unfit.
+"""Which runs a registration speaks of: where a plan or a hub does not match it, and what is unfit.
 
 Everything here is about one plan or one hub; what all hubs together say is in ``confirmation``.
 """
@@ -55,7 +55,7 @@ def hit(arm: ArmRecord, measure: Literal["flat", "collapse"]) -> bool | None:
 # --- what is registered, and what was planned or ran ---------------------------------------------
 
 
-def departures(
+def mismatches(
     registration: Registration, *, phase: str, profile: str | None, arms: Sequence[Planned]
 ) -> Iterator[str]:
     """In what a plan, or a hub's, is not the registered one; nothing where it is."""
@@ -67,19 +67,19 @@ def departures(
         for named in (contrast.arms, contrast.against)
     ]
     for named, found in cells:
-        yield from _seed_departures(registration, named, found)
+        yield from _seed_mismatches(registration, named, found)
         if not found:
-            yield from _setting_departures(registration, named, arms)
+            yield from _setting_mismatches(registration, named, arms)
     if all(found for _, found in cells):
-        yield from _knob_departures(registration, arms)
-        yield from _data_departures(registration, [arm for _, found in cells for arm in found])
+        yield from _knob_mismatches(registration, arms)
+        yield from _data_mismatches(registration, [arm for _, found in cells for arm in found])
 
 
 def _variant(phase: str, profile: str | None) -> str:
     return f"{phase}, profile {profile}" if profile else f"{phase} in full"
 
 
-def _setting_departures(
+def _setting_mismatches(
     registration: Registration, named: Mapping[str, KnobValue], arms: Sequence[Planned]
 ) -> Iterator[str]:
     """What of the setting no arm has that would be of the cell otherwise."""
@@ -89,7 +89,7 @@ def _setting_departures(
             yield f"no arm with {cell_in_words(named)} has {knob} {value}"
 
 
-def _seed_departures(
+def _seed_mismatches(
     registration: Registration, named: Mapping[str, KnobValue], found: Sequence[Planned]
 ) -> Iterator[str]:
     ran, wanted = Counter(arm.seed for arm in found), set(registration.seeds)
@@ -104,7 +104,7 @@ def _seed_departures(
             yield f"the cell {cell_in_words(named)} is {problem} {told}"
 
 
-def _knob_departures(registration: Registration, arms: Sequence[Planned]) -> Iterator[str]:
+def _knob_mismatches(registration: Registration, arms: Sequence[Planned]) -> Iterator[str]:
     """Knobs that differ where nothing but the contrast may; what an arm records is none."""
     for contrast in registration.contrasts:
         one, other = (
@@ -134,7 +134,7 @@ def _without_data(arm: Planned) -> dict[str, Any]:
     return {name: table for name, table in arm.parameters.items() if name != "dataset"}
 
 
-def _data_departures(registration: Registration, arms: Sequence[Planned]) -> Iterator[str]:
+def _data_mismatches(registration: Registration, arms: Sequence[Planned]) -> Iterator[str]:
     """Whether the arms of all cells saw the data that are registered."""
     tables = [arm.parameters.get("dataset", {}) for arm in arms]
     if registration.data == "shared":
@@ -182,7 +182,7 @@ def objections(finding: RegisteredFinding, record: HubRecord) -> Iterator[str]:
         yield "it was interrupted"
     if record.only:
         yield "it was run in part"
-    yield from departures(plan, phase=record.phase, profile=record.profile, arms=record.arms)
+    yield from mismatches(plan, phase=record.phase, profile=record.profile, arms=record.arms)
     ways = {(one.execution.device, one.execution.threads, one.execution.determinism)
             for one in _in_cells(plan, record)}  # fmt: skip
     if len(ways) > 1:

@@ -61,8 +61,8 @@ def test_normalisation_does_not_depend_on_the_brightness_of_the_probe():
         (torch.full((8, 8), torch.nan, dtype=torch.complex64), "aperture is nan"),
     ],
 )
-def test_a_probe_without_light_or_shape_is_refused(probe, complaint):
-    with pytest.raises(ValueError, match=complaint):
+def test_a_probe_without_light_or_shape_is_refused(probe, mistake):
+    with pytest.raises(ValueError, match=mistake):
         normalise_probe(probe)
 
 

@@ -13,7 +13,7 @@ from runner.core.errors import ManifestError
 from runner.hub import layout
 from runner.hub.record import EngineRecord
 from runner.phase import lockfile
-from runner.phase.lock_mismatches import base_of, engine_departures
+from runner.phase.lock_mismatches import base_of, engine_mismatches
 from runner.phase.lockfile import Base
 from tests.runner.conftest import TINY, run_phase
 
@@ -238,9 +238,9 @@ def test_another_base_image_is_named_with_where_the_locked_one_is(locked, digest
     entry = lockfile.LockFile.model_validate_json(locked).entries[0]
     entry = entry.model_copy(update={"engine": "docker", "base": base})
     assert base_of(in_docker(entry, base)) == base
-    assert list(engine_departures(entry, in_docker(entry, base))) == []
+    assert list(engine_mismatches(entry, in_docker(entry, base))) == []
     other = base.model_copy(update={"id": "sha256:" + "2" * 64, "digests": ("debian@sha256:8",)})
-    (found,) = engine_departures(entry, in_docker(entry, other))
+    (found,) = engine_mismatches(entry, in_docker(entry, other))
     assert str(found).startswith(
         "base image: locked base:1 sha256:111111111111, found base:1 sha256:222222222222; " + remedy
     )
@@ -251,7 +251,7 @@ def test_a_base_that_a_registry_gave_the_same_digest_is_the_same(locked):
     entry = lockfile.LockFile.model_validate_json(locked).entries[0]
     entry = entry.model_copy(update={"engine": "docker", "base": base})
     other = base.model_copy(update={"id": "sha256:2", "name": "debian:12"})
-    assert list(engine_departures(entry, in_docker(entry, other))) == []
+    assert list(engine_mismatches(entry, in_docker(entry, other))) == []
 
 
 def test_profiles_are_locked_side_by_side_until_the_manifest_changes(table, tmp_path):

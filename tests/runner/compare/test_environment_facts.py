@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runner.compare.environment_facts import Fact, circumstances, differing
+from runner.compare.environment_facts import Fact, differing, environment_facts
 from runner.hub import layout
 
 
@@ -19,7 +19,7 @@ def copy(tiny_copy):
 
 
 def facts(folder):
-    return circumstances(folder, layout.read(folder))
+    return environment_facts(folder, layout.read(folder))
 
 
 def rewrite(folder, name, change):

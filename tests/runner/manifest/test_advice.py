@@ -11,7 +11,7 @@ from models.config import Parameters, remarks
 from runner.cli import app
 from runner.core.errors import ManifestError
 from runner.manifest.model import load
-from runner.phase.execute import departures
+from runner.phase.execute import mismatches
 from runner.plan.model import make_plan
 from runner.report.plan_text import render_plan
 
@@ -103,7 +103,7 @@ def test_the_hub_has_the_remark_among_its_notes(write):
         class engine:
             facts: dict[str, object] = {}  # noqa: RUF012
 
-    assert TOLD in departures(Run())
+    assert TOLD in mismatches(Run())
 
 
 def test_what_is_remarked_on_is_true_and_nothing_else_is(write):

@@ -41,7 +41,7 @@ def read(tmp_path):
     return read
 
 
-def complaint(read, old, new):
+def mistake(read, old, new):
     assert PHASE.count(old) == 1
     with pytest.raises(ManifestError) as caught:
         read(PHASE.replace(old, new))
@@ -76,14 +76,14 @@ def test_the_plan_shows_each_step_with_its_condition(read):
 
 
 def test_two_steps_of_one_name_are_refused(read):
-    assert complaint(read, 'name = "failures"', 'name = "gradients"') == (
+    assert mistake(read, 'name = "failures"', 'name = "gradients"') == (
         "16: steps[1].name: got 'gradients', the name of the step on line 12 already; rename one "
         'of them\n    16 | name = "gradients"'
     )
 
 
 def test_a_step_for_arms_that_miss_rules_needs_rules(read):
-    assert complaint(read, 'success = ["not collapsed"]', "success = []") == (
+    assert mistake(read, 'success = ["not collapsed"]', "success = []") == (
         "17: steps[1].when: got 'an_arm_misses_success', but verdict.success has no rules that an "
         "arm could miss; give rules, or wait for a collapse\n"
         '    17 | when = "an_arm_misses_success"'
@@ -91,17 +91,17 @@ def test_a_step_for_arms_that_miss_rules_needs_rules(read):
 
 
 def test_an_unknown_condition_is_answered_with_the_known_ones(read):
-    told = complaint(read, '"every_arm_collapses"', '"all_arms_collapse"')
+    told = mistake(read, '"every_arm_collapses"', '"all_arms_collapse"')
     assert told.startswith("13: steps[0].when: got 'all_arms_collapse'; ")
     for condition in ("every_arm_collapses", "an_arm_collapses", "an_arm_misses_success"):
         assert condition in told
 
 
 def test_a_step_captures_something_and_nothing_twice(read):
-    assert "expected at least 1 of them" in complaint(
+    assert "expected at least 1 of them" in mistake(
         read, 'capture = ["gradient_histograms"]', "capture = []"
     )
     twice = '["activations", "activations"]'
-    assert "a capture is named twice; name each once" in complaint(
+    assert "a capture is named twice; name each once" in mistake(
         read, '["activations", "gradient_histograms"]', twice
     )

@@ -159,7 +159,7 @@ def test_no_answer_takes_long_or_fills_more_than_a_screen(told, text):
     assert len(message) < 30_000
 
 
-def test_more_complaints_than_a_screenful_are_counted(told):
+def test_more_mistakes_than_a_screenful_are_counted(told):
     lines = told(ARM + "".join(f"x{i} = 1\n" for i in range(50))).split("\n")
     assert lines[-1] == "large.toml: and 30 more; correct these first"
     assert len(lines) == 2 * MOST_SHOWN + 1

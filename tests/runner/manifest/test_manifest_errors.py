@@ -316,7 +316,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), CASES.values(), ids=CASES)
-def test_the_complaint_about(told, old, new, expected):
+def test_the_mistake_about(told, old, new, expected):
     assert told(old, new) == expected
 
 
@@ -477,7 +477,7 @@ ASSIGNMENTS = [line for line in PHASE.split("\n") if " = " in line]
 
 @settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(st.sampled_from(ASSIGNMENTS), st.sampled_from(ODD_VALUES)), min_size=1))
-def test_no_odd_value_is_answered_by_anything_but_complaints(tmp_path_factory, changes):
+def test_no_odd_value_is_answered_by_anything_but_mistakes(tmp_path_factory, changes):
     text = PHASE
     for line, value in changes:
         text = text.replace(f"{line}\n", f"{line.split(' = ')[0]} = {value}\n")

@@ -127,9 +127,9 @@ def test_a_file_that_cannot_be_parsed_is_refused(text, tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text(text)
     source = parse(b"tests.select = ['tests/models/test_x.py::test_a']", Path("x.toml"))
-    (complaint,) = check_tests(source, tmp_path)
-    assert "test_x.py cannot be read (" in complaint.problem
-    assert complaint.problem.endswith("); give a file of tests that can")
+    (mistake,) = check_tests(source, tmp_path)
+    assert "test_x.py cannot be read (" in mistake.problem
+    assert mistake.problem.endswith("); give a file of tests that can")
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "link on the way"])
@@ -146,8 +146,8 @@ def test_a_file_that_is_no_regular_one_is_not_there(kind, tmp_path):
         path = folder / "test_x.py"
         os.mkfifo(path) if kind == "fifo" else path.symlink_to("other.py")
     source = parse(b"tests.select = ['tests/models/test_x.py::test_a']", Path("x.toml"))
-    (complaint,) = check_tests(source, tmp_path)
-    assert "there is no such file" in complaint.problem
+    (mistake,) = check_tests(source, tmp_path)
+    assert "there is no such file" in mistake.problem
 
 
 def test_a_name_that_no_file_can_have_is_not_there(loaded):

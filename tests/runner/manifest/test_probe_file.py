@@ -224,7 +224,7 @@ def test_an_archive_of_very_many_keys_is_refused(write):
 
 @pytest.mark.parametrize("at", range(0, len(PROBE), 3))
 @pytest.mark.parametrize("byte", [0, 255])
-def test_a_damaged_archive_is_a_probe_or_a_complaint(write, at, byte):
+def test_a_damaged_archive_is_a_probe_or_a_mistake(write, at, byte):
     damaged = PROBE[:at] + bytes([byte]) + PROBE[at + 1 :]
     told = ""
     try:

@@ -64,7 +64,7 @@ def test_what_a_value_was_meant_to_be(key, value, wanted, remedy):
     assert instead(key, value, wanted) == remedy
 
 
-COMPLAINTS = {
+MISTAKES = {
     'train.epochs = "20"': "arms[0].train.epochs: got '20'; expected an integer: write epochs "
     "= 20, "
     "without quotes",
@@ -97,8 +97,8 @@ COMPLAINTS = {
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), COMPLAINTS.items(), ids=COMPLAINTS)
-def test_the_complaint_says_what_to_write(text, expected, tmp_path):
+@pytest.mark.parametrize(("text", "expected"), MISTAKES.items(), ids=MISTAKES)
+def test_the_mistake_says_what_to_write(text, expected, tmp_path):
     path = tmp_path / "slips.toml"
     path.write_text(HEAD + text)
     with pytest.raises(ManifestError) as error:

@@ -22,7 +22,7 @@ from runner.hub.slsa import provenance
 from runner.jobs.dataset_cache import digests
 from runner.manifest.dataset_names import assigned, folder_of, label_of, name_of
 from runner.manifest.model import load
-from runner.phase.lock_mismatches import dataset_departures, dataset_digests
+from runner.phase.lock_mismatches import dataset_digests, dataset_mismatches
 from runner.plan.model import Plan, digest, job_document, make_plan, parse_plan
 from runner.plan.preflight import Machine, preflight
 from runner.report.comparability import cautions
@@ -289,9 +289,9 @@ def test_a_lock_holds_every_dataset_to_its_own_bytes(two):
     locked = dataset_digests(two.datasets)
     label = label_of(two.datasets[1].name)
     assert f"{label}/train.npz" in locked
-    assert not [d for one in two.datasets for d in dataset_departures(Entry(locked), one)]
+    assert not [d for one in two.datasets for d in dataset_mismatches(Entry(locked), one)]
     swapped = two.datasets[1].model_copy(update={"files": two.datasets[0].files})
-    (first, *_) = dataset_departures(Entry(locked), swapped)
+    (first, *_) = dataset_mismatches(Entry(locked), swapped)
     assert first.what == f"dataset {label}/train.npz"
 
 

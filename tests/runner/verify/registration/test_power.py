@@ -10,7 +10,7 @@ from runner.manifest.findings import Finding
 from runner.verify.registration.power import (
     knob_designs,
     registered_designs,
-    registration_departures,
+    registration_mismatches,
 )
 from runner.verify.statistics import Statistics
 
@@ -82,7 +82,7 @@ def test_what_is_planned_counts_and_not_what_is_registered():
     one, _ = registered_designs([registered()], planned(3))
     assert one.runs == (3, 3)
     assert not one.can_answer
-    assert any("without the registered seeds" in told for told in registration_departures(
+    assert any("without the registered seeds" in told for told in registration_mismatches(
         [registered()], phase="phase1", profile=None, arms=planned(3)
     ))  # fmt: skip
 
@@ -113,9 +113,9 @@ def test_one_sided_looks_on_the_side_that_is_expected():
 
 
 def test_a_plan_as_registered_departs_in_nothing():
-    told = registration_departures([registered()], phase="phase1", profile=None, arms=planned())
+    told = registration_mismatches([registered()], phase="phase1", profile=None, arms=planned())
     assert list(told) == []
-    told = registration_departures([registered()], phase="phase1", profile="quick", arms=planned())
+    told = registration_mismatches([registered()], phase="phase1", profile="quick", arms=planned())
     assert list(told) == ["this run does not count for NORM-1: it is of phase1, profile quick"]
 
 
