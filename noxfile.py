@@ -15,6 +15,13 @@ TEST_LOCK = "tests/requirements.txt"
 VALIDATOR_LOCK = "tests/validators/requirements.txt"
 S3_LOCK = "tests/s3/requirements.txt"
 
+QUICK = (
+    "tests/house",
+    *(f"tests/models/{part}" for part in ("config", "exact")),
+    *(f"tests/runner/{room}" for room in ("core", "manifest", "plan", "hub", "report", "study")),
+)
+"""Tests that start no job and need no Docker."""
+
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
 
@@ -154,6 +161,15 @@ def tests(session: nox.Session) -> None:
         "--durations=25",
         *session.posargs,
     )
+
+
+@nox.session(venv_backend="none")
+def quick(session: nox.Session) -> None:
+    """Style, types, layers, and the tests of the rooms that start no job: before each commit."""
+    run_lint(session)
+    run_types(session)
+    run_layers(session)
+    tool(session, "pytest", "--numprocesses=2", *QUICK, *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -140,7 +140,7 @@ def not_as_registered(run: Run) -> list[str]:
 def held_to(
     request: Request, loaded: LoadedManifest, plan: Plan, device: Device, code: Snapshot
 ) -> Lock:
-    """The lock of a manifest. Raises ``RunnerError`` for none, or one that the run does not match."""
+    """The lock of a manifest. Raises ``RunnerError`` for none, or one that does not match."""
     lock = find_lock(loaded, plan, device)
     named = asked_engine(request, lock)
     engine = "process" if named == "auto" else named
