@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 
 import nox
@@ -33,7 +32,7 @@ def phasehub(session: nox.Session, *arguments: str) -> None:
     Progress stays on stderr, so that the last line on stdout is the result.
     """
     session.run(
-        *(host_python(), "-m", "runner", *arguments),
+        *(host_python(session), "-m", "runner", *arguments),
         external=True,
         stderr=None,
         interrupt_timeout=None,
@@ -41,10 +40,15 @@ def phasehub(session: nox.Session, *arguments: str) -> None:
     )
 
 
-def host_python() -> str:
-    """The interpreter of the environment that setup.sh made, or the one that runs nox."""
+def host_python(session: nox.Session) -> str:
+    """The interpreter of the environment that setup.sh makes, made now if it is not there yet.
+
+    So any nox will do, in an environment of its own as well: `pipx run nox -s run -- …`.
+    """
     python = ROOT / ".venv" / "bin" / "python"
-    return str(python) if python.exists() else sys.executable
+    if not python.exists():
+        session.run("sh", "setup.sh", external=True)
+    return str(python)
 
 
 def tool(session: nox.Session, name: str, *arguments: str) -> None:
@@ -62,7 +66,7 @@ def environment(session: nox.Session, name: str, lock: str, *rest: str) -> Path:
     stamp = folder / "lock.sha256"
     digest = hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
-        session.run(host_python(), "-m", "venv", "--clear", str(folder), external=True)
+        session.run(host_python(session), "-m", "venv", "--clear", str(folder), external=True)
         python = str(folder / "bin" / "python")
         pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         session.run(*pip, "--require-hashes", "-r", lock, external=True)
@@ -219,7 +223,7 @@ def lock(session: nox.Session) -> None:
     """Rewrite the seven hash-locked files: `nox -s lock [-- --upgrade]`."""
     find_links = os.environ.get("PIP_FIND_LINKS")
     compile_ = [
-        *(host_python(), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
+        *(host_python(session), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
         *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
         *("--python-version", "3.11"),
         *session.posargs,

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="phasehub",
-    help="Controlled experiments: a phase manifest in, one sealed and verifiable hub out.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -69,6 +67,26 @@ AllowBaseImage = Annotated[
     bool,
     typer.Option("--allow-base-image", help="Fetch the base image from where the hub says."),
 ]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"phasehub {version('phasehub')}")
+        raise typer.Exit
+
+
+@app.callback()
+def phasehub(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Controlled experiments: a phase manifest in, one sealed and verifiable hub out."""
 
 
 @app.command()
