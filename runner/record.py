@@ -125,6 +125,9 @@ class RegisteredFinding(Record):
     """Digest of the canonical JSON of `id`, `claim` and `registration`."""
     registration: RegistrationTable
     """As the register had it, defaults spelled out."""
+    commit: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$")] | None = None
+    """The commit that was checked out where the register lies, and has this registration; empty
+    where none had it, ``null`` in hubs from before this was looked at."""
 
     @model_validator(mode="after")
     def _is_what_was_digested(self) -> Self:
@@ -138,7 +141,7 @@ class RegisteredFinding(Record):
         return Registration.model_validate_json(canonical_json(self.registration))
 
 
-def as_registered(finding: Finding) -> RegisteredFinding:
+def as_registered(finding: Finding, *, commit: str | None = None) -> RegisteredFinding:
     """What a hub carries of a finding that has a registration."""
     assert finding.registration is not None
     return RegisteredFinding(
@@ -146,6 +149,7 @@ def as_registered(finding: Finding) -> RegisteredFinding:
         claim=finding.claim,
         sha256=finding.registered_sha256,
         registration=finding.registration.table,
+        commit=commit,
     )
 
 
