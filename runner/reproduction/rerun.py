@@ -264,16 +264,18 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
 def leave_out(rerun: Rerun) -> None:
     """Take over as it is every arm that left no results, so that the statistics count it again.
 
-    And every dataset that no other arm was shown.
+    And every dataset that no other arm was shown. The new hub has none of their files, so that
+    nothing is said either of an audit whose report is one of them.
     """
+    without = {"files": (), "log": None, "audit": None}
     used = used_datasets(rerun.original.record, rerun.request.arms)
     for one in rerun.original.record.datasets:
         if one.name not in used:
-            rerun.run.datasets[one.name] = one.model_copy(update={"files": (), "log": None})
+            rerun.run.datasets[one.name] = one.model_copy(update=without)
     for arm in rerun.original.record.arms:
         if arm.status in MEASURED or arm.name not in {job.name for job in rerun.run.plan.arms}:
             continue
-        rerun.run.arms[arm.name] = arm.model_copy(update={"files": (), "log": None})
+        rerun.run.arms[arm.name] = arm.model_copy(update=without)
         rerun.run.note(f"{arm.name} was not run again: the original {STATUS_WORDS[arm.status]}")
 
 
