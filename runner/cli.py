@@ -185,6 +185,7 @@ def verify(
     """Compare every file of a hub with its checksum, and what the files say with each other."""
     from runner.consistency import describe, inconsistencies
     from runner.hub import verify as verify_hub
+    from runner.report.statements import silences
     from runner.sealed import SealedHub
 
     sealed = SealedHub(folder=hub)
@@ -200,6 +201,8 @@ def verify(
         print(f"{hub}: {signature.told}")
     if wrong := inconsistencies(sealed):
         raise VerificationError(describe(hub, wrong))
+    for told in silences(sealed.record):
+        print(f"{hub}: {told.text}")
     print(f"{hub}: {found.num_files} files, all as sealed")
 
 

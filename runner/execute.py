@@ -41,7 +41,8 @@ from runner.plan import (
 )
 from runner.preflight import preflight, this_machine
 from runner.progress import display
-from runner.record import DatasetRecord, SummaryRecord, as_registered
+from runner.record import DatasetRecord, SummaryRecord
+from runner.registrations import registered_now
 from runner.removal import remove_tree
 from runner.report.plan_text import left_out
 from runner.report.wording import listing
@@ -100,7 +101,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             only=request.only,
             signing_key=request.signing_key,
             lock=lock,
-            registered=tuple(map(as_registered, loaded.registered)),
+            registered=registered_now(loaded),
         )
         write_declaration(run)
         for told in not_as_registered(run):
@@ -140,7 +141,13 @@ def not_as_registered(run: Run) -> list[str]:
     uncommitted = "the code is not committed, so that no commit shows what came first"
     if run.registered and (code.commit is None or code.dirty is not False):
         return [f"this run does not count for any registered finding: {uncommitted}", *wrong]
-    return list(wrong)
+    unwritten = [
+        f"this run does not count for {one.id}: no commit has its registration; commit "
+        "docs/study/findings.toml before the run"
+        for one in run.registered
+        if not one.commit
+    ]
+    return [*unwritten, *wrong]
 
 
 def held_to(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner import hub, provenance
+from runner import gpus, hub, locks, provenance
 from runner.archive import image_file
 from runner.arms import timestamp
 from runner.audits import audit_datasets
@@ -17,7 +17,7 @@ from runner.circumstances import circumstances
 from runner.conclusion import conclude, seal
 from runner.dataset import Dataset, find
 from runner.dataset_cache import differing, digests
-from runner.devices import choose_device, package_variant
+from runner.devices import no_gpu, package_variant, with_no_other_device
 from runner.digest import pretty_json, sha256_file
 from runner.engines import Needs, choose, open_engine
 from runner.engines.base import Engine
@@ -101,7 +101,8 @@ def reproduce(request: Request) -> tuple[Path, int]:
     original = replace(original, code=code.snapshot.root)  # what is asked about is what will run
     plan = plan_again(original, request.arms)
     device = computes_on(plan)
-    choose_device(device, wants_gpu=device == "cuda")
+    if device == "cuda":
+        require_gpu(original)
     engine_name, said = choose_engine(original, request)
     variant = package_variant(original.loaded, device)
     sources = ask(
@@ -158,6 +159,14 @@ def reproduce(request: Request) -> tuple[Path, int]:
     if run.interrupted:
         return path, INTERRUPTED
     return path, 0 if reproduced.outcome == "identical" else VerificationError.exit_code
+
+
+def require_gpu(original: Original) -> None:
+    """Raise ``EngineError`` where a GPU is missing, or a place to lock it, and a hub needs one."""
+    with with_no_other_device():
+        if not gpus.available():
+            raise no_gpu(f"{original.name} was made on a GPU")
+        locks.place()
 
 
 def _beside(folder: Path) -> Path:
@@ -240,15 +249,8 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
     try:
         try:
             run.staging.kept = True
-            leave_out(rerun)
-            make_datasets(run, engine, cache=run.staging.path / WORK / "datasets")
-            withdraw_other_data(rerun)
-            audit_datasets(run, engine)
-            if run.data:
-                run_arms(run, engine)
-                if not rerun.request.arms:
-                    summarise_arms(run, engine)
-                    run_steps(run, engine)
+            with with_no_other_device():
+                make_again(rerun, engine)
         except RunnerError as error:
             rerun.reasons.append(f"the run ended early: {error}")
             run.failure = error
@@ -261,19 +263,35 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
             engine.remove_leftovers(run.run_id)
 
 
+def make_again(rerun: Rerun, engine: Engine) -> None:
+    """The data, where they are the original's the arms, and what follows from these."""
+    run = rerun.run
+    leave_out(rerun)
+    make_datasets(run, engine, cache=run.staging.path / WORK / "datasets")
+    withdraw_other_data(rerun)
+    audit_datasets(run, engine)
+    if run.data:
+        run_arms(run, engine)
+        if not rerun.request.arms:
+            summarise_arms(run, engine)
+            run_steps(run, engine)
+
+
 def leave_out(rerun: Rerun) -> None:
     """Take over as it is every arm that left no results, so that the statistics count it again.
 
-    And every dataset that no other arm was shown.
+    And every dataset that no other arm was shown. The new hub has none of their files, so that
+    nothing is said either of an audit whose report is one of them.
     """
     used = used_datasets(rerun.original.record, rerun.request.arms)
+    without = {"files": (), "log": None, "audit": None}
     for one in rerun.original.record.datasets:
         if one.name not in used:
-            rerun.run.datasets[one.name] = one.model_copy(update={"files": (), "log": None})
+            rerun.run.datasets[one.name] = one.model_copy(update=without)
     for arm in rerun.original.record.arms:
         if arm.status in MEASURED or arm.name not in {job.name for job in rerun.run.plan.arms}:
             continue
-        rerun.run.arms[arm.name] = arm.model_copy(update={"files": (), "log": None})
+        rerun.run.arms[arm.name] = arm.model_copy(update=without)
         rerun.run.note(f"{arm.name} was not run again: the original {STATUS_WORDS[arm.status]}")
 
 
