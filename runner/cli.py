@@ -202,6 +202,7 @@ def verify(
 ) -> None:
     """Compare every file of a hub with its checksum, and what the files say with each other."""
     from runner.hub.layout import verify as verify_hub
+    from runner.report.statements import silences
     from runner.verify.consistency import describe, inconsistencies
     from runner.verify.sealed_hub import SealedHub
 
@@ -218,6 +219,8 @@ def verify(
         print(f"{hub}: {signature.told}")
     if wrong := inconsistencies(sealed):
         raise VerificationError(describe(hub, wrong))
+    for told in silences(sealed.record):
+        print(f"{hub}: {told.text}")
     print(f"{hub}: {found.num_files} files, all as sealed")
 
 

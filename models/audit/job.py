@@ -6,7 +6,7 @@ read is a difference like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from models.audit.data import audit_data
 from models.audit.end import Ended, audit_end
 from models.audit.files import ARM, Files
 from models.audit.loss import normalised
-from models.audit.report import Check, sentence
+from models.audit.report import Check, sentence, silent
 from models.audit.start import audit_start
 from models.audit.step import rate_of_epoch
 from models.audit.steps import Step, audit_step
@@ -46,11 +46,7 @@ def audit(
         found[part] = attempt(part, arm)
     checks = [check for made in found.values() for check in made]
     differing = [check for check in checks if check.verdict == "differs"]
-    derived = [
-        part
-        for part, made in found.items()
-        if any(check.verdict != "not comparable" for check in made)
-    ]
+    derived = [part for part, made in found.items() if is_derived(part, made, arm)]
     whole = "audited" if set(derived) == PARTS.keys() else "in part"
     write_json(
         out / AUDIT,
@@ -63,6 +59,16 @@ def audit(
             "checks": [check.table() for check in checks],
         },
     )
+
+
+def is_derived(part: str, checks: Sequence[Check], arm: Arm) -> bool:
+    """Whether something of a part was compared, and of the steps numbers of each window."""
+    if all(check.verdict == "not comparable" for check in checks):
+        return False
+    if part != "steps" or any(check.verdict == "differs" for check in checks):
+        return True
+    chosen, _ = windows(arm.parameters, arm.seed)
+    return not any(silent(window, checks) for window in chosen)
 
 
 def attempt(part: str, arm: Arm) -> list[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -40,12 +41,14 @@ class Check:
     declared: str
     """What was declared, in words or as a formula."""
     compared: int = 0
+    measured_numbers: int = 0
+    """Comparisons of them in which numbers were held against each other; counters are none."""
     worst: Difference | None = None
     failed: list[Difference] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What should have been compared and cannot be, which counts as a difference."""
     not_comparable: int = 0
-    """Comparisons of which neither outcome says anything: both sides overflow in float32."""
+    """Comparisons of which neither outcome says anything: no side has a number."""
 
     def add(self, difference: Difference) -> None:
         """Take a comparison into account."""
@@ -59,21 +62,33 @@ class Check:
         self, place: str, derived: object, found: object, size: float, allowed: float
     ) -> None:
         """Hold something that was derived against what the arm has, ``size`` apart."""
+        self.measured_numbers += 1
         self.add(Difference(place=place, derived=derived, found=found, size=size, allowed=allowed))
 
     def equal(self, place: str, derived: object, found: object) -> None:
         """Compare two values that must be the same."""
-        self.compare(place, derived, found, float(derived != found), 0.5)
+        size = float(derived != found)
+        self.add(Difference(place=place, derived=derived, found=found, size=size, allowed=0.5))
 
     def close(
         self, place: str, derived: object, found: object, relative: float, absolute: float = 0.0
     ) -> None:
-        """Compare two numbers; what is not finite or undefined must be so on both sides."""
+        """Compare two numbers; what is not finite or undefined must be so on both sides.
+
+        Of two that are not finite in other ways, as of inf and NaN or null, nothing can be said:
+        which of them an overflow ends in is rounding, and JSON has one word for all.
+        """
         if is_number(derived) and is_number(found):
             allowed = relative * max(abs(derived), abs(found)) + absolute
             self.compare(place, derived, found, abs(derived - found), allowed)
+            return
+        kinds = (not_finite_as(derived), not_finite_as(found))
+        if None in kinds:
+            self.equal(place, derived, found)
+        elif kinds[0] == kinds[1]:
+            self.equal(place, *kinds)
         else:
-            self.equal(place, *(v if is_number(v) else None for v in (derived, found)))
+            self.not_comparable += 1
 
     def measured(
         self,
@@ -125,6 +140,13 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def not_finite_as(value: object) -> str | None:
+    """In which way it has no number; ``None`` for a number, and for what could never be one."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "undefined"
+    return str(value) if isinstance(value, float) and math.isinf(value) else None
+
+
 def told(difference: Difference) -> dict[str, Any]:
     """A difference with every number that JSON has a word for."""
     d = difference
@@ -137,6 +159,13 @@ def plain(value: object) -> object:
     """The value as Python's own, or its name where JSON has no number for it."""
     value = value.item() if isinstance(value, np.generic) else value
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def silent(window: range, checks: Sequence[Check]) -> bool:
+    """Whether of the steps of a window no number could be compared: the fit had overflowed."""
+    names = {f"step {number}" for number in window}
+    of_window = [check for check in checks if check.name.partition(":")[0] in names]
+    return not any(check.measured_numbers or check.problems for check in of_window)
 
 
 def sentence(check: Check) -> str:

@@ -21,6 +21,17 @@ class EngineError(RunnerError):
     exit_code = 3
 
 
+class GpuError(EngineError):
+    """A GPU is needed and cannot be had. ``problem`` ends with what would mend that.
+
+    The message adds what does without one, where a command lets its user choose the device.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}, or run with --device cpu")
+        self.problem = problem
+
+
 class VerificationError(RunnerError):
     """A hub, a dataset or a file is not what it says it is."""
 

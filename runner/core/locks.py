@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, GpuError
 
 SYSTEM = Path("/run/lock")
 PREFIX = "phasehub-"
@@ -46,9 +46,9 @@ def place(system: Path = SYSTEM) -> Place:
     except OSError as error:
         problem = error.strerror
     if problem:
-        raise EngineError(
+        raise GpuError(
             f"there is no place for locks: {system} cannot be used, and {own}: {problem}; mend one "
-            "of the two, or run with --device cpu"
+            "of the two"
         )
     return Place(
         folder=own,
@@ -84,9 +84,9 @@ def hold(folder: Path, name: str) -> Iterator[bool]:
     try:
         descriptor = _open(path)
     except OSError as error:
-        raise EngineError(
+        raise GpuError(
             f"the lock {path}{_owner(path)} cannot be opened: {error.strerror}; if no run of "
-            "phasehub is under way, its owner can remove it. Or run with --device cpu"
+            "phasehub is under way, its owner can remove it"
         ) from error
     try:
         _refuse_odd(path, descriptor)

@@ -71,7 +71,10 @@ def refusal(launch: Launch, error: Exception) -> str:
     """The daemon's words and what to do about them."""
     said = reason(error)
     if launch.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):
-        remedy = "install nvidia-container-toolkit and restart Docker, or run with --device cpu"
+        remedy = (
+            "install nvidia-container-toolkit and restart Docker; `phasehub run` does without it "
+            "with --device cpu"
+        )
     else:
         remedy = "see `docker info`; --engine process runs without containers"
     return f"{launch.name} could not be started: {said}. Remedy: {remedy}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core import locks
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, GpuError
 
 QUERY = ("uuid", "name", "memory.total", "driver_version")
 
@@ -40,14 +40,12 @@ def available() -> list[Gpu]:
     except FileNotFoundError:
         return []
     except subprocess.TimeoutExpired:
-        raise EngineError(
-            "nvidia-smi does not answer; check the driver, or run with --device cpu"
-        ) from None
+        raise GpuError("nvidia-smi does not answer; check the driver") from None
     if done.returncode != 0:
         told = (done.stdout + done.stderr).strip()
         if "No devices were found" in told:
             return []
-        raise EngineError(f"nvidia-smi failed: {told}. Check the driver, or run with --device cpu")
+        raise GpuError(f"nvidia-smi failed: {told}. Check the driver")
     return visible(parse(done.stdout), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
@@ -101,8 +99,8 @@ def reserve(ids: Sequence[str], folder: Path | None = None) -> Iterator[tuple[st
         place = folder or locks.place().folder
         free = tuple(gpu_id for gpu_id in ids if held.enter_context(locks.hold(place, gpu_id)))
         if ids and not free:
-            raise EngineError(
+            raise GpuError(
                 f"every GPU of this machine ({len(ids)}) is held by another runner; wait until "
-                "it is done, or run with --device cpu"
+                "it is done"
             )
         yield free

@@ -127,6 +127,19 @@ def _from_git(root: Path, models: str, diff_name: str) -> tuple[CodeRecord, byte
     return record, diff
 
 
+def committed(path: Path) -> tuple[str, bytes] | None:
+    """The commit that is checked out where a file lies, and what the file is in it.
+
+    ``None`` where there is no git, no checkout or no commit, or it does not have the file.
+    """
+    folder = path.resolve().parent
+    try:
+        commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
+        return commit, _git(folder, "cat-file", "blob", f"{commit}:./{path.name}")
+    except _GitError:
+        return None
+
+
 def _commit(root: Path) -> str | None:
     try:
         return _git(root, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()

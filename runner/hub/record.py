@@ -107,6 +107,9 @@ class RegisteredFinding(Record):
     """Digest of the canonical JSON of `id`, `claim` and `registration`."""
     registration: RegistrationTable
     """As the register had it, defaults spelled out."""
+    commit: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})?$")] | None = None
+    """The commit that was checked out where the register lies, and has this registration; empty
+    where none had it, ``null`` in hubs from before this was looked at."""
 
     @model_validator(mode="after")
     def _is_what_was_digested(self) -> Self:
@@ -120,7 +123,7 @@ class RegisteredFinding(Record):
         return Registration.model_validate_json(canonical_json(self.registration))
 
 
-def as_registered(finding: Finding) -> RegisteredFinding:
+def as_registered(finding: Finding, *, commit: str | None = None) -> RegisteredFinding:
     """What a hub carries of a finding that has a registration."""
     assert finding.registration is not None
     return RegisteredFinding(
@@ -128,6 +131,7 @@ def as_registered(finding: Finding) -> RegisteredFinding:
         claim=finding.claim,
         sha256=finding.registered_sha256,
         registration=finding.registration.table,
+        commit=commit,
     )
 
 
@@ -192,9 +196,9 @@ class AuditRecord(Record):
     """What came of it that a second implementation derived again what a job did."""
 
     outcome: Literal["agrees", "in_part", "differs", "not_done"]
-    """``in_part`` when nothing differs, and of some part nothing could be compared, as of a fit
-    whose numbers are not finite; ``not_done`` when the audit itself did not come to an end, or left
-    no report to be read."""
+    """``in_part`` when nothing differs, and of some part, or of a whole window of steps, nothing
+    could be compared, as of a fit whose numbers are not finite; ``not_done`` when the audit itself
+    did not come to an end, or left no report to be read."""
     parts: tuple[AuditPart, ...]
     """What was to be derived."""
     differences: tuple[str, ...] = ()
@@ -218,6 +222,14 @@ class AuditRecord(Record):
     def is_of_whole_arm(self) -> bool:
         """Whether everything was derived that is an arm's own, and agrees; data are a dataset's."""
         return self.outcome == "agrees" and {*get_args(AuditPart)} - {"data"} <= {*self.parts}
+
+    @property
+    def silence(self) -> str:
+        """How many of its comparisons say nothing, in words; empty for none."""
+        if not self.num_not_comparable:
+            return ""
+        every = self.num_compared + self.num_not_comparable
+        return f"{self.num_not_comparable} of {every} comparisons say nothing"
 
     @property
     def found_no_difference(self) -> bool:
@@ -281,6 +293,12 @@ class ArmRecord(Record):
         if self.status == "succeeded" and self.audit and self.audit.is_of_whole_arm:
             return "audited"
         return "read back" if self.status in MEASURED else "declared only"
+
+    @property
+    def proof_in_words(self) -> str:
+        """``proof``, and how much of its audit says nothing."""
+        silence = self.audit.silence if self.audit else ""
+        return f"{self.proof}, {silence}" if silence else self.proof
 
     @property
     def plan(self) -> dict[str, Any]:

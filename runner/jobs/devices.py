@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psutil
 
 from runner.core import locks
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, GpuError
 from runner.core.text import briefly
 from runner.engines import gpus
 from runner.engines.environments.wheels import Variant
@@ -38,12 +38,27 @@ def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
     return "cpu", "the manifest asks for a GPU and there is none: running on the CPU"
 
 
-def no_gpu(who: str) -> EngineError:
+def no_gpu(who: str) -> GpuError:
     """The error where a GPU is needed, by ``who``, and there is none."""
-    return EngineError(
+    return GpuError(
         f"{who}: this machine has no NVIDIA GPU that nvidia-smi lists and CUDA_VISIBLE_DEVICES "
-        "leaves; install its driver, or run with --device cpu"
+        "leaves; install its driver"
     )
+
+
+@contextmanager
+def with_no_other_device() -> Iterator[None]:
+    """A block that makes numbers again: what is said of a missing GPU does not advise the CPU.
+
+    Raises ``EngineError`` in place of ``GpuError``.
+    """
+    try:
+        yield
+    except GpuError as error:
+        raise EngineError(
+            f"{error.problem}, or use another machine: on a CPU other bits come out. To have a "
+            "new hub of the same phase, `phasehub run` its manifest.toml with --device cpu"
+        ) from error
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def describe(record: ArmRecord) -> str:
         fate = f"; collapsed: {record.collapse_reason}"
     elif record.shortcoming:
         fate = f"; {record.collapse_reason or 'unfinished: its loss was still falling'}"
-    return f"{record.name}: ran as planned, {record.proof}; {scores}{fate}"
+    return f"{record.name}: ran as planned, {record.proof_in_words}; {scores}{fate}"
 
 
 def planned(job: Job) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def end(run: Run, attempt: Attempt, outcome: Outcome) -> None:
     audit = audit_jobs.conclude_audit(attempt, outcome, run.staging.path / layout.audit_dir(name))
     remove_tree(attempt.launch.job_dir.parent)
     record = audit_jobs.audited(run.arms[name], audit)
-    if record.proof == "audited" and not (run.plan.audit and run.plan.audit.keep):
+    if audit.found_no_difference and not (run.plan.audit and run.plan.audit.keep):
         record = audit_jobs.without_states(record, run.staging.path / layout.arm_dir(name))
     run.arms[name] = record
     run.shown.say(arms.describe(record))

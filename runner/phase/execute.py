@@ -19,7 +19,7 @@ from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.engines.images.snapshot import Snapshot
 from runner.hub import layout, provenance
-from runner.hub.record import DatasetRecord, SummaryRecord, as_registered
+from runner.hub.record import DatasetRecord, SummaryRecord
 from runner.hub.signing import try_key
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
@@ -45,6 +45,7 @@ from runner.report.plan_text import left_out
 from runner.verify import verdict
 from runner.verify.baselines import find_compared
 from runner.verify.bundled_source import carry_compared
+from runner.verify.registration.committed import registered_now
 from runner.verify.registration.power import registration_mismatches
 
 MOST_DIFFERENCES = 10
@@ -94,7 +95,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             only=request.only,
             signing_key=request.signing_key,
             lock=lock,
-            registered=tuple(map(as_registered, loaded.registered)),
+            registered=registered_now(loaded),
         )
         write_declaration(run)
         for told in not_as_registered(run):
@@ -134,7 +135,13 @@ def not_as_registered(run: Run) -> list[str]:
     uncommitted = "the code is not committed, so that no commit shows what came first"
     if run.registered and (code.commit is None or code.dirty is not False):
         return [f"this run does not count for any registered finding: {uncommitted}", *wrong]
-    return list(wrong)
+    unwritten = [
+        f"this run does not count for {one.id}: no commit has its registration; commit "
+        "docs/study/findings.toml before the run"
+        for one in run.registered
+        if not one.commit
+    ]
+    return [*unwritten, *wrong]
 
 
 def held_to(

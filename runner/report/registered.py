@@ -40,6 +40,8 @@ def registered_statements(record: HubRecord) -> Iterator[Statement]:
         found = confirm(one, [NamedHub(name="this hub", record=record)])
         for why in found.passed_over.get("this hub", ()):
             yield Statement(kind="bad", text=f"This hub does not count for {one.id}: {why}.")
+        for why in found.undated.values():
+            yield Statement(kind="neutral", text=f"{one.id}: of this hub, {why}.")
         for result in found.results if found.counted else ():
             text = (
                 f"{one.id}, registered: {contrast_words(one.plan, result.contrast)}: "

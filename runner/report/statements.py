@@ -50,6 +50,7 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_dataset(record),
         _completion(record),
         *_proof(record),
+        *silences(record),
         *_rules(record),
         *_collapses(record),
         *_shortcomings(record),
@@ -122,6 +123,19 @@ def _proof(record: HubRecord) -> Iterator[Statement]:
             if arms != results and len(arms) <= MOST_NAMED:
                 who = listing(names)
             yield Statement(kind=kind, text=f"{level.capitalize()}: {who}: {told}.")
+
+
+def silences(record: HubRecord) -> Iterator[Statement]:
+    """Where an audit compared nothing: how often, and what follows for the arm's level."""
+    found = [(arm, arm.audit) for arm in record.arms if arm.audit and arm.audit.num_not_comparable]
+    for arm, audit in found[:MOST_NAMED]:
+        text = f"{arm.name}: {audit.silence} in its audit, as no number there is finite"
+        less = "; of a part or of a window of steps none does, so it is not called audited"
+        told = less if audit.outcome == "in_part" else ""
+        yield Statement(kind="neutral", text=f"{text}{told}.")
+    if len(found) > MOST_NAMED:
+        more = f"Comparisons say nothing in the audits of {len(found) - MOST_NAMED} more arms"
+        yield Statement(kind="neutral", text=f"{more}; the outcome of each has the number.")
 
 
 def _rules(record: HubRecord) -> Iterator[Statement]:

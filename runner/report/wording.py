@@ -37,7 +37,7 @@ OUTCOMES = {
 def outcome(arm: ArmRecord) -> str:
     """How an arm ended; where it ran as planned, what stands behind that."""
     word = STATUS_WORDS[arm.status]
-    return f"{word}, {arm.proof}" if arm.status == "succeeded" else word
+    return f"{word}, {arm.proof_in_words}" if arm.status == "succeeded" else word
 
 
 def measured(value: object) -> str:

@@ -65,6 +65,8 @@ class JudgedFinding:
     judgements: tuple[Judgement, ...]
     passed_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Hubs that name a registered finding and do not count for it → why."""
+    undated: Mapping[str, str] = field(default_factory=dict)
+    """Hubs that count and do not tell whether the registration was committed → how to find out."""
 
     @property
     def status(self) -> Status:
@@ -82,7 +84,9 @@ class JudgedFinding:
         if self.finding.registration is None:
             less = self.finding.level != "audited"
             return "exploratory" + (f", on arms that were {self.finding.level}" if less else "")
-        return "confirmatory" if any(one.hubs for one in self.judgements) else "registered"
+        if not any(one.hubs for one in self.judgements):
+            return "registered"
+        return "confirmatory" + (" if its registration was committed" if self.undated else "")
 
     @property
     def told(self) -> str:
@@ -137,6 +141,7 @@ def _judge_registered(finding: Finding, hubs: Sequence[KeptHub]) -> JudgedFindin
             for result in found.results
         ),
         passed_over=found.passed_over,
+        undated=found.undated,
     )
 
 

@@ -16,6 +16,7 @@ from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS, compare_checksums
 from runner.hub.record import HubRecord
 from runner.study.selection import STUDY_BYTES, kept_files
+from runner.verify.consistency import describe, inconsistencies
 from runner.verify.sealed_hub import Environment, SealedHub
 from runner.verify.statistics import Statistics, parse_statistics
 
@@ -119,16 +120,22 @@ def _read_kept(folder: Path) -> KeptHub:
 
 
 def read_sealed(folder: Path) -> KeptHub:
-    """A whole sealed hub, verified, with the files that a study keeps of it.
+    """A whole sealed hub, verified deeply, with the files that a study keeps of it.
 
-    Raises ``VerificationError`` for one that is not as it was sealed, or is not called by its time.
+    Contradictions are looked for each time that a hub is read whole, also one that is kept already:
+    it takes little beside its digests, and a hub may have been taken in by a version that looked
+    for fewer. What is kept has not all files that this takes. Raises ``VerificationError`` for one
+    that is not as it was sealed, contradicts itself, or is not called by its time.
     """
     if not layout.is_name(folder.resolve().name):
         raise VerificationError(
             f"{folder} is not called by its time, like 2026-01-30T050000Z; give the folder of a "
             "sealed hub under the name that it was sealed with"
         )
-    record = SealedHub(folder=folder).require_intact().record
+    sealed = SealedHub(folder=folder).require_intact()
+    record = sealed.record
+    if wrong := inconsistencies(sealed):
+        raise VerificationError(describe(folder, wrong))
     present = {path.as_posix() for path in entries(folder)}
     chosen = present.intersection((*RECORD_FILES, *kept_files(record)))
     return KeptHub(

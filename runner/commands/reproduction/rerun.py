@@ -20,13 +20,14 @@ from runner.commands.reproduction.outcome import (
     unequal_ends,
 )
 from runner.compare.environment_facts import environment_facts
+from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
 from runner.core.progress import display
 from runner.core.project import state_dir
 from runner.core.reading import read_file
 from runner.core.text import listing
-from runner.engines import Needs, choose, open_engine
+from runner.engines import Needs, choose, gpus, open_engine
 from runner.engines.base import Engine
 from runner.engines.images.build import Image, recover
 from runner.engines.images.snapshot import take
@@ -34,7 +35,7 @@ from runner.hub import layout, provenance
 from runner.hub.record import MEASURED, HubRecord, ReproducedFile, ReproductionRecord
 from runner.jobs.dataset_cache import differing, digests
 from runner.jobs.datasets import Dataset, find
-from runner.jobs.devices import choose_device, package_variant
+from runner.jobs.devices import no_gpu, package_variant, with_no_other_device
 from runner.phase.arms import timestamp
 from runner.phase.audits import audit_datasets
 from runner.phase.execute import (
@@ -108,7 +109,8 @@ def reproduce(request: Request) -> tuple[Path, int]:
     original = replace(original, code=code.snapshot.root)  # what is asked about is what will run
     plan = plan_again(original, request.arms)
     device = computes_on(plan)
-    choose_device(device, wants_gpu=device == "cuda")
+    if device == "cuda":
+        require_gpu(original)
     engine_name, said = choose_engine(original, request)
     variant = package_variant(original.loaded, device)
     sources = ask(
@@ -165,6 +167,14 @@ def reproduce(request: Request) -> tuple[Path, int]:
     if run.interrupted:
         return path, INTERRUPTED
     return path, 0 if reproduced.outcome == "identical" else VerificationError.exit_code
+
+
+def require_gpu(original: Original) -> None:
+    """Raise ``EngineError`` where a GPU is missing, or a place to lock it, and a hub needs one."""
+    with with_no_other_device():
+        if not gpus.available():
+            raise no_gpu(f"{original.name} was made on a GPU")
+        locks.place()
 
 
 def _beside(folder: Path) -> Path:
@@ -247,15 +257,8 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
     try:
         try:
             run.staging.kept = True
-            leave_out(rerun)
-            make_datasets(run, engine, cache=run.staging.path / WORK / "datasets")
-            withdraw_other_data(rerun)
-            audit_datasets(run, engine)
-            if run.data:
-                run_arms(run, engine)
-                if not rerun.request.arms:
-                    summarise_arms(run, engine)
-                    run_steps(run, engine)
+            with with_no_other_device():
+                make_again(rerun, engine)
         except RunnerError as error:
             rerun.reasons.append(f"the run ended early: {error}")
             run.failure = error
@@ -268,19 +271,35 @@ def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
             engine.remove_leftovers(run.run_id)
 
 
+def make_again(rerun: Rerun, engine: Engine) -> None:
+    """The data, where they are the original's the arms, and what follows from these."""
+    run = rerun.run
+    leave_out(rerun)
+    make_datasets(run, engine, cache=run.staging.path / WORK / "datasets")
+    withdraw_other_data(rerun)
+    audit_datasets(run, engine)
+    if run.data:
+        run_arms(run, engine)
+        if not rerun.request.arms:
+            summarise_arms(run, engine)
+            run_steps(run, engine)
+
+
 def leave_out(rerun: Rerun) -> None:
     """Take over as it is every arm that left no results, so that the statistics count it again.
 
-    And every dataset that no other arm was shown.
+    And every dataset that no other arm was shown. The new hub has none of their files, so that
+    nothing is said either of an audit whose report is one of them.
     """
     used = used_datasets(rerun.original.record, rerun.request.arms)
+    without = {"files": (), "log": None, "audit": None}
     for one in rerun.original.record.datasets:
         if one.name not in used:
-            rerun.run.datasets[one.name] = one.model_copy(update={"files": (), "log": None})
+            rerun.run.datasets[one.name] = one.model_copy(update=without)
     for arm in rerun.original.record.arms:
         if arm.status in MEASURED or arm.name not in {job.name for job in rerun.run.plan.arms}:
             continue
-        rerun.run.arms[arm.name] = arm.model_copy(update={"files": (), "log": None})
+        rerun.run.arms[arm.name] = arm.model_copy(update=without)
         rerun.run.note(f"{arm.name} was not run again: the original {STATUS_WORDS[arm.status]}")
 
 

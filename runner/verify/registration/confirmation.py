@@ -18,9 +18,21 @@ from runner.core.digest import canonical_json
 from runner.hub.record import HubRecord, RegisteredFinding
 from runner.manifest.findings import Contrast, Registration
 from runner.verify.parameter_differences import has_knobs
-from runner.verify.registration.registered_runs import began, cell_in_words, counts, hit, objections
+from runner.verify.registration.registered_runs import (
+    began,
+    cell_in_words,
+    counts,
+    hit,
+    is_known_to_be_committed,
+    objections,
+)
 
 Outcome = Literal["supports", "contradicts", "no evidence", "open"]
+UNDATED = (
+    "whether the registration was committed when it began is not on record, as it is from an "
+    "earlier phasehub; where the register lies beside the code, git show "
+    "{commit}:docs/study/findings.toml tells"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +63,8 @@ class Confirmation:
     """Primary contrasts that p-values are adjusted for: all that were registered for the phase."""
     counted: tuple[str, ...]
     """The hubs that count."""
+    undated: Mapping[str, str]
+    """Those of them that name no commit with the registration → the words for that."""
     passed_over: Mapping[str, tuple[str, ...]]
     """Hubs that do not count although they name the finding → why."""
     conflict: str = ""
@@ -74,6 +88,11 @@ def confirm(finding: RegisteredFinding, hubs: Iterable[NamedHub]) -> Confirmatio
         or tuple(Result(contrast=one, outcome="open") for one in finding.plan.contrasts),
         num_primary=num_primary,
         counted=tuple(one.name for one in met),
+        undated={
+            one.name: UNDATED.format(commit=one.record.code.commit)
+            for one in met
+            if not is_known_to_be_committed(finding, one.record)
+        },
         passed_over=passed_over,
         conflict=conflict,
     )

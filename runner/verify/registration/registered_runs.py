@@ -176,6 +176,8 @@ def objections(finding: RegisteredFinding, record: HubRecord) -> Iterator[str]:
         yield f"it was begun before {plan.date}, the day of the registration"
     if record.code.commit is None or record.code.dirty is not False:
         yield "its code was not committed, so that no commit shows what came first"
+    if carried.commit == "":
+        yield "no commit had the registration when it began"
     if record.reproduction is not None:
         yield f"it makes {record.reproduction.hub} again, which is no new evidence"
     if record.interrupted:
@@ -190,6 +192,11 @@ def objections(finding: RegisteredFinding, record: HubRecord) -> Iterator[str]:
                             for device, threads, how in sorted(ways))  # fmt: skip
         yield f"its arms did not all compute in the same way: {told}"
     yield from _unfit(plan, record)
+
+
+def is_known_to_be_committed(finding: RegisteredFinding, record: HubRecord) -> bool:
+    """Whether the hub names a commit that had the registration when it began."""
+    return any(one.id == finding.id and one.commit for one in record.registered)
 
 
 def _unfit(plan: Registration, record: HubRecord) -> Iterator[str]:

@@ -11,7 +11,9 @@ import PIL.Image
 import pytest
 from pydantic import TypeAdapter
 
+from runner.commands.reproduction import rerun
 from runner.core.digest import pretty_json, sha256_file
+from runner.core.errors import EngineError
 from runner.core.names import SafeName
 from runner.hub import layout
 from runner.hub.checksums import write_checksums
@@ -19,6 +21,7 @@ from runner.hub.record import DifferingFact, ReproducedFile, ReproductionRecord
 from runner.report.reproduction import verdict, what_differs
 from runner.verify.consistency import inconsistencies
 from runner.verify.sealed_hub import SealedHub
+from tests.fuzz.seeds import unpacked
 
 ROOT = Path(__file__).parents[3]
 BROKEN = """
@@ -195,6 +198,21 @@ def test_a_hub_without_code_says_what_to_check_out(copy, seal_anew):
     done = phasehub("reproduce", copy)
     assert done.returncode == 4
     assert "does not carry the code that it was run with; check out commit" in done.stderr
+
+
+def test_a_hub_of_a_gpu_is_not_told_of_an_option_that_reproduce_does_not_have(
+    tmp_path, monkeypatch
+):
+    (made,) = [one for one in unpacked(tmp_path) if one.folder.parts[-3] == "tiny"]
+    monkeypatch.setattr(rerun, "computes_on", lambda plan: "cuda")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(EngineError) as caught:
+        rerun.reproduce(rerun.Request(hub=made.folder))
+    told = str(caught.value)
+    assert told.startswith(f"{made.name} was made on a GPU: this machine has no NVIDIA GPU")
+    assert "or use another machine: on a CPU other bits come out" in told
+    assert "or run with --device cpu" not in told
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing(copy, tmp_path):

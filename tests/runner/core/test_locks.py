@@ -38,8 +38,8 @@ def file(shared):
 HOLD = """
 import sys
 from pathlib import Path
-from runner.locks import hold
-from runner.errors import EngineError
+from runner.core.locks import hold
+from runner.core.errors import EngineError
 try:
     with hold(Path(sys.argv[1]), sys.argv[2]) as free:
         print('held' if free else 'busy', flush=True)

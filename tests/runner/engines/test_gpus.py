@@ -118,7 +118,7 @@ def test_no_gpu_asked_for_is_none_held(tmp_path):
 HOLD = """
 import sys
 from pathlib import Path
-from runner.gpus import reserve
+from runner.engines.gpus import reserve
 with reserve([sys.argv[1]], Path(sys.argv[2])):
     print('held', flush=True)
     sys.stdin.read()

@@ -2,10 +2,10 @@
 
 import pytest
 
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, GpuError
 from runner.engines import gpus
 from runner.engines.gpus import Gpu
-from runner.jobs.devices import choose_device, reserve_places
+from runner.jobs.devices import choose_device, reserve_places, with_no_other_device
 from runner.manifest.model import Resources
 from runner.plan.model import Execution, Job
 
@@ -36,6 +36,14 @@ def test_a_gpu_that_is_insisted_on_and_not_there_is_an_error_with_the_remedy(mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineError, match="run with --device cpu"):
         choose_device("cuda", wants_gpu=True)
+
+
+def test_what_is_made_again_is_not_told_to_compute_elsewhere():
+    with pytest.raises(EngineError) as caught, with_no_other_device():
+        raise GpuError("every GPU of this machine (2) is held by another runner; wait")
+    told = str(caught.value)
+    assert told.startswith("every GPU of this machine (2) is held by another runner; wait, or use")
+    assert "or run with --device cpu" not in told
 
 
 def test_a_gpu_that_is_gone_when_places_are_reserved_is_an_error_with_the_remedy(

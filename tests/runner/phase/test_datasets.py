@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from runner.commands.reproduction.rerun import OTHER_DATA, withdraw_other_data
+from runner.commands.reproduction.rerun import OTHER_DATA, leave_out, withdraw_other_data
 from runner.compare.diff import diff
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import EngineError
 from runner.hub import layout
 from runner.hub.checksums import write_checksums
-from runner.hub.record import HubRecord
+from runner.hub.record import AuditRecord, FileRecord, HubRecord
 from runner.hub.ro_crate import crate
 from runner.hub.slsa import provenance
 from runner.jobs.dataset_cache import digests
@@ -29,7 +29,7 @@ from runner.report.comparability import cautions
 from runner.report.pages import facts
 from runner.report.plan_text import render_plan
 from runner.verify import verdict
-from runner.verify.consistency import inconsistencies
+from runner.verify.consistency import check_audits, check_parts, inconsistencies
 from runner.verify.groups import Source, grouped, summary_of
 from runner.verify.parameter_differences import DRAWN_ANEW
 from runner.verify.sealed_hub import SealedHub
@@ -572,6 +572,31 @@ def test_data_that_could_not_be_made_again_are_a_reason(two):
     rerun = rerun_of(two, [first, failed])
     withdraw_other_data(rerun)
     assert rerun.reasons == [f"the data of {second.name} could not be simulated: failed: no room"]
+
+
+def test_data_of_arms_without_results_are_taken_over_without_their_audit(two):
+    """The new hub has no file of it: neither report nor job of an audit that it could tell of."""
+    report = FileRecord(path="audit.json", sha256="a" * 64, bytes=2, deterministic=True)
+    audit = AuditRecord(
+        outcome="agrees", parts=("data",), job_sha256="b" * 64, wall_s=1.0, files=(report,)
+    )
+    first, second = (one.model_copy(update={"audit": audit}) for one in two.datasets)
+    ended = {first.name: "succeeded", second.name: "failed"}
+    arms = tuple(
+        arm.model_copy(update={"status": ended[two.datasets_of_arms[arm.name].name]})
+        for arm in two.arms
+    )
+    original = two.model_copy(update={"datasets": (first, second), "arms": arms})
+    rerun = rerun_of(original, [])
+    rerun.run.arms, rerun.run.note = {}, lambda told: None
+    rerun.run.plan = SimpleNamespace(arms=arms)
+    leave_out(rerun)
+    assert list(rerun.run.datasets) == [second.name]
+    made = original.model_copy(
+        update={name: tuple(getattr(rerun.run, name).values()) for name in ("datasets", "arms")}
+    )
+    sealed = SimpleNamespace(record=made, artifacts={})
+    assert [*check_parts(sealed), *check_audits(sealed)] == []
 
 
 def test_data_that_are_the_same_are_used_and_nothing_is_said(two):

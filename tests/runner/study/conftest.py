@@ -6,7 +6,9 @@ import pytest
 
 from runner.core.digest import pretty_json
 from runner.hub import layout
+from runner.phase.finalize import write_metadata
 from runner.report import write_reports
+from tests.runner.study.agreeing import agreeing
 
 MANIFEST = """\
 schema_version = 1
@@ -65,23 +67,31 @@ def seal(project, record):
     """Seal a hub of the record, changed as asked, in the project's artifacts; its path."""
 
     def sealed(minute=0, *, more=None, artifacts=None, **changed):
-        one = record.model_copy(update=changed)
+        one, made = agreeing(
+            record.model_copy(update=changed),
+            {
+                arm.name: {
+                    file.path: b"{}" if place else b"x" * BIG
+                    for place, file in enumerate(arm.files)
+                }
+                for arm in record.arms
+            },
+        )
         now = datetime(2026, 1, 30, 5, minute, 0, tzinfo=UTC)
         staging = layout.stage(artifacts or project / "artifacts", one.phase, now)
         folder = staging.path
         files = {
             "manifest.toml": MANIFEST.encode(),
             "environment.json": ENVIRONMENT,
+            **made,
             **(more or {}),
+            **{arm.log: b"epoch 0\n" for arm in one.arms if arm.log},
         }
-        for arm in one.arms:
-            files |= {f"arms/{arm.name}/{file.path}": b"x" * BIG for file in arm.files[:1]}
-            files |= {f"arms/{arm.name}/{file.path}": b"{}" for file in arm.files[1:]}
-            files |= {arm.log: b"epoch 0\n"} if arm.log else {}
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         write_reports(one, folder)
+        write_metadata(one, folder, f"{one.phase}/{staging.final.name}")
         layout.write_record(folder, one)
         return staging.seal()
 

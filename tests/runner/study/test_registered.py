@@ -38,9 +38,9 @@ def study(project):
     return project
 
 
-def registered(study):
+def registered(study, commit="c" * 40):
     (one,) = load_register(study / "docs" / "study" / "findings.toml").findings
-    return as_registered(one)
+    return as_registered(one, commit=commit)
 
 
 @pytest.fixture
@@ -81,10 +81,27 @@ def test_a_hub_that_counts_confirms(study, run):
     run()
     text = synced(study)
     assert "**supported**, confirmatory" in text
+    assert "confirmatory if" not in text
     assert f"**supports**; {RESULT} ([phase8, 2026-01-30T050000Z](phase8.md))." in text
     told = synced(study, "phase8.md")
     assert f"Registered when it began: NORM-001 (`{registered(study).sha256}`)." in told
     assert "nothing was registered" not in told
+
+
+def test_a_hub_that_does_not_tell_of_the_commit_confirms_under_that_condition(study, run):
+    folder = run(registered=(registered(study, commit=None),))
+    text = synced(study)
+    assert "**supported**, confirmatory if its registration was committed" in text
+    told = "whether the registration was committed when it began is not on record"
+    assert f"- phase8/2026-01-30T050000Z counts, and {told}" in text
+    assert told in (folder / "summary.md").read_text()
+
+
+def test_a_hub_whose_registration_was_in_no_commit_does_not_count(study, run):
+    run(registered=(registered(study, commit=""),))
+    text = synced(study)
+    assert "does not count: no commit had the registration when it began." in text
+    assert "**open**, registered" in text
 
 
 def test_the_pages_of_the_hub_itself_say_the_same(run):

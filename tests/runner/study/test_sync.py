@@ -1,5 +1,6 @@
 """The pages of a study follow from sealed hubs alone, and nothing that people wrote is lost."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import StudyError, VerificationError
+from runner.hub.checksums import CHECKSUMS, write_checksums
+from runner.hub.layout import verify
 from runner.study import store, sync
 from runner.study.selection import ALLOWANCE_BYTES
+from runner.verify.consistency import inconsistencies
+from runner.verify.sealed_hub import SealedHub
 
 ROOT = Path(__file__).parents[3]
 FIRST = "hubs/phase8/2026-01-30T050000Z"
@@ -298,6 +303,28 @@ def test_a_hub_that_was_changed_is_refused(project, seal):
         "  changed: summary.md\n"
         "Trust none of its numbers; take the hub from its archive, or run the phase again."
     )
+
+
+def test_a_sealed_hub_of_these_tests_agrees_with_itself(seal):
+    assert inconsistencies(SealedHub(folder=seal())) == ()
+
+
+def test_a_hub_that_was_forged_and_sealed_anew_is_refused_as_verify_refuses_it(project, seal):
+    hub = seal()
+    for name in ("hub.json", CHECKSUMS):
+        (hub / name).chmod(0o644)
+    table = json.loads((hub / "hub.json").read_text())
+    table["arms"][0]["stats"]["amp_ssim"] = 0.9923
+    (hub / "hub.json").write_text(json.dumps(table))
+    write_checksums(hub)
+    assert verify(hub).intact
+    lines = refused(project, VerificationError, hub).splitlines()
+    assert lines[0] == (
+        "artifacts/phase8/2026-01-30T050000Z contradicts itself, although its checksums hold: it "
+        "was sealed anew"
+    )
+    assert "  arm stable_sgd: its stats in hub.json are not those of its files" in lines
+    assert not (project / "docs" / "study" / "hubs").exists()
 
 
 def test_weights_that_are_not_kept_are_verified_too(project, seal):

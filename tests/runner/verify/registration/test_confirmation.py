@@ -215,6 +215,21 @@ def test_code_that_was_not_committed_does_not_count(hub, record, changed):
     assert "not committed" in why(confirm(FINDING, [hub(code=code)]))
 
 
+def test_a_registration_that_no_commit_had_does_not_count(hub):
+    uncommitted = FINDING.model_copy(update={"commit": ""})
+    told = why(confirm(FINDING, [hub(registered=[uncommitted])]))
+    assert told == "no commit had the registration when it began"
+
+
+def test_a_hub_that_does_not_tell_whether_it_was_committed_counts_and_says_so(hub):
+    found = confirm(FINDING, [hub()])
+    assert found.counted == ("one",)
+    assert found.undated["one"].startswith("whether the registration was committed when it began")
+    assert f"git show {'7' * 40}:docs/study/findings.toml tells" in found.undated["one"]
+    committed = FINDING.model_copy(update={"commit": "c" * 40})
+    assert confirm(FINDING, [hub(registered=[committed])]).undated == {}
+
+
 def test_fewer_or_more_seeds_than_registered_do_not_count(hub):
     assert "is without the registered seeds 110" in why(
         confirm(FINDING, [hub(arms=grid(seeds=SEEDS[:-1]))])
