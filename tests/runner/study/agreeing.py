@@ -4,7 +4,7 @@ import json
 
 from runner.rule_parser import parse
 from runner.verdict import identical_arms, judge
-from tests.runner.test_effective import shown
+from tests.runner.verify.test_effective import shown
 
 from models.config import Parameters
 from runner.core.digest import pretty_json, sha256_bytes
