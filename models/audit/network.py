@@ -76,15 +76,16 @@ def spectral(w: Weights, name: str, x: Tensor, modes: int, corners: int) -> Tens
     if corners == 2:
         rows = [*range(min(modes, side - side // 2)), *range(-min(modes, side // 2), 0)]
     across, down = angles(columns, side), angles(rows, side)
-    cos, sin = across.cos().to(x.dtype), across.sin().to(x.dtype)
+    parts = torch.cat([across.cos(), across.sin()]).to(x.dtype)
     waves = torch.polar(torch.ones_like(down), down).to(w[f"{name}.weight"].dtype)
-    lines = torch.complex(x @ cos.T, -x @ sin.T)
+    real, imaginary = (x @ parts.T).chunk(2, dim=-1)
+    lines = torch.complex(real, -imaginary)
     kept = torch.einsum("kh,bihl->bikl", waves.conj(), lines)
     made = torch.einsum("bikl,klio->bokl", kept, w[f"{name}.weight"])
     mirrors = [1.0 if 2 * column in (0, side) else 2.0 for column in columns]
     made = made * torch.tensor(mirrors, dtype=x.dtype)
     lines = torch.einsum("kh,bokl->bohl", waves, made)
-    return (lines.real @ cos - lines.imag @ sin) / side**2
+    return torch.cat([lines.real, -lines.imag], dim=-1) @ parts / side**2
 
 
 def angles(numbers: list[int], side: int) -> Tensor:

@@ -208,17 +208,18 @@ def frc(image: Image, target: Image) -> list[float | None]:
     rows, columns = (np.arange(side) - side // 2 for side in target.shape)
     ring = np.rint(np.hypot(rows[:, None], columns[None, :])).astype(int)
     whole = [float((np.abs(spectrum) ** 2).sum()) for spectrum in (f, g)]
+    powers, wanted, crosses = (
+        np.bincount(ring.ravel(), values.ravel()).tolist()
+        for values in (np.abs(f) ** 2, np.abs(g) ** 2, (f * g.conj()).real)
+    )
     curve: list[float | None] = []
-    for number in range(ring.max() + 1):
-        here = ring == number
-        power = [float((np.abs(spectrum[here]) ** 2).sum()) for spectrum in (f, g)]
-        if power[1] <= 1e-24 * whole[1]:
+    for power, target_power, cross in zip(powers, wanted, crosses, strict=True):
+        if target_power <= 1e-24 * whole[1]:
             curve.append(None)
-        elif power[0] <= 1e-24 * whole[0]:
+        elif power <= 1e-24 * whole[0]:
             curve.append(0.0)
         else:
-            cross = float((f[here] * g[here].conj()).real.sum())
-            curve.append(cross / math.sqrt(power[0] * power[1]))
+            curve.append(cross / math.sqrt(power * target_power))
     return curve
 
 
