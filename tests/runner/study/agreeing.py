@@ -2,15 +2,14 @@
 
 import json
 
-from runner.rule_parser import parse
-from runner.verdict import identical_arms, judge
-from tests.runner.verify.test_effective import shown
-
 from models.config import Parameters
 from runner.core.digest import pretty_json, sha256_bytes
 from runner.hub.record import MEASURED, FileRecord
 from runner.manifest.model import Resources
+from runner.manifest.rule_parser import parse
 from runner.plan.model import Execution, Job, command_of
+from runner.verify.verdict import identical_arms, judge
+from tests.runner.verify.test_effective import shown
 
 COLLAPSE = ("collapsed", "collapse_epoch", "collapse_reason", "collapse_kind")
 

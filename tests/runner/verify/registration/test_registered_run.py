@@ -57,8 +57,10 @@ def test_the_hub_carries_what_was_registered_with_its_digest(hub):
 
 def test_the_run_said_that_it_would_not_count(hub):
     notes = json.loads((hub / "hub.json").read_text())["notes"]
-    why = ("RATE-001: no commit has its registration", "any registered finding: ")  # or uncommitted
-    assert any(note.startswith(f"this run does not count for {one}") for one in why for note in notes)
+    why = ("RATE-001: no commit has its registration", "any registered finding: ")
+    assert any(
+        note.startswith(f"this run does not count for {one}") for one in why for note in notes
+    )
     cell = "this run does not count for RATE-001: the cell train.learning_rate 0.002 is"
     assert f"{cell} without the registered seeds 8" in notes
     assert f"{cell} with seeds that are not registered, 9" in notes
