@@ -139,7 +139,7 @@ import json, os, sys
 from pathlib import Path
 from runner.engines.base import Launch, Limits
 from runner.engines.docker import DockerEngine
-from runner.image import Image
+from runner.engines.images.build import Image
 
 told = json.loads(sys.stdin.read())
 for key in ("job_dir", "out_dir", "log_path"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 KNOWN = frozenset(
     {
+        "e126b4e1940ede4eaea1c40a82b1c9b052a5f187d4539c25ec1858a21a77f631",
         "1a8684bea80439c59f2f0aa9be63c10d3cdea75752fd77b25cad986eedb50752",
     }
 )
