@@ -13,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from models.config import Parameters
+from runner.commands.matrix_schema import with_axes
 from runner.core.digest import pretty_json
 from runner.hub.record import schema as hub_schema
 from runner.manifest.model import Manifest
@@ -54,10 +55,12 @@ def manifest_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "manifest.schema.json",
         **_linked(manifest),
-        "$defs": {
-            name: _linked(table)
-            for name, table in sorted((parameters["$defs"] | manifest["$defs"]).items())
-        },
+        "$defs": with_axes(
+            {
+                name: _linked(table)
+                for name, table in (parameters["$defs"] | manifest["$defs"]).items()
+            }
+        ),
     }
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.core import locks
 from runner.core.errors import EngineError, GpuError
 
-QUERY = ("uuid", "name", "memory.total", "driver_version")
+if TYPE_CHECKING:
+    from runner.engines.nvml import Card, Device
+
+ID = re.compile(r"(GPU|MIG)-[0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """One GPU. ``id`` is the driver's UUID, which containers and CUDA both understand."""
+    """One GPU, or one instance of a partitioned one (MIG).
+
+    ``id`` is the driver's UUID, which containers and CUDA both understand.
+    """
 
     id: str
     name: str
@@ -31,61 +36,59 @@ class Gpu:
 def available() -> list[Gpu]:
     """The GPUs that this process may use, in the driver's order; none without NVIDIA driver.
 
-    ``CUDA_VISIBLE_DEVICES`` restricts them, as a cluster's scheduler does. Raises ``EngineError``
-    when ``nvidia-smi`` is there and fails: a broken driver is not the absence of a GPU.
+    ``CUDA_VISIBLE_DEVICES`` restricts them, as a cluster's scheduler does. Raises ``GpuError``
+    where there is a driver that fails, and ``EngineError`` where it says what it should not.
     """
-    command = ["nvidia-smi", f"--query-gpu={','.join(QUERY)}", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    except FileNotFoundError:
-        return []
-    except subprocess.TimeoutExpired:
-        raise GpuError("nvidia-smi does not answer; check the driver") from None
-    if done.returncode != 0:
-        told = (done.stdout + done.stderr).strip()
-        if "No devices were found" in told:
-            return []
-        raise GpuError(f"nvidia-smi failed: {told}. Check the driver")
-    return visible(parse(done.stdout), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    from runner.engines import nvml  # here, because most verbs never ask
+
+    return visible(nvml.cards(), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def visible(gpus: Sequence[Gpu], setting: str | None) -> list[Gpu]:
-    """Those of ``gpus`` that ``CUDA_VISIBLE_DEVICES`` names by position or (start of) UUID.
+def visible(cards: Sequence[Card], setting: str | None) -> list[Gpu]:
+    """What of ``cards`` ``CUDA_VISIBLE_DEVICES`` names by position or (start of) UUID.
 
-    As in CUDA, ``None`` means all, and the first entry that names no GPU ends the list.
+    As in CUDA, ``None`` means all, the first entry that names nothing ends the list, and a GPU
+    that is partitioned is its first instance. Raises ``EngineError`` for an id of another form.
     """
+    known = [[gpu(device) for device in card.devices] for card in cards]
     if setting is None:
-        return list(gpus)
+        return [one for devices in known for one in devices]
     chosen: list[Gpu] = []
     for entry in setting.split(","):
-        named = [
-            gpu
-            for position, gpu in enumerate(gpus)
-            if entry.strip() == str(position)
-            or (entry.strip().startswith("GPU-") and gpu.id.startswith(entry.strip()))
-        ]
+        named = _named(entry.strip(), [card.uuid for card in cards], known)
         if len(named) != 1:
             break
         chosen += named
     return chosen
 
 
-def parse(listing: str) -> list[Gpu]:
-    """GPUs from the lines that ``nvidia-smi --query-gpu=… --format=csv,noheader`` prints.
+def _named(entry: str, uuids: Sequence[str], known: Sequence[Sequence[Gpu]]) -> list[Gpu]:
+    if entry.startswith("MIG-"):
+        return [one for devices in known for one in devices if one.id.startswith(entry)]
+    return [
+        one
+        for position, (uuid, devices) in enumerate(zip(uuids, known, strict=True))
+        if entry == str(position) or (entry.startswith("GPU-") and uuid.startswith(entry))
+        for one in devices[:1]
+    ]
 
-    Raises ``EngineError`` for a line of another form.
+
+def gpu(device: Device) -> Gpu:
+    """A GPU, or an instance of one, as the driver tells it.
+
+    Raises ``EngineError`` for an id that is none: it names locks and goes to engines.
     """
-    rows = [row for row in csv.reader(listing.splitlines(), skipinitialspace=True) if row]
-    return [_gpu(row) for row in rows]
-
-
-def _gpu(row: list[str]) -> Gpu:
-    if len(row) != len(QUERY) or not re.fullmatch(r"GPU-[0-9A-Za-z-]+", row[0].strip()):
-        raise EngineError(f"nvidia-smi says {', '.join(row)!r}; expected {', '.join(QUERY)}")
-    identity, name, memory, driver = (value.strip() for value in row)
-    size = re.fullmatch(r"(\d+) MiB", memory)
-    memory_bytes = int(size[1]) << 20 if size else None
-    return Gpu(id=identity, name=name, memory_bytes=memory_bytes, driver=driver)
+    if not ID.fullmatch(device.uuid):
+        raise EngineError(
+            f"the NVIDIA driver calls a GPU {device.uuid!r}; expected GPU-… or MIG-… with letters, "
+            "digits and hyphens"
+        )
+    return Gpu(
+        id=device.uuid,
+        name=device.name,
+        memory_bytes=device.memory_bytes,
+        driver=device.driver,
+    )
 
 
 @contextlib.contextmanager

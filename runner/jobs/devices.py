@@ -41,7 +41,7 @@ def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
 def no_gpu(who: str) -> GpuError:
     """The error where a GPU is needed, by ``who``, and there is none."""
     return GpuError(
-        f"{who}: this machine has no NVIDIA GPU that nvidia-smi lists and CUDA_VISIBLE_DEVICES "
+        f"{who}: this machine has no NVIDIA GPU that its driver lists and CUDA_VISIBLE_DEVICES "
         "leaves; install its driver"
     )
 

@@ -31,10 +31,12 @@ class Shape:
         return {"type": list(self.types), "$comment": self.words}
 
 
-Axes = Annotated[dict[str, Any], Shape("table of axes", ("object",))]
-Axis = Annotated[Any, Shape("axis", ("array", "object"))]
-Knobs = Annotated[dict[str, Any], Shape("table", ("object",))]
-Number = Annotated[Any, Shape("integer", ("integer",))]
+AXES, AXIS, KNOBS, INTEGER = "table of axes", "axis", "table", "integer"
+
+Axes = Annotated[dict[str, Any], Shape(AXES, ("object",))]
+Axis = Annotated[Any, Shape(AXIS, ("array", "object"))]
+Knobs = Annotated[dict[str, Any], Shape(KNOBS, ("object",))]
+Number = Annotated[Any, Shape(INTEGER, ("integer",))]
 
 
 class Exclusion(Table):

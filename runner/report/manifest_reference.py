@@ -148,7 +148,7 @@ def _statistics() -> str:
 
 def _kinds(key: str, field: Schema, definitions: Schema) -> Iterator[str]:
     """A section for each table that ``key`` can hold, told apart by its ``kind``."""
-    for option in field.get("anyOf", ()):
+    for option in () if "$comment" in field else field.get("anyOf", ()):
         table = definitions[_title(option)]
         kind = table["properties"]["kind"]["const"]
         yield f"### `{key} = {{ kind = {json.dumps(kind)} }}`\n"
@@ -187,6 +187,8 @@ def _toml(value: object) -> str:
 
 def _type(field: Schema) -> str:
     """A type in words, with its bounds."""
+    if "$comment" in field:
+        return str(field["$comment"])
     if "$ref" in field:
         return "table"
     if "anyOf" in field:
@@ -194,8 +196,6 @@ def _type(field: Schema) -> str:
     if "const" in field or "enum" in field:
         choices = [field["const"]] if "const" in field else field["enum"]
         return " or ".join(f"`{json.dumps(choice)}`" for choice in choices)
-    if "$comment" in field:
-        return str(field["$comment"])
     if field["type"] == "array":
         return _array(field)
     if field["type"] == "object":

@@ -57,9 +57,11 @@ class Phase:
         return f"{self.name}.md"
 
     def has_changed_since(self, one: KeptHub) -> bool:
-        """Whether the manifest is another one than the hub was made from."""
+        """Whether the manifest is another one than the hub was made from; ``#:`` lines aside."""
         sealed = one.files.get(layout.MANIFEST)
-        return self.manifest is not None and sealed not in (None, self.manifest.source)
+        if self.manifest is None or sealed is None:
+            return False
+        return _without_directives(sealed) != _without_directives(self.manifest.source)
 
     def declared_arms(self) -> tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]:
         """The knobs that differ between the planned arms; each arm's name and their values.
@@ -87,6 +89,12 @@ class Phase:
             )
             for members, plan in zip(groups.values(), flat, strict=True)
         ]
+
+
+def _without_directives(manifest: bytes) -> bytes:
+    """A manifest without the lines that speak to editors, such as ``#:schema``."""
+    lines = manifest.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(b"#:"))
 
 
 def _row_name(arms: Sequence[Arm]) -> str:

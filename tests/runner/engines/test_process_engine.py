@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import EngineError
-from runner.engines import procfs, supervisor
+from runner.engines import processes, supervisor
 from runner.engines.base import PROMISES, Handle, Launch, Limits
 from runner.engines.process import ProcessEngine
 
@@ -85,7 +85,7 @@ def make_launch(tmp_path, run_id):
 
 def processes_below(folder):
     """Command lines of the processes that were started for a job in a folder."""
-    found = [" ".join(procfs.command_line(pid)) for pid in procfs.all_pids()]
+    found = [" ".join(words) for _, words in processes.command_lines()]
     return [line for line in found if str(folder) in line and "pytest" not in line.split()[0]]
 
 
@@ -442,7 +442,7 @@ def test_a_job_outlives_its_runner_and_another_runner_takes_over(
 
 def test_limits_hold_while_no_runner_lives(engine, make_launch, start_in_a_runner_that_dies):
     handle = start_in_a_runner_that_dies(make_launch(WAIT, timeout_s=0.2))
-    wait_for(lambda: not procfs.runs(handle.id), "the supervisor's end")
+    wait_for(lambda: not processes.runs(handle.id), "the supervisor's end")
     assert engine.adopt(handle)
     assert finish(engine, handle).status == "timed_out"
 
@@ -460,12 +460,12 @@ def test_another_process_with_the_same_id_is_not_taken_for_the_job(engine, make_
     launch = make_launch(WAIT)
     handle = engine.start(launch)
     engine.stop(handle)
-    mine = procfs.identity(os.getpid())
-    reused = f"{procfs.pid_of(mine)}:{int(mine.split(':')[1]) - 1}"
+    mine = processes.identity(os.getpid())
+    reused = f"{processes.pid_of(mine)}:{int(mine.split(':')[1]) - 1}"
     stale = Handle(**(vars(handle) | {"id": reused}))
     assert not engine.adopt(stale)
     engine.stop(stale)  # would end this very test
-    assert procfs.runs(mine)
+    assert processes.runs(mine)
 
 
 def test_a_supervisor_that_is_killed_takes_its_job_along_and_is_reported(
@@ -473,7 +473,7 @@ def test_a_supervisor_that_is_killed_takes_its_job_along_and_is_reported(
 ):
     handle = engine.start(make_launch(WAIT))
     wait_for(lambda: len(processes_below(tmp_path)) == 2, "supervisor and job")
-    os.kill(procfs.pid_of(handle.id), signal.SIGKILL)
+    os.kill(processes.pid_of(handle.id), signal.SIGKILL)
     wait_for(lambda: engine.poll(handle), "the report")
     assert engine.poll(handle).status == "interrupted"
     assert "supervisor was killed" in engine.poll(handle).message
@@ -485,7 +485,7 @@ def test_a_stuck_supervisor_is_killed_with_its_job(engine, make_launch, tmp_path
     monkeypatch.setattr("runner.engines.process.STOP_S", 0.1)
     handle = engine.start(make_launch(WAIT))
     wait_for(lambda: len(processes_below(tmp_path)) == 2, "supervisor and job")
-    os.kill(procfs.pid_of(handle.id), signal.SIGSTOP)
+    os.kill(processes.pid_of(handle.id), signal.SIGSTOP)
     engine.stop(handle)
     wait_for(lambda: processes_below(tmp_path) == [], "the end of both")
 

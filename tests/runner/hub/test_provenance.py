@@ -5,12 +5,14 @@ import os
 import subprocess
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from runner.core.digest import tree_digest
 from runner.core.errors import EngineError
 from runner.hub import provenance
 from runner.hub.provenance import describe_machine, describe_run, redact, take_code
+from tests.nvidia_driver import Driver
 
 
 def identify_code(root):
@@ -229,12 +231,10 @@ def test_the_machine_is_described_by_plausible_facts():
     assert machine["system"]["name"] == "Linux"
 
 
-def test_a_gpu_that_cannot_be_told_is_said_and_no_reason_to_stop(tmp_path, monkeypatch):
-    broken = tmp_path / "nvidia-smi"
-    broken.write_text("#!/bin/sh\necho driver mismatch >&2\nexit 9\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert "driver mismatch" in describe_machine()["gpus"]["unknown"]
+def test_a_gpu_that_cannot_be_told_is_said_and_no_reason_to_stop(monkeypatch):
+    mismatch = pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH
+    Driver([], init_error=mismatch).install(monkeypatch)
+    assert "version mismatch" in describe_machine()["gpus"]["unknown"]
 
 
 def test_the_record_of_a_run_is_json_and_has_times_and_packages():

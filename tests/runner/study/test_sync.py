@@ -140,6 +140,14 @@ def test_a_manifest_that_changed_since_is_told(project, seal):
     )
 
 
+def test_a_line_for_editors_changes_no_manifest(project, seal):
+    seal()
+    manifest = project / "manifests" / "phase8.toml"
+    manifest.write_text("#:schema ../docs/schema/manifest.schema.json\n" + manifest.read_text())
+    synced(project)
+    assert "has changed since" not in page(project)
+
+
 def test_findings_have_their_status_from_hubs(project, seal, record):
     register = project / "docs" / "study" / "findings.toml"
     rule = """[[findings]]
