@@ -12,8 +12,8 @@ from types import FrameType
 from runner.core.digest import digest_json
 from runner.core.errors import EngineError, RunnerError
 from runner.core.files import remove_tree
+from runner.core.installation import SOURCES, state_dir
 from runner.core.progress import display
-from runner.core.project import ROOT, state_dir
 from runner.core.text import listing
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
@@ -75,7 +75,12 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with_optional=request.with_optional,
         device=device,
     )
-    code = provenance.take_code(ROOT, state_dir(), diff_name=layout.DIFF)
+    code = provenance.take_code(
+        SOURCES,
+        state_dir(),
+        tests=loaded.project if plan.tests else None,
+        diff_name=layout.DIFF,
+    )
     lock = held_to(request, loaded, plan, device, code.snapshot) if request.locked else None
     machine = this_machine(request.artifacts, with_gpus=device == "cuda")
     remarks = preflight(plan, machine)
