@@ -137,9 +137,10 @@ def not_as_registered(run: Run) -> list[str]:
         run.registered, phase=run.plan.phase, profile=run.plan.profile, arms=run.plan.arms
     )
     code = run.code.record
-    uncommitted = "the code is not committed, so that no commit shows what came first"
+    uncommitted = "the code is not committed" if code.commit else "no commit of the code is known"
     if run.registered and (code.commit is None or code.dirty is not False):
-        return [f"this run does not count for any registered finding: {uncommitted}", *wrong]
+        why = f"{uncommitted}, so that no commit shows what came first"
+        return [f"this run does not count for any registered finding: {why}", *wrong]
     unwritten = [
         f"this run does not count for {one.id}: no commit has its registration; commit "
         "docs/study/findings.toml before the run"
