@@ -9,7 +9,7 @@ from pathlib import Path
 import nox
 
 ROOT = Path(__file__).parent
-SOURCES = ("runner", "models", "tests", "noxfile.py")
+SOURCES = ("phasehub", "runner", "models", "tests", "noxfile.py", "setup.py")
 TEST_LOCK = "tests/requirements.txt"
 VALIDATOR_LOCK = "tests/validators/requirements.txt"
 S3_LOCK = "tests/s3/requirements.txt"
@@ -83,7 +83,7 @@ def run_lint(session: nox.Session) -> None:
 
 
 def run_types(session: nox.Session) -> None:
-    """Check the types of both packages."""
+    """Check the types of all packages."""
     tool(session, "mypy")
 
 

@@ -71,9 +71,9 @@ AllowBaseImage = Annotated[
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from runner import __version__
 
-        print(f"phasehub {version('phasehub')}")
+        print(f"phasehub {__version__}")
         raise typer.Exit
 
 
@@ -396,7 +396,7 @@ def archive(
     """Make one file out of a hub. The last line on stdout is its path."""
     from runner.archive import archive_hub, archive_to, write_bag
     from runner.core.digest import sha256_file
-    from runner.core.project import state_dir
+    from runner.core.installation import state_dir
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
@@ -448,7 +448,7 @@ def restore(
     from runner.archive import restore as restore_archive
     from runner.archive import restore_from
     from runner.archive.store import is_url
-    from runner.core.project import state_dir
+    from runner.core.installation import state_dir
 
     limit_bytes = round(limit_gib * 2**30)
     if is_url(archive):

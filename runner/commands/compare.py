@@ -17,8 +17,8 @@ from runner.core.digest import pretty_json
 from runner.core.errors import EngineError, RunnerError, VerificationError
 from runner.core.files import remove_tree
 from runner.core.host_paths import Places
+from runner.core.installation import SOURCES, state_dir
 from runner.core.progress import Display, display
-from runner.core.project import ROOT, state_dir
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.hub import layout
@@ -89,7 +89,7 @@ def look(hubs: Sequence[Compared], request: Request, folder: Path, shown: Displa
     """Run the job over all arms; without an engine there is a note in place of statistics."""
     findings = Findings(notes=[])
     try:
-        code = take_code(ROOT, state_dir()).snapshot
+        code = take_code(SOURCES, state_dir()).snapshot
         engine = open_engine(
             request.engine,
             Needs(

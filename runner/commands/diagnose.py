@@ -13,8 +13,8 @@ from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import ARM_FAILED, EngineError, VerificationError
 from runner.core.files import remove_tree
 from runner.core.host_paths import Places
+from runner.core.installation import SOURCES, state_dir
 from runner.core.progress import Display, display
-from runner.core.project import ROOT, state_dir
 from runner.core.reading import typed
 from runner.engines import Needs, open_engine
 from runner.engines import choose as choose_engine
@@ -193,11 +193,11 @@ def carry_out(
     """Open the engine, find the dataset, run the job, and say what came of it."""
     started, run_id = time.time(), secrets.token_hex(8)
     labels = {"phase": patient.plan.phase, "run": run_id}
-    code = provenance.take_code(ROOT, state_dir()).snapshot
+    code = provenance.take_code(SOURCES, state_dir()).snapshot
     wanted = needs(request, order, code, shown)
     name = choose_engine(request.engine, python=request.python, say=shown.say)
     if name == "docker" and wanted.base is not None:
-        pulled = pulled_base(wanted.base, ROOT)
+        pulled = pulled_base(wanted.base, SOURCES)
         refuse(str(request.hub), base_reasons(pulled, request.consent))
     engine = open_engine(name, wanted)
     facts = provenance.describe_engine(engine, code)

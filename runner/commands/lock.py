@@ -9,8 +9,8 @@ from pathlib import Path
 
 from runner.core.digest import sha256_file
 from runner.core.errors import EngineError, ManifestError
+from runner.core.installation import SOURCES, state_dir
 from runner.core.progress import Display, display
-from runner.core.project import ROOT, state_dir
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.engines.environments.wheels import lock_path
@@ -53,7 +53,7 @@ def lock(request: Request) -> Path:
     optional = has_optional(loaded, request.profile)
     plan = make_plan(loaded, profile=request.profile, with_optional=optional, device=wanted)
     path = lockfile.lock_file(request.manifest)
-    code = take_code(ROOT, state_dir()).snapshot
+    code = take_code(SOURCES, state_dir()).snapshot
     with sigterm_as_interrupt(), display() as shown:
         if remark:
             shown.say(remark)

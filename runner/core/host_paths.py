@@ -12,22 +12,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.core.project import ROOT, state_dir
+from runner.core.installation import SOURCES, state_dir
 
 _SHALLOWEST = 2
 """Parts of a path that is replaced; ``/`` alone is in every path."""
 
 
 class Places:
-    """Words for folders, beside those for the state, the project and the home folder.
+    """Words for folders, beside those for the state, phasehub itself and the home folder.
 
-    A folder inside another goes before it.
+    A folder inside another goes before it; of two words for one folder, the later one is used.
     """
 
     def __init__(self, **folders: Path) -> None:
         words = {
             "~": Path("~").expanduser(),
-            "<project>": ROOT,
+            "<phasehub>": SOURCES,
             "<state>": state_dir(),
             **{f"<{word}>": folder for word, folder in folders.items()},
         }

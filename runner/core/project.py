@@ -1,21 +1,43 @@
-"""The project that this code lies in: its folder, its sources, its state on this machine."""
+"""The project that a manifest belongs to: its folder, and what is found in it by name."""
 
 from __future__ import annotations
 
-import os
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from runner.core.digest import tree_digest
 
-ROOT = Path(__file__).resolve().parents[2]
+MANIFESTS = "manifests"
+REGISTER = Path("docs", "study", "findings.toml")
+"""Where a study's register lies, from the folder of its project."""
 TESTS = "tests/models"
 """Where tests can be that run as a job: what a job sees is ``models`` and these."""
 
 
-def state_dir(root: Path = ROOT) -> Path:
-    """Where wheels, environments and cached datasets are kept between runs."""
-    named = os.environ.get("PHASEHUB_STATE")
-    return Path(named).resolve() if named else root / ".phasehub"
+def project_of(manifest: Path) -> Path:
+    """The folder of the project that a manifest belongs to.
+
+    Of the folders above it, no further up than the checkout that holds it: the nearest with a
+    register; else the one whose ``manifests`` it lies in; else the checkout's; else its own.
+    """
+    above = _up_to_its_checkout(manifest.resolve())
+    with_register = (folder for folder in above if (folder / REGISTER).is_file())
+    with_manifests = (folder for folder in above if folder / MANIFESTS in above)
+    checkouts = (folder for folder in above if _has_history(folder))
+    return next(chain(with_register, with_manifests, checkouts, above))
+
+
+def _up_to_its_checkout(path: Path) -> list[Path]:
+    above: list[Path] = []
+    for folder in path.parents:
+        above.append(folder)
+        if _has_history(folder):
+            break
+    return above
+
+
+def _has_history(folder: Path) -> bool:
+    return (folder / ".git").exists()
 
 
 def models_digest(root: Path) -> str:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from runner import __version__
 from runner.core.errors import EngineError
+from runner.core.installation import SOURCES, is_checkout
 from runner.engines import gpus
 from runner.engines.base import Engine
 from runner.engines.environments import packages
@@ -71,16 +73,20 @@ class _GitError(Exception):
     """Git is not there, or cannot tell."""
 
 
-def take_code(root: Path, state: Path, *, diff_name: str = "uncommitted.diff") -> Code:
-    """The code of the checkout at ``root``, copied into the state folder, with its identity.
+def take_code(
+    root: Path, state: Path, *, tests: Path | None = None, diff_name: str = "uncommitted.diff"
+) -> Code:
+    """The code at ``root``, copied into the state folder, with its identity.
+
+    ``tests`` is the folder of the project whose tests are to be run, if any are.
 
     Copy, commit and patch are of the same bytes: where the checkout was edited in between, all is
     taken again. Raises ``EngineError`` where the edits do not end, and as ``snapshot.take``.
     """
     for _ in range(MOST_TRIES):
-        copied = take(root, state)
+        copied = take(root, state, tests)
         record, diff = identify_code(root, copied.models_sha256, diff_name=diff_name)
-        if copied.is_of(root):
+        if copied.is_of(root, tests):
             return Code(record=record, diff=diff, snapshot=copied)
     raise EngineError(
         f"the code at {root} was edited each of {MOST_TRIES} times while it was copied; let "
@@ -95,8 +101,8 @@ def identify_code(
 
     The patch holds changes to tracked files and all files that are neither tracked nor ignored,
     but for those whose name looks like a secret's or that are larger than 1 MiB: these are named
-    as withheld. Where there is no git or no checkout, ``note`` says so. The checkout and its index
-    are left as they are.
+    as withheld. Where there is no git or no checkout, ``note`` says so; of an installed phasehub it
+    has the version. The checkout and its index are left as they are.
     """
     try:
         return _from_git(root, models_sha256, diff_name)
@@ -107,6 +113,8 @@ def identify_code(
 
 
 def _from_git(root: Path, models: str, diff_name: str) -> tuple[CodeRecord, bytes]:
+    if root == SOURCES and not is_checkout():
+        raise _GitError(f"this is phasehub {__version__}, which does not run from a checkout")
     top = Path(_git(root, "rev-parse", "--show-toplevel").decode().rstrip("\n"))
     if top.resolve() != root.resolve():
         raise _GitError("phasehub is installed inside another project's checkout")

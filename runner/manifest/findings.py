@@ -20,15 +20,13 @@ from models.config.tables import Fraction
 from runner.core.digest import canonical_json, digest_json
 from runner.core.errors import ManifestError
 from runner.core.names import SafeName
+from runner.core.project import REGISTER, project_of
 from runner.manifest.checks import check_structure
 from runner.manifest.field_types import FieldType, below, is_table, kinds_of
 from runner.manifest.manifest_errors import Mistake, did_you_mean, listed, render
 from runner.manifest.overrides import SECTIONS, table
 from runner.manifest.source import Source, read_given
 from runner.manifest.value_kinds import FINDING, FindingId, RuleText, Seed, Text
-
-REGISTER = Path("docs", "study", "findings.toml")
-"""Where a study's register lies, from the folder of its project."""
 
 Measure = Literal[
     "collapse",
@@ -291,17 +289,9 @@ def load_register(path: Path) -> Register:
 
 
 def register_for(manifest: Path) -> Path | None:
-    """The register of the project that a manifest lies in; ``None`` where it has none.
-
-    The project is the nearest folder above the manifest that has one, no further up than the
-    checkout that holds the manifest.
-    """
-    for folder in manifest.resolve().parents:
-        if (folder / REGISTER).is_file():
-            return folder / REGISTER
-        if (folder / ".git").exists():
-            return None
-    return None
+    """The register of the project that a manifest belongs to; ``None`` where it has none."""
+    register = project_of(manifest) / REGISTER
+    return register if register.is_file() else None
 
 
 def misnamed_findings(source: Source) -> Iterator[Mistake]:

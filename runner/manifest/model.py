@@ -38,6 +38,7 @@ from models.config import (
 from runner.core.digest import sha256_bytes
 from runner.core.errors import ManifestError
 from runner.core.names import SafeName
+from runner.core.project import project_of
 from runner.manifest.checks import check
 from runner.manifest.extent import check_extent
 from runner.manifest.findings import Finding, misnamed_findings, registered_for
@@ -374,6 +375,11 @@ class LoadedManifest:
     def sha256(self) -> str:
         """Digest of the bytes of the file."""
         return sha256_bytes(self.source)
+
+    @property
+    def project(self) -> Path:
+        """The folder that the tests which it names are looked for in."""
+        return project_of(self.path)
 
 
 def load(path: Path) -> LoadedManifest:

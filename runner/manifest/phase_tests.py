@@ -1,4 +1,4 @@
-"""The regression tests that a phase names: which tests of the project run beside its arms."""
+"""The regression tests that a phase names: which tests of its project run beside its arms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, Field
 
 from models.config import Table
-from runner.core.project import ROOT, TESTS
+from runner.core.project import TESTS, project_of
 from runner.core.reading import is_file_below, read_below
 from runner.manifest.manifest_errors import Mistake, did_you_mean
 from runner.manifest.overrides import table
@@ -49,13 +49,14 @@ class Tests(Table):
     ] = Field(
         (),
         max_length=256,
-        description="Ids of tests below `tests/models`, as pytest has them: a file, or "
-        "`file::function`. One that fails makes the run fail.",
+        description="Ids of tests below `tests/models` of the manifest's project, as pytest has "
+        "them: a file, or `file::function`. One that fails makes the run fail.",
     )
 
 
-def check_tests(source: Source, root: Path = ROOT) -> Iterator[Mistake]:
+def check_tests(source: Source) -> Iterator[Mistake]:
     """Every test that is named is there, as far as that can be told without running it."""
+    root = project_of(source.path)
     definitions = functools.cache(functools.partial(_definitions, root))
     select = table(source.document, "tests").get("select")
     for index, text in enumerate(select if isinstance(select, list) else ()):

@@ -12,8 +12,8 @@ from types import FrameType
 from runner.core.digest import digest_json
 from runner.core.errors import EngineError, RunnerError
 from runner.core.files import remove_tree
+from runner.core.installation import SOURCES, state_dir
 from runner.core.progress import display
-from runner.core.project import ROOT, state_dir
 from runner.core.text import listing
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
@@ -75,7 +75,12 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with_optional=request.with_optional,
         device=device,
     )
-    code = provenance.take_code(ROOT, state_dir(), diff_name=layout.DIFF)
+    code = provenance.take_code(
+        SOURCES,
+        state_dir(),
+        tests=loaded.project if plan.tests else None,
+        diff_name=layout.DIFF,
+    )
     lock = held_to(request, loaded, plan, device, code.snapshot) if request.locked else None
     machine = this_machine(request.artifacts, with_gpus=device == "cuda")
     remarks = preflight(plan, machine)
@@ -132,9 +137,10 @@ def not_as_registered(run: Run) -> list[str]:
         run.registered, phase=run.plan.phase, profile=run.plan.profile, arms=run.plan.arms
     )
     code = run.code.record
-    uncommitted = "the code is not committed, so that no commit shows what came first"
+    uncommitted = "the code is not committed" if code.commit else "no commit of the code is known"
     if run.registered and (code.commit is None or code.dirty is not False):
-        return [f"this run does not count for any registered finding: {uncommitted}", *wrong]
+        why = f"{uncommitted}, so that no commit shows what came first"
+        return [f"this run does not count for any registered finding: {why}", *wrong]
     unwritten = [
         f"this run does not count for {one.id}: no commit has its registration; commit "
         "docs/study/findings.toml before the run"

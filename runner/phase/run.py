@@ -120,7 +120,10 @@ class Run:
     def places(self) -> Places:
         """The folders that a hub does not name."""
         return Places(
-            hub=self.staging.path, artifacts=self.artifacts, manifests=self.loaded.path.parent
+            project=self.loaded.project,
+            hub=self.staging.path,
+            artifacts=self.artifacts,
+            manifests=self.loaded.path.parent,
         )
 
     @property

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from runner.core.digest import sha256_file
 from runner.core.errors import ConsentError, VerificationError
-from runner.core.project import ROOT, models_digest
+from runner.core.installation import SOURCES
+from runner.core.project import models_digest
 from runner.core.reading import shortened
 from runner.engines.environments.pins import read_pins
 from runner.engines.environments.wheels import Variant, lock_path
@@ -74,7 +75,7 @@ class Limit:
 
 def is_own_code(models_sha256: str) -> bool:
     """Whether source with that digest is what this installation would run."""
-    return models_sha256 == models_digest(ROOT)
+    return models_sha256 == models_digest(SOURCES)
 
 
 def is_own_lock(code: Path, variant: Variant) -> bool:

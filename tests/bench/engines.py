@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from runner.core.errors import EngineError
-from runner.core.project import ROOT, state_dir
+from runner.core.installation import SOURCES, state_dir
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Launch, Limits
 from runner.engines.images.snapshot import take
@@ -57,7 +57,7 @@ def run_no_op(engine: Engine, folder: Path) -> None:
 def measure() -> None:
     """Print seconds per arm through each engine that this machine has."""
     for name in ("docker", "process"):
-        code = take(ROOT, state_dir())
+        code = take(SOURCES, state_dir())
         needs = Needs(variant="cpu", cache=state_dir(), say=lambda line: None, code=code)
         try:
             engine = open_engine(name, needs)

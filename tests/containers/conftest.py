@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import EngineError
-from runner.core.project import ROOT, state_dir
+from runner.core.installation import SOURCES, state_dir
 from runner.engines.base import Launch, Limits
 from runner.engines.images.snapshot import take
 
@@ -32,7 +32,7 @@ def client():
 @pytest.fixture(scope="session")
 def code():
     """The code of this checkout, copied."""
-    return take(ROOT, state_dir())
+    return take(SOURCES, state_dir())
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import EngineError
-from runner.core.project import state_dir
+from runner.core.installation import state_dir
 from runner.engines.images.archived import load
 from runner.engines.images.build import build
 from runner.hub import layout

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from runner.core.errors import EngineError
-from runner.core.project import state_dir
+from runner.core.installation import state_dir
 from runner.engines.environments.locked_python import describe_python, locked_python
 from runner.engines.environments.wheels import lock_path, read_lock
 from runner.engines.images.base import LOCAL_BASE, choose_base, dockerfile_base

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.core.project import state_dir
+from runner.core.installation import state_dir
 from runner.hub import layout
 
 ROOT = Path(__file__).parents[2]

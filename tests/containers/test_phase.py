@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.core.project import state_dir
+from runner.core.installation import state_dir
 from runner.hub import layout
 from tests import phases
 from tests.phases import ROOT, command, run
@@ -251,6 +252,7 @@ seed = [1, 2]
 
 @pytest.mark.docker
 def test_regression_tests_run_in_the_image_of_the_arms_and_a_matrix_makes_them(write, tmp_path):
+    shutil.copytree(ROOT / "tests" / "models", tmp_path / "tests" / "models")
     path, code, stderr = run(write(REGRESSION), tmp_path / "artifacts")
     assert code == 0, stderr
     record = layout.read(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.core.project import state_dir
+from runner.core.installation import state_dir
 from runner.engines.images.build import build
 from runner.hub import layout
 

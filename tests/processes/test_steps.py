@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.core.project import state_dir
+from runner.core.installation import state_dir
 from runner.hub import layout
 
 ROOT = Path(__file__).parents[2]

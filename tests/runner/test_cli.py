@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
+
+from runner import __version__
 
 PHASEHUB = Path(sys.executable).parent / "phasehub"
 
@@ -18,7 +19,7 @@ def run(*words, **variables):
 
 def test_it_says_its_version():
     done = run("--version")
-    assert (done.returncode, done.stdout) == (0, f"phasehub {version('phasehub')}\n")
+    assert (done.returncode, done.stdout) == (0, f"phasehub {__version__}\n")
 
 
 def test_a_shell_completes_verbs_and_options():

@@ -11,7 +11,7 @@ from runner.archive import image_file
 from runner.commands.reproduction.original import Original
 from runner.core.digest import sha256_file
 from runner.core.errors import VerificationError
-from runner.core.project import state_dir
+from runner.core.installation import state_dir
 from runner.core.reading import shortened
 from runner.core.text import visible
 from runner.engines.environments.wheels import Variant, lock_path

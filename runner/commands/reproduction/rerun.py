@@ -23,8 +23,8 @@ from runner.compare.environment_facts import environment_facts
 from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
+from runner.core.installation import state_dir
 from runner.core.progress import display
-from runner.core.project import state_dir
 from runner.core.reading import read_file
 from runner.core.text import listing
 from runner.engines import Needs, choose, gpus, open_engine

@@ -38,7 +38,9 @@ def pip(*arguments: str) -> list[str]:
     ``-I``: the folder that it is started in, which can be a hub's, gives it no modules.
     """
     if importlib.util.find_spec("pip") is None:
-        raise EngineError(f"{sys.executable} has no pip; set up again with `sh setup.sh`")
+        raise EngineError(
+            f"{sys.executable} has no pip; `{sys.executable} -m ensurepip` gives it one"
+        )
     plain = ("--isolated", "--disable-pip-version-check", "--no-input")
     return [sys.executable, "-I", "-m", "pip", *plain, *arguments]
 

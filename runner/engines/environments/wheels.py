@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from runner.core.digest import sha256_file
 from runner.core.errors import EngineError
-from runner.core.project import ROOT
+from runner.core.installation import SOURCES
 from runner.core.text import Say
 from runner.engines.environments.pins import Pin, read_pins, written
 from runner.engines.environments.pip_settings import isolated, pip
@@ -45,7 +45,7 @@ TARGET = (
 is built from source is the last word, so that no setting of the machine can take it back."""
 
 
-def lock_path(variant: Variant, root: Path = ROOT) -> Path:
+def lock_path(variant: Variant, root: Path = SOURCES) -> Path:
     """The lock of the container side's packages, beside the code at ``root``."""
     return root / "models" / f"requirements-{variant}.txt"
 
@@ -61,7 +61,7 @@ def read_lock(lock: Path) -> list[Pin]:
         raise EngineError(f"{error}; run `nox -s lock`") from error
 
 
-def wheelhouse(variant: Variant, *, cache: Path, say: Say, root: Path = ROOT) -> Path:
+def wheelhouse(variant: Variant, *, cache: Path, say: Say, root: Path = SOURCES) -> Path:
     """A folder with exactly the wheels of ``models/requirements-<variant>.txt`` at ``root``.
 
     pip's configuration decides where they come from (``PIP_INDEX_URL``, ``PIP_EXTRA_INDEX_URL``,

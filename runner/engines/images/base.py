@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.core.digest import sha256_bytes, sha256_file
 from runner.core.errors import EngineError
-from runner.core.project import ROOT
+from runner.core.installation import SOURCES
 from runner.core.text import Say
 from runner.engines.images.dockerfile import BASE, read_recipe
 
@@ -29,7 +29,7 @@ EPOCH = 1686355200
 """Date of everything in a base image made here: the release of Debian 12, 2023-06-10."""
 
 
-def dockerfile_base(dockerfile: Path = ROOT / "Dockerfile") -> str:
+def dockerfile_base(dockerfile: Path = SOURCES / "Dockerfile") -> str:
     """The base that the Dockerfile names as its default. Raises ``EngineError`` without one."""
     named = read_recipe(dockerfile).arguments.get(BASE)
     if named is None:
@@ -38,13 +38,13 @@ def dockerfile_base(dockerfile: Path = ROOT / "Dockerfile") -> str:
 
 
 def choose_base(
-    client: DockerClient, asked: str | None, say: Say, root: Path = ROOT
+    client: DockerClient, asked: str | None, say: Say, root: Path = SOURCES
 ) -> DockerImage:
     """The image to build on, present at the daemon.
 
     The manifest's (``asked``) or ``$PHASEHUB_BASE_IMAGE`` if there is one, pulled if need be, and
     nothing in its place. Otherwise the default of the Dockerfile at ``root`` if present, else the
-    one that ``nox -s base_image`` made, else the default pulled. Raises ``EngineError`` with the
+    one that ``phasehub base-image`` made, else the default pulled. Raises ``EngineError`` with the
     remedy.
     """
     named = asked or os.environ.get("PHASEHUB_BASE_IMAGE")
@@ -83,9 +83,10 @@ def _pull(client: DockerClient, reference: str, say: Say) -> DockerImage:
     except DockerException as error:
         raise EngineError(
             f"the base image {reference} is not here and cannot be pulled: {reason(error)}. "
-            f"Where no registry is reachable, `nox -s base_image` makes {LOCAL_BASE} from Debian "
-            "packages; another image is named by image.base in the manifest or by "
-            "PHASEHUB_BASE_IMAGE; --engine process needs none"
+            "Where no registry is reachable, `phasehub base-image`, or in a checkout "
+            f"`nox -s base_image` makes {LOCAL_BASE} from Debian packages; "
+            "another image is named by image.base in the manifest or by PHASEHUB_BASE_IMAGE; "
+            "--engine process needs none"
         ) from None
 
 

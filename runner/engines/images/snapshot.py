@@ -8,9 +8,10 @@ comes from it, so that all of it belongs together, however the checkout is edite
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from filelock import FileLock
 
@@ -28,7 +29,7 @@ CODE, DATA = "code", "data"
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A read-only copy of ``models/`` with its locks, the Dockerfile, and the project's tests."""
+    """A read-only copy of ``models/`` with its locks, the Dockerfile, and a project's tests."""
 
     folder: Path
     sha256: str
@@ -46,10 +47,10 @@ class Snapshot:
         """The folder that holds ``tests/models`` and nothing else; absent where there are none."""
         return self.folder / DATA
 
-    def is_of(self, root: Path) -> bool:
-        """Whether the code at ``root`` is still what was copied."""
+    def is_of(self, root: Path, tests: Path | None = None) -> bool:
+        """Whether the code at ``root``, and the tests at ``tests``, are still what was copied."""
         try:
-            digests = {name: sha256_file(root / path) for name, path in _sources(root)}
+            digests = {one.name: sha256_file(one.root / one.path) for one in _sources(root, tests)}
         except (OSError, VerificationError):  # it is being edited just now
             return False
         return files_digest(digests) == self.sha256
@@ -63,9 +64,10 @@ class Snapshot:
             )
 
 
-def take(root: Path, state: Path) -> Snapshot:
+def take(root: Path, state: Path, tests: Path | None = None) -> Snapshot:
     """Copy the code at ``root`` into the state folder, unless the very same bytes are there.
 
+    ``tests`` is the folder of the project whose ``tests/models`` are to be run, if any are.
     Whether the code was edited while it was copied, ``Snapshot.is_of`` tells afterwards.
 
     Raises:
@@ -76,7 +78,7 @@ def take(root: Path, state: Path) -> Snapshot:
     try:
         shelf.mkdir(parents=True, exist_ok=True)
         with FileLock(shelf / ".lock"):
-            return _put(_copied(root, shelf), shelf)
+            return _put(_copied(_sources(root, tests), shelf), shelf)
     except ValueError as error:
         raise VerificationError(f"{root}: {error}; restore the code from git") from error
     except OSError as error:
@@ -86,13 +88,13 @@ def take(root: Path, state: Path) -> Snapshot:
         ) from error
 
 
-def _copied(root: Path, shelf: Path) -> Path:
+def _copied(sources: Iterable[_Source], shelf: Path) -> Path:
     """A folder with the copy; it is not in its place yet."""
     half_made = shelf / ".new"
     _remove(half_made)
-    for name, path in _sources(root):
-        (half_made / name).parent.mkdir(parents=True, exist_ok=True)
-        copy_below(root, path, half_made / name)
+    for one in sources:
+        (half_made / one.name).parent.mkdir(parents=True, exist_ok=True)
+        copy_below(one.root, one.path, half_made / one.name)
     return half_made
 
 
@@ -113,16 +115,29 @@ def _put(copied: Path, shelf: Path) -> Snapshot:
     return Snapshot(folder=folder, sha256=digest, models_sha256=models_digest(folder / CODE))
 
 
-def _sources(root: Path) -> Iterator[tuple[str, str]]:
-    """Name in the snapshot and path below ``root`` of every file that is taken."""
+class _Source(NamedTuple):
+    """A file that is taken: its name in the snapshot, and its path below a folder."""
+
+    name: str
+    root: Path
+    path: str
+
+
+def _sources(root: Path, tests: Path | None) -> Iterator[_Source]:
+    """Every file that is taken of the code at ``root`` and of a project's tests."""
     if not (root / "models").is_dir() or not (root / DOCKERFILE).is_file():
         raise VerificationError(
             f"{root} does not hold models/ and the {DOCKERFILE}; restore them from git"
         )
-    yield f"{CODE}/{DOCKERFILE}", DOCKERFILE
-    for place, part in ((CODE, "models"), (DATA, TESTS)):
-        for path in _below(root / part):
-            yield f"{place}/{part}/{path}", f"{part}/{path}"
+    yield _Source(f"{CODE}/{DOCKERFILE}", root, DOCKERFILE)
+    yield from _part(CODE, root, "models")
+    if tests is not None:
+        yield from _part(DATA, tests, TESTS)
+
+
+def _part(place: str, root: Path, part: str) -> Iterator[_Source]:
+    for path in _below(root / part):
+        yield _Source(f"{place}/{part}/{path}", root, f"{part}/{path}")
 
 
 def _below(folder: Path) -> list[PurePosixPath]:

@@ -117,7 +117,7 @@ def _follow(events: Iterator[dict[str, Any]], reference: str, say: Say) -> list[
             raise EngineError(
                 f"{reference} cannot be built: {step} failed: {event['error']}\n{output}\n"
                 "The base image must have Python 3.11 with pip and the venv module; "
-                "`nox -s base_image` makes one, and --engine process needs none"
+                "`phasehub base-image` makes one, and --engine process needs none"
             )
     return finished
 

@@ -5,14 +5,18 @@ from pathlib import Path
 import pytest
 
 from runner.core.host_paths import Places
-from runner.core.project import ROOT
+from runner.core.installation import SOURCES
 
 
 @pytest.fixture
 def places(monkeypatch):
     monkeypatch.setenv("HOME", "/home/mary")
     monkeypatch.setenv("PHASEHUB_STATE", "/home/mary/state")
-    return Places(hub=Path("/data/hubs/.staging-1"), artifacts=Path("/data/hubs"))
+    return Places(
+        project=Path("/data/study"),
+        hub=Path("/data/hubs/.staging-1"),
+        artifacts=Path("/data/hubs"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -25,7 +29,8 @@ def places(monkeypatch):
         ("/home/mary/state/code", "<state>/code"),
         ("/home/maryann and /home/mary.old stay", "/home/maryann and /home/mary.old stay"),
         ("./data/hubs stays", "./data/hubs stays"),
-        (f"{ROOT}/models", "<project>/models"),
+        ("/data/study/manifests", "<project>/manifests"),
+        (f"{SOURCES}/models", "<phasehub>/models"),
         ("nothing", "nothing"),
     ],
 )
@@ -50,3 +55,8 @@ def test_a_folder_behind_a_link_is_known_by_both_names(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     places = Places(hub=tmp_path / "link")
     assert places.hide(f"{tmp_path}/link/a {tmp_path}/real/b") == "<hub>/a <hub>/b"
+
+
+def test_a_checkout_that_is_the_project_too_is_called_the_project():
+    assert Places().hide(f"{SOURCES}/models") == "<phasehub>/models"
+    assert Places(project=SOURCES).hide(f"{SOURCES}/models") == "<project>/models"

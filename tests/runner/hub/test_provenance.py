@@ -290,8 +290,8 @@ def editor(checkout, monkeypatch):
     def edit(times):
         left = list(range(times))
 
-        def take_and_edit(root, state):
-            code = take(root, state)
+        def take_and_edit(root, state, tests):
+            code = take(root, state, tests)
             if left:
                 (root / "models" / "net.py").write_text(f"width = {100 + left.pop()}\n")
             return code

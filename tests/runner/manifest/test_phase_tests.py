@@ -1,6 +1,7 @@
 """Regression tests that a manifest names: planned, and refused where they are not there."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,14 @@ BLOCKS = "tests/models/nets/test_blocks.py"
 TEST = f"{BLOCKS}::test_the_zero_gamma_block_is_exactly_the_identity_at_first"
 
 
+ROOT = Path(__file__).parents[3]
+
+
 @pytest.fixture
 def loaded(tmp_path):
+    (tmp_path / BLOCKS).parent.mkdir(parents=True)
+    shutil.copy(ROOT / BLOCKS, tmp_path / BLOCKS)
+
     def load_with(*tests):
         path = tmp_path / "tested.toml"
         path.write_text(PHASE.format(tests=",\n  ".join(f'"{test}"' for test in tests)))
@@ -126,8 +133,8 @@ def test_a_file_that_cannot_be_parsed_is_refused(text, tmp_path):
     path = tmp_path / "tests" / "models" / "test_x.py"
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    source = parse(b"tests.select = ['tests/models/test_x.py::test_a']", Path("x.toml"))
-    (mistake,) = check_tests(source, tmp_path)
+    source = parse(b"tests.select = ['tests/models/test_x.py::test_a']", tmp_path / "x.toml")
+    (mistake,) = check_tests(source)
     assert "test_x.py cannot be read (" in mistake.problem
     assert mistake.problem.endswith("); give a file of tests that can")
 
@@ -145,11 +152,22 @@ def test_a_file_that_is_no_regular_one_is_not_there(kind, tmp_path):
         (folder / "other.py").write_text("def test_a(): ...")
         path = folder / "test_x.py"
         os.mkfifo(path) if kind == "fifo" else path.symlink_to("other.py")
-    source = parse(b"tests.select = ['tests/models/test_x.py::test_a']", Path("x.toml"))
-    (mistake,) = check_tests(source, tmp_path)
+    source = parse(b"tests.select = ['tests/models/test_x.py::test_a']", tmp_path / "x.toml")
+    (mistake,) = check_tests(source)
     assert "there is no such file" in mistake.problem
 
 
 def test_a_name_that_no_file_can_have_is_not_there(loaded):
     with pytest.raises(ManifestError, match="there is no such file"):
         loaded(f"tests/models/test_{'x' * 300}.py")
+
+
+def test_they_are_those_of_the_manifest_s_project_and_not_of_phasehub(tmp_path):
+    (tmp_path / "manifests").mkdir()
+    path = tmp_path / "manifests" / "tested.toml"
+    path.write_text(PHASE.format(tests=f'"{BLOCKS}"'))
+    with pytest.raises(ManifestError, match="there is no such file"):
+        load(path)
+    (tmp_path / BLOCKS).parent.mkdir(parents=True)
+    (tmp_path / BLOCKS).touch()
+    assert load(path).project == tmp_path.resolve()

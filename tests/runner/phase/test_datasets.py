@@ -419,7 +419,7 @@ def test_it_comes_out_again_as_a_whole_and_arm_by_arm(copy, tmp_path):
 def test_an_archive_takes_all_datasets_and_gives_them_back(copy, tmp_path):
     from runner.archive.contents import archive_hub
     from runner.archive.restoration import restore
-    from runner.core.project import state_dir
+    from runner.core.installation import state_dir
     from runner.jobs.datasets import find
 
     path, _ = archive_hub(

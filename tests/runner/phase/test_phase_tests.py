@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from runner.core.project import ROOT
+from runner.core.installation import SOURCES
 from runner.engines.base import Outcome
 from runner.engines.images.snapshot import take
 from runner.hub.record import TestResult, TestsRecord
@@ -40,7 +40,7 @@ def ended(status="succeeded", message=""):
 
 @pytest.fixture
 def attempt(tmp_path):
-    code = take(ROOT, tmp_path / "state")
+    code = take(SOURCES, tmp_path / "state", tests=SOURCES)
     return phase_tests.prepare(JOB, code=code, folder=tmp_path / "work", labels={})
 
 

@@ -1,12 +1,11 @@
 """What of a hub is foreign, and what is granted only when the user says so."""
 
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
 from runner.core.errors import ConsentError, VerificationError
-from runner.core.project import ROOT, models_digest
+from runner.core.installation import SOURCES
+from runner.core.project import models_digest
 from runner.engines.images.build import read_identity
 from runner.manifest.model import Resources, load
 from runner.plan.model import VARIABLES, Job, Plan, command_of, make_plan
@@ -15,7 +14,7 @@ from runner.verify.trust import Consent
 
 INF, NAN = float("inf"), float("nan")
 
-QUICKSTART = Path(ROOT) / "manifests" / "quickstart.toml"
+QUICKSTART = SOURCES / "manifests" / "quickstart.toml"
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +135,12 @@ def test_foreign_code_leaves_the_container_by_two_words_only():
 
 
 def test_only_this_installation_s_own_code_and_pins_are_its_own(tmp_path):
-    assert trust.is_own_code(models_digest(ROOT))
+    assert trust.is_own_code(models_digest(SOURCES))
     assert not trust.is_own_code("0" * 64)
-    assert trust.is_own_lock(ROOT, "cpu")
+    assert trust.is_own_lock(SOURCES, "cpu")
     (tmp_path / "models").mkdir()
     lock = tmp_path / "models" / "requirements-cpu.txt"
-    text = (ROOT / "models" / "requirements-cpu.txt").read_text()
+    text = (SOURCES / "models" / "requirements-cpu.txt").read_text()
     lock.write_text("# another comment\n" + text)
     assert trust.is_own_lock(tmp_path, "cpu")
     lock.write_text(text.replace("==2.13.0+cpu", "==2.13.1+cpu"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import EngineError
-from runner.core.project import state_dir
+from runner.core.installation import state_dir
 from runner.engines.environments.locked_python import (
     COMPLETE,
     describe_python,
@@ -303,6 +303,17 @@ def test_the_caller_s_python_path_is_not_taken_for_what_is_installed(python, tmp
 
 def test_the_state_lies_in_the_checkout_unless_named(monkeypatch, tmp_path):
     monkeypatch.delenv("PHASEHUB_STATE", raising=False)
+    (tmp_path / "pyproject.toml").touch()
     assert state_dir(tmp_path) == tmp_path / ".phasehub"
     monkeypatch.setenv("PHASEHUB_STATE", str(tmp_path / "elsewhere"))
     assert state_dir(tmp_path) == tmp_path / "elsewhere"
+
+
+def test_the_state_of_an_installed_package_lies_in_the_user_s_folder_of_caches(
+    monkeypatch, tmp_path
+):
+    monkeypatch.delenv("PHASEHUB_STATE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert state_dir(tmp_path / "installed") == tmp_path / "caches" / "phasehub"
+    monkeypatch.setenv("PHASEHUB_STATE", str(tmp_path / "elsewhere"))
+    assert state_dir(tmp_path / "installed") == tmp_path / "elsewhere"

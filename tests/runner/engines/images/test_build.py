@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import EngineError
-from runner.core.project import ROOT
+from runner.core.installation import SOURCES
 from runner.engines.images.base import LOCAL_BASE, dockerfile_base
 from runner.engines.images.base import _pack as pack_base
 from runner.engines.images.dockerfile import parse_recipe
 from runner.engines.images.stage import DOCKERFILE, _follow, _pack, stages_of
 
-TEXT = (ROOT / DOCKERFILE).read_text("utf-8")
+TEXT = (SOURCES / DOCKERFILE).read_text("utf-8")
 
 
 def names(text):

@@ -7,7 +7,7 @@ import pytest
 from runner.core.digest import tree_digest
 from runner.core.errors import EngineError, VerificationError
 from runner.core.project import models_digest
-from runner.engines.images.snapshot import take
+from runner.engines.images import snapshot
 from runner.hub import layout
 from runner.verify.bundled_source import carry_code
 
@@ -31,6 +31,11 @@ def checkout(tmp_path):
 @pytest.fixture
 def state(tmp_path):
     return tmp_path / "state"
+
+
+def take(checkout, state):
+    """The code of a checkout, and its own tests."""
+    return snapshot.take(checkout, state, tests=checkout)
 
 
 def files(folder):
@@ -58,7 +63,7 @@ def test_a_changed_source_has_another_copy_and_the_old_one_stays(checkout, state
 def test_every_file_that_is_taken_counts(checkout, state, path):
     first = take(checkout, state)
     (checkout / path).write_text("changed\n")
-    assert not first.is_of(checkout)
+    assert not first.is_of(checkout, checkout)
     assert take(checkout, state).sha256 != first.sha256
 
 
