@@ -464,6 +464,31 @@ def restore(
     print(found.hub)
 
 
+@app.command()
+def resume(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
+    ] = None,
+    out: Out = Path("artifacts"),
+) -> None:
+    """Go on with a run that was cut short, and seal its hub. The last line is the hub's path."""
+    from runner.commands import resume as resuming
+
+    hub, exit_code = resuming.resume(run, out)
+    print(hub)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def status(out: Out = Path("artifacts")) -> None:
+    """List the runs that have begun and are not sealed, and how far they are."""
+    from runner.commands import resume as resuming
+
+    for line in resuming.status(out):
+        print(line)
+
+
 @app.command(name="list")
 def list_hubs(out: Out = Path("artifacts")) -> None:
     """List the sealed hubs."""

@@ -47,6 +47,21 @@ def remove_tree(folder: Path) -> None:
         raise OSError(f"{folder} cannot be removed: {done.stderr.strip()[:300]}")
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path``, whole or not at all, and wait until it is on disk.
+
+    Makes the folder if it is not there. Raises ``OSError`` where it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    _sync(path.parent)
+
+
 def make_durable(paths: Iterable[Path]) -> None:
     """Wait until files and folders are on disk. Raises ``OSError`` for what cannot be written.
 

@@ -59,6 +59,7 @@ MOST_RECORD_BYTES = 256 * MIB
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 _STAMP_PATTERN = re.compile(STAMP)
 _STAGING = ".staging-"
+_STATE = ".run-"
 _DETERMINISTIC = {MANIFEST, PLAN}
 _PROBE = "probe.npz"
 CARRIED = (CODE, COMPARED)
@@ -104,10 +105,16 @@ class Staging:
     kept: bool = False
     """Whether what is in it by now is worth more than a tidy folder, whatever happens."""
 
+    @property
+    def state(self) -> Path:
+        """The folder beside it with what is known of the run until the hub is sealed."""
+        return self.path.with_name(f"{_STATE}{self.final.name}")
+
     def discard(self) -> None:
         """Remove it, unless it is ``kept``."""
         if not self.kept:
             remove_tree(self.path)
+            remove_tree(self.state)
 
     def seal(self, sign: Callable[[Path], None] | None = None) -> Path:
         """Write ``SHA256SUMS``, make every file read-only and durable, rename; the hub's path.
@@ -126,7 +133,17 @@ class Staging:
             )
         self.path.rename(self.final)
         make_durable([self.final.parent])
+        remove_tree(self.state)
         return self.final
+
+
+def all_staged(artifacts: Path) -> list[Staging]:
+    """Every staging folder of a phase below ``artifacts``; its hub waits to be finished."""
+    return [
+        Staging(path=path, final=path.with_name(name), kept=True)
+        for path in sorted(artifacts.glob(f"*/{_STAGING}*"))
+        if is_name(name := path.name.removeprefix(_STAGING))
+    ]
 
 
 def staged(artifacts: Path, phase: str, now: datetime) -> AbstractContextManager[Staging]:

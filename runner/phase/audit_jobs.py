@@ -102,6 +102,16 @@ def waiting(record: ArmRecord) -> ArmRecord:
     return record.model_copy(update={"status": "audit_failed", "message": NOT_YET})
 
 
+def is_waiting(record: ArmRecord) -> bool:
+    """Whether ``waiting`` made this record."""
+    return record.audit is None and record.message == NOT_YET
+
+
+def as_it_ended(record: ArmRecord) -> ArmRecord:
+    """What ``waiting`` was made of."""
+    return record.model_copy(update={"status": "succeeded", "message": ""})
+
+
 Audited = TypeVar("Audited", ArmRecord, DatasetRecord)
 
 

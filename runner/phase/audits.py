@@ -34,7 +34,9 @@ def audit_datasets(run: Run, engine: Engine) -> None:
             labels=run.labels,
         )
         for job in run.plan.datasets
-        if job.name in run.data and (whole or job.name in asked)
+        if job.name in run.data
+        and (whole or job.name in asked)
+        and run.datasets[job.name].audit is None
     ]
 
     def ended(attempt: Attempt, outcome: Outcome) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -27,7 +28,7 @@ from runner.jobs.datasets import Dataset, origin, prepare, probe_digest
 from runner.jobs.devices import choose_device, package_variant, reserve_places
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
-from runner.phase import arms, audits, phase_tests
+from runner.phase import arms, audits, phase_tests, resume
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
 from runner.phase.lock_mismatches import (
@@ -37,9 +38,11 @@ from runner.phase.lock_mismatches import (
     plan_mismatches,
 )
 from runner.phase.lockfile import Lock, find_lock
+from runner.phase.resume import ResumeError, begun
 from runner.phase.run import WORK, Request, Run, write_declaration
 from runner.phase.summary import ArmsOf, summarise
-from runner.plan.model import Device, Job, Plan, asks_for_gpu, make_plan, plan_remarks
+from runner.phase.unfinished import begin, held, unfinished, write_engine
+from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
 from runner.plan.preflight import preflight, this_machine
 from runner.report.plan_text import left_out
 from runner.verify import verdict
@@ -66,29 +69,14 @@ def run_phase(request: Request) -> tuple[Path, int]:
     Raises:
         RunnerError: Nothing was run: the manifest, the device or the output folder is at fault.
     """
-    loaded = load(request.manifest)
-    device, remark = choose_device(request.device, wants_gpu=asks_for_gpu(loaded, request.profile))
-    plan = make_plan(
-        loaded,
-        profile=request.profile,
-        only=request.only,
-        with_optional=request.with_optional,
-        device=device,
-    )
-    code = provenance.take_code(
-        SOURCES,
-        state_dir(),
-        tests=loaded.project if plan.tests else None,
-        diff_name=layout.DIFF,
-    )
-    lock = held_to(request, loaded, plan, device, code.snapshot) if request.locked else None
-    machine = this_machine(request.artifacts, with_gpus=device == "cuda")
-    remarks = preflight(plan, machine)
-    if request.signing_key is not None:
-        try_key(request.signing_key)
+    decided = decide(request)
+    loaded, plan = decided.loaded, decided.plan
+    code = provenance.take_code(SOURCES, state_dir(), tests=decided.tests, diff_name=layout.DIFF)
+    lock = held_to(request, decided, code.snapshot) if request.locked else None
     with (
         sigterm_as_interrupt(),
         layout.staged(request.artifacts, plan.phase, datetime.now(UTC)) as staging,
+        held(staging),
         display() as shown,
     ):
         run = Run(
@@ -105,29 +93,90 @@ def run_phase(request: Request) -> tuple[Path, int]:
         write_declaration(run)
         for told in not_as_registered(run):
             run.note(told)
-        if remark:
-            run.note(remark)
+        if decided.remark:
+            run.note(decided.remark)
         if plan.left_out:
             run.note(left_out(plan.left_out))
         if request.only:
             run.note(f"run with --only: {listing(request.only)}; the phase may have other arms")
-        for text in remarks:
+        for text in (*decided.remarks, *others_of(plan, request.artifacts)):
             shown.say(text)
-        try:
-            staging.kept = True
-            run.compared = find_compared(
-                request.artifacts, loaded.manifest.phase.compare_with, plan.profile, run.note
+        begin(staging, begun(run, request))
+        staging.kept = True
+        return go_on(run, request)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What follows from a request on this machine, before anything is run."""
+
+    loaded: LoadedManifest
+    plan: Plan
+    device: Device
+    remark: str | None
+    """What a reader of the hub must know of the device."""
+    remarks: tuple[str, ...]
+    """What the user must know of room and time."""
+
+    @property
+    def tests(self) -> Path | None:
+        """The project whose tests the phase runs, if it runs any."""
+        return self.loaded.project if self.plan.tests else None
+
+
+def decide(request: Request) -> Decided:
+    """Read, plan, and look whether there is room. Raises ``RunnerError`` for what cannot run."""
+    loaded = load(request.manifest)
+    device, remark = choose_device(request.device, wants_gpu=asks_for_gpu(loaded, request.profile))
+    plan = make_plan(
+        loaded,
+        profile=request.profile,
+        only=request.only,
+        with_optional=request.with_optional,
+        device=device,
+    )
+    machine = this_machine(request.artifacts, with_gpus=device == "cuda")
+    remarks = tuple(preflight(plan, machine))
+    if request.signing_key is not None:
+        try_key(request.signing_key)
+    return Decided(loaded=loaded, plan=plan, device=device, remark=remark, remarks=remarks)
+
+
+def others_of(plan: Plan, artifacts: Path) -> Iterator[str]:
+    """Of every run of the same plan that has begun and is carried on by nothing: how to go on."""
+    for one in unfinished(artifacts):
+        if not one.alive and one.begun.plan_sha256 == digest(plan):
+            yield (
+                f"{one.staging.path} is an unfinished run of the same plan, {one.ended} of "
+                f"{len(one.begun.arms)} arms ended; `phasehub resume {one.staging.path}` goes on "
+                "with it"
             )
-            carry_compared(run.compared, staging.path)
-            carry_out(run, request)
-        except RunnerError as error:
-            run.failure = error
-            shown.say(str(error))
-        except KeyboardInterrupt:
-            run.interrupted = True
-            shown.say("interrupted: jobs are stopped; sealing what was finished")
-        record = conclude(run)
-        path = seal(run, record)
+
+
+def go_on(run: Run, request: Request) -> tuple[Path, int]:
+    """Run whatever has not ended yet, and seal; the hub's path and the exit code.
+
+    Raises ``ResumeError`` where this cannot be done as it was begun; the run lies there as before.
+    """
+    try:
+        run.compared = find_compared(
+            request.artifacts,
+            run.loaded.manifest.phase.compare_with,
+            run.plan.profile,
+            run.note,
+        )
+        carry_compared(run.compared, run.staging.path)
+        carry_out(run, request)
+    except ResumeError:
+        raise
+    except RunnerError as error:
+        run.failure = error
+        run.shown.say(str(error))
+    except KeyboardInterrupt:
+        run.interrupted = True
+        run.shown.say("interrupted: jobs are stopped; sealing what was finished")
+    record = conclude(run)
+    path = seal(run, record)
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
 
 
@@ -150,11 +199,10 @@ def not_as_registered(run: Run) -> list[str]:
     return [*unwritten, *wrong]
 
 
-def held_to(
-    request: Request, loaded: LoadedManifest, plan: Plan, device: Device, code: Snapshot
-) -> Lock:
+def held_to(request: Request, decided: Decided, code: Snapshot) -> Lock:
     """The lock of a manifest. Raises ``RunnerError`` for none, or one that does not match."""
-    lock = find_lock(loaded, plan, device)
+    plan = decided.plan
+    lock = find_lock(decided.loaded, plan, decided.device)
     named = asked_engine(request, lock)
     engine = "process" if named == "auto" else named
     lock.hold(
@@ -187,11 +235,14 @@ def carry_out(run: Run, request: Request) -> None:
         ),
     )
     run.engine = provenance.describe_engine(engine, run.code.snapshot)
+    resume.refuse_another_engine(run)
+    write_engine(run.staging, run.engine)
     run.notes += mismatches(run)
     if run.lock is not None:
         run.lock.hold(engine_mismatches(run.lock.entry, run.engine))
     try:
-        if run.plan.tests is not None:
+        resume.take_up(run, engine)
+        if run.plan.tests is not None and run.tests is None:
             run_tests(run, engine, run.plan.tests)
         make_datasets(run, engine)
         audits.audit_datasets(run, engine)
@@ -239,8 +290,9 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
     )
 
     def ended(attempt: Attempt, outcome: Outcome) -> None:
-        run.tests = phase_tests.conclude(attempt, outcome, folder=run.staging.path)
-        run.shown.say(phase_tests.describe(run.tests))
+        record = phase_tests.conclude(attempt, outcome, folder=run.staging.path)
+        run.of_tests[job.name] = record
+        run.shown.say(phase_tests.describe(record))
         remove_tree(attempt.launch.out_dir)
 
     run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal, ended=ended)
@@ -281,6 +333,8 @@ def make_dataset(
         run.datasets[job.name] = made
         run.shown.say(f"{job.name}: {made.status}: {made.message}")
         return None
+    if (before := run.datasets.get(job.name)) is not None:
+        return resume.same_data(before, made)
     run.datasets[job.name] = made.record
     if run.lock is not None:
         run.lock.hold(dataset_mismatches(run.lock.entry, made.record))
@@ -305,6 +359,7 @@ def run_arms(run: Run, engine: Engine) -> None:
     attempts = []
     for job in run.plan.arms:
         if job.name in run.arms:
+            attempts += resume.audit_again(run, job)
             continue
         if (dataset := run.dataset_of(job)) is None:
             run.arms[job.name] = arms.without_data(job, run.why_no_data(job))
@@ -312,7 +367,8 @@ def run_arms(run: Run, engine: Engine) -> None:
         attempts.append(
             lay_out(
                 job,
-                folder=run.staging.path / WORK / job.name / "1",
+                folder=run.staging.path / WORK / job.name / str(run.attempt_of(job.name)),
+                number=run.attempt_of(job.name),
                 inputs=dataset.inputs,
                 data_dir=dataset.folder,
                 labels=run.labels,
@@ -330,10 +386,11 @@ def run_arms(run: Run, engine: Engine) -> None:
             stage=manifest.phase.stage,
             rules=manifest.verdict.rules,
         )
-        remove_tree(attempt.launch.out_dir)
         if audit := audits.begin(run, attempt.job, record):
+            remove_tree(attempt.launch.out_dir)
             return [audit]
         run.arms[record.name] = record
+        remove_tree(attempt.launch.out_dir)
         run.shown.say(arms.describe(record))
         return ()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +28,7 @@ from runner.jobs.datasets import Dataset
 from runner.manifest.dataset_names import ONLY, assigned
 from runner.manifest.model import LoadedManifest
 from runner.phase.lockfile import Lock
+from runner.phase.unfinished import Records
 from runner.plan.model import Device, Job, Plan, computes_on
 from runner.verify.baselines import Compared
 from runner.verify.bundled_source import carry_code
@@ -69,12 +72,14 @@ class Run:
     """Tells this run's jobs from those of any other on the same daemon."""
     notes: list[str] = field(default_factory=list)
     engine: EngineRecord = NO_ENGINE
-    tests: TestsRecord | None = None
-    datasets: dict[str, DatasetRecord] = field(default_factory=dict)
+    of_tests: Records[TestsRecord] = field(init=False)
+    """The phase's tests under their job's name, once they have ended."""
+    datasets: Records[DatasetRecord] = field(init=False)
     """By their names in the plan; those that could not be made are among them."""
     data: dict[str, Dataset] = field(default_factory=dict)
     """Those that arms can be shown, by their names."""
-    arms: dict[str, ArmRecord] = field(default_factory=dict)
+    arms: Records[ArmRecord] = field(init=False)
+    """Of every arm that was begun and ended, also before this process."""
     compared: tuple[Compared, ...] = ()
     summary: SummaryRecord | None = None
     steps: dict[str, StepRecord] = field(default_factory=dict)
@@ -87,6 +92,24 @@ class Run:
     """The arms that were asked for by name."""
     registered: tuple[RegisteredFinding, ...] = ()
     """The findings that were registered for the phase when the run began."""
+    started_before: Counter[str] = field(default_factory=Counter)
+    """How often each job was started by processes that carried the run on before this one."""
+
+    def __post_init__(self) -> None:
+        """Take up what is on disk of the run; nothing where it begins now."""
+        state = self.staging.state
+        self.arms = Records(state / "arms", ArmRecord)
+        self.datasets = Records(state / "datasets", DatasetRecord)
+        self.of_tests = Records(state / "tests", TestsRecord)
+
+    @property
+    def tests(self) -> TestsRecord | None:
+        """What the phase's tests said, once they have ended."""
+        return next(iter(self.of_tests.values()), None)
+
+    def attempt_of(self, job: str) -> int:
+        """The number of the attempt at a job that this process makes."""
+        return 1 + self.started_before[job]
 
     def dataset_of(self, arm: Job) -> Dataset | None:
         """The dataset that an arm of the plan is shown; ``None`` where it could not be made."""
@@ -155,6 +178,8 @@ class Run:
         line = canonical_json({"time": round(time.time(), 3), "event": event, **told})
         with (self.staging.path / layout.JOURNAL).open("ab") as stream:
             stream.write(line + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def write_declaration(run: Run) -> None:
