@@ -295,7 +295,7 @@ def diagnose(
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="last, best, before_collapse or at_collapse."),
+        typer.Option(metavar="NAME", help="last, best, or another that is stored."),
     ] = None,
     engine: Engine = EngineName.auto,
     device: Device = DeviceName.auto,
@@ -317,7 +317,7 @@ def diagnose(
         diagnoses.Request(
             hub=hub,
             arm=arm,
-            epoch=epoch,
+            moment=epoch,
             checkpoint=checkpoint,
             engine=engine.value,
             device=device.value,

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from runner.engines.base import Outcome
 from runner.engines.console import tail
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import ArmRecord, AuditRecord, DatasetRecord, FileRecord
 from runner.jobs.attempts import Attempt, lay_out
@@ -35,7 +36,7 @@ def is_due(job: Job, record: ArmRecord) -> bool:
 
 def is_asked_for(arm: Job) -> bool:
     """Whether the plan of an arm has it audited."""
-    return bool(arm.parameters.get("diagnostics", {}).get("audit_steps", 0))
+    return EXPERIMENT.parameters.audited_steps(arm.parameters) > 0
 
 
 def lay_out_audit(
