@@ -1,7 +1,8 @@
 """What the runner may ask of an experiment: values and functions, declared in one place.
 
 ``Experiment`` is the whole of it. Its parts are frozen; their functions are pure, and take and give
-plain values, tables as JSON has them, and parameters, which nobody outside of this room looks into.
+plain values, tables as JSON has them, and parameters. Outside of this room nobody looks into those,
+but for their dataset and its seed.
 """
 
 from __future__ import annotations
