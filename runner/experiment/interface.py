@@ -15,6 +15,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from models.config import Parameters
+from models.config.audit import AuditPart
 
 ABSENT = object()
 """Stands for what a run does not show."""
@@ -360,9 +361,32 @@ class Manual:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Program:
+    """What runs in a job."""
+
+    command: tuple[str, ...]
+    """The words with which a command line of the experiment begins."""
+    simulator: tuple[str, ...]
+    """The parts of its source that the bytes of a dataset follow from."""
+    facts: tuple[str, ...]
+    """What an arm tells of where it ran that can make numbers differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audits:
+    """What a second implementation derives again."""
+
+    of_arm: tuple[AuditPart, ...]
+    of_dataset: tuple[AuditPart, ...]
+    states: str
+    """What the names of files begin with that an arm leaves for its audit alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """Everything that the runner knows of a study."""
 
+    program: Program
     parameters: ParameterSpace
     given: GivenFile
     costs: Costs
@@ -370,6 +394,7 @@ class Experiment:
     results: Results
     endpoint: Endpoint
     captures: Captures
+    audits: Audits
     progress: Progress
     stages: Stages
     advice: Advice

@@ -22,7 +22,7 @@ from runner.jobs.ended import take
 from runner.plan.model import InputRef, Job, arm_audit_job
 from runner.verify.audit_report import OF_ARM, judged
 
-STATES = "audit_step_"
+STATES = EXPERIMENT.audits.states
 """What the names of the states begin with that an arm leaves for its audit alone."""
 MOST_TOLD = 10
 """Differences that a message names; the record has them all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -140,10 +140,10 @@ def conclude_capture(
     order: CaptureOrder, attempt: Attempt, outcome: Outcome, destination: Path
 ) -> CaptureRecord:
     """Copy what an ended job left to ``destination`` and say how it went."""
+    facts: dict[str, Any] = {UNIT: order.stored.moment, **take(attempt, outcome, destination)}
     return CaptureRecord(
         arm=order.arm.name,
         checkpoint=order.checkpoint,
-        **{UNIT: order.stored.moment},
         checkpoint_sha256=order.stored.sha256,
-        **take(attempt, outcome, destination),
+        **facts,
     )

@@ -323,7 +323,7 @@ OF_AUDIT = ".audit"
 """What the name of an audit has behind that of the job which it is about; no arm has a dot."""
 
 
-OF_DATASET: tuple[AuditPart, ...] = ("data",)
+OF_DATASET = EXPERIMENT.audits.of_dataset
 """What is derived of a dataset."""
 
 
@@ -466,12 +466,11 @@ def _arm_job(
     )
 
 
-PROGRAM = ("python", "-m", "models")
-"""With these words begins whatever runs the experiment of ``models/``."""
+PROGRAM = EXPERIMENT.program.command
 
 
 def is_ours(command: Sequence[str]) -> bool:
-    """Whether a command runs the experiment of ``models/``; another can do anything."""
+    """Whether a command runs the experiment; another can do anything."""
     return tuple(command[: len(PROGRAM)]) == PROGRAM
 
 

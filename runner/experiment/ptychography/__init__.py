@@ -6,10 +6,12 @@ from runner.experiment.ptychography.costs import COSTS
 from runner.experiment.ptychography.endpoint import COLLAPSE
 from runner.experiment.ptychography.manual import MANUAL
 from runner.experiment.ptychography.parameters import PARAMETERS
+from runner.experiment.ptychography.program import AUDITS, PROGRAM
 from runner.experiment.ptychography.readback import READBACK
 from runner.experiment.ptychography.results import RESULTS
 
 PTYCHOGRAPHY = Experiment(
+    program=PROGRAM,
     parameters=PARAMETERS,
     given=PROBE,
     costs=COSTS,
@@ -17,6 +19,7 @@ PTYCHOGRAPHY = Experiment(
     results=RESULTS,
     endpoint=COLLAPSE,
     captures=CAPTURES,
+    audits=AUDITS,
     progress=PROGRESS,
     stages=STAGES,
     advice=ADVICE,
