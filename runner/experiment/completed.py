@@ -13,7 +13,10 @@ ATable = TypeVar("ATable", bound=BaseModel)
 
 
 def with_fields(fields: Fields, *, after: str = "") -> Callable[[type[ATable]], type[ATable]]:
-    """Give a table these fields behind its own field ``after``, or before all others."""
+    """Give a table these fields behind its own field ``after``, or before all others.
+
+    What it gives raises ``ValueError`` for a table that has no field of that name.
+    """
 
     def complete(table: type[ATable]) -> type[ATable]:
         given: dict[str, Any] = dict(fields)
