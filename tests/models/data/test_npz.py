@@ -40,7 +40,7 @@ def test_a_missing_key_is_named(arrays, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "change", "complaint"),
+    ("key", "change", "mistake"),
     [
         ("diffraction", lambda a: a[:, :, :-1], r"diffraction has shape \(200, 16, 15, 1\)"),
         ("diffraction", lambda a: a[:0], r"diffraction has shape \(0, 16, 16, 1\)"),

@@ -54,7 +54,7 @@ def test_normalisation_does_not_depend_on_the_brightness_of_the_probe():
 
 
 @pytest.mark.parametrize(
-    ("probe", "complaint"),
+    ("probe", "mistake"),
     [
         (torch.ones(4, 8, dtype=torch.complex64), "one square image"),
         (torch.zeros(8, 8, dtype=torch.complex64), "aperture is 0.0"),

@@ -70,7 +70,7 @@ def test_complex_patches_stay_complex():
 
 
 @pytest.mark.parametrize(
-    ("shape", "stride", "complaint"),
+    ("shape", "stride", "mistake"),
     [
         ((5, 4, 4), 2, r"2×2 square patches were expected"),
         ((4, 4, 6), 2, r"2×2 square patches were expected"),
