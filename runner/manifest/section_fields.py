@@ -51,7 +51,7 @@ def with_tables(
 def _with_fields(
     said: Callable[[Section], str], after: str, type_of: Callable[[Section], Any]
 ) -> Callable[[type[ATable]], type[ATable]]:
-    fields = {
+    fields: dict[str, tuple[Any, Any]] = {
         one.name: (type_of(one), Field(default_factory=dict, description=said(one)))
         for one in EXPERIMENT.parameters.sections
     }
