@@ -17,7 +17,11 @@ S3_LOCK = "tests/s3/requirements.txt"
 QUICK = (
     "tests/house",
     *(f"tests/models/{part}" for part in ("config", "exact")),
-    *(f"tests/runner/{room}" for room in ("core", "manifest", "plan", "hub", "report", "study")),
+    *(
+        f"tests/runner/{room}"
+        for room in ("core", "experiment", "manifest", "plan", "hub", "report", "study")
+    ),
+    *(f"tests/runner/jobs/test_{part}.py" for part in ("events", "progress")),
 )
 """Tests that start no job and need no Docker."""
 

@@ -290,12 +290,13 @@ def reproduce(
 def diagnose(
     hub: HubPath,
     arm: Annotated[str, typer.Argument(metavar="ARM", help="An arm of the hub.")],
-    epoch: Annotated[
-        int | None, typer.Option(metavar="N", help="Weights of the end of this epoch, from 0.")
+    moment: Annotated[
+        int | None,
+        typer.Option("--epoch", metavar="N", help="Weights of the end of this epoch, from 0."),
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="last, best, before_collapse or at_collapse."),
+        typer.Option(metavar="NAME", help="last, best, or another that is stored."),
     ] = None,
     engine: Engine = EngineName.auto,
     device: Device = DeviceName.auto,
@@ -311,13 +312,13 @@ def diagnose(
     from runner.commands import diagnose as diagnoses
     from runner.verify.trust import Consent
 
-    if epoch is not None and checkpoint is not None:
+    if moment is not None and checkpoint is not None:
         raise typer.BadParameter("give --epoch or --checkpoint, not both")
     path, exit_code = diagnoses.diagnose(
         diagnoses.Request(
             hub=hub,
             arm=arm,
-            epoch=epoch,
+            moment=moment,
             checkpoint=checkpoint,
             engine=engine.value,
             device=device.value,

@@ -18,13 +18,13 @@ from runner.core.errors import EngineError, RunnerError, VerificationError
 from runner.core.files import remove_tree
 from runner.core.host_paths import Places
 from runner.core.installation import SOURCES, state_dir
-from runner.core.progress import Display, display
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.hub import layout
 from runner.hub.provenance import describe_engine, take_code
 from runner.hub.record import EngineRecord, SummaryRecord
 from runner.jobs.attempts import Attempt
+from runner.jobs.progress import Display, display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import Resources
 from runner.phase.run import NO_ENGINE, WORK

@@ -14,18 +14,19 @@ from runner.core.errors import ARM_FAILED, EngineError, VerificationError
 from runner.core.files import remove_tree
 from runner.core.host_paths import Places
 from runner.core.installation import SOURCES, state_dir
-from runner.core.progress import Display, display
 from runner.core.reading import typed
 from runner.engines import Needs, open_engine
 from runner.engines import choose as choose_engine
 from runner.engines.base import Engine, Outcome
 from runner.engines.images.snapshot import Snapshot
+from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.checksums import CHECKSUMS
 from runner.hub.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecord
 from runner.jobs.attempts import Attempt
-from runner.jobs.datasets import PROBE, Dataset, find, prepare, probe_digest, refuse_other_data
+from runner.jobs.datasets import Dataset, find, given_digest, prepare, refuse_other_data
 from runner.jobs.devices import choose_device, reserve_places
+from runner.jobs.progress import Display, display
 from runner.jobs.schedule import Place, run_attempts
 from runner.manifest.follow_ups import Capture
 from runner.manifest.manifest_errors import did_you_mean
@@ -59,9 +60,10 @@ class Request:
 
     hub: Path
     arm: str
-    epoch: int | None = None
+    moment: int | None = None
+    """At the end of which unit of the fit the weights were those that are meant."""
     checkpoint: str | None = None
-    reports: tuple[Capture, ...] = ("activations", "gradient_histograms")
+    reports: tuple[Capture, ...] = tuple(sorted(EXPERIMENT.captures.reports))
     engine: str = "auto"
     device: str = "auto"
     python: Path | None = None
@@ -124,7 +126,7 @@ def examine(request: Request) -> Patient:
     folder = request.hub / layout.arm_dir(request.arm)
     try:
         stored = stored_checkpoints(folder)
-        name = choose(stored, name=request.checkpoint, epoch=request.epoch)
+        name = choose(stored, name=request.checkpoint, moment=request.moment)
         require_stored(folder, stored[name])
     except ValueError as error:
         raise VerificationError(f"{folder}: {error}; no weights can be looked into") from error
@@ -275,7 +277,7 @@ def dataset_of(
         labels=labels,
         run=lambda attempt: execute(engine, attempt, [()], shown),
         say=shown.say,
-        probe=(patient.hub / sealed.folder / PROBE) if probe_digest(job) else None,
+        given=(patient.hub / sealed.folder / EXPERIMENT.given.name) if given_digest(job) else None,
     )
     if isinstance(made, DatasetRecord):
         raise EngineError(f"the dataset could not be simulated: {made.status}: {made.message}")

@@ -10,7 +10,6 @@ from pathlib import Path
 from runner.core.digest import sha256_file
 from runner.core.errors import EngineError, ManifestError
 from runner.core.installation import SOURCES, state_dir
-from runner.core.progress import Display, display
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.engines.environments.wheels import lock_path
@@ -19,8 +18,9 @@ from runner.engines.images.stage import DOCKERFILE
 from runner.hub.provenance import describe_engine, take_code
 from runner.hub.record import DatasetRecord, EngineRecord
 from runner.jobs.attempts import Attempt
-from runner.jobs.datasets import prepare, probe_digest
+from runner.jobs.datasets import given_digest, prepare
 from runner.jobs.devices import choose_device, package_variant
+from runner.jobs.progress import Display, display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load, planned_arms
 from runner.phase import lock_mismatches, lockfile
@@ -158,7 +158,7 @@ def simulated(
         labels={"phase": plan.phase, "run": run_id},
         run=run,
         say=shown.say,
-        probe=loaded.probes.get(probe_digest(job) or ""),
+        given=loaded.given.get(given_digest(job) or ""),
     )
     if isinstance(made, DatasetRecord):
         raise EngineError(

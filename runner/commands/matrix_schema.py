@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.manifest import matrix_tables
+from runner.manifest.given_files import DECLARED
 from runner.manifest.matrix import SECTIONS
-from runner.manifest.probe_file import DECLARED
 
 Schema = Mapping[str, Any]
 OF_A_MATRIX = ("Matrix", "Together", "Exclusion", "Inclusion")

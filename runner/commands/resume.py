@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.core.digest import entries
-from runner.core.progress import display
 from runner.hub.checksums import CHECKSUMS
+from runner.jobs.progress import display
 from runner.phase.execute import decide, go_on, held_to, sigterm_as_interrupt
 from runner.phase.resume import code_again, refuse_another_plan, request_of, told
 from runner.phase.run import Run

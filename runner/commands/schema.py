@@ -12,12 +12,11 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from models.config import Parameters
 from runner.commands.matrix_schema import with_axes
 from runner.core.digest import pretty_json
+from runner.experiment import EXPERIMENT
 from runner.hub.record import schema as hub_schema
 from runner.manifest.model import Manifest
-from runner.manifest.probe_file import DECLARED, DESCRIPTION, PLANNED
 from runner.report.manifest_reference import render_reference
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -49,7 +48,7 @@ class _TomlSchema(GenerateJsonSchema):
 
 def manifest_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a manifest, for editors; ``load`` checks more than it can say."""
-    parameters = Parameters.model_json_schema(schema_generator=_TomlSchema)
+    parameters = EXPERIMENT.parameters.table.model_json_schema(schema_generator=_TomlSchema)
     manifest = Manifest.model_json_schema(schema_generator=_TomlSchema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -76,8 +75,9 @@ def _declared(key: str, field: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if "part_of" in field:
         reference = f"#/$defs/{field['part_of']}"
         return key, {"$ref": reference, "description": field["description"]}
-    if key == PLANNED:
-        return DECLARED, {"type": "string", "description": DESCRIPTION}
+    given = EXPERIMENT.given
+    if key == given.planned:
+        return given.declared, {"type": "string", "description": given.description}
     return key, field
 
 

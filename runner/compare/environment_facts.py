@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from runner.core.digest import canonical_json
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import ArmRecord, HubRecord, leaves
 from runner.verify.sealed_hub import Machine, SealedHub
@@ -37,25 +38,7 @@ OF_AN_IMAGE = (
     "dockerfile_sha256",
 )
 """What an image is made from. Its own id is none of them: it holds the time of the build."""
-OF_AN_ARM = (
-    "python",
-    "libc",
-    "cpu.torch_capability",
-    "gpu.name",
-    "gpu.capability",
-    "gpu.cudnn",
-    "torch.version",
-    "torch.cuda",
-    "threads",
-    "interop_threads",
-    "determinism",
-    "deterministic_algorithms",
-    "float32_matmul_precision",
-    "cudnn_deterministic",
-    "cudnn_benchmark",
-    "cudnn_allow_tf32",
-    "cuda_matmul_allow_tf32",
-)
+OF_AN_ARM = EXPERIMENT.program.facts
 """What is taken as it stands from the ``environment.json`` of an arm."""
 NO_CAUSES = frozenset(
     {"CUDA_VISIBLE_DEVICES", "HOME", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "TMPDIR"}

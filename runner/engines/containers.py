@@ -41,12 +41,12 @@ def ending(attrs: Mapping[str, Any], handle: Handle, seen: Seen) -> Ending:
 
 
 def finished_at(attrs: Mapping[str, Any]) -> float:
-    """When a container ended, in seconds since the epoch."""
+    """When a container ended, in seconds since 1970."""
     return _seconds(attrs["State"]["FinishedAt"])
 
 
 def _seconds(date: str) -> float:
-    """Seconds since the epoch of a date of the daemon's."""
+    """Seconds since 1970 of a date of the daemon's."""
     return datetime.fromisoformat(date).timestamp()
 
 

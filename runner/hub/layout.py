@@ -20,6 +20,7 @@ from runner.core.errors import EngineError, VerificationError
 from runner.core.files import make_durable, remove_tree, undone
 from runner.core.names import STAMP
 from runner.core.reading import MIB, parse_table, read_below, shortened, typed
+from runner.experiment import EXPERIMENT
 from runner.hub.checksums import (
     CHECKSUMS,
     Verification,
@@ -61,7 +62,6 @@ _STAMP_PATTERN = re.compile(STAMP)
 _STAGING = ".staging-"
 _STATE = ".run-"
 _DETERMINISTIC = {MANIFEST, PLAN}
-_PROBE = "probe.npz"
 CARRIED = (CODE, COMPARED)
 """Folders of what was given to the run, copied so that the run can be repeated."""
 
@@ -87,13 +87,13 @@ def dataset_audit_dir(dataset: DatasetRecord) -> str:
 
 
 def log_name(stage: str, arm: str) -> str:
-    """Name of an arm's console log; the study names those of stage B without ``arm``."""
-    return f"{stage}_{arm}.log" if stage == "stage_b" else f"{stage}_arm_{arm}.log"
+    """Name of an arm's console log."""
+    return EXPERIMENT.stages.log(stage, arm)
 
 
 def metrics_name(stage: str, phase: str) -> str:
     """Name of the table with one row per arm."""
-    return f"{stage}_metrics_{phase}.json"
+    return EXPERIMENT.stages.metrics(stage, phase)
 
 
 @dataclass(kw_only=True)
@@ -259,12 +259,12 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
 def _is_deterministic(path: PurePosixPath, known: dict[str, bool]) -> bool:
     name = path.as_posix()
     given = name in _DETERMINISTIC or path.parts[0] in CARRIED or path.name == JOB
-    return known.get(name, given or is_given_probe(path))
+    return known.get(name, given or is_given(path))
 
 
-def is_given_probe(path: PurePosixPath) -> bool:
-    """Whether a file of a hub is the measured probe that a simulation was given."""
-    return path.name == _PROBE and path.parts[0] == DATASET
+def is_given(path: PurePosixPath) -> bool:
+    """Whether a file of a hub is one that a simulation was given."""
+    return path.name == EXPERIMENT.given.name and path.parts[0] == DATASET
 
 
 def verify(hub: Path) -> Verification:

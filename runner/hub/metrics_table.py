@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from models.config import STATS
+from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, HubRecord
 
-TIMING = ("wall_s", "steps_per_s", "peak_memory_bytes")
+RESULTS = EXPERIMENT.results
 
 
 def metrics_rows(record: HubRecord) -> list[dict[str, object]]:
@@ -15,24 +15,22 @@ def metrics_rows(record: HubRecord) -> list[dict[str, object]]:
     measured cannot take the place of what it is.
     """
     every_stat = (name for arm in record.arms for name in arm.stats)
-    names: dict[str, object] = dict.fromkeys([*STATS, *every_stat])
+    names: dict[str, object] = dict.fromkeys([*RESULTS.statistics, *every_stat])
     return [names | _row(record, arm) for arm in record.arms]
 
 
 def _row(record: HubRecord, arm: ArmRecord) -> dict[str, object]:
     return {
         **arm.stats,
-        **{name: arm.timing.get(name) for name in TIMING},
+        **{name: arm.timing.get(name) for name in RESULTS.timing},
         "phase": record.phase,
         "profile": record.profile,
         "arm": arm.name,
         "status": arm.status,
-        "architecture": arm.architecture,
+        EXPERIMENT.parameters.subject_key: arm.subject,
         "seed": arm.seed,
         "device": arm.execution.device,
-        "collapsed": arm.collapsed,
-        "collapse_epoch": arm.collapse_epoch,
-        "collapse_reason": arm.collapse_reason,
+        **{name: getattr(arm, name) for name in RESULTS.tabled},
         "null_reasons": arm.null_reasons,
         "final_weights_sha256": arm.final_weights_sha256,
     }

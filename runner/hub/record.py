@@ -24,11 +24,13 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from models.config import Determinism
-from models.config.audit import AuditPart
 from runner.core.digest import canonical_json
 from runner.core.names import InnerPath, SafeName, Sha256
 from runner.engines.base import Status
+from runner.experiment import EXPERIMENT
+from runner.experiment.common import AuditPart, Determinism
+from runner.experiment.completed import with_fields
+from runner.experiment.interface import Fate, OneOf
 from runner.manifest.dataset_names import (
     ONLY,
     DatasetName,
@@ -47,8 +49,6 @@ from runner.manifest.parameter_tables import (
 )
 from runner.manifest.value_kinds import FindingId, RuleText, Text
 
-CollapseKind = Literal["flat", "not_finite", "unlike_object"]
-"""What a reconstruction has come to; only ``flat`` is a collapse."""
 ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "audit_failed", "not_run"]
 """How an arm ended: as the engine saw it, or what was wrong with what it left."""
 MEASURED: tuple[ArmStatus, ...] = ("succeeded", "configuration_differs", "audit_failed")
@@ -83,7 +83,7 @@ Seconds = Annotated[float, Field(gt=-1e9, lt=1e9)]
 ArmParameters = Annotated[dict[str, JsonValue], AfterValidator(require_arm_parameters)]
 RegistrationTable = Annotated[dict[str, JsonValue], AfterValidator(require_registration)]
 DatasetParameters = Annotated[dict[str, JsonValue], AfterValidator(require_dataset_parameters)]
-Stage = Literal["stage_a", "stage_b"]
+Stage = Annotated[str, OneOf(EXPERIMENT.stages.names)]
 
 
 class Record(BaseModel):
@@ -149,7 +149,7 @@ class Difference(Record):
     """A knob that did not reach the live objects as it was planned."""
 
     knob: str
-    """Dotted name, such as ``train.optimizer.kind``."""
+    """Dotted name of the knob."""
     kind: Literal["different", "missing", "unexpected"]
     planned: JsonValue
     effective: JsonValue
@@ -237,6 +237,7 @@ class AuditRecord(Record):
         return self.outcome in ("agrees", "in_part")
 
 
+@with_fields(EXPERIMENT.results.fields, after="differences")
 class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""
 
@@ -259,15 +260,6 @@ class ArmRecord(Record):
     """Variables that the plan set before the job's process started."""
     job_sha256: Sha256 | None = None
     differences: tuple[Difference, ...] = ()
-    collapsed: bool | None = None
-    collapse_epoch: int | None = None
-    collapse_reason: str | None = None
-    collapse_kind: CollapseKind | None = None
-    """What the reconstruction has come to, in one word; ``null`` also by definition 1."""
-    score_definition: Annotated[int, Field(ge=1)] = 1
-    """Which definitions its scores and its collapse have (docs/physics.md). By 1, which hubs
-    without this key have, phases are scored with their global phase, and what is not finite or
-    unlike the object has collapsed as well as what is flat."""
     stats: dict[str, JsonValue] = {}
     """The flat summary ``stats.json`` of the arm; empty when it left none."""
     null_reasons: dict[str, str] = {}
@@ -311,30 +303,23 @@ class ArmRecord(Record):
         return self.status == "succeeded" and all(rule.holds for rule in self.rules)
 
     @property
-    def shortcoming(self) -> str | None:
-        """What the reconstruction has come to without having collapsed; ``None`` if it is sound.
-
-        By definition 1 it is not told apart from a collapse.
-        """
-        if self.collapse_kind is not None and not self.collapsed:
-            return self.collapse_kind
-        return "unfinished" if self.stats.get("unfinished") is True else None
+    def fate(self) -> Fate:
+        """What it came to."""
+        return EXPERIMENT.endpoint.fate(vars(self))
 
     @property
-    def architecture(self) -> str:
-        """Name of the network, ``"?"`` for an experiment that has none."""
-        model = self.parameters.get("model")
-        return str(model.get("architecture", "?")) if isinstance(model, dict) else "?"
+    def subject(self) -> str:
+        """What was studied in it, in a word; ``"?"`` where that is not known."""
+        return EXPERIMENT.parameters.subject(self.parameters)
 
 
+@with_fields(EXPERIMENT.captures.fields, after="checkpoint")
 class CaptureRecord(Record):
     """Reports on the stored weights of one arm, made by a job of their own."""
 
     arm: SafeName
     checkpoint: SafeName
     """Which of the arm's stored weights, as its ``checkpoints.json`` names them."""
-    epoch: int | None
-    """Epoch at whose end the weights were these, from 0; ``null`` for the initial ones."""
     checkpoint_sha256: Sha256
     status: ArmStatus
     message: str = ""
@@ -652,7 +637,7 @@ def leaves(table: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def differing_knobs(plans: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Dotted names of the leaves that are not the same in all trees of tables; sorted.
 
-    A knob that only some have (``train.optimizer.momentum``) differs.
+    A knob that only some have differs.
     """
     keys = dict.fromkeys(key for plan in plans for key in plan)
     return tuple(sorted(name for key in keys for name in _differing(plans, key)))

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, DatasetRecord, FileRecord, HubRecord
 from runner.manifest.dataset_names import ONLY, label_of
 
@@ -99,7 +100,7 @@ def _simulation(dataset: DatasetRecord, files: Iterable[FileRecord]) -> Entity:
         "@id": _simulation_id(dataset),
         "@type": "CreateAction",
         "name": f"simulation of the {dataset.name}",
-        "description": f"The objects, the scan and the photon noise that {whose} shown.",
+        "description": f"{EXPERIMENT.parameters.data_words} that {whose} shown.",
         "instrument": _to(SOFTWARE),
         "object": _references(files, (f"{dataset.folder}/job.json",)),
         "result": _references(files, (f"{dataset.folder}/metadata.json",)),
@@ -119,7 +120,8 @@ def _arm_action(
         "@id": _action_id(arm),
         "@type": "CreateAction",
         "name": f"training of {arm.name}",
-        "description": f"One {arm.architecture} network, fitted with seed {arm.seed} and scored.",
+        "description": f"One {arm.subject} {EXPERIMENT.parameters.subject_word}, fitted with seed "
+        f"{arm.seed} and scored.",
         "instrument": _to(SOFTWARE),
         "object": _references(files, inputs),
         "result": _one_or_many([_to(_path_id(file.path)) for file in results]),

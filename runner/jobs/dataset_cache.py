@@ -34,12 +34,13 @@ from runner.core.reading import (
     typed,
 )
 from runner.engines.images.snapshot import Snapshot
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import DatasetRecord, EngineRecord, FileRecord, Record
 from runner.jobs.collection import RESULT, Result
 from runner.plan.model import Job
 
-SIMULATOR = ("data", "physics", "config", "seeding.py")
+SIMULATOR = EXPERIMENT.program.simulator
 """What of ``models/`` decides the bytes of a dataset."""
 ENTRY = "entry.json"
 METADATA = "metadata.json"

@@ -19,6 +19,7 @@ from runner.core.text import Say
 from runner.engines.base import Outcome
 from runner.engines.console import keep, tail
 from runner.engines.images.snapshot import Snapshot
+from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmStatus, DatasetRecord, EngineRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.collection import RESULT, collect
@@ -43,8 +44,8 @@ from runner.plan.model import InputRef, Job, job_document
 
 LOG = "console.log"
 JOB = "job.json"
-PROBE = "probe.npz"
-"""A measured probe; it lies beside ``job.json``, also in the hub, where it can be run again."""
+GIVEN = EXPERIMENT.given
+"""The file that it may be made from lies beside ``job.json``, also in the hub, to run it again."""
 
 RunAttempt = Callable[[Attempt], Outcome]
 
@@ -66,16 +67,17 @@ class Dataset:
 
     @property
     def all_inputs(self) -> dict[str, InputRef]:
-        """The same with the measured probe, where there is one: what an audit derives from."""
-        if not (self.folder / PROBE).is_file():
+        """The same with the file that was given, if one was: what an audit derives from."""
+        path = self.folder / GIVEN.name
+        if not path.is_file():
             return self.inputs
-        probe = InputRef(path=f"../data/{PROBE}", sha256=sha256_file(self.folder / PROBE))
-        return {**self.inputs, PROBE: probe}
+        given = InputRef(path=f"../data/{GIVEN.name}", sha256=sha256_file(path))
+        return {**self.inputs, GIVEN.name: given}
 
     def describe_in(self, folder: Path) -> None:
         """Copy what tells of the dataset, without the arrays, into the hub's ``folder``."""
         folder.mkdir(parents=True)
-        for name in (METADATA, RESULT, JOB, PROBE, LOG):
+        for name in (METADATA, RESULT, JOB, GIVEN.name, LOG):
             if (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, folder / name)
 
@@ -112,17 +114,17 @@ def prepare(
     labels: dict[str, str],
     run: RunAttempt,
     say: Say,
-    probe: Path | None = None,
+    given: Path | None = None,
     sealed: Sealed | None = None,
 ) -> Dataset | DatasetRecord:
     """The dataset from the cache, verified, or simulated now; a bare record where that failed.
 
-    ``probe`` is the file of a measured probe, if the dataset has one; ``sealed`` is what a hub says
-    of these data. A cached dataset that is not what was put there, not what a simulation gave
+    ``given`` is the file that the dataset is made from, if there is one; ``sealed`` is what a hub
+    says of these data. A cached dataset that is not what was put there, not what a simulation gave
     before, or not what the hub says, is put aside, said, and simulated anew.
 
-    Raises ``VerificationError`` if the new one is not what a simulation gave before; if the probe
-    is no longer the file that was planned with; or if the code was changed under the simulation.
+    Raises ``VerificationError`` if the new one is not what a simulation gave before; if the file
+    that is given is not the one that was planned with; or if the code was changed meanwhile.
     """
     made_of = origin(job, code, engine)
     key = digest_json(made_of)
@@ -142,7 +144,7 @@ def prepare(
                 if expected is None:
                     expect(expected_in, entry)
                 return Dataset(folder=folder, record=cached)
-        attempt = _lay_out(job, cache / f"{key}.work", labels, probe)
+        attempt = _lay_out(job, cache / f"{key}.work", labels, given)
         record = _collected(attempt, key, run(attempt))
         code.refuse_changes()
         if record.status != "succeeded":
@@ -184,29 +186,29 @@ def trusted(folder: Path, job: Job, expected: Expectation | None, sealed: Sealed
     return entry
 
 
-def probe_digest(job: Job) -> str | None:
-    """Digest of the measured probe that a simulation reads, if it reads one."""
-    digest = job.parameters["dataset"]["probe_sha256"]
+def given_digest(job: Job) -> str | None:
+    """Digest of the file that a simulation is given, if it is given one."""
+    digest = job.parameters[GIVEN.section][GIVEN.planned]
     return None if digest is None else str(digest)
 
 
 def _inputs(job: Job) -> dict[str, InputRef]:
-    digest = probe_digest(job)
-    return {} if digest is None else {PROBE: InputRef(path=PROBE, sha256=digest)}
+    digest = given_digest(job)
+    return {} if digest is None else {GIVEN.name: InputRef(path=GIVEN.name, sha256=digest)}
 
 
-def _lay_out(job: Job, work: Path, labels: dict[str, str], probe: Path | None) -> Attempt:
-    """The simulation on disk, with the measured probe beside its job."""
+def _lay_out(job: Job, work: Path, labels: dict[str, str], given: Path | None) -> Attempt:
+    """The simulation on disk, with the file that it is given beside its job."""
     remove_tree(work)
     attempt = lay_out(job, folder=work, inputs=_inputs(job), labels=labels)
-    if probe is not None:
-        _copy_probe(probe, attempt.launch.job_dir / PROBE, job)
+    if given is not None:
+        _copy_given(given, attempt.launch.job_dir / GIVEN.name, job)
     return attempt
 
 
-def _copy_probe(source: Path, copy: Path, job: Job) -> None:
+def _copy_given(source: Path, copy: Path, job: Job) -> None:
     shutil.copyfile(source, copy)
-    if sha256_file(copy) != probe_digest(job):
+    if sha256_file(copy) != given_digest(job):
         raise VerificationError(f"{source} was changed since the phase was planned; run it again")
 
 

@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from runner.core.errors import EngineError
-from runner.core.events import NAME, EventReader
-from runner.core.progress import Display, JobProgress
 from runner.engines.base import Engine, Handle, Outcome
 from runner.jobs.attempts import Attempt
+from runner.jobs.events import NAME, EventReader
+from runner.jobs.progress import Display, JobProgress
 
 POLL_S = 0.2
 

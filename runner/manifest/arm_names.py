@@ -15,8 +15,8 @@ SMALLEST, LARGEST = Decimal("0.1"), Decimal(10**6)
 def label(key: KeyPath, value: object) -> str:
     """What a value of the knob ``key`` is called inside a name.
 
-    Texts as they are; numbers behind the initials of the key (``learning_rate`` 2e-2 is
-    ``lr2e-2``); tables by their ``kind``, then by the rest in the order of the alphabet. Nothing
+    Texts as they are; numbers behind the initials of the key (``first_word`` 2e-2 is
+    ``fw2e-2``); tables by their ``kind``, then by the rest in the order of the alphabet. Nothing
     but the key and the value decides.
     """
     name = str(key[-1])
@@ -33,7 +33,7 @@ def label(key: KeyPath, value: object) -> str:
 
 
 def initials(name: str) -> str:
-    """The first letters of the words of a key: ``lr`` for ``learning_rate``."""
+    """The first letters of the words of a key: ``fw`` for ``first_word``."""
     return "".join(word[0] for word in name.lower().split("_") if word)
 
 

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from models.config import Parameters, refusals
+from runner.experiment import EXPERIMENT, Parameters
 from runner.manifest.extent import Matrices, arms_of, check_planned, matrix_layers, read_matrices
 from runner.manifest.follow_ups import check_steps
 from runner.manifest.manifest_errors import (
@@ -183,7 +183,7 @@ def _check_case(
     layers = case.layers(source.document)
     merged = json.dumps(merged_sections([layer for _, layer in layers]))
     if merged not in told:
-        told[merged] = _unplaced(Parameters, merged)
+        told[merged] = _unplaced(EXPERIMENT.parameters.table, merged)
     places = [place for place, _ in reversed(layers)]
     for unplaced in told[merged]:
         located = (_locate(source, places, path) for path in unplaced.paths)
@@ -273,5 +273,5 @@ def _unplaced(model: type[BaseModel], document: str) -> list[UnplacedMistake]:
         return []
     return [
         UnplacedMistake(paths=tuple(tuple(key.split(".")) for key in keys), problem=problem)
-        for keys, problem in refusals(found)
+        for keys, problem in EXPERIMENT.parameters.refusals(found)
     ]

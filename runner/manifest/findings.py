@@ -15,12 +15,13 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, Field, JsonValue, PositiveInt, model_validator
 
-from models.config import Integer, Parameters, Table
-from models.config.tables import Fraction
 from runner.core.digest import canonical_json, digest_json
 from runner.core.errors import ManifestError
 from runner.core.names import SafeName
 from runner.core.project import REGISTER, project_of
+from runner.experiment import EXPERIMENT
+from runner.experiment.common import Fraction, Integer, Table
+from runner.experiment.interface import OneOf
 from runner.manifest.checks import check_structure
 from runner.manifest.field_types import FieldType, below, is_table, kinds_of
 from runner.manifest.manifest_errors import Mistake, did_you_mean, listed, render
@@ -28,18 +29,9 @@ from runner.manifest.overrides import SECTIONS, table
 from runner.manifest.source import Source, read_given
 from runner.manifest.value_kinds import FINDING, FindingId, RuleText, Seed, Text
 
-Measure = Literal[
-    "collapse",
-    "amp_ssim",
-    "amp_mae",
-    "phase_aligned_ssim",
-    "phase_aligned_mae",
-    "phase_ssim",
-    "phase_mae",
-    "val_loss_best",
-    "val_loss_final",
-]
-"""What groups of arms are compared by: how often they collapse, or a score."""
+ENDPOINT = EXPERIMENT.endpoint
+Measure = Annotated[str, OneOf((ENDPOINT.noun, *EXPERIMENT.results.measures))]
+"""What groups of arms are compared by: how often the endpoint comes about in them, or a score."""
 
 MOST_SEEDS = 200
 """Of a registered cell; the power of a test of so many takes seconds, and of more soon hours."""
@@ -60,7 +52,8 @@ def _date(text: str) -> str:
 
 def _knob(name: str) -> str:
     if not _is_knob(name):
-        raise ValueError("expected the dotted name of a knob, like 'train.optimizer.kind'")
+        example = EXPERIMENT.manual.example_knob
+        raise ValueError(f"expected the dotted name of a knob, like {example!r}")
     return name
 
 
@@ -83,7 +76,7 @@ class _Expectation(Table):
 
 
 class RateExpectation(_Expectation):
-    """How often arms of one group collapse: more or less often than in a share of all runs."""
+    """How often the endpoint comes about in a group: more or less than in a share of all runs."""
 
     kind: Literal["rate"] = "rate"
     arms: Where = Field(description="The group.")
@@ -91,7 +84,7 @@ class RateExpectation(_Expectation):
         description="On which side of the bound the whole 95 % interval is expected."
     )
     bound: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
-        description="Share of runs; `above` 0 asks for one collapse at least."
+        description=f"Share of runs; `above` 0 asks for one {ENDPOINT.noun} at least."
     )
 
 
@@ -99,7 +92,7 @@ class ComparisonExpectation(_Expectation):
     """What two groups differ in."""
 
     kind: Literal["comparison"] = "comparison"
-    measure: Measure = Field("collapse", description="What is compared.")
+    measure: Measure = Field(ENDPOINT.noun, description="What is compared.")
     arms: Where = Field(description="The group that is spoken of.")
     against: Where = Field(description="The group that it is compared with.")
     expect: Literal["lower", "higher"] = Field(
@@ -111,7 +104,7 @@ class RuleExpectation(_Expectation):
     """What each single arm of a kind shows."""
 
     kind: Literal["rule"] = "rule"
-    among: Literal["all", "collapsed", "not_collapsed"] = Field(
+    among: Annotated[str, OneOf(("all", ENDPOINT.past, f"not_{ENDPOINT.past}"))] = Field(
         "all", description="Arms that ran as planned: all of them, or those of one fate."
     )
     arms: Where | None = Field(None, description="Only arms with these knobs.")
@@ -151,9 +144,10 @@ class Registration(Table):
         None, description="The profile to be run; by default the phase itself, in full."
     )
     date: Date = Field(description="Day of the registration; no hub begun before it counts.")
-    measure: Literal["flat", "collapse"] = Field(
-        description="What is counted in a cell: arms that end in a constant amplitude (`flat`: "
-        "`collapse_kind` in `stats.json`), or arms that collapse in any way."
+    measure: Annotated[str, OneOf(tuple(ENDPOINT.counts))] = Field(
+        description="What is counted in a cell: "
+        + ", or ".join(one.meaning for one in ENDPOINT.counts.values())
+        + "."
     )
     level: Level = Field(
         "audited",
@@ -356,7 +350,7 @@ def _is_knob(name: str) -> bool:
     section, *rest = name.split(".")
     if section not in SECTIONS or not rest:
         return False
-    tables: list[FieldType] = [below(Parameters, section)]
+    tables: list[FieldType] = [below(EXPERIMENT.parameters.table, section)]
     for part in rest:
         fields = [below(one, part) for one in tables if part in _fields(one)]
         if not fields:

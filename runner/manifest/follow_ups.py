@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from models.config import Table
 from runner.core.names import SafeName
+from runner.experiment import EXPERIMENT
+from runner.experiment.common import Table
+from runner.experiment.interface import OneOf
 from runner.manifest.manifest_errors import Mistake
 from runner.manifest.overrides import table
 from runner.manifest.source import Source
 
-Condition = Literal["every_arm_collapses", "an_arm_collapses", "an_arm_misses_success"]
-Capture = Literal["gradient_histograms", "activations"]
-CheckpointName = Literal["before_collapse", "at_collapse", "best", "last"]
+ENDPOINT, CAPTURES = EXPERIMENT.endpoint, EXPERIMENT.captures
+EVERY_REACHES = f"every_arm_{ENDPOINT.third}"
+ANY_REACHES = f"an_arm_{ENDPOINT.third}"
+ANY_MISSES = "an_arm_misses_success"
+
+Condition = Annotated[str, OneOf((EVERY_REACHES, ANY_REACHES, ANY_MISSES))]
+Capture = Annotated[str, OneOf(CAPTURES.reports)]
+CheckpointName = Annotated[str, OneOf(CAPTURES.checkpoints)]
 
 
 def _distinct(capture: tuple[Capture, ...]) -> tuple[Capture, ...]:
@@ -29,14 +36,14 @@ class Step(Table):
 
     name: SafeName = Field(description="Name of the step, and of its folder in the hub.")
     when: Condition = Field(
-        description="When the step is taken, and for which arms: those that collapsed, or those "
-        "that a success rule does not hold for."
+        description=f"When the step is taken, and for which arms: those that {ENDPOINT.past}, or "
+        "those that a success rule does not hold for."
     )
     capture: Annotated[tuple[Capture, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
-        description="Reports that are made: `gradient_histograms`, `activations`."
+        description=f"Reports that are made: {', '.join(f'`{one}`' for one in CAPTURES.reports)}."
     )
     checkpoint: CheckpointName = Field(
-        "at_collapse",
+        CAPTURES.usual,
         description="Stored weights that the reports are about; an arm that has none of that name "
         "is left out, and the hub says so.",
     )
@@ -53,10 +60,10 @@ def check_steps(source: Source) -> Iterator[Mistake]:
                 f"got {name!r}, the name of the step on line {line} already; rename one of them"
             )
             yield source.at(("steps", index, "name"), problem)
-        if step.get("when") == "an_arm_misses_success" and not _rules(source):
+        if step.get("when") == ANY_MISSES and not _rules(source):
             problem = (
-                "got 'an_arm_misses_success', but verdict.success has no rules that an arm could "
-                "miss; give rules, or wait for a collapse"
+                f"got {ANY_MISSES!r}, but verdict.success has no rules that an arm could "
+                f"miss; give rules, or wait for a {ENDPOINT.noun}"
             )
             yield source.at(("steps", index, "when"), problem)
 

@@ -17,7 +17,7 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from models.config import Parameters
+from runner.experiment import EXPERIMENT
 from runner.manifest.field_types import FieldType, below, is_series, is_table, kinds_of, walk
 from runner.manifest.toml.keys import KeyPath
 from runner.manifest.value_slips import Wanted, instead
@@ -111,7 +111,7 @@ def _frame(row: str, column: int) -> str:
 
 
 def dotted(path: KeyPath) -> str:
-    """A key path as TOML writes it, with positions in brackets: ``arms[1].train.epochs``."""
+    """A key path as TOML writes it, with positions in brackets: ``arms[1].resources.threads``."""
     words = ""
     for part in path:
         if isinstance(part, int):
@@ -247,7 +247,7 @@ def _choice(value: object, choices: list[str], key: str = "") -> str:
 def _unknown_key(name: str, parent: type[BaseModel]) -> str:
     if name.partition(".")[0] in parent.model_fields:
         return f"unknown key; write {name} without quotes"
-    for section, field in Parameters.model_fields.items():
+    for section, field in EXPERIMENT.parameters.table.model_fields.items():
         annotation = field.annotation
         if annotation is not parent and name in getattr(annotation, "model_fields", {}):
             return f"unknown key; it belongs to [{section}]"

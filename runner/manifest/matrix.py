@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from runner.manifest.arm_names import label
 from runner.manifest.exclusions import Exclusions, comparable
+from runner.manifest.overrides import SECTIONS as PARAMETERS
 from runner.manifest.overrides import merged
 from runner.manifest.toml.keys import KeyPath
 
@@ -23,7 +24,7 @@ MOST_ARMS = 4096
 """More arms than this no phase may have: at ten seconds an arm they take half a day."""
 MOST_AXES = 32
 """Axes of a matrix."""
-SECTIONS = ("dataset", "model", "train", "diagnostics", "resources", "seed")
+SECTIONS = (*PARAMETERS, "resources", "seed")
 """What an arm may have of its own, in the order in which it appears in a name."""
 
 TOGETHER = "together"
@@ -247,7 +248,7 @@ def _axes(
 ) -> dict[KeyPath, Axis]:
     """The axes below a table of ``[matrix]``: lists, and tables with ``values``.
 
-    ``[matrix.train]`` is no axis by itself: its ``values`` would be those of a knob of that name.
+    A section is no axis by itself: its ``values`` would be those of a knob of that name.
     """
     is_section = len(key) == 1 and key != ("seed",)
     if isinstance(node, Mapping) and (is_section or "values" not in node):

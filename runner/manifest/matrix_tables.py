@@ -9,7 +9,9 @@ from pydantic import Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from models.config import Table
+from runner.experiment.common import Table
+from runner.experiment.interface import Section
+from runner.manifest.section_fields import with_tables
 from runner.manifest.value_kinds import ArmName
 
 MOST_ENTRIES = 512
@@ -39,24 +41,22 @@ Knobs = Annotated[dict[str, Any], Shape(KNOBS, ("object",))]
 Number = Annotated[Any, Shape(INTEGER, ("integer",))]
 
 
+def _of_axis(section: Section) -> str:
+    return f"Values of axes of `[matrix.{section.name}]`."
+
+
+@with_tables(_of_axis, Knobs, after="arm")
 class Exclusion(Table):
     """Takes out every combination that has all the values named here."""
 
     arm: str | None = Field(None, description="Name of the arm that it is for; all by default.")
-    dataset: Knobs = Field(
-        default_factory=dict, description="Values of axes of `[matrix.dataset]`."
-    )
-    model: Knobs = Field(default_factory=dict, description="Values of axes of `[matrix.model]`.")
-    train: Knobs = Field(default_factory=dict, description="Values of axes of `[matrix.train]`.")
-    diagnostics: Knobs = Field(
-        default_factory=dict, description="Values of axes of `[matrix.diagnostics]`."
-    )
     resources: Knobs = Field(
         default_factory=dict, description="Values of axes of `[matrix.resources]`."
     )
     seed: Number = Field(None, description="A value of the axis `seed`.")
 
 
+@with_tables(lambda section: section.of_included, Knobs, after="name")
 class Inclusion(Table):
     """Adds one combination, of any knobs; an axis that it does not name keeps the phase's value."""
 
@@ -64,14 +64,11 @@ class Inclusion(Table):
     name: ArmName | None = Field(
         None, description="What it is called; by default it is named after its values."
     )
-    dataset: Knobs = Field(default_factory=dict, description="Knobs of its dataset.")
-    model: Knobs = Field(default_factory=dict, description="Knobs of the network.")
-    train: Knobs = Field(default_factory=dict, description="Knobs of the fit.")
-    diagnostics: Knobs = Field(default_factory=dict, description="What it records.")
     resources: Knobs = Field(default_factory=dict, description="Its bounds.")
     seed: Number = Field(None, description="Its seed.")
 
 
+@with_tables(lambda section: section.of_together, Axes)
 class Together(Table):
     """One axis of several knobs that go through their values side by side.
 
@@ -80,32 +77,21 @@ class Together(Table):
     profile replaces it, and an exclusion names it.
     """
 
-    dataset: Axes = Field(default_factory=dict, description="Knobs of the dataset.")
-    model: Axes = Field(default_factory=dict, description="Knobs of the network.")
-    train: Axes = Field(default_factory=dict, description="Knobs of the fit.")
-    diagnostics: Axes = Field(default_factory=dict, description="What an arm records.")
     resources: Axes = Field(default_factory=dict, description="Bounds of an arm.")
     seed: Axis = Field(None, description="The seeds.")
 
 
+@with_tables(lambda section: section.of_axes, Axes)
 class Matrix(Table):
     """Every combination of its axes becomes an arm.
 
-    An axis is a knob with an array of values, ``train.learning_rate = [1e-3, 1e-2]``, or with
-    values and what each is called in names,
-    ``{ values = [1e-3, 1e-2], labels = ["slow", "fast"] }``. Each arm of ``[[arms]]`` is multiplied
-    by the combinations; without ``[[arms]]`` the combinations are the arms. An arm is called after
-    its values, always in the same order: dataset, model, train, diagnostics, resources, seed, and
-    the alphabet within a table.
+    An axis is a knob with an array of values, ``resources.threads = [1, 2]``, or with values and
+    what each is called in names, ``{ values = [1, 2], labels = ["one", "two"] }``. Each arm of
+    ``[[arms]]`` is multiplied by the combinations; without ``[[arms]]`` the combinations are the
+    arms. An arm is called after its values, always in the same order: the tables of parameters as
+    they are listed here, then resources and seed; and the alphabet within a table.
     """
 
-    dataset: Axes = Field(
-        default_factory=dict,
-        description="Axes over knobs of the dataset; each dataset is simulated once.",
-    )
-    model: Axes = Field(default_factory=dict, description="Axes over knobs of the network.")
-    train: Axes = Field(default_factory=dict, description="Axes over knobs of the fit.")
-    diagnostics: Axes = Field(default_factory=dict, description="Axes over what an arm records.")
     resources: Axes = Field(default_factory=dict, description="Axes over the bounds of an arm.")
     seed: Axis = Field(None, description="The seeds.")
     together: tuple[Together, ...] = Field(

@@ -1,7 +1,7 @@
 """The manifest of a phase: a TOML file as frozen values, checked as a whole.
 
-``dataset``, ``model``, ``train`` and ``diagnostics`` are kept as the partial tables that the file
-holds, because only a phase, a profile and an arm together make up parameters that can be checked.
+The sections of parameters are kept as the partial tables that the file holds, because only a phase,
+a profile and an arm together make up parameters that can be checked.
 """
 
 from __future__ import annotations
@@ -13,44 +13,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    PositiveFloat,
-    PositiveInt,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 
-from models.config import (
-    Dataset,
-    Determinism,
-    Diagnostics,
-    Integer,
-    Model,
-    Parameters,
-    Table,
-    Train,
-    remarks,
-)
 from runner.core.digest import sha256_bytes
 from runner.core.errors import ManifestError
 from runner.core.names import SafeName
 from runner.core.project import project_of
+from runner.experiment import EXPERIMENT, Parameters
+from runner.experiment.common import Determinism, Integer, Table
+from runner.experiment.interface import OneOf
 from runner.manifest.checks import check
 from runner.manifest.extent import check_extent
 from runner.manifest.findings import Finding, misnamed_findings, registered_for
 from runner.manifest.follow_ups import Step
+from runner.manifest.given_files import as_declared, read_given_files
 from runner.manifest.manifest_errors import Mistake, render
 from runner.manifest.matrix import MOST_ARMS, expand, read_matrix
 from runner.manifest.matrix_tables import Matrix
 from runner.manifest.overrides import merged, merged_sections
 from runner.manifest.phase_tests import Tests
-from runner.manifest.probe_file import as_declared, read_probes
 from runner.manifest.rule_parser import parse
 from runner.manifest.rules import Rule
+from runner.manifest.section_fields import with_parts
 from runner.manifest.source import Source, read_given
 from runner.manifest.value_kinds import (
     Argument,
@@ -67,18 +51,7 @@ MOST_PROFILES = 16
 """Of a phase."""
 MIB = 2**20
 GIB = 2**30
-
-
-@dataclass(frozen=True)
-class PartOf:
-    """Marks a table that holds some keys of ``whole`` and is checked once it is merged."""
-
-    whole: type[BaseModel]
-
-    def __get_pydantic_json_schema__(
-        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"type": "object", "part_of": self.whole.__name__}
+RESULTS = EXPERIMENT.results
 
 
 class Phase(Table):
@@ -96,8 +69,9 @@ class Phase(Table):
     license: Text | None = Field(
         None, description="How the hub may be used: the name or address of a license."
     )
-    stage: Literal["stage_a", "stage_b"] = Field(
-        "stage_a", description="Stage of the study; the names of logs and metrics begin with it."
+    stage: Annotated[str, OneOf(EXPERIMENT.stages.names)] = Field(
+        EXPERIMENT.stages.names[0],
+        description="Stage of the study; the names of logs and metrics begin with it.",
     )
     seed: Seed = Field(
         description="Governs weights, data order and noise of each arm without a seed of its own."
@@ -186,7 +160,7 @@ class Audit(Table):
         "them, and nothing else.",
     )
     steps: Annotated[int, Field(ge=1, le=10), Integer] = Field(
-        3, description="Optimizer steps in a row that are derived again at each of three moments."
+        3, description="Steps of the fit in a row that are derived again at each of three moments."
     )
     keep: bool = Field(
         default=False,
@@ -195,9 +169,10 @@ class Audit(Table):
     )
 
     @property
-    def layer(self) -> dict[str, dict[str, int]]:
-        """What it asks of an arm, below whatever the manifest says of `diagnostics`."""
-        return {"diagnostics": {"audit_steps": self.steps if self.level == "audited" else 0}}
+    def layer(self) -> dict[str, dict[str, Any]]:
+        """What it asks of an arm, below whatever the manifest says of what arms record."""
+        steps = self.steps if self.level == "audited" else 0
+        return EXPERIMENT.parameters.recorded_for_audit(steps)
 
 
 class Verdict(Table):
@@ -206,8 +181,8 @@ class Verdict(Table):
     success: tuple[RuleText, ...] = Field(
         (),
         max_length=64,
-        description="Rules that each arm is held against, such as `amp_ssim >= 0.80 and not "
-        "collapsed`: statistics compared with numbers or with each other, flags, `not`, `and`, "
+        description=f"Rules that each arm is held against, such as `{RESULTS.example_rule}`: "
+        "statistics compared with numbers or with each other, flags, `not`, `and`, "
         "`or` and parentheses.",
     )
     required: bool = Field(
@@ -220,18 +195,10 @@ class Verdict(Table):
         return tuple(parse(text) for text in self.success)
 
 
-_DATASET = "The simulated data; see `dataset`."
-_MODEL = "The network; see `model`."
-_TRAIN = "How it is fitted; see `train`."
-_DIAGNOSTICS = "What an arm records beside its results; see `diagnostics`."
 _RESOURCES = "Bounds of one arm; see `resources`."
 
-DatasetPart = Annotated[dict[str, Any], PartOf(Dataset)]
-ModelPart = Annotated[dict[str, Any], PartOf(Model)]
-TrainPart = Annotated[dict[str, Any], PartOf(Train)]
-DiagnosticsPart = Annotated[dict[str, Any], PartOf(Diagnostics)]
 
-
+@with_parts(lambda section: section.of_arm, after="seed")
 class Arm(Table):
     """One arm: what it is called and in what it differs from the phase."""
 
@@ -242,13 +209,6 @@ class Arm(Table):
         default=False, description="Whether the arm runs only with `--with-optional` or by name."
     )
     seed: Seed | None = Field(None, description="Seed of this arm in place of the phase's.")
-    dataset: DatasetPart = Field(
-        default_factory=dict,
-        description=f"{_DATASET} Arms with the same dataset share one simulation.",
-    )
-    model: ModelPart = Field(default_factory=dict, description=_MODEL)
-    train: TrainPart = Field(default_factory=dict, description=_TRAIN)
-    diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
     resources: Resources = Field(default_factory=Resources, description=_RESOURCES)
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=256)] | None = Field(
         None,
@@ -257,19 +217,17 @@ class Arm(Table):
     )
 
 
+@with_parts(lambda section: section.of_profile)
 class Profile(Table):
     """A variant of the phase: what it changes for all arms."""
 
-    dataset: DatasetPart = Field(default_factory=dict, description=_DATASET)
-    model: ModelPart = Field(default_factory=dict, description=_MODEL)
-    train: TrainPart = Field(default_factory=dict, description=_TRAIN)
-    diagnostics: DiagnosticsPart = Field(default_factory=dict, description=_DIAGNOSTICS)
     resources: Resources = Field(default_factory=Resources, description=_RESOURCES)
     matrix: Matrix | None = Field(
         None, description="Axes in place of the phase's; an empty one takes an axis away."
     )
 
 
+@with_parts(lambda section: section.of_phase, after="resources")
 class Manifest(Table):
     """One phase of a study."""
 
@@ -281,15 +239,6 @@ class Manifest(Table):
     phase: Phase = Field(description="What the phase is and asks.")
     image: Image = Field(default_factory=Image, description="The container image.")
     resources: Resources = Field(default_factory=Resources, description="Bounds of one arm.")
-    dataset: DatasetPart = Field(
-        default_factory=dict,
-        description="The simulated data, one set for all arms that change nothing in it.",
-    )
-    model: ModelPart = Field(default_factory=dict, description="The network.")
-    train: TrainPart = Field(default_factory=dict, description="How the network is fitted.")
-    diagnostics: DiagnosticsPart = Field(
-        default_factory=dict, description="What an arm records beside its results."
-    )
     audit: Audit = Field(
         default_factory=Audit, description="How what the jobs did is derived again."
     )
@@ -339,14 +288,14 @@ def resolve(manifest: Manifest, arm: Arm, profile: Profile | None = None) -> Par
 @lru_cache(maxsize=256)
 def validated(text: str) -> Parameters:
     """The parameters in a JSON text; arms that differ in the seed alone share theirs."""
-    return Parameters.model_validate_json(text)
+    return EXPERIMENT.parameters.table.model_validate_json(text)
 
 
 def remarks_on(manifest: Manifest) -> list[str]:
     """What is odd about the arms of the phase and of its profiles without being wrong."""
     every: dict[str, Profile | None] = {"": None}
     every |= {f" of profile {name}": profile for name, profile in manifest.profiles.items()}
-    return remarks(
+    return EXPERIMENT.parameters.remarks(
         (f"{arm.name}{of}", resolve(manifest, arm, profile))
         for of, profile in every.items()
         for arm in planned_arms(manifest, profile)
@@ -366,8 +315,8 @@ class LoadedManifest:
     manifest: Manifest
     source: bytes
     path: Path
-    probes: Mapping[str, Path] = field(default_factory=dict)
-    """Digest → file of the measured probes that it names."""
+    given: Mapping[str, Path] = field(default_factory=dict)
+    """Digest → file that it gives to its datasets."""
     registered: tuple[Finding, ...] = ()
     """The findings that it names and that are registered for its phase, as they stand now."""
 
@@ -389,15 +338,15 @@ def load(path: Path) -> LoadedManifest:
     """
     source = read_given(path)
     _refuse(check_extent(source, Manifest), source)
-    source, probes = read_probes(source)
+    source, given = read_given_files(source)
     wrong = [*map(as_declared, check(source, Manifest)), *misnamed_findings(source)]
-    _refuse([*probes.problems, *wrong], source)
+    _refuse([*given.problems, *wrong], source)
     manifest = Manifest.model_validate_json(source.json)
     return LoadedManifest(
         manifest=manifest,
         source=source.content,
         path=path,
-        probes=probes.paths,
+        given=given.paths,
         registered=registered_for(path, manifest.phase.name, manifest.phase.findings),
     )
 

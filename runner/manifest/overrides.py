@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SECTIONS = ("dataset", "model", "train", "diagnostics")
+from runner.experiment import EXPERIMENT
+
+SECTIONS = tuple(one.name for one in EXPERIMENT.parameters.sections)
 """The tables of parameters, of which a phase, a profile and an arm may each hold a part."""
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """One table out of several, where later ones win key by key.
 
-    A nested table that states its ``kind`` replaces what lies below it as a whole: the momentum of
-    one optimizer must not leak into another.
+    A nested table that states its ``kind`` replaces what lies below it as a whole: what one kind
+    has of its own must not leak into another.
     """
     result: dict[str, Any] = {}
     for layer in layers:

@@ -6,22 +6,25 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from models.config import Dataset, Parameters
 from runner.core.digest import canonical_json
 from runner.core.reading import first_problem
+from runner.experiment import EXPERIMENT
+
+DATASET = "dataset"
+"""The section that a simulation has, and nothing beside it."""
 
 
 def require_arm_parameters(table: dict[str, Any]) -> dict[str, Any]:
     """The table as it stands, if it is that of an arm. Raises ``ValueError`` that names the key."""
-    require(Parameters, table)
+    require(EXPERIMENT.parameters.table, table)
     return table
 
 
 def require_dataset_parameters(table: dict[str, Any]) -> dict[str, Any]:
     """The table as it stands, if it is that of a simulation. Raises as for an arm's."""
-    if table.keys() != {"dataset"}:
+    if table.keys() != {DATASET}:
         raise ValueError("expected the table dataset and nothing else")
-    require(Dataset, table["dataset"])
+    require(EXPERIMENT.parameters.section(DATASET).table, table[DATASET])
     return table
 
 

@@ -11,9 +11,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from models.config import Table
 from runner.core.project import TESTS, project_of
 from runner.core.reading import is_file_below, read_below
+from runner.experiment.common import Table
 from runner.manifest.manifest_errors import Mistake, did_you_mean
 from runner.manifest.overrides import table
 from runner.manifest.source import Source

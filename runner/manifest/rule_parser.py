@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from models.config import STATS
+from runner.experiment import EXPERIMENT
 from runner.manifest.rules import HOLDS, AllOf, AnyOf, Comparison, Flag, Not, Rule
 
 LONGEST = 1000
@@ -23,6 +23,7 @@ LONGEST = 1000
 DEEPEST = 32
 """Levels of parentheses and of ``not`` inside each other."""
 
+_EXAMPLE = EXPERIMENT.results.example_statistic
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))"
     r"|(?P<name>[A-Za-z_]\w*)|(?P<sign>[<>]=?|[!=]=|[()]))",
@@ -164,7 +165,7 @@ class _Reader:
         token = self._peek()
         if token.kind == "number":
             raise _error(
-                token.column, f"write the statistic first, as in 'amp_ssim >= {token.text}'"
+                token.column, f"write the statistic first, as in '{_EXAMPLE} >= {token.text}'"
             )
         if token.kind != "name":
             raise _unexpected(token, "a statistic, 'not' or '('")
@@ -214,10 +215,11 @@ class _Reader:
 
 def _kind(token: Token) -> Literal["number", "flag"]:
     """Whether a statistic is a number or a flag; refuses what is none."""
-    if token.text in STATS:
-        return STATS[token.text]
-    nearest = difflib.get_close_matches(token.text, STATS, n=1)
-    known = f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(STATS)}"
+    kinds = EXPERIMENT.results.statistics
+    if token.text in kinds:
+        return kinds[token.text]
+    nearest = difflib.get_close_matches(token.text, kinds, n=1)
+    known = f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(kinds)}"
     raise _error(token.column, f"'{token.text}' is not a statistic; {known}")
 
 

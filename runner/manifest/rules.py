@@ -1,4 +1,4 @@
-"""Success rules: ``amp_ssim >= 0.80 and not collapsed``; what a rule says of what was measured.
+"""Success rules: ``score >= 0.80 and not failed``; what a rule says of what was measured.
 
 A rule is built of comparisons of a statistic with a number or with another statistic, of flags,
 and of ``not``, ``and``, ``or``. Nothing in it is ever executed. ``rule_parser`` reads it.

@@ -44,7 +44,7 @@ _LONGEST = 40
 
 
 def instead(key: str, value: object, wanted: Wanted) -> str | None:
-    """What to write in the place of ``value``, such as ``write epochs = 20, without quotes``."""
+    """What to write in the place of ``value``, such as ``write threads = 2, without quotes``."""
     if isinstance(value, bool) or len(str(value)) > _LONGEST:
         return None
     if wanted == "string":

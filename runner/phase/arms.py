@@ -13,6 +13,7 @@ from runner.core.errors import RunnerError
 from runner.core.reading import first_problem, is_file_below, read_table, shortened, typed
 from runner.engines.base import Outcome
 from runner.engines.console import keep, tail
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import ArmRecord, Difference, Execution, FileRecord
 from runner.jobs.attempts import Attempt
@@ -22,6 +23,7 @@ from runner.plan.model import Job
 from runner.verify.effective import compare_effective, compare_history
 from runner.verify.verdict import judge
 
+FILES = EXPERIMENT.results.files
 MOST_TOLD = 50
 """Differences from the plan that a message names."""
 
@@ -42,17 +44,13 @@ def describe(record: ArmRecord) -> str:
     """One line for the console: how the arm did."""
     if record.status != "succeeded":
         return f"{record.name}: {record.status.replace('_', ' ')}: {record.message}"
-    phase = "phase_ssim" if record.score_definition < 2 else "phase_aligned_ssim"
     scores = ", ".join(
         f"{name} {value:.4g}"
-        for name in ("amp_ssim", "amp_mae", phase)
+        for name in EXPERIMENT.results.brief(vars(record))
         if isinstance(value := record.stats.get(name), int | float)
     )
-    fate = ""
-    if record.collapsed:
-        fate = f"; collapsed: {record.collapse_reason}"
-    elif record.shortcoming:
-        fate = f"; {record.collapse_reason or 'unfinished: its loss was still falling'}"
+    told = EXPERIMENT.endpoint.brief(vars(record))
+    fate = f"; {told}" if told else ""
     return f"{record.name}: ran as planned, {record.proof_in_words}; {scores}{fate}"
 
 
@@ -124,33 +122,26 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
             "files": collected.files,
         }
     try:
-        effective = read_table(destination, "effective_config.json")
-        stats = read_table(destination, "stats.json")
-        metrics = read_table(destination, "metrics.json")
-        timing = read_table(destination, "timing.json")
-        history = read_table(destination, "history.json")
+        effective = read_table(destination, FILES.effective)
+        stats = read_table(destination, FILES.stats)
+        metrics = read_table(destination, FILES.metrics)
+        timing = read_table(destination, FILES.timing)
+        history = read_table(destination, FILES.history)
     except ValueError as error:
         return {"status": "invalid_output", "message": str(error), "files": collected.files}
     differences = (
         *compare_effective(job.parameters, job.seed, job.execution, effective),
         *compare_history(effective, history),
     )
-    observed = effective.get("observed")
     facts: dict[str, Any] = {
         "files": collected.files,
         "differences": differences,
         "stats": stats,
         "timing": timing,
         "null_reasons": metrics.get("null_reasons", {}),
-        "collapsed": stats.get("collapsed"),
-        "collapse_epoch": stats.get("collapse_epoch"),
-        "collapse_reason": stats.get("collapse_reason"),
-        "collapse_kind": stats.get("collapse_kind"),
-        "score_definition": stats.get("score_definition", 1),
+        **EXPERIMENT.results.recorded(stats),
         "rules": judge(rules, stats),
-        "final_weights_sha256": (
-            observed.get("final_weights_sha256") if isinstance(observed, dict) else None
-        ),
+        "final_weights_sha256": EXPERIMENT.readback.final_state(effective),
     }
     if differences:
         facts["status"] = "configuration_differs"
@@ -179,5 +170,5 @@ def _told(difference: Difference) -> str:
 
 
 def timestamp(seconds: float) -> str:
-    """A time since the epoch, s, as ISO 8601 in UTC."""
+    """A time since 1970, s, as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

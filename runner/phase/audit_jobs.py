@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from runner.engines.base import Outcome
 from runner.engines.console import tail
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import ArmRecord, AuditRecord, DatasetRecord, FileRecord
 from runner.jobs.attempts import Attempt, lay_out
@@ -21,7 +22,7 @@ from runner.jobs.ended import take
 from runner.plan.model import InputRef, Job, arm_audit_job
 from runner.verify.audit_report import OF_ARM, judged
 
-STATES = "audit_step_"
+STATES = EXPERIMENT.audits.states
 """What the names of the states begin with that an arm leaves for its audit alone."""
 MOST_TOLD = 10
 """Differences that a message names; the record has them all."""
@@ -35,7 +36,7 @@ def is_due(job: Job, record: ArmRecord) -> bool:
 
 def is_asked_for(arm: Job) -> bool:
     """Whether the plan of an arm has it audited."""
-    return bool(arm.parameters.get("diagnostics", {}).get("audit_steps", 0))
+    return EXPERIMENT.parameters.audited_steps(arm.parameters) > 0
 
 
 def lay_out_audit(

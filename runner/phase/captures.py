@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,18 +13,20 @@ from runner.core.errors import VerificationError
 from runner.core.names import SafeName, Sha256
 from runner.core.reading import copy_below, is_file_below, read_table, typed
 from runner.engines.base import Outcome
+from runner.experiment import EXPERIMENT
 from runner.hub.record import CaptureRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
 from runner.manifest.follow_ups import Capture
 from runner.plan.model import InputRef, Job, command_of
 
-CHECKPOINTS = "checkpoints.json"
+UNIT = EXPERIMENT.progress.unit
+CHECKPOINTS = EXPERIMENT.captures.listing
 """Names the weights that an arm stored; see docs/contract.md."""
 CHECKPOINT = "checkpoint.pt"
 """What the weights are called in the job."""
-FIRST = ("last",)
-"""Names that are preferred where several checkpoints are of one epoch."""
+FIRST = EXPERIMENT.captures.last
+"""The name that is preferred where several checkpoints are of one and the same moment."""
 
 
 class Stored(BaseModel):
@@ -33,14 +35,16 @@ class Stored(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.pt$")]
-    epoch: int | None
+    moment: int | None = Field(alias=UNIT)
     sha256: Sha256
     weights_sha256: Sha256
 
     @property
     def when(self) -> str:
-        """The epoch in words."""
-        return "initial weights" if self.epoch is None else f"epoch {self.epoch}"
+        """The moment in words."""
+        if self.moment is None:
+            return EXPERIMENT.captures.initial
+        return f"{UNIT} {self.moment}"
 
 
 class Checkpoints(BaseModel):
@@ -55,22 +59,22 @@ def stored_checkpoints(arm_folder: Path) -> dict[str, Stored]:
     Raises ``ValueError`` that says what is wrong with the arm's ``checkpoints.json``.
     """
     stored = typed(Checkpoints, read_table(arm_folder, CHECKPOINTS), CHECKPOINTS).checkpoints
-    return {name: stored[name] for name in sorted(stored, key=lambda name: name not in FIRST)}
+    return {name: stored[name] for name in sorted(stored, key=lambda name: name != FIRST)}
 
 
 def choose(
-    stored: Mapping[str, Stored], *, name: str | None = None, epoch: int | None = None
+    stored: Mapping[str, Stored], *, name: str | None = None, moment: int | None = None
 ) -> str:
     """Name of the weights that were asked for, the last ones by default.
 
     Raises ``VerificationError`` that lists what there is.
     """
-    if epoch is not None:
-        found = [each for each in stored if stored[each].epoch == epoch]
-        asked = f"no checkpoint of epoch {epoch}"
+    if moment is not None:
+        found = [each for each in stored if stored[each].moment == moment]
+        asked = f"no checkpoint of {UNIT} {moment}"
     else:
-        found = [each for each in stored if each == (name or "last")]
-        asked = f"no checkpoint {name or 'last'!r}"
+        found = [each for each in stored if each == (name or FIRST)]
+        asked = f"no checkpoint {name or FIRST!r}"
     if found:
         return found[0]
     there = ", ".join(f"{each} ({entry.when})" for each, entry in stored.items())
@@ -98,7 +102,7 @@ class CaptureOrder:
         wanted = {
             "reports": list(self.reports),
             "name": self.checkpoint,
-            "epoch": self.stored.epoch,
+            UNIT: self.stored.moment,
         }
         return self.arm.model_copy(
             update={
@@ -136,10 +140,10 @@ def conclude_capture(
     order: CaptureOrder, attempt: Attempt, outcome: Outcome, destination: Path
 ) -> CaptureRecord:
     """Copy what an ended job left to ``destination`` and say how it went."""
+    facts: dict[str, Any] = {UNIT: order.stored.moment, **take(attempt, outcome, destination)}
     return CaptureRecord(
         arm=order.arm.name,
         checkpoint=order.checkpoint,
-        epoch=order.stored.epoch,
         checkpoint_sha256=order.stored.sha256,
-        **take(attempt, outcome, destination),
+        **facts,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, StepRecord
-from runner.manifest.follow_ups import Condition, Step
+from runner.manifest.follow_ups import ANY_MISSES, ANY_REACHES, EVERY_REACHES, Condition, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +20,17 @@ class Judgement:
 
 
 def judge_condition(when: Condition, records: Sequence[ArmRecord]) -> Judgement:
-    """Hold a condition against the arms of a run. An arm without a result has not collapsed."""
+    """Hold a condition against the arms of a run. An arm without a result came to nothing."""
     return CONDITIONS[when](records)
 
 
-def _every_arm_collapses(records: Sequence[ArmRecord]) -> Judgement:
-    arms = _collapsed(records)
+def _every_arm_reaches(records: Sequence[ArmRecord]) -> Judgement:
+    arms = _reached(records)
     return Judgement(held=len(arms) == len(records) > 0, basis=_counted(arms, records), arms=arms)
 
 
-def _an_arm_collapses(records: Sequence[ArmRecord]) -> Judgement:
-    arms = _collapsed(records)
+def _an_arm_reaches(records: Sequence[ArmRecord]) -> Judgement:
+    arms = _reached(records)
     return Judgement(held=bool(arms), basis=_counted(arms, records), arms=arms)
 
 
@@ -41,20 +42,21 @@ def _an_arm_misses_success(records: Sequence[ArmRecord]) -> Judgement:
 
 
 CONDITIONS: Mapping[Condition, Callable[[Sequence[ArmRecord]], Judgement]] = {
-    "every_arm_collapses": _every_arm_collapses,
-    "an_arm_collapses": _an_arm_collapses,
-    "an_arm_misses_success": _an_arm_misses_success,
+    EVERY_REACHES: _every_arm_reaches,
+    ANY_REACHES: _an_arm_reaches,
+    ANY_MISSES: _an_arm_misses_success,
 }
 
 
-def _collapsed(records: Sequence[ArmRecord]) -> tuple[str, ...]:
-    return tuple(record.name for record in records if record.collapsed)
+def _reached(records: Sequence[ArmRecord]) -> tuple[str, ...]:
+    """The arms in which the endpoint came about."""
+    return tuple(record.name for record in records if record.fate.reached)
 
 
-def _counted(collapsed: Sequence[str], records: Sequence[ArmRecord]) -> str:
-    unknown = sum(record.collapsed is None for record in records)
+def _counted(reached: Sequence[str], records: Sequence[ArmRecord]) -> str:
+    unknown = sum(record.fate.reached is None for record in records)
     rest = f", {unknown} left no result" if unknown else ""
-    return f"{len(collapsed)} of {_arms(records)} collapsed{rest}"
+    return f"{len(reached)} of {_arms(records)} {EXPERIMENT.endpoint.past}{rest}"
 
 
 def _arms(records: Sequence[ArmRecord]) -> str:

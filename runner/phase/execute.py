@@ -14,18 +14,19 @@ from runner.core.digest import digest_json
 from runner.core.errors import EngineError, RunnerError
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
-from runner.core.progress import display
 from runner.core.text import listing
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.engines.images.snapshot import Snapshot
+from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.record import DatasetRecord, SummaryRecord
 from runner.hub.signing import try_key
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
-from runner.jobs.datasets import Dataset, origin, prepare, probe_digest
+from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.devices import choose_device, package_variant, reserve_places
+from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audits, phase_tests, resume
@@ -53,11 +54,6 @@ from runner.verify.registration.power import registration_mismatches
 
 MOST_DIFFERENCES = 10
 """Packages that a note names; an interpreter without any would fill a page."""
-
-TWIN = (
-    "the probe looks the same after a half turn, so that an object and its twin conj O(-r) have "
-    "the same diffraction pattern: no single pattern can tell which of the two it shows"
-)
 
 
 def run_phase(request: Request) -> tuple[Path, int]:
@@ -327,7 +323,7 @@ def make_dataset(
         labels=run.labels,
         run=lambda attempt: run_alone(run, engine, attempt),
         say=run.shown.say,
-        probe=run.loaded.probes.get(probe_digest(job) or ""),
+        given=run.loaded.given.get(given_digest(job) or ""),
     )
     if isinstance(made, DatasetRecord):
         run.datasets[job.name] = made
@@ -344,8 +340,9 @@ def make_dataset(
             "one of the two hubs was made on another kind of machine, or is not what it says; "
             "`phasehub verify` and `phasehub reproduce` tell"
         )
-    if made.record.metadata.get("twin_ambiguity") and TWIN not in run.notes:
-        run.note(TWIN)
+    for caution in EXPERIMENT.given.cautions(made.record.metadata):
+        if caution not in run.notes:
+            run.note(caution)
     made.describe_in(run.staging.path / made.record.folder)
     return made
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from runner.core.digest import canonical_json, pretty_json
 from runner.core.errors import RunnerError
 from runner.core.host_paths import Places
-from runner.core.progress import Display
 from runner.hub import layout, provenance
 from runner.hub.record import (
     ArmRecord,
@@ -25,6 +24,7 @@ from runner.hub.record import (
     TestsRecord,
 )
 from runner.jobs.datasets import Dataset
+from runner.jobs.progress import Display
 from runner.manifest.dataset_names import ONLY, assigned
 from runner.manifest.model import LoadedManifest
 from runner.phase.lockfile import Lock

@@ -18,21 +18,12 @@ from pydantic import (
     model_validator,
 )
 
-from models.config import (
-    Dataset,
-    Determinism,
-    Parameters,
-    count_parameters,
-    remarks,
-    steps_per_epoch,
-    variables,
-)
-from models.config.audit import AuditPart
-from models.config.summary import Summary
 from runner.core.digest import digest_json, pretty_json
 from runner.core.errors import ManifestError
 from runner.core.names import SafeName, is_dataset_name
 from runner.core.reading import first_problem
+from runner.experiment import EXPERIMENT, Dataset, Parameters
+from runner.experiment.common import AuditPart, Determinism, Summary, variables
 from runner.manifest.dataset_names import (
     ONLY,
     OneOrMany,
@@ -282,7 +273,7 @@ def parameters_of(job: Job) -> Parameters:
 
 def plan_remarks(plan: Plan) -> list[str]:
     """What is odd about the planned arms without being wrong."""
-    return remarks((job.name, parameters_of(job)) for job in plan.arms)
+    return EXPERIMENT.parameters.remarks((job.name, parameters_of(job)) for job in plan.arms)
 
 
 def digest(plan: Plan) -> str:
@@ -332,7 +323,7 @@ OF_AUDIT = ".audit"
 """What the name of an audit has behind that of the job which it is about; no arm has a dot."""
 
 
-OF_DATASET: tuple[AuditPart, ...] = ("data",)
+OF_DATASET = EXPERIMENT.audits.of_dataset
 """What is derived of a dataset."""
 
 
@@ -470,22 +461,16 @@ def _arm_job(
         resources=resources.model_copy(update={"gpus": int(device == "cuda")}),
         command=command,
         environment=_environment(resources),
-        num_parameters=count_parameters(parameters).live if is_ours(command) else None,
-        steps=_num_steps(parameters) if is_ours(command) else None,
+        num_parameters=EXPERIMENT.costs.size(parameters).live if is_ours(command) else None,
+        steps=EXPERIMENT.costs.steps(parameters) if is_ours(command) else None,
     )
 
 
-def _num_steps(parameters: Parameters) -> int:
-    """Optimisation steps of the whole fit."""
-    return parameters.train.epochs * steps_per_epoch(parameters.dataset, parameters.train)
-
-
-PROGRAM = ("python", "-m", "models")
-"""With these words begins whatever runs the experiment of ``models/``."""
+PROGRAM = EXPERIMENT.program.command
 
 
 def is_ours(command: Sequence[str]) -> bool:
-    """Whether a command runs the experiment of ``models/``; another can do anything."""
+    """Whether a command runs the experiment; another can do anything."""
     return tuple(command[: len(PROGRAM)]) == PROGRAM
 
 

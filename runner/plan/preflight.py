@@ -6,7 +6,6 @@ machine.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,18 +14,13 @@ from pathlib import Path
 
 import psutil
 
-from models.config import Dataset
 from runner.core.errors import EngineError, ManifestError
 from runner.engines import gpus
-from runner.plan.estimates import (
-    arm_memory,
-    cpu_seconds,
-    dataset_bytes,
-    duration,
-    gibibytes,
-    savings,
-)
+from runner.experiment import EXPERIMENT
+from runner.plan.estimates import duration, gibibytes
 from runner.plan.model import Job, Plan, parameters_of
+
+COSTS = EXPERIMENT.costs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +68,11 @@ def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
 
 
 def _require_disk(plan: Plan, machine: Machine) -> None:
-    datasets = [
-        Dataset.model_validate_json(json.dumps(job.parameters["dataset"])) for job in plan.datasets
-    ]
     kept = plan.audit is not None and plan.audit.keep
     states = [audit_bytes(job) for job in plan.arms]
     # The states of an arm go once they are audited; as many arms as processors may have some.
     most = sum(states) if kept else sum(sorted(states)[-machine.processors :])
-    needed = sum(map(dataset_bytes, datasets))
+    needed = sum(COSTS.dataset_bytes(job.parameters) for job in plan.datasets)
     needed += 2 * sum(map(checkpoint_bytes, plan.arms)) + 2 * most
     if needed > machine.free_disk_bytes:
         raise EngineError(
@@ -92,28 +83,27 @@ def _require_disk(plan: Plan, machine: Machine) -> None:
 
 
 def checkpoint_bytes(job: Job) -> int:
-    """Size of the weights that an arm stores at its end: the last and the best, in float32.
+    """Size of the weights that an arm stores at its end.
 
     0 where nothing is known of what it stores.
     """
     if not job.is_known:
         return 0
-    return 8 * (job.num_parameters or 0)
+    return COSTS.stored_bytes(job.num_parameters or 0)
 
 
 def audit_bytes(job: Job) -> int:
-    """Most that the states take which an arm leaves for its audit: weights and two averages.
+    """Most that the states take which an arm leaves for its audit.
 
     0 where nothing is known of what it leaves.
     """
     if not job.is_known:
         return 0
-    steps = int(job.parameters["diagnostics"].get("audit_steps", 0))
-    return 3 * (steps + 1) * 12 * (job.num_parameters or 0) if steps else 0
+    return COSTS.audit_bytes(job.parameters, job.num_parameters or 0)
 
 
 def _above_limit(job: Job) -> Iterator[str]:
-    needed = arm_memory(parameters_of(job), job.execution.device).host_bytes
+    needed = COSTS.memory(parameters_of(job), job.execution.device).host_bytes
     if needed > job.resources.memory_bytes:
         yield (
             f"arm {job.name} will take about {gibibytes(needed)} of memory, more than its "
@@ -133,7 +123,7 @@ def _above_disk(job: Job) -> Iterator[str]:
 
 
 def _above_machine(job: Job, machine: Machine) -> Iterator[str]:
-    memory = arm_memory(parameters_of(job), job.execution.device)
+    memory = COSTS.memory(parameters_of(job), job.execution.device)
     if memory.host_bytes > machine.memory_bytes:
         yield (
             f"arm {job.name} will take about {gibibytes(memory.host_bytes)} of memory and the "
@@ -149,7 +139,11 @@ def _above_machine(job: Job, machine: Machine) -> Iterator[str]:
 
 def _or_save(job: Job) -> str:
     """The knobs that would help."""
-    found = savings(parameters_of(job), job.execution.device)
+    device = job.execution.device
+    found = [
+        f"{change} ({gibibytes(taken.gpu_bytes if device == 'cuda' else taken.host_bytes)})"
+        for change, taken in COSTS.savings(parameters_of(job), device)
+    ]
     return f", or save memory: {', '.join(found)}" if found else ""
 
 
@@ -163,8 +157,8 @@ def _notes(job: Job, machine: Machine) -> Iterator[str]:
         yield f"arm {job.name}: own command, no estimate of its time and memory"
     elif job.execution.device == "cpu":
         parameters, steps = parameters_of(job), job.steps or 0
-        seconds = cpu_seconds(parameters, steps=steps, threads=job.execution.threads)
-        memory = arm_memory(parameters, "cpu").host_bytes
+        seconds = COSTS.cpu_seconds(parameters, steps, job.execution.threads)
+        memory = COSTS.memory(parameters, "cpu").host_bytes
         yield (
             f"arm {job.name}: {steps} steps on the CPU, roughly {duration(seconds)} and "
             f"{gibibytes(memory)} of memory"

@@ -8,6 +8,7 @@ from pathlib import Path
 from runner.core.errors import VerificationError
 from runner.core.reading import shortened
 from runner.core.text import briefly, plain
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import HubRecord
 from runner.report.pages import columns, facts
@@ -16,19 +17,20 @@ from runner.report.view import View, make_view
 from runner.report.wording import NOTHING, STATUS_WORDS, aligned, moment
 from runner.verify.statistics import Statistics
 
+ENDPOINT = EXPERIMENT.endpoint
 MOST_COLUMNS = 6
 """Arms that stand side by side."""
 MARKS = {"good": "+", "neutral": " ", "bad": "!"}
 
 
 def render_list(hubs: Sequence[Path]) -> str:
-    """One line per hub: path, profile, how many arms succeeded, met the rules, collapsed.
+    """One line per hub: path, profile, arms that succeeded, met the rules, reached the endpoint.
 
     A hub whose record cannot be read is listed with the reason.
     """
     if not hubs:
         return "no sealed hubs here; `phasehub run MANIFEST` makes one"
-    rows = [("hub", "profile", "succeeded", "rules hold", "collapsed")]
+    rows = [("hub", "profile", "succeeded", "rules hold", ENDPOINT.past)]
     return aligned([*rows, *(_hub_row(path) for path in hubs)])
 
 
@@ -39,7 +41,7 @@ def _hub_row(path: Path) -> tuple[str, ...]:
         return (str(path), f"broken: {shortened(str(error))}")
     counted = tally(record)
     profile = record.profile or NOTHING
-    return (str(path), profile, counted.succeeded, counted.rules_hold, counted.collapsed)
+    return (str(path), profile, counted.succeeded, counted.rules_hold, counted.reached)
 
 
 def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
@@ -66,11 +68,11 @@ def _outcome(view: View) -> str:
 
 
 def _groups(view: View) -> str:
-    """How often each group of arms that differ in the seed alone collapsed."""
+    """How often the endpoint came about in each group of arms that differ in the seed alone."""
     if view.groups is None:
         return ""
-    rows = [(row.label, row.collapsed, row.rate) for row in view.groups.groups]
-    return aligned([("over seeds", "collapsed", "rate (95 % interval)"), *rows])
+    rows = [(row.label, row.reached, row.rate) for row in view.groups.groups]
+    return aligned([("over seeds", ENDPOINT.past, "rate (95 % interval)"), *rows])
 
 
 def _differing(view: View) -> str:
@@ -87,12 +89,12 @@ def _measurements(view: View) -> str:
         (
             row.label,
             row.outcome,
-            row.collapsed,
+            row.came_about,
             *(f"{c.text} ({c.footnote})" if c.footnote else c.text for c in row.cells),
         )
         for row in view.rows
     ]
-    names = ("what was measured", "outcome", "collapse", *columns(view.results))
+    names = ("what was measured", "outcome", ENDPOINT.noun, *columns(view.results))
     notes = [
         f"({number}) {briefly(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
         for number, note in enumerate(view.footnotes, start=1)

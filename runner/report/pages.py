@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from runner.core.digest import pretty_json
 from runner.core.text import briefly, listing, plain, visible
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.metrics_table import metrics_rows
 from runner.hub.record import DatasetRecord, Difference, HubRecord
@@ -160,6 +161,13 @@ def _shown(value: object) -> object:
     return Markup(visible(value)) if isinstance(value, Markup) else visible(value)  # noqa: S704
 
 
+def _explained(constant: str | None) -> str:
+    """What the scores of a table are, and what would be scored for nothing."""
+    results = EXPERIMENT.results
+    beside = [results.baseline_words.format(scores=constant)] if constant else []
+    return " ".join([results.explained, *beside])
+
+
 def page_environment(package: str) -> Environment:
     """The templates of a package, with the words and signs that all pages share."""
     environment = Environment(
@@ -171,6 +179,14 @@ def page_environment(package: str) -> Environment:
         keep_trailing_newline=True,
         finalize=_shown,
     )
+    results = EXPERIMENT.results
+    environment.globals |= {
+        "endpoint": EXPERIMENT.endpoint,
+        "explained": _explained,
+        "subject_word": EXPERIMENT.parameters.subject_word,
+        "foremost_plot": results.plots[0].name,
+        "kinds_of_pictures": [(heading, one.name) for heading, one in results.pictures],
+    }
     environment.filters |= {
         "outcome": wording.outcome,
         "md": wording.markdown,

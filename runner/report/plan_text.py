@@ -8,11 +8,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from models.config import count_parameters
 from runner.core.text import listing
+from runner.experiment import EXPERIMENT
 from runner.hub.record import RegisteredFinding, differing_knobs, leaves
 from runner.manifest.dataset_names import users
-from runner.plan.estimates import arm_memory, cpu_seconds, duration, gibibytes
+from runner.plan.estimates import duration, gibibytes
 from runner.plan.model import Job, Plan, digest, parameters_of, plan_remarks
 from runner.report.designs import answerable
 
@@ -86,19 +86,16 @@ def _arm_row(job: Job) -> tuple[str, ...]:
     if not job.is_known:
         return (*placed, *["-"] * (len(_ARM_COLUMNS) - len(placed)))
     parameters = parameters_of(job)
-    counts, on_cpu = count_parameters(parameters), job.execution.device == "cpu"
-    memory, steps, threads = (
-        arm_memory(parameters, job.execution.device),
-        job.steps or 0,
-        job.execution.threads,
-    )
+    costs, on_cpu = EXPERIMENT.costs, job.execution.device == "cpu"
+    counts, memory = costs.size(parameters), costs.memory(parameters, job.execution.device)
+    steps, threads = job.steps or 0, job.execution.threads
     return (
         *placed,
         f"{counts.live:,}",
         f"{counts.nominal:,}",
         f"~{gibibytes(memory.host_bytes if on_cpu else memory.gpu_bytes)}",
         f"{steps:,}",
-        f"~{duration(cpu_seconds(parameters, steps=steps, threads=threads))}" if on_cpu else "-",
+        f"~{duration(costs.cpu_seconds(parameters, steps, threads))}" if on_cpu else "-",
     )
 
 

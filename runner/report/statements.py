@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.core.text import listing
-from runner.hub.record import MEASURED, ArmRecord, HubRecord, Level
+from runner.experiment import EXPERIMENT
+from runner.hub.record import MEASURED, HubRecord, Level
 from runner.report.reproduction import verdict
-from runner.report.wording import OUTCOMES, STATUS_WORDS, measured
+from runner.report.wording import STATUS_WORDS, measured
 
+ENDPOINT, RESULTS = EXPERIMENT.endpoint, EXPERIMENT.results
 Kind = Literal["good", "neutral", "bad"]
 
 
@@ -42,7 +44,7 @@ class Statement:
 
 
 def statements(record: HubRecord) -> tuple[Statement, ...]:
-    """What came out: how many ran, which rules hold, what collapsed, what failed, what is odd."""
+    """What came out: how many ran, which rules hold, what came about, what failed, what is odd."""
     return (
         *_reproduction(record),
         *_interruption(record),
@@ -52,7 +54,7 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_proof(record),
         *silences(record),
         *_rules(record),
-        *_collapses(record),
+        *_endpoint(record),
         *_shortcomings(record),
         *_remarks(record),
         *_failures(record),
@@ -152,62 +154,43 @@ def _rules(record: HubRecord) -> Iterator[Statement]:
         yield Statement(kind="bad", text="The success rules hold for no arm.")
 
 
-def _collapses(record: HubRecord) -> Iterator[Statement]:
-    known = [arm for arm in record.arms if arm.collapsed is not None]
+def _endpoint(record: HubRecord) -> Iterator[Statement]:
+    known = [(arm.name, arm.fate) for arm in record.arms if arm.fate.reached is not None]
     if len(known) > MOST_NAMED:
-        number = sum(bool(arm.collapsed) for arm in known)
+        number = sum(bool(fate.reached) for _, fate in known)
         kind: Kind = "bad" if number else "good"
-        yield Statement(kind=kind, text=f"{number} of {len(known)} arms collapsed.")
-        counts = Counter(arm.shortcoming for arm in known if arm.shortcoming)
+        yield Statement(kind=kind, text=f"{number} of {len(known)} arms {ENDPOINT.past}.")
+        counts = Counter(fate.shortcoming for _, fate in known if fate.shortcoming)
         for word, count in counts.items():
-            text = f"{count} of {len(known)} arms are {OUTCOMES[word]}."
+            text = f"{count} of {len(known)} arms are {ENDPOINT.outcomes[word]}."
             yield Statement(kind="bad", text=text)
         return
-    for arm in known:
-        if arm.collapsed:
-            when = "" if arm.collapse_epoch is None else f" at epoch {arm.collapse_epoch}"
-            why = f": {arm.collapse_reason}" if arm.collapse_reason else ""
-            yield Statement(kind="bad", text=f"{arm.name} collapsed{when}{why}.")
-    spared = [arm.name for arm in known if not (arm.collapsed or arm.shortcoming)]
+    for name, fate in known:
+        if fate.reached:
+            when = "" if fate.when is None else f" at {ENDPOINT.unit} {fate.when}"
+            why = f": {fate.why}" if fate.why else ""
+            yield Statement(kind="bad", text=f"{name} {ENDPOINT.past}{when}{why}.")
+    spared = [name for name, fate in known if not (fate.reached or fate.shortcoming)]
     if spared:
-        yield Statement(kind="good", text=f"No collapse: {listing(spared)}.")
+        yield Statement(kind="good", text=f"No {ENDPOINT.noun}: {listing(spared)}.")
 
 
 def _shortcomings(record: HubRecord) -> Iterator[Statement]:
-    """Arms that have not collapsed, and that are no reconstruction either."""
-    found = [arm for arm in record.arms if arm.shortcoming]
+    """Arms in which the endpoint did not come about, and that are no result either."""
+    found = [arm for arm in record.arms if arm.fate.shortcoming]
     for arm in found if len(record.arms) <= MOST_NAMED else ():
-        if arm.shortcoming == "unfinished":
-            told = (
-                f"unfinished: amp_ssim {measured(arm.stats.get('amp_ssim'))} is that of no object "
-                "yet, and the loss was still falling at the last epoch"
-            )
-        else:
-            told = arm.collapse_reason or OUTCOMES[str(arm.shortcoming)]
+        told = ENDPOINT.shortcoming(vars(arm), measured)
         yield Statement(kind="bad", text=f"{arm.name} is {told}.")
 
 
 def _remarks(record: HubRecord) -> Iterator[Statement]:
     """What a score does not tell of an arm."""
-    found = [(arm.name, text) for arm in record.arms for text in _odd(arm)]
+    found = [(arm.name, text) for arm in record.arms for text in RESULTS.odd(arm.stats)]
     for name, text in found[:MOST_NAMED]:
         yield Statement(kind="bad", text=f"{name}: {text}.")
     if len(found) > MOST_NAMED:
-        more = f"{len(found) - MOST_NAMED} further remarks on contrast, phase or lost numbers"
+        more = f"{len(found) - MOST_NAMED} further remarks on {RESULTS.odd_about}"
         yield Statement(kind="bad", text=f"{more} are in the metrics table.")
-
-
-def _odd(arm: ArmRecord) -> Iterator[str]:
-    stats = arm.stats
-    if stats.get("low_contrast") is True:
-        share = stats.get("amp_contrast")
-        told = f"{share:.0%}" if isinstance(share, float) else "little"
-        yield f"its amplitude has {told} of the true contrast"
-    if stats.get("phase_flat") is True:
-        yield "its phase is constant, while its amplitude is not: the phase alone has collapsed"
-    lost, again = stats.get("nonfinite_epoch"), stats.get("recovered_epoch")
-    if isinstance(lost, int) and isinstance(again, int):
-        yield f"its losses were not finite at epoch {lost}, and finite again from epoch {again} on"
 
 
 def _failures(record: HubRecord) -> Iterator[Statement]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.experiment import EXPERIMENT
 from runner.hub.layout import arm_dir
 from runner.hub.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
 from runner.report.arm_rows import Footnote, Results, Row, arm_table, constant_scores
@@ -15,26 +16,13 @@ from runner.report.statements import Statement, statements
 from runner.report.wording import declared, measured
 from runner.verify.statistics import Statistics
 
-PLOTS = (
-    ("scores.png", "scores of every run, by group"),
-    (
-        "losses.png",
-        "losses, and the decoder's dead share, by epoch; a cross where an arm collapsed",
-    ),
-    ("learning_rates.png", "learning rate as it was used, by epoch"),
-    ("gradient_norms.png", "norm of the gradient before and after clipping, by step"),
-    ("correlations.png", "Fourier ring correlation with the truth, by spatial frequency"),
-    ("activations.png", "activations of every layer, from the input to the output"),
-)
+PLOTS = tuple((one.name, one.caption) for one in EXPERIMENT.results.plots)
 """The plots over all arms, at the hub's root, in the order in which pages show them."""
 
 MOST_ARMS = 12
 """Arms of which every page shows pictures; of more it shows one of each group."""
 
-PICTURES = (
-    ("recon.png", "reconstruction, ground truth and error"),
-    ("loss.png", "losses and learning rate by epoch"),
-)
+PICTURES = tuple((one.name, one.caption) for _, one in EXPERIMENT.results.pictures)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +75,7 @@ class View:
     pictures: tuple[Picture, ...]
     """Of all arms, or where they are many of one arm of each group."""
     hidden_pictures: tuple[Picture, ...]
-    """The reconstructions that are linked and not shown."""
+    """The foremost pictures that are linked and not shown."""
     plots: tuple[tuple[str, str], ...]
     """Path and caption of the plots over all arms."""
     cautions: tuple[str, ...]
@@ -95,7 +83,7 @@ class View:
     groups: GroupsView | None
     """What several arms show together; ``None`` where no statistics were made."""
     constant: str | None
-    """What a constant image would score on the same object; ``None`` where nothing was scored."""
+    """What is scored for nothing; ``None`` where nothing was scored."""
 
     @property
     def is_large(self) -> bool:
@@ -194,7 +182,7 @@ def _plots(record: HubRecord) -> tuple[tuple[str, str], ...]:
 def _pictures(
     arms: Sequence[ArmRecord], groups: GroupsView | None
 ) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
-    """The pictures that are shown, and the reconstructions that are linked only."""
+    """The pictures that are shown, and the foremost ones that are linked only."""
     every = _all_pictures(arms)
     if len(arms) <= MOST_ARMS:
         return every, ()

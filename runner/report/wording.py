@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from runner.core.text import plain
+from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, ArmStatus
 
 NOTHING = "—"
@@ -24,14 +25,6 @@ STATUS_WORDS: dict[ArmStatus, str] = {
     "audit_failed": "audit failed",
     "not_run": "not run",
 }
-
-
-OUTCOMES = {
-    "not_finite": "not finite",
-    "unlike_object": "unlike the object",
-    "unfinished": "unfinished",
-}
-"""What an arm may come to that is neither a collapse nor a reconstruction."""
 
 
 def outcome(arm: ArmRecord) -> str:
@@ -54,7 +47,7 @@ def measured(value: object) -> str:
 
 
 def declared(value: object) -> str:
-    """A knob as a manifest would have it, without loss of digits."""
+    """A knob as a manifest would have it, with all its digits."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):
@@ -98,16 +91,17 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def collapse(arm: ArmRecord) -> str:
-    """Whether an arm collapsed, and when: ``no``, ``epoch 7``; a dash where nothing is known.
+def came_about(arm: ArmRecord) -> str:
+    """Whether the endpoint came about in an arm, and when: ``no``, a time; a dash if unknown.
 
-    What has not collapsed and is no reconstruction either is said instead.
+    What an arm came to that is no result either is said instead.
     """
-    if arm.collapsed is None:
+    fate, endpoint = arm.fate, EXPERIMENT.endpoint
+    if fate.reached is None:
         return NOTHING
-    if not arm.collapsed:
-        return OUTCOMES[arm.shortcoming] if arm.shortcoming else "no"
-    return "yes" if arm.collapse_epoch is None else f"epoch {arm.collapse_epoch}"
+    if not fate.reached:
+        return endpoint.outcomes[fate.shortcoming] if fate.shortcoming else "no"
+    return "yes" if fate.when is None else f"{endpoint.unit} {fate.when}"
 
 
 def markdown(text: object) -> str:

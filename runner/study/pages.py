@@ -185,7 +185,7 @@ def _hub_row(one: KeptHub) -> tuple[str, ...]:
         f"[{one.name}]({one.folder}/)",
         counted.succeeded,
         counted.rules_hold,
-        markdown(counted.collapsed),
+        markdown(counted.reached),
     )
     if one.record.profile is None:
         return cells
@@ -209,7 +209,7 @@ def _attempt(one: KeptHub) -> tuple[str, ...]:
         f"{markdown(record.engine.name)} on {record.device}",
         counted.succeeded,
         counted.rules_hold,
-        markdown(counted.collapsed),
+        markdown(counted.reached),
         _ending(one),
         f"`{(record.code.commit or record.code.models_sha256)[:12]}`"
         + (" changed" if record.code.dirty else ""),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from runner.core.digest import canonical_json
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import ArmRecord, FileRecord, HubRecord
 
@@ -24,18 +25,7 @@ ALWAYS = (layout.MANIFEST, layout.SUMMARY, layout.ENVIRONMENT, layout.STATISTICS
 """What is kept of the hub that speaks for its phase however large it is, beside the record."""
 
 _LEFT_OUT = re.compile(rf"{re.escape(layout.CRATE)}|{re.escape(layout.PROVENANCE)}")
-_RANKS = (
-    re.compile(r".*_metrics_.*\.json"),
-    re.compile(r"losses\.png"),
-    re.compile(r"arms/[^/]+/recon\.png"),
-    re.compile(r"scores\.png"),
-    re.compile(r"(?!arms/).*\.png"),
-    re.compile(r"arms/[^/]+/(stats|history)\.json"),
-    re.compile(r"arms/[^/]+/loss\.png"),
-    re.compile(r"arms/[^/]+/(metrics|effective_config)\.json"),
-    re.compile(r"arms/[^/]+/activation_report[^/]*\.json"),
-    re.compile(r"arms/[^/]+/[^/]+\.csv"),
-)
+_RANKS = tuple(re.compile(one) for one in EXPERIMENT.results.files.telling)
 """What is kept first, where not all can be; files that match none come last."""
 
 
@@ -85,10 +75,10 @@ def rank(path: str) -> int:
 
 
 def first_of_groups(arms: Sequence[ArmRecord]) -> Iterator[str]:
-    """Names of the first arm of each group, and of its first one that collapsed."""
+    """Names of the first arm of each group, and of its first one that reached the endpoint."""
     seen: set[tuple[bytes, bool]] = set()
     for arm in arms:
-        group = (canonical_json(arm.parameters), bool(arm.collapsed))
+        group = (canonical_json(arm.parameters), bool(arm.fate.reached))
         if group not in seen:
             seen.add(group)
             yield arm.name

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from models.config.audit import AuditPart
 from runner.core.reading import read_table, typed
+from runner.experiment import EXPERIMENT
+from runner.experiment.common import AuditPart
 
-OF_ARM: tuple[AuditPart, ...] = ("start", "steps", "totals", "end")
+OF_ARM = EXPERIMENT.audits.of_arm
 """What is derived for each arm; the data are the same for all that share them."""
 REPORT = "audit.json"
 

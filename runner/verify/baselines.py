@@ -7,13 +7,13 @@ from pathlib import Path
 
 from runner.core.errors import VerificationError
 from runner.core.text import Say
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
 from runner.hub.record import ArmRecord, ComparedHub, HubRecord
 from runner.verify.sealed_hub import SealedHub
 
-SMALL_FILES = ("stats.json", "history.json", "metrics.json", "grad_norms.csv")
-"""What of an arm a comparison reads, beside its activation report."""
+FILES = EXPERIMENT.results.files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +92,8 @@ def small_files(arm: ArmRecord) -> list[str]:
     if arm.status != "succeeded":
         return []
     names = [file.path for file in arm.files]
-    recording = arm.parameters.get("diagnostics")
-    report = recording.get("activation_report") if isinstance(recording, dict) else None
-    return [name for name in (*SMALL_FILES, report) if isinstance(name, str) and name in names]
+    wanted = (*FILES.compared, FILES.also_compared(arm.parameters))
+    return [name for name in wanted if isinstance(name, str) and name in names]
 
 
 def told(facts: ComparedHub) -> str:

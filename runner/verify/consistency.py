@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, Field, JsonValue
 
-from models.config.audit import AuditPart
 from runner.core.digest import canonical_json
 from runner.core.errors import VerificationError
 from runner.core.project import models_digest
 from runner.core.reading import parse_json, read_file, typed
+from runner.experiment import EXPERIMENT
+from runner.experiment.common import AuditPart
 from runner.hub import layout
 from runner.hub.checksums import listed_digests
 from runner.hub.metrics_table import metrics_rows
@@ -27,6 +28,8 @@ from runner.verify.audit_report import OF_ARM, REPORT, from_table
 from runner.verify.effective import compare_effective, compare_history
 from runner.verify.sealed_hub import SealedHub
 from runner.verify.verdict import identical_arms, judge
+
+FILES = EXPERIMENT.results.files
 
 
 def inconsistencies(sealed: SealedHub) -> tuple[str, ...]:
@@ -186,21 +189,19 @@ def check_results(sealed: SealedHub) -> Iterator[str]:
 
 def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
     folder = layout.arm_dir(arm.name)
-    effective = sealed.table(f"{folder}/effective_config.json")
-    stats = sealed.table(f"{folder}/stats.json")
+    effective = sealed.table(f"{folder}/{FILES.effective}")
+    stats = sealed.table(f"{folder}/{FILES.stats}")
     differences = (
         *compare_effective(arm.parameters, arm.seed, arm.execution, effective),
-        *compare_history(effective, sealed.table(f"{folder}/history.json")),
+        *compare_history(effective, sealed.table(f"{folder}/{FILES.history}")),
     )
     rules = judge([parse(rule.rule) for rule in arm.rules], stats)
-    observed = effective.get("observed")
-    weights = observed.get("final_weights_sha256") if isinstance(observed, dict) else None
-    said = ("collapsed", "collapse_epoch", "collapse_reason", "collapse_kind", "score_definition")
-    verdict = [stats.get(key, 1 if key == "score_definition" else None) for key in said]
+    weights = EXPERIMENT.readback.final_state(effective)
+    own = EXPERIMENT.results.recorded(stats)
     pairs = {
         "stats": (arm.stats, stats),
-        "timing": (arm.timing, sealed.table(f"{folder}/timing.json")),
-        "collapse": ([getattr(arm, key) for key in said], verdict),
+        "timing": (arm.timing, sealed.table(f"{folder}/{FILES.timing}")),
+        EXPERIMENT.endpoint.noun: ({key: getattr(arm, key) for key in own}, own),
         "differences from the plan": (_dumped(arm.differences), _dumped(differences)),
         "rules": (_dumped(arm.rules), _dumped(rules)),
         "final weights": (arm.final_weights_sha256, weights),
@@ -241,8 +242,7 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
 
 
 def _is_asked_for(arm: ArmRecord) -> bool:
-    diagnostics = arm.parameters.get("diagnostics")
-    return isinstance(diagnostics, dict) and bool(diagnostics.get("audit_steps"))
+    return EXPERIMENT.parameters.audited_steps(arm.parameters) > 0
 
 
 def _is_derived(dataset: DatasetRecord) -> bool:

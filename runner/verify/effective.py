@@ -5,32 +5,15 @@ Pure functions on values that were read from files of the contract; they believe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeGuard
 
-from models.config import (
-    Agc,
-    AgcPerTensor,
-    Clip,
-    NoClip,
-    NormClip,
-    Parameters,
-    ValueClip,
-    count_parameters,
-    steps_per_epoch,
-)
-from runner.core.digest import canonical_json
+from runner.experiment import EXPERIMENT
+from runner.experiment.interface import ABSENT, Implied
 from runner.hub.record import Difference, leaves
 
 RELATIVE_TOLERANCE = 1e-6
-"""Of a number that was read back: weights and optimizer states are float32."""
-CLIP_TOLERANCE = 1e-5
-"""Share by which a clipped gradient may exceed its bound: its norm is a long sum in float32."""
-
-WITHOUT_PARTICIPATION = 1
-"""Version of ``effective_config.json`` that does not tell which weights and modules took part."""
-
-_ABSENT = object()
+"""Of a number that was read back: what an arm adjusts is float32."""
 
 
 class Planned(Protocol):
@@ -56,9 +39,8 @@ def compare_effective(
 
     ``effective`` is the table of ``effective_config.json``. All leaves of ``parameters`` are
     walked, and those of ``effective`` that the plan does not have. Where the plan has a float, the
-    number may differ by 1 part in 10⁶; nothing else may differ. What follows from the plan is
-    computed anew and compared with what was observed: the learning rate and the steps of each
-    epoch, the size of the network, the bound of the clipped norm.
+    number may differ by 1 part in 10⁶; nothing else may differ. What follows from the plan without
+    being a knob is computed again and compared with what was observed.
     """
     placed = {
         "device": execution.device,
@@ -67,18 +49,16 @@ def compare_effective(
     }
     found = [
         *_compare_tables(parameters, _table(effective, "parameters"), ""),
-        *_compare_leaf("seed", seed, effective.get("seed", _ABSENT)),
+        *_compare_leaf("seed", seed, effective.get("seed", ABSENT)),
         *(
             difference
             for name, value in (placed | {"deterministic_algorithms": True}).items()
             for difference in _compare_leaf(
-                f"execution.{name}", value, _table(effective, "execution").get(name, _ABSENT)
+                f"execution.{name}", value, _table(effective, "execution").get(name, ABSENT)
             )
         ),
-        *_compare_observed(parameters, _table(effective, "observed")),
+        *_compare_implied(EXPERIMENT.readback.implied(parameters, effective)),
     ]
-    if effective.get("schema_version") != WITHOUT_PARTICIPATION:
-        found += _compare_participation(parameters, _table(effective, "observed"))
     return tuple(sorted(found, key=lambda difference: difference.knob))
 
 
@@ -92,13 +72,13 @@ def _compare_tables(
 ) -> Iterator[Difference]:
     wanted, shown = dict(leaves(planned, prefix)), dict(leaves(effective, prefix))
     for knob, value in wanted.items():
-        yield from _compare_leaf(knob, value, shown.get(knob, _ABSENT))
+        yield from _compare_leaf(knob, value, shown.get(knob, ABSENT))
     for knob in shown.keys() - wanted.keys():
         yield Difference(knob=knob, kind="unexpected", planned=None, effective=shown[knob])
 
 
 def _compare_leaf(knob: str, planned: object, effective: object) -> Iterator[Difference]:
-    if effective is _ABSENT:
+    if effective is ABSENT:
         yield Difference(knob=knob, kind="missing", planned=planned, effective=None)
     elif not _same(planned, effective):
         yield Difference(knob=knob, kind="different", planned=planned, effective=effective)
@@ -117,101 +97,55 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _compare_observed(
-    parameters: Mapping[str, Any], observed: dict[str, object]
-) -> Iterator[Difference]:
+def _compare_implied(implied: Iterable[Implied]) -> Iterator[Difference]:
     """What has no knob of its own, against what the plan implies."""
-    planned = Parameters.model_validate_json(canonical_json(parameters))
-    train = planned.train
-    losses = observed.get("val_loss_by_epoch", _ABSENT)
-    if _are_losses(losses, train.epochs):
-        rates = [train.learning_rate_after(losses[:epoch]) for epoch in range(train.epochs)]
-        used = observed.get("learning_rate_by_epoch", _ABSENT)
-        yield from _compare_series("observed.learning_rate_by_epoch", rates, used)
-    else:
-        yield from _compare_leaf("observed.val_loss_by_epoch", "one loss an epoch", losses)
-    steps = [steps_per_epoch(planned.dataset, train)] * train.epochs
-    yield from _compare_series(
-        "observed.steps_by_epoch", steps, observed.get("steps_by_epoch", _ABSENT)
-    )
-    counted = count_parameters(planned).live
-    yield from _compare_leaf(
-        "observed.num_parameters", counted, observed.get("num_parameters", _ABSENT)
-    )
-    yield from _compare_bound(train.clip, observed)
-
-
-def _compare_participation(
-    parameters: Mapping[str, Any], observed: dict[str, object]
-) -> Iterator[Difference]:
-    """Every weight is in one group, every module was called, and no setting is another's."""
-    for name in ("parameters_not_in_one_group", "modules_not_called"):
-        yield from _compare_leaf(f"observed.{name}", [], observed.get(name, _ABSENT))
-    planned = Parameters.model_validate_json(canonical_json(parameters))
-    shown = _table(observed, "optimizer_settings")
-    yield from _compare_tables(planned.train.optimizer.fixed, shown, "observed.optimizer_settings")
-
-
-def _are_losses(shown: object, epochs: int) -> TypeGuard[list[float | None]]:
-    """Whether there is one loss for each epoch, ``None`` where it was not finite."""
-    return (
-        isinstance(shown, list)
-        and len(shown) == epochs
-        and all(loss is None or _is_number(loss) for loss in shown)
-    )
+    for one in implied:
+        match one.how:
+            case "value":
+                yield from _compare_leaf(one.name, one.planned, one.shown)
+            case "table":
+                assert isinstance(one.shown, Mapping)
+                yield from _compare_tables(one.planned, one.shown, one.name)
+            case "series":
+                yield from _compare_series(one)
+            case "bound":
+                yield from _compare_bound(one)
 
 
 def compare_history(
     effective: Mapping[str, object], history: Mapping[str, object]
 ) -> tuple[Difference, ...]:
-    """What ``history.json`` says otherwise than the live objects did, epoch by epoch.
+    """What an arm's history says otherwise than its live objects did.
 
-    What the live objects showed stands in the place of the plan; where they showed no series at
-    all, ``compare_effective`` has said so.
+    What the live objects showed stands in the place of the plan; where they showed nothing at all,
+    ``compare_effective`` has said so.
     """
-    observed = _table(effective, "observed")
-    return tuple(
-        difference
-        for name in ("learning_rate", "val_loss")
-        if isinstance(series := observed.get(f"{name}_by_epoch"), list)
-        for difference in _compare_series(f"history.{name}", series, history.get(name, _ABSENT))
-    )
+    return tuple(_compare_implied(EXPERIMENT.readback.repeated(effective, history)))
 
 
-def _compare_series(name: str, planned: Sequence[object], shown: object) -> Iterator[Difference]:
-    """One value an epoch; each epoch that differs is named."""
-    if not isinstance(shown, list):
-        yield from _compare_leaf(name, list(planned), shown)
+def _compare_series(one: Implied) -> Iterator[Difference]:
+    """One value a unit; each that differs is named."""
+    if not isinstance(one.shown, list):
+        yield from _compare_leaf(one.name, list(one.planned), one.shown)
         return
-    if len(shown) != len(planned):
+    if len(one.shown) != len(one.planned):
         yield Difference(
-            knob=f"{name} (epochs)",
+            knob=f"{one.name} ({one.unit})",
             kind="different",
-            planned=len(planned),
-            effective=len(shown),
+            planned=len(one.planned),
+            effective=len(one.shown),
         )
-    for epoch, (value, seen) in enumerate(zip(planned, shown, strict=False)):
-        yield from _compare_leaf(f"{name}[{epoch}]", value, seen)
+    for place, (value, seen) in enumerate(zip(one.planned, one.shown, strict=False)):
+        yield from _compare_leaf(f"{one.name}[{place}]", value, seen)
 
 
-def _compare_bound(clip: Clip, observed: dict[str, object]) -> Iterator[Difference]:
-    """What the clipper bounds, as it was measured after clipping, against its bound."""
-    match clip:
-        case NoClip():
-            return
-        case NormClip():
-            quantity, bound = "norm", clip.max_norm
-        case ValueClip():
-            quantity, bound = "value", clip.max_value
-        case Agc() | AgcPerTensor():
-            quantity, bound = "ratio", clip.clip_factor
-    name = f"max_post_clip_{quantity}"
-    measured = observed.get(name, _ABSENT)
-    if not _is_number(measured) or measured > bound * (1 + CLIP_TOLERANCE):
-        absent = measured is _ABSENT
+def _compare_bound(one: Implied) -> Iterator[Difference]:
+    """What was measured, against the bound that it may hardly exceed."""
+    if not _is_number(one.shown) or one.shown > one.planned * (1 + one.tolerance):
+        absent = one.shown is ABSENT
         yield Difference(
-            knob=f"observed.{name}",
+            knob=one.name,
             kind="missing" if absent else "different",
-            planned=bound,
-            effective=None if absent else measured,
+            planned=one.planned,
+            effective=None if absent else one.shown,
         )

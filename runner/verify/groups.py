@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations, takewhile
 from typing import Any
 
-from models.config.summary import (
+from runner.core.digest import canonical_json
+from runner.experiment.common import (
     Knob,
     Summary,
     SummaryArm,
@@ -16,7 +17,6 @@ from models.config.summary import (
     SummaryGroup,
     SummaryPair,
 )
-from runner.core.digest import canonical_json
 from runner.hub.record import ArmRecord, HubRecord
 from runner.verify.parameter_differences import (
     Flat,

@@ -1,8 +1,8 @@
 """The knobs in which several plans differ, as a reader counts them.
 
-A table that is told apart by its ``kind`` is one knob where the kinds differ: an optimizer is
-changed as a whole, though its momentum and its decay change with it. What an arm records about
-itself (``diagnostics``) is none of the knobs, as nothing that is trained depends on it.
+A table that is told apart by its ``kind`` is one knob where the kinds differ: it is changed as a
+whole, though what it has of its own changes with it. What an arm records about itself is none of
+the knobs, as nothing that it computes depends on it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from models.config import Parameters
-from models.config.summary import Knob
 from runner.core.digest import canonical_json
+from runner.experiment import EXPERIMENT
+from runner.experiment.common import Knob
 from runner.hub.record import leaves
 
 Plan = Mapping[str, Any]
 """The parameters of an arm: tables of knobs."""
 Flat = dict[str, Knob]
 
-RECORDING = "diagnostics."
-NOISE, OBJECTS = ("seed",), ("train_object_seed", "test_object_seed")
+RECORDING = f"{EXPERIMENT.parameters.recording}."
+NOISE, OBJECTS = EXPERIMENT.parameters.noise, EXPERIMENT.parameters.objects
 """Keys of a dataset that draw its noise and order, and its objects."""
 DRAWS = (*NOISE, *OBJECTS)
 """The knobs of a dataset that choose no kind of data, but one draw of them."""
@@ -118,7 +118,7 @@ def between(a: Plan, b: Plan, values_a: Flat, values_b: Flat) -> tuple[str, ...]
     """The knobs in which two plans differ, without those that only follow from another one.
 
     ``values_a`` and ``values_b`` are those of ``differing``. A knob follows where one plan has none
-    because it means nothing there: ``stable_block`` follows from ``architecture``.
+    because it means nothing there.
     """
     names = [name for name in values_a if values_a[name] != values_b[name]]
     own = [name for name in names if not _follows(a, b, name, values_a[name], values_b[name])]
@@ -148,7 +148,7 @@ def means_nothing(plan: Plan, name: str, value: Knob) -> bool:
 
 def _is_valid(plan: Plan) -> bool:
     try:
-        Parameters.model_validate_json(canonical_json(plan))
+        EXPERIMENT.parameters.table.model_validate_json(canonical_json(plan))
     except ValidationError:
         return False
     return True

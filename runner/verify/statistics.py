@@ -1,13 +1,21 @@
-"""``statistics.json`` as the runner reads it: what several arms say together."""
+"""``statistics.json`` as the runner reads it: what several arms say together.
+
+Keys of the file that speak of the endpoint have plain names here.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from runner.core.reading import MissingError, parse_table, read_file, typed
+from runner.experiment import EXPERIMENT
+from runner.experiment.interface import OneOf
+
+ENDPOINT = EXPERIMENT.endpoint
+"""Of its words some keys of the file are made."""
 
 Scalar = str | bool | int | float | None
 Interval = tuple[float, float]
@@ -20,7 +28,9 @@ MOST_KNOBS = 128
 class Part(BaseModel):
     """A table of the file: frozen, unknown keys refused, NaN refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True
+    )
 
 
 class Spread(Part):
@@ -36,7 +46,8 @@ class Metric(Part):
     """A score of a group; ``None`` where no run has it."""
 
     all: Spread | None
-    not_collapsed: Spread | None
+    others: Spread | None = Field(alias=f"not_{ENDPOINT.past}")
+    """Of the runs in which the endpoint did not come about."""
 
 
 class NotCounted(Part):
@@ -59,27 +70,28 @@ class Group(Part):
     seeds: tuple[int, ...]
     not_counted: tuple[NotCounted, ...]
     num_arms: int
-    num_collapsed: int
-    arms_collapsed: tuple[str, ...]
-    other_outcomes: dict[Literal["not_finite", "unlike_object", "unfinished"], int] = {}
-    """How many came to what is neither a collapse nor a reconstruction; none of what is not."""
-    collapse_rate: float | None
-    collapse_interval: Interval | None
+    num_reached: int = Field(alias=f"num_{ENDPOINT.past}")
+    """In how many the endpoint came about."""
+    arms_reached: tuple[str, ...] = Field(alias=f"arms_{ENDPOINT.past}")
+    other_outcomes: dict[Annotated[str, OneOf(tuple(ENDPOINT.outcomes))], int] = {}
+    """How many came to what is neither the endpoint nor a result; none of what is not."""
+    rate: float | None = Field(alias=f"{ENDPOINT.noun}_rate")
+    interval: Interval | None = Field(alias=f"{ENDPOINT.noun}_interval")
     metrics: dict[str, Metric]
 
 
 class OddsRatio(Part):
-    """Odds of a collapse, second group against first; ``None`` for unbounded or undefined."""
+    """Odds of the endpoint, second group against first; ``None`` for unbounded or undefined."""
 
     estimate: float | None
     interval: tuple[float | None, float | None]
 
 
-class CollapseComparison(Part):
-    """How often two groups collapse."""
+class EndpointComparison(Part):
+    """How often the endpoint comes about in two groups."""
 
     arms: tuple[int, int]
-    collapsed: tuple[int, int]
+    reached: tuple[int, int] = Field(alias=ENDPOINT.past)
     difference: float | None
     odds_ratio: OddsRatio | None
     p_value: float | None
@@ -105,9 +117,9 @@ class ScoreDifference(Part):
 
 
 class ScoreComparison(ScoreDifference):
-    """The same over all runs, and over those that did not collapse."""
+    """The same over all runs, and over those in which the endpoint did not come about."""
 
-    not_collapsed: ScoreDifference
+    others: ScoreDifference = Field(alias=f"not_{ENDPOINT.past}")
 
 
 class Comparison(Part):
@@ -124,18 +136,18 @@ class Comparison(Part):
     knobs: tuple[str, ...]
     controlled: bool
     """Whether the plans differ in one knob."""
-    collapse: CollapseComparison
+    endpoint: EndpointComparison = Field(alias=ENDPOINT.noun)
     metrics: dict[str, ScoreComparison]
 
 
 class Value(Part):
-    """One value of a knob, and how often arms with it collapsed."""
+    """One value of a knob, and how often the endpoint came about in arms with it."""
 
     value: Scalar
     num_arms: int
-    num_collapsed: int
-    collapse_rate: float | None
-    collapse_interval: Interval | None
+    num_reached: int = Field(alias=f"num_{ENDPOINT.past}")
+    rate: float | None = Field(alias=f"{ENDPOINT.noun}_rate")
+    interval: Interval | None = Field(alias=f"{ENDPOINT.noun}_interval")
 
 
 class Stratum(Part):
@@ -168,12 +180,12 @@ class Extent(Part):
     max: float
 
 
-class DeadDecoders(Part):
-    """A statistic of the decoder in collapsed arms and in the others."""
+class Marker(Part):
+    """A statistic in arms in which the endpoint came about, and in the others."""
 
     statistic: str
-    collapsed: Extent | None
-    not_collapsed: Extent | None
+    reached: Extent | None = Field(alias=ENDPOINT.past)
+    others: Extent | None = Field(alias=f"not_{ENDPOINT.past}")
     probability_above: float | None
 
 
@@ -188,7 +200,7 @@ class Statistics(Part):
     num_comparisons: int
     comparisons: tuple[Comparison, ...]
     factors: tuple[Factor, ...]
-    dead_decoders: tuple[DeadDecoders, ...]
+    markers: tuple[Marker, ...] = Field(alias=ENDPOINT.markers)
     notes: tuple[str, ...]
 
     @model_validator(mode="after")

@@ -55,7 +55,7 @@ def exit_code(record: HubRecord) -> int:
 
     130 when the run was interrupted; 0 when all arms succeeded and no required rule failed; 5 when
     whatever did not succeed ran out of time or could not run because of that; otherwise 1, also for
-    a regression test that failed. A collapse is a result and no failure. A rule that could not be
+    a regression test that failed. The endpoint is a result and no failure. A rule that could not be
     measured does not hold.
     """
     statuses = {arm.status for arm in record.arms} | {one.status for one in record.datasets}

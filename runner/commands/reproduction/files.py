@@ -23,7 +23,7 @@ from runner.plan.model import InputRef, comparison_job
 
 DIFFERENCES = "differences.json"
 GIVEN = (layout.MANIFEST, layout.PLAN)
-"""Files that were given to the run, and are copied and not made; and so are measured probes."""
+"""Files that were given to the run, and are copied and not made; a dataset may have one, too."""
 NOT_MADE = (*layout.CARRIED, layout.TESTS, WORK)
 """Folders of what was given, of tests, and of work in progress."""
 
@@ -66,7 +66,7 @@ def made(files: Iterable[FileRecord], record: HubRecord, arms: Sequence[str]) ->
         for file in files
         if file.deterministic
         and file.path not in GIVEN
-        and not layout.is_given_probe(PurePosixPath(file.path))
+        and not layout.is_given(PurePosixPath(file.path))
         and not file.path.startswith(unused)
         and file.path.split("/")[0] not in NOT_MADE
         and not file.path.startswith(without)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from runner.core.errors import ManifestError, VerificationError
 from runner.engines.images.build import Image, read_identity
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import MEASURED, HubRecord
-from runner.jobs.datasets import PROBE, probe_digest
+from runner.jobs.datasets import given_digest
 from runner.manifest.dataset_names import folder_of
+from runner.manifest.given_files import with_given
 from runner.manifest.manifest_errors import did_you_mean
 from runner.manifest.model import LoadedManifest, Manifest
-from runner.manifest.probe_file import with_probe
 from runner.manifest.source import read
 from runner.plan.model import Job, Plan
 from runner.report.wording import STATUS_WORDS
@@ -85,16 +86,16 @@ def unreadable(folder: Path, error: Exception) -> VerificationError:
 def read_declaration(folder: Path, plan: Plan) -> LoadedManifest:
     """The hub's manifest. What it says of knobs is not judged again: the plan is what ran."""
     source = read(folder / layout.MANIFEST)
-    probes = {
-        digest: folder / folder_of(job.name) / PROBE
+    given = {
+        digest: folder / folder_of(job.name) / EXPERIMENT.given.name
         for job in plan.datasets
-        if (digest := probe_digest(job))
+        if (digest := given_digest(job))
     }
     return LoadedManifest(
-        manifest=Manifest.model_validate_json(with_probe(source, next(iter(probes), None)).json),
+        manifest=Manifest.model_validate_json(with_given(source, next(iter(given), None)).json),
         source=source.content,
         path=folder / layout.MANIFEST,
-        probes=probes,
+        given=given,
     )
 
 

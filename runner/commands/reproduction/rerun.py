@@ -24,7 +24,6 @@ from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
 from runner.core.installation import state_dir
-from runner.core.progress import display
 from runner.core.reading import read_file
 from runner.core.text import listing
 from runner.engines import Needs, choose, gpus, open_engine
@@ -36,6 +35,7 @@ from runner.hub.record import MEASURED, HubRecord, ReproducedFile, ReproductionR
 from runner.jobs.dataset_cache import differing, digests
 from runner.jobs.datasets import Dataset, find
 from runner.jobs.devices import no_gpu, package_variant, with_no_other_device
+from runner.jobs.progress import display
 from runner.phase.arms import timestamp
 from runner.phase.audits import audit_datasets
 from runner.phase.execute import (

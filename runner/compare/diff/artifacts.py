@@ -20,6 +20,7 @@ from runner.compare.diff.table import (
 )
 from runner.core.names import is_dataset_name
 from runner.core.text import briefly
+from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import HubRecord
 
@@ -27,20 +28,12 @@ Digests = Mapping[str, str]
 """Path inside the hub → SHA-256 of a deterministic file."""
 
 TOGETHER = "all arms together"
-STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("weights", ("*.pt", "checkpoints.json")),
-    ("history", ("history.json", "grad_norms.csv")),
-    ("live configuration", ("effective_config.json",)),
-    ("scores", ("stats.json", "metrics.json", "recon.npz", layout.STATISTICS)),
-    ("reports", ("*.npz", "*.json", "*.csv")),
-    ("pictures", ("*.png", "*.svg")),
-)
+STAGES, FITTED = EXPERIMENT.results.files.order, EXPERIMENT.results.files.fitted
 """What is made after what, by the names of files. Of the dataset there is one stage, its data."""
-TRAINED = ("weights", "history")
 NO_NUMBER = "resources."
 """Knobs on which no number depends."""
-NOT_TRAINED = "diagnostics."
-"""Knobs on which none of ``TRAINED`` depends."""
+RECORDING = f"{EXPERIMENT.parameters.recording}."
+"""Knobs on which none of ``FITTED`` depends."""
 
 
 def compare_artifacts(
@@ -105,7 +98,7 @@ def _part_of(path: str) -> str | None:
         return None
     if parts[0] == layout.DATASET:
         folder = [part for part in parts[:-1] if part != "audit"]
-        return None if name == "probe.npz" else "-".join(folder)
+        return None if name == EXPERIMENT.given.name else "-".join(folder)
     if parts[0] in (layout.ARMS, layout.AUDITS):
         return f"arm {parts[1]}"
     return f"arm {parts[2]}" if parts[0] == layout.STEPS else TOGETHER
@@ -194,4 +187,4 @@ def _matters(knob: str, stage: str) -> bool:
     """Whether a knob can change what is made at a stage."""
     if knob.startswith(NO_NUMBER):
         return False
-    return not (knob.startswith(NOT_TRAINED) and stage in TRAINED)
+    return not (knob.startswith(RECORDING) and stage in FITTED)

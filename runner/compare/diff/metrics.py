@@ -9,17 +9,10 @@ from pydantic import JsonValue
 from runner.compare.diff.plans import pair_of
 from runner.compare.diff.table import ArmMetrics, StatChange
 from runner.core.digest import canonical_json
+from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, HubRecord, leaves
 
-TELLING = (
-    "score_definition",
-    "collapsed",
-    "amp_ssim",
-    "phase_aligned_ssim",
-    "phase_ssim",
-    "val_loss_best",
-    "val_loss_final",
-)
+TELLING = EXPERIMENT.results.foremost
 """Statistics that a headline names, the first one that differs anywhere."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.compare.diff.table import DATASET, KnobChange, Pair, PlanDifference
 from runner.core.digest import canonical_json
+from runner.experiment import EXPERIMENT
 from runner.hub.record import HubRecord, differing_knobs, leaves
 from runner.manifest.dataset_names import MANY, key_of
 from runner.verify.parameter_differences import differing
@@ -15,7 +16,7 @@ Plan = Mapping[str, Any]
 """The content of a ``plan.json``."""
 SAID_BY_EXECUTION = ("threads", "determinism", "gpus")
 """Bounds that decide where an arm runs, and stand in the plan a second time as what was decided."""
-RECORDING = "diagnostics"
+RECORDING = EXPERIMENT.parameters.recording
 
 
 def compare_plans(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LOCAL_BASE = "phasehub-base:bookworm"
 PACKAGES = "ca-certificates,python3,python3-pip,python3-venv"
-EPOCH = 1686355200
+MADE_AT = 1686355200
 """Date of everything in a base image made here: the release of Debian 12, 2023-06-10."""
 
 
@@ -126,7 +126,7 @@ def _bootstrap(layer: Path) -> None:
         '--customize-hook=rm -f "$1"/etc/machine-id "$1"/etc/resolv.conf "$1"/etc/hostname',
     ]
     command += ["bookworm", str(layer)]
-    environment = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH)}
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(MADE_AT)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         told = "\n".join(f"  {line}" for line in done.stderr.splitlines()[-8:])
@@ -138,7 +138,7 @@ def _bootstrap(layer: Path) -> None:
 
 def _pack(layer: Path, archive: Path) -> None:
     """Put one layer and its description into the form that ``docker load`` reads."""
-    date = datetime.fromtimestamp(EPOCH, UTC).isoformat()
+    date = datetime.fromtimestamp(MADE_AT, UTC).isoformat()
     path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     config: dict[str, Any] = {
         "architecture": "amd64",

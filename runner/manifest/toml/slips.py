@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from runner.manifest.overrides import SECTIONS
 from runner.manifest.value_slips import number_of
 
 WINDOW = 300
@@ -135,7 +136,7 @@ def _key_again(failure: _Failure, match: re.Match[str]) -> str:
 def _table_again(failure: _Failure, match: re.Match[str]) -> str | None:
     name = re.sub(r"\s", "", match["name"])
     arms = failure.earlier(r"\s*\[\[\s*arms\s*\]\]")
-    if arms and name.split(".")[0] in ("model", "train", "diagnostics", "resources"):
+    if arms and name.split(".")[0] in (*SECTIONS, "resources"):
         return (
             f"[{name}] is the phase's, wherever it stands, and the phase has it already; for the "
             f"arm above write [arms.{name}]"

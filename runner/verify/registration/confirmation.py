@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from models.exact import Counts, Sides, boschloo, holm
 from runner.core.digest import canonical_json
+from runner.experiment.common import Counts, Sides, boschloo, holm
 from runner.hub.record import HubRecord, RegisteredFinding
 from runner.manifest.findings import Contrast, Registration
 from runner.verify.parameter_differences import has_knobs

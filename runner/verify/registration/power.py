@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
 
-from models.exact import (
+from runner.experiment.common import (
     Counts,
     Effect,
     benjamini_yekutieli,
@@ -131,7 +131,7 @@ class KnobDesign:
     runs: tuple[int, int]
     """Of the pair with the fewest."""
     best: float
-    """Their adjusted p if all runs on one side collapsed and none on the other, in each pair."""
+    """Their adjusted p if all runs on one side of each reached the endpoint, none on the other."""
     powers: tuple[tuple[tuple[float, float], float], ...]
     """Two rates, and the probability that a pair of them is found where nothing else differs."""
 
@@ -152,11 +152,11 @@ def knob_designs(statistics: Statistics) -> tuple[KnobDesign, ...]:
 
 
 def _is_tested(row: Comparison) -> bool:
-    return min(row.collapse.arms) > 0 and max(row.collapse.arms) <= MOST_ARMS
+    return min(row.endpoint.arms) > 0 and max(row.endpoint.arms) <= MOST_ARMS
 
 
 def _extreme(runs: tuple[int, int]) -> float:
-    """Fisher's p where all runs of the first group collapsed and none of the second did.
+    """Fisher's p where all runs of the first group reached the endpoint and none of the second.
 
     Only its mirror image, in groups of one size, is as improbable: nothing is to be enumerated.
     """
@@ -165,9 +165,9 @@ def _extreme(runs: tuple[int, int]) -> float:
 
 
 def _knob_design(knob: str, rows: Sequence[Comparison], number: int) -> KnobDesign:
-    extremes = [_extreme(row.collapse.arms) for row in rows]
+    extremes = [_extreme(row.endpoint.arms) for row in rows]
     adjusted = benjamini_yekutieli([*extremes, *[1.0] * (number - len(rows))])
-    runs = min((row.collapse.arms for row in rows), key=lambda arms: (min(arms), arms))
+    runs = min((row.endpoint.arms for row in rows), key=lambda arms: (min(arms), arms))
     level = LEVEL / (number * sum(1 / rank for rank in range(1, number + 1)))
     return KnobDesign(
         knob=knob,

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from runner.core.digest import canonical_json
+from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, HubRecord, RegisteredFinding
 from runner.manifest.findings import Contrast, KnobValue, Level, Registration
 from runner.plan.model import command_of
@@ -45,11 +46,9 @@ def counts(arm: ArmRecord, level: Level) -> bool:
     return ran and (level == "read back" or arm.proof == "audited")
 
 
-def hit(arm: ArmRecord, measure: Literal["flat", "collapse"]) -> bool | None:
+def hit(arm: ArmRecord, measure: str) -> bool | None:
     """Whether an arm shows what is counted; ``None`` where that was not measured."""
-    if measure == "collapse":
-        return arm.collapsed
-    return arm.stats["collapse_kind"] == "flat" if "collapse_kind" in arm.stats else None
+    return EXPERIMENT.endpoint.counts[measure].hit(vars(arm))
 
 
 # --- what is registered, and what was planned or ran ---------------------------------------------

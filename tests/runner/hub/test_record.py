@@ -88,8 +88,8 @@ def test_an_arm_s_plan_is_its_parameters_and_its_seed(record):
     arm = record.arm("stable_sgd")
     assert arm.plan["seed"] == 20260128
     assert arm.plan["train"] == arm.parameters["train"]
-    assert arm.architecture == "stable_hybrid"
-    assert arm.model_copy(update={"parameters": {}}).architecture == "?"
+    assert arm.subject == "stable_hybrid"
+    assert arm.model_copy(update={"parameters": {}}).subject == "?"
 
 
 def test_leaves_are_named_by_their_path_and_lists_are_leaves():

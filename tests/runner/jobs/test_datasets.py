@@ -85,7 +85,7 @@ def make(tmp_path, models):
             labels={},
             run=simulator,
             say=said.append,
-            probe=probe,
+            given=probe,
         )
 
     make.said = said

@@ -6,9 +6,9 @@ import pytest
 
 from models.config import Dataset
 from runner.core.errors import EngineError
-from runner.core.progress import PlainDisplay
 from runner.engines.base import Handle, Outcome
 from runner.jobs.attempts import lay_out
+from runner.jobs.progress import PlainDisplay
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import Resources
 from runner.plan.model import Execution, Job

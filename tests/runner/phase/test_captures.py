@@ -32,13 +32,13 @@ def test_weights_are_chosen_by_name_or_epoch_and_the_last_by_default(listed):
     stored = listed(LISTED)
     assert choose(stored) == "last"
     assert choose(stored, name="before_collapse") == "before_collapse"
-    assert choose(stored, epoch=0) == "at_collapse"
-    assert choose(stored, epoch=5) == "last"
+    assert choose(stored, moment=0) == "at_collapse"
+    assert choose(stored, moment=5) == "last"
 
 
 def test_an_epoch_that_is_not_stored_is_answered_with_those_that_are(listed):
     with pytest.raises(VerificationError) as caught:
-        choose(listed(LISTED), epoch=3)
+        choose(listed(LISTED), moment=3)
     assert str(caught.value) == (
         "no checkpoint of epoch 3; stored are last (epoch 5), at_collapse (epoch 0), "
         "before_collapse (initial weights), best (epoch 5)"

@@ -197,7 +197,7 @@ def test_arms_may_have_measured_probes_of_their_own(tmp_path):
     loaded = load(tmp_path / "tiny.toml")
     probes = [job.parameters["dataset"]["probe_sha256"] for job in make_plan(loaded).datasets]
     assert probes == [None, sha256_file(tmp_path / "a.npz"), sha256_file(tmp_path / "b.npz")]
-    assert loaded.probes.keys() == set(probes[1:])
+    assert loaded.given.keys() == set(probes[1:])
 
 
 # --- the record and what is read off it ----------------------------------------------------------

@@ -104,14 +104,14 @@ def test_statistics_and_plots_lie_in_the_hub_and_the_job_beside_them(hub, tmp_pa
 def test_the_statistics_read_back_and_count_what_ran_as_planned(hub, tmp_path):
     summarised(hub, tmp_path)
     found = read_statistics(hub.folder, "statistics.json")
-    counted = {group.label: (group.num_arms, group.num_collapsed) for group in found.groups}
+    counted = {group.label: (group.num_arms, group.num_reached) for group in found.groups}
     assert counted == {
         "stable_sgd": (1, 0), "stable_adamw": (1, 1), "stable_sgd_clip": (1, 0),
         "stable_large": (0, 0), "stable_dropped": (0, 0),
     }  # fmt: skip
     told = {arm.name: arm.status for group in found.groups for arm in group.not_counted}
     assert told == {"stable_large": "out_of_memory", "stable_dropped": "configuration_differs"}
-    assert all("one seed each" in pair.collapse.words for pair in found.comparisons)
+    assert all("one seed each" in pair.endpoint.words for pair in found.comparisons)
     controlled = [pair for pair in found.comparisons if pair.controlled]
     assert [pair.knobs for pair in controlled] == [("train.optimizer",), ("train.clip",)]
 

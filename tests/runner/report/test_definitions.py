@@ -19,7 +19,7 @@ from runner.report.hub_text import render_show
 from runner.report.pages import render
 from runner.report.statements import statements
 from runner.report.view import make_view
-from runner.report.wording import collapse
+from runner.report.wording import came_about
 from runner.verify import consistency
 from runner.verify.statistics import Group
 
@@ -136,8 +136,8 @@ OUTCOMES = {
 def test_what_is_no_collapse_is_an_outcome_of_its_own(record, sound, word):
     changed, cell, sentence = OUTCOMES[word]
     arm = renewed(sound, **changed)
-    assert arm.shortcoming == word
-    assert collapse(arm) == cell
+    assert arm.fate.shortcoming == word
+    assert came_about(arm) == cell
     assert sentence in told(record, arm)
     assert not any("collapsed" in text or "No collapse" in text for text in told(record, arm))
     assert arm_table([(None, arm)]).rows[0].fate == "unsound"
@@ -150,7 +150,7 @@ def test_a_flat_arm_has_collapsed_as_before(record, sound):
     arm = renewed(
         sound, collapsed=True, collapse_kind="flat", collapse_epoch=7, collapse_reason="flat: 0"
     )
-    assert (arm.shortcoming, collapse(arm)) == (None, "epoch 7")
+    assert (arm.fate.shortcoming, came_about(arm)) == (None, "epoch 7")
     assert "stable_sgd collapsed at epoch 7: flat: 0." in told(record, arm)
     assert judge_condition("an_arm_collapses", [arm]).held
 
@@ -198,7 +198,7 @@ def test_a_group_counts_what_is_no_collapse_beside_it():
     }  # fmt: skip
     old = Group.model_validate(facts)
     new = Group.model_validate(facts | {"other_outcomes": {"not_finite": 1, "unfinished": 1}})
-    assert [group_row(group, ()).collapsed for group in (old, new)] == [
+    assert [group_row(group, ()).reached for group in (old, new)] == [
         "1 of 3", "1 of 3 (1 not finite, 1 unfinished)",
     ]  # fmt: skip
 

@@ -10,9 +10,9 @@ import pytest
 from models.summary.document import statistics as computed
 from models.summary.runs import Run
 from runner.core.digest import pretty_json
+from runner.experiment.ptychography.results import COMMON
 from runner.hub.record import ComparedHub, FileRecord, SummaryRecord
 from runner.report import write_reports
-from runner.report.arm_rows import COMMON
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.hub_text import render_show
 from runner.report.view import MOST_ARMS, make_view

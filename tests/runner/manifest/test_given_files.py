@@ -10,8 +10,8 @@ import pytest
 from models.config import Parameters
 from runner.core.digest import sha256_bytes
 from runner.core.errors import ManifestError
+from runner.manifest.given_files import LARGEST_BYTES
 from runner.manifest.model import load, resolve
-from runner.manifest.probe_file import LARGEST_BYTES
 from runner.plan.model import digest, make_plan
 
 MANIFEST = """\
@@ -66,7 +66,7 @@ def test_a_path_becomes_the_digest_of_the_bytes(write):
     dataset = resolve(loaded.manifest, arm).dataset
     assert (dataset.probe, dataset.probe_sha256) == ("file", sha256_bytes(PROBE))
     assert dataset.probe_defocus is None
-    assert {d: p.name for d, p in loaded.probes.items()} == {sha256_bytes(PROBE): "probe.npz"}
+    assert {d: p.name for d, p in loaded.given.items()} == {sha256_bytes(PROBE): "probe.npz"}
 
 
 def test_the_plan_depends_on_the_bytes_and_not_on_the_path(write, tmp_path):
@@ -85,13 +85,13 @@ def test_a_profile_may_name_another_probe(write, tmp_path):
     full, quick = (make_plan(loaded, profile=name).datasets[0] for name in (None, "quick"))
     wanted = [sha256_bytes(PROBE), sha256_bytes(archive("probeGuess", "x"))]
     assert [job.parameters["dataset"]["probe_sha256"] for job in (full, quick)] == wanted
-    assert set(loaded.probes) == set(wanted)
+    assert set(loaded.given) == set(wanted)
 
 
 def test_a_manifest_without_a_probe_reads_no_file(write):
     text = MANIFEST.replace('probe = "file"\nprobe_file = "measured/probe.npz"\n', "")
     loaded = load(write(text, probe=None))
-    assert loaded.probes == {}
+    assert loaded.given == {}
     assert make_plan(loaded).datasets[0].parameters["dataset"]["probe_sha256"] is None
 
 
@@ -204,7 +204,7 @@ def test_a_path_may_lead_out_of_the_folder_where_everyone_sees_it(write, tmp_pat
     for given in ("../measured/probe.npz", str(tmp_path / "measured" / "probe.npz")):
         path = inner / "probed.toml"
         path.write_text(MANIFEST.replace("measured/probe.npz", given))
-        assert set(load(path).probes) == {sha256_bytes(PROBE)}
+        assert set(load(path).given) == {sha256_bytes(PROBE)}
 
 
 def test_a_path_that_no_file_can_have_is_refused(write):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from runner.core.events import Epoch, Started, Step
-from runner.core.progress import JobProgress
+from runner.jobs.events import Started, Step, UnitDone
+from runner.jobs.progress import JobProgress
 
 
 def test_the_time_of_the_whole_is_told_once_when_ten_steps_are_timed():
@@ -20,7 +20,7 @@ def test_an_epoch_says_losses_rate_pace_and_time_left():
     job = JobProgress("arm", 100)
     job.update(Started(event="started", epochs=4, steps_per_epoch=25))
     told = job.update(
-        Epoch(
+        UnitDone(
             event="epoch",
             epoch=0,
             train_loss=0.5,
@@ -49,7 +49,7 @@ def test_a_pace_so_slow_that_no_clock_shows_it_is_told_all_the_same():
 
 @pytest.mark.parametrize("total", [None, 0, 1, 10**12])
 def test_the_extremes_that_the_contract_allows_can_all_be_shown(total):
-    from runner.core.events import parse_event
+    from runner.jobs.events import parse_event
 
     job = JobProgress("arm", total)
     extremes = (0, 10**12)

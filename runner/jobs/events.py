@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -23,8 +23,13 @@ from pydantic import (
 
 from runner.core.reading import first_problem, open_regular, parse_json
 from runner.core.text import plain
+from runner.experiment import EXPERIMENT
+from runner.experiment.completed import with_fields
 
 KIB = 2**10
+UNIT = EXPERIMENT.progress.unit
+"""What the fit consists of; events and their keys are called after it."""
+_LITERAL: Any = Literal
 NAME = "events.jsonl"
 LONGEST_LINE = 64 * KIB
 BLOCK = 256 * KIB
@@ -58,8 +63,8 @@ class Started(_Event):
     """The job begins; how long it will be, if it knows."""
 
     event: Literal["started"]
-    epochs: Count | None = None
-    steps_per_epoch: Count | None = None
+    units: Count | None = Field(None, alias=f"{UNIT}s")
+    steps_per_unit: Count | None = Field(None, alias=f"steps_per_{UNIT}")
 
 
 class Stage(_Event):
@@ -74,19 +79,31 @@ class Step(_Event):
 
     event: Literal["step"]
     step: Count
-    epoch: Count | None = None
+    unit: Count | None = Field(None, alias=UNIT)
     steps_per_s: Pace = None
 
 
-class Epoch(_Event):
-    """An epoch is done, counted from 0."""
+@with_fields(
+    {
+        "event": (_LITERAL[UNIT], ...),
+        UNIT: (Count, ...),
+        **{name: (Number | None, None) for _, name in EXPERIMENT.progress.shown},
+    }
+)
+class UnitDone(_Event):
+    """A unit of the fit is done, counted from 0; what it came to."""
 
-    event: Literal["epoch"]
-    epoch: Count
-    train_loss: Number | None = None
-    val_loss: Number | None = None
-    learning_rate: Number | None = None
     steps_per_s: Pace = None
+
+    @property
+    def number(self) -> int:
+        """Which one."""
+        return int(getattr(self, UNIT))
+
+    @property
+    def shown(self) -> list[tuple[str, float | None]]:
+        """What it came to, each with its heading."""
+        return [(word, getattr(self, name)) for word, name in EXPERIMENT.progress.shown]
 
 
 class Finished(_Event):
@@ -95,7 +112,7 @@ class Finished(_Event):
     event: Literal["finished"]
 
 
-Event = Started | Stage | Step | Epoch | Finished
+Event = Started | Stage | Step | UnitDone | Finished
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 

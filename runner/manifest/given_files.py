@@ -1,8 +1,8 @@
-"""A measured probe: named by its path in a manifest, known by its bytes everywhere else.
+"""Files that datasets are made from: paths in a manifest, known by their bytes everywhere else.
 
-``dataset.probe_file`` is a path relative to the manifest's folder. The file is digested when the
-manifest is read, and the key becomes ``probe_sha256``: no plan, job or dataset depends on where
-the file lay. Whether the array in it can be a probe, the simulation says.
+A path is relative to the manifest's folder. The file is digested when the manifest is read, and the
+key becomes one with the digest: no plan, job or dataset depends on where the file lay. Whether the
+array in it is of any use, the simulation says.
 """
 
 from __future__ import annotations
@@ -19,18 +19,15 @@ from typing import Any
 
 from runner.core.digest import sha256_bytes
 from runner.core.reading import open_regular
+from runner.experiment import EXPERIMENT
 from runner.manifest.manifest_errors import Mistake, listed, shown
 from runner.manifest.overrides import table
 from runner.manifest.source import Source
 from runner.manifest.toml.keys import KeyPath
 
-DECLARED, PLANNED = "probe_file", "probe_sha256"
-"""The key of the manifest, and the knob that it becomes."""
-DESCRIPTION = (
-    "Measured probe: the path of an NPZ file, relative to the manifest's folder, that holds it "
-    "under the key `probeGuess`. For probe `file` only."
-)
-KEY = "probeGuess"
+GIVEN = EXPERIMENT.given
+DECLARED, PLANNED, KEY = GIVEN.declared, GIVEN.planned, GIVEN.array
+"""The key of the manifest, the knob that it becomes, and what the file holds."""
 LARGEST_BYTES = 16 * 2**20
 """Of the file, because every hub keeps a copy."""
 MOST_KEYS = 1000
@@ -46,28 +43,28 @@ _UNKNOWN = "0" * 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probes:
-    """The measured probes that a manifest names."""
+class GivenFiles:
+    """The files that a manifest gives to its datasets."""
 
     paths: dict[str, Path] = field(default_factory=dict)
     """Digest → the file."""
     problems: list[Mistake] = field(default_factory=list)
 
 
-def read_probes(source: Source) -> tuple[Source, Probes]:
+def read_given_files(source: Source) -> tuple[Source, GivenFiles]:
     """The source with digests in the place of paths, and the files that these lead to."""
-    probes, lines = Probes(), dict(source.lines)
+    found, lines = GivenFiles(), dict(source.lines)
     document = copy.deepcopy(source.document)
     for place, dataset in _of_axes(document):
         if dataset.keys() & {DECLARED, PLANNED}:
-            probes.problems.append(source.at(place, _NO_AXIS))
+            found.problems.append(source.at(place, _NO_AXIS))
             for key in (DECLARED, PLANNED):
                 dataset.pop(key, None)
     for place, dataset in _datasets(document):
         declared, planned = (*place, DECLARED), (*place, PLANNED)
         if dataset.pop(PLANNED, None) is not None:
             told = f"unknown key; it follows from the bytes of {DECLARED}: remove it"
-            probes.problems.append(source.at(planned, told))
+            found.problems.append(source.at(planned, told))
         if DECLARED not in dataset:
             continue
         given, dataset[PLANNED] = dataset.pop(DECLARED), _UNKNOWN
@@ -77,13 +74,13 @@ def read_probes(source: Source) -> tuple[Source, Probes]:
         try:
             dataset[PLANNED] = _digest(source.path.parent, given)
         except ValueError as error:
-            probes.problems.append(source.at(declared, str(error)))
+            found.problems.append(source.at(declared, str(error)))
         else:
-            probes.paths[dataset[PLANNED]] = source.path.parent / given
-    return replace(source, document=document, lines=lines), probes
+            found.paths[dataset[PLANNED]] = source.path.parent / given
+    return replace(source, document=document, lines=lines), found
 
 
-def with_probe(source: Source, digest: str | None) -> Source:
+def with_given(source: Source, digest: str | None) -> Source:
     """The source with ``digest`` in the place of paths, for a manifest whose files have moved."""
     document = copy.deepcopy(source.document)
     for _, dataset in _datasets(document):
@@ -139,12 +136,12 @@ def _items(place: KeyPath, layer: Mapping[str, Any], key: str) -> list[tuple[Key
 
 def _within(layers: list[tuple[KeyPath, Any]]) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
     for place, layer in layers:
-        if isinstance(layer, dict) and isinstance(layer.get("dataset"), dict):
-            yield (*place, "dataset"), layer["dataset"]
+        if isinstance(layer, dict) and isinstance(layer.get(GIVEN.section), dict):
+            yield (*place, GIVEN.section), layer[GIVEN.section]
 
 
 def _digest(folder: Path, given: object) -> str:
-    """Digest of the file at a path. Raises ``ValueError`` saying why no probe is to be had there.
+    """Digest of the file at a path. Raises ``ValueError`` saying why nothing is to be had there.
 
     A path may lead anywhere, as a manifest shows it; a link, which shows nothing, may not be one.
     """
@@ -166,7 +163,7 @@ def _digest(folder: Path, given: object) -> str:
         raise ValueError(f"{shown(given)}: {error}; give the path of the file itself") from None
     if max(size, len(content)) > LARGEST_BYTES:
         raise ValueError(
-            f"{given} has {size} bytes, and a probe at most {LARGEST_BYTES}; "
+            f"{given} has {size} bytes, and a {GIVEN.noun} at most {LARGEST_BYTES}; "
             f"save {KEY} into a file of its own"
         )
     keys = _keys(given, content)

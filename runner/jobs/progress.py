@@ -9,8 +9,9 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, Self
 
-from runner.core.events import Epoch, Event, Stage, Started, Step
 from runner.core.text import behind, visible
+from runner.experiment import EXPERIMENT
+from runner.jobs.events import UNIT, Event, Stage, Started, Step, UnitDone
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,25 +30,29 @@ class JobProgress:
     def __init__(self, name: str, total_steps: int | None) -> None:
         self.name = name
         self.total_steps = total_steps
-        self.epochs: int | None = None
+        self.units: int | None = None
         self.steps_done = 0
         self.steps_per_s: float | None = None
         self.stage = "starting"
-        self._steps_per_epoch: int | None = None
+        self._steps_per_unit: int | None = None
         self._estimated = False
 
     def update(self, event: Event) -> str | None:
         """Take an event in; returns the plain line that it is worth, if any."""
         match event:
             case Started():
-                self.epochs, self._steps_per_epoch = event.epochs, event.steps_per_epoch
+                self.units, self._steps_per_unit = event.units, event.steps_per_unit
             case Stage():
                 self.stage = event.stage
-                return None if self.stage == "fit" else f"{self.name}: {self.stage}"
+                return (
+                    None
+                    if self.stage == EXPERIMENT.progress.fitting
+                    else f"{self.name}: {self.stage}"
+                )
             case Step():
                 return self._take_step(event)
-            case Epoch():
-                return self._take_epoch(event)
+            case UnitDone():
+                return self._take_unit(event)
         return None
 
     def _take_step(self, event: Step) -> str | None:
@@ -64,19 +69,13 @@ class JobProgress:
             f"about {whole} in all"
         )
 
-    def _take_epoch(self, event: Epoch) -> str:
-        epoch = event.epoch + 1
+    def _take_unit(self, event: UnitDone) -> str:
+        done = event.number + 1
         self.steps_per_s = event.steps_per_s or self.steps_per_s
-        if self._steps_per_epoch:
-            self.steps_done = epoch * self._steps_per_epoch
-        self.stage = "  ".join(
-            (
-                f"train loss {_number(event.train_loss)}",
-                f"val loss {_number(event.val_loss)}",
-                f"lr {_number(event.learning_rate)}",
-            )
-        )
-        return f"{self.name}: epoch {epoch}/{self.epochs}  {self.stage}  {self.pace()}"
+        if self._steps_per_unit:
+            self.steps_done = done * self._steps_per_unit
+        self.stage = "  ".join(f"{word} {_number(value)}" for word, value in event.shown)
+        return f"{self.name}: {UNIT} {done}/{self.units}  {self.stage}  {self.pace()}"
 
     def pace(self) -> str:
         """Steps per second and time left, as far as they are known."""

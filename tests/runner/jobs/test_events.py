@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from runner.core.events import BLOCK, LONGEST_LINE, MOST_BAD, EventReader, Finished, parse_event
+from runner.jobs.events import BLOCK, LONGEST_LINE, MOST_BAD, EventReader, Finished, parse_event
 
 FINISHED = b'{"event": "finished"}\n'
 
