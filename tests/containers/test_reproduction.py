@@ -39,6 +39,7 @@ def archive(client, image, code, tmp_path_factory):
     """Quick phase 8, run in containers and archived with its image, which is then removed."""
     folder = tmp_path_factory.mktemp("phase8")
     whole = PHASE.read_text()
+    shutil.copytree(ROOT / "tests" / "models", folder / "tests" / "models")
     manifest = folder / PHASE.name
     manifest.write_text(whole.replace("object_size = 224", "object_size = 160"))
     assert manifest.read_text() != whole

@@ -7,6 +7,7 @@ their results, and the hub that is sealed verifies.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -203,6 +204,7 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
         phase = seed.folder.parent.name
         manifest = case.work / f"{phase}.toml"
         manifest.write_bytes((seed.folder / "manifest.toml").read_bytes())
+        shutil.copytree(ROOT / "tests" / "models", case.work / "tests" / "models")
         arms = [arm["name"] for arm in seed.record["arms"]]
         steps = [
             f"{step['name']}_{one['arm']}"
