@@ -295,15 +295,15 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
 
 
 def make_datasets(run: Run, engine: Engine, cache: Path | None = None) -> None:
-    """Make the datasets of the arms that are to run, one after the other.
+    """Make the datasets of all arms, one after the other.
 
     The arms of one that cannot be simulated do not run; the others do. Hubs of this phase that were
     made from the same are asked whether it is theirs; a ``cache`` of the caller's own has nothing
-    in it that they could tell of.
+    in it that they could tell of. A run that goes on takes those of arms that have ended out of the
+    cache again: audits and follow-ups may still need them.
     """
-    waiting = [job for job in run.plan.arms if job.name not in run.arms]
     sealed = {} if cache else sealed_data(run.artifacts, run.plan.phase)
-    for job in run.plan.for_arms(waiting).datasets:
+    for job in run.plan.datasets:
         made = make_dataset(run, engine, job, sealed, cache or state_dir() / "datasets")
         if made is not None:
             run.data[job.name] = made
