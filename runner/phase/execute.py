@@ -161,6 +161,7 @@ def go_on(run: Run, request: Request) -> tuple[Path, int]:
             run.plan.profile,
             run.note,
         )
+        remove_tree(run.staging.path / layout.COMPARED)  # of a process before this one
         carry_compared(run.compared, run.staging.path)
         carry_out(run, request)
     except ResumeError:

@@ -42,6 +42,7 @@ DECLARED = (
     layout.DIFF,
     layout.CODE,
     layout.JOURNAL,
+    layout.COMPARED,
     layout.ARMS,
     layout.AUDITS,
 )
