@@ -79,6 +79,10 @@ def killed(words, artifacts, moment):
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     (run,) = unfinished(artifacts)
+    deadline = time.monotonic() + 30
+    while run.alive and time.monotonic() < deadline:
+        time.sleep(0.01)  # a child that was being started has the lock until it is a program
+        (run,) = unfinished(artifacts)
     assert not run.alive, moment
     assert str(run.staging.path) in phasehub("status", "--out", artifacts).stdout, moment
     return run
