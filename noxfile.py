@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -96,6 +97,12 @@ def run_layers(session: nox.Session) -> None:
     tool(session, "lint-imports")
 
 
+def make_other_environments(session: nox.Session) -> None:
+    """The environments of programs that tests start: a validator, and a server that is like S3."""
+    environment(session, ".venv-validators", VALIDATOR_LOCK)
+    environment(session, ".venv-s3", S3_LOCK)
+
+
 @nox.session(venv_backend="none")
 def run(session: nox.Session) -> None:
     """Run a phase: `nox -s run -- manifests/phase6.toml [--profile quick] [--with-optional]`."""
@@ -156,11 +163,13 @@ def tests(session: nox.Session) -> None:
 
     Two workers: most tests wait for a job that has one thread. `-- --numprocesses 0` has none.
     """
-    run_lint(session)
-    run_types(session)
-    run_layers(session)
-    environment(session, ".venv-validators", VALIDATOR_LOCK)
-    environment(session, ".venv-s3", S3_LOCK)
+    host_python(session)  # both sides need it, and one of them must make it
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        others = beside.submit(make_other_environments, session)
+        run_lint(session)
+        run_types(session)
+        run_layers(session)
+        others.result()
     tool(
         session,
         "pytest",

@@ -41,7 +41,7 @@ def archive(client, image, code, tmp_path_factory):
     whole = PHASE.read_text()
     shutil.copytree(ROOT / "tests" / "models", folder / "tests" / "models")
     manifest = folder / PHASE.name
-    manifest.write_text(whole.replace("object_size = 224", "object_size = 160"))
+    manifest.write_text(whole.replace("object_size = 224", "object_size = 96"))
     assert manifest.read_text() != whole
     done = phasehub(
         *("run", manifest, "--profile", "quick", "--engine", "docker", "--out", folder),

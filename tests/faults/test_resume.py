@@ -54,29 +54,53 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_is_finished_to_the_same_bits(undisturbed, tmp_path, moment):
-    (tmp_path / "tiny.toml").write_text(AUDITED + THIRD)
-    artifacts = tmp_path / "artifacts"
+CHAINS = (
+    ("declared", "an arm runs", "two records"),
+    ("an engine is there", "an arm has ended", "all records"),
+    ("the dataset is made", "an audit is due", "a summary"),
+)
+"""A run, and twice what goes on with it, is killed: each moment in one of three chains."""
+
+
+def test_every_moment_is_in_a_chain():
+    assert sorted(moment for chain in CHAINS for moment in chain) == sorted(MOMENTS)
+
+
+def killed(words, artifacts, moment):
+    """Start phasehub and kill it at that moment; the run that it leaves."""
     runner = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "runner", "run", tmp_path / "tiny.toml"),
-            *("--engine", "process", "--python", sys.executable, "--out", artifacts),
-        ],
+        [sys.executable, "-m", "runner", *words],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     while not MOMENTS[moment](artifacts):
-        assert runner.poll() is None, "it had ended before"
+        assert runner.poll() is None, f"{moment}: it had ended before"
         time.sleep(0.01)
+    assert runner.poll() is None, f"{moment}: it had ended before"
     runner.send_signal(signal.SIGKILL)
     runner.wait()
     (run,) = unfinished(artifacts)
-    assert not run.alive
-    assert str(run.staging.path) in phasehub("status", "--out", artifacts).stdout
-    before = run.ended
-    done = phasehub("resume", "--out", artifacts)
+    deadline = time.monotonic() + 30
+    while run.alive and time.monotonic() < deadline:
+        time.sleep(0.01)  # a child that was being started has the lock until it is a program
+        (run,) = unfinished(artifacts)
+    assert not run.alive, moment
+    assert str(run.staging.path) in phasehub("status", "--out", artifacts).stdout, moment
+    return run
+
+
+@pytest.mark.parametrize("moments", CHAINS, ids=", ".join)
+def test_a_killed_run_is_finished_to_the_same_bits(undisturbed, tmp_path, moments):
+    (tmp_path / "tiny.toml").write_text(AUDITED + THIRD)
+    artifacts = tmp_path / "artifacts"
+    engine = ("--engine", "process", "--python", sys.executable)
+    words, ended = ("run", tmp_path / "tiny.toml", *engine, "--out", artifacts), 0
+    for moment in moments:
+        run = killed(words, artifacts, moment)
+        assert run.ended >= ended, f"{moment}: a record of what had ended is gone"
+        words, ended = ("resume", "--out", artifacts), run.ended
+    done = phasehub(*words)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count(": ended before, succeeded") <= before
+    assert done.stderr.count(": ended before, succeeded") <= ended
     hub = Path(done.stdout.splitlines()[-1])
     assert [path.name for path in (artifacts / "tiny").iterdir()] == [hub.name]
     assert phasehub("verify", hub).returncode == 0

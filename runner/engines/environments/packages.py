@@ -7,6 +7,7 @@ file: ``python -I packages.py [--fingerprint]`` prints JSON. Nothing that it loo
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import platform
@@ -43,25 +44,26 @@ def package_files(folder: Path) -> list[str]:
     of the same wheels. A file that belongs to no package counts, as it would be imported too.
     """
     chosen = []
-    for parent, folders, names in os.walk(folder):
+    root = str(folder)
+    for parent, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name != "__pycache__"]
         omitted = INSTALLER_NOTES if parent.endswith(".dist-info") else frozenset()
-        chosen += [
-            (Path(parent) / name).relative_to(folder).as_posix()
-            for name in names
-            if name not in omitted
-        ]
+        inner = parent[len(root) :].lstrip("/")
+        before = f"{inner}/" if inner else ""
+        chosen += [f"{before}{name}" for name in names if name not in omitted]
     return sorted(chosen)
 
 
 def folder_fingerprint(folder: Path) -> str:
     """SHA-256 of what ``sha256sum`` prints for the files of ``package_files``, in their order."""
     whole = hashlib.sha256()
+    block = memoryview(bytearray(1 << 20))
     for name in package_files(folder):
         content = hashlib.sha256()
-        with (folder / name).open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                content.update(block)
+        # Tens of thousands of files, most of them small: no buffer and no path object for each.
+        with io.FileIO(f"{folder}/{name}") as file:
+            while size := file.readinto(block):
+                content.update(block[:size])
         whole.update(os.fsencode(f"{content.hexdigest()}  {name}\n"))
     return whole.hexdigest()
 

@@ -50,16 +50,17 @@ def original(tmp_path_factory, state, tiny_manifest):
     """A phase with an arm that fails, compared with an earlier one."""
     folder = tmp_path_factory.mktemp("original")
 
-    def run(name, compare_with, arms=""):
+    def run(name, compare_with, manifest):
         path = folder / f"{name}.toml"
-        text = tiny_manifest.replace('"tiny"', f'"{name}"\ncompare_with = {compare_with}')
+        text = manifest.replace('"tiny"', f'"{name}"\ncompare_with = {compare_with}')
         native = text.replace("threads = 1", 'threads = 1\ndeterminism = "native"')
-        path.write_text(native + arms)
+        path.write_text(native)
         return phasehub("run", path, "--engine", "process", "--out", folder / "artifacts")
 
-    done = run("earlier", "[]")
+    without_the_second_arm = tiny_manifest.rpartition("[[arms]]")[0]
+    done = run("earlier", "[]", without_the_second_arm)
     assert done.returncode == 0, done.stderr
-    done = run("tiny", '["earlier"]', BROKEN)
+    done = run("tiny", '["earlier"]', tiny_manifest + BROKEN)
     assert done.returncode == 1, done.stderr
     return Path(done.stdout.splitlines()[-1])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.core.digest import digest_json
-from tests.runner.conftest import AUDITED, ROOT, run_phase
+from tests.runner.conftest import ROOT, TINY, run_phase
 
 REGISTER = """\
 schema_version = 1
@@ -37,7 +37,7 @@ def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("registered")
     (folder / "docs" / "study").mkdir(parents=True)
     (folder / "docs" / "study" / "findings.toml").write_text(REGISTER)
-    manifest = AUDITED[: AUDITED.index("[[arms]]")].replace(
+    manifest = TINY[: TINY.index("[[arms]]")].replace(
         "[resources]", 'findings = ["RATE-001"]\n[resources]'
     )
     done = run_phase(folder, manifest + MATRIX)
