@@ -73,7 +73,7 @@ def _absence(
     if not is_file_below(root, path):
         folder = (root / path).parent
         neighbours = (each.name for each in folder.glob("test_*.py"))
-        return f"there is no such file{did_you_mean(Path(path).name, neighbours)}"
+        return f"there is no such file below {root}{did_you_mean(Path(path).name, neighbours)}"
     defined = definitions(path)
     if isinstance(defined, str):
         return defined
