@@ -13,7 +13,7 @@ from runner.experiment.common import Table
 from runner.experiment.interface import OneOf
 from runner.manifest.manifest_errors import Mistake
 from runner.manifest.overrides import table
-from runner.manifest.source import Source
+from runner.manifest.source import TomlSource
 
 ENDPOINT, CAPTURES = EXPERIMENT.endpoint, EXPERIMENT.captures
 EVERY_REACHES = f"every_arm_{ENDPOINT.third}"
@@ -49,7 +49,7 @@ class Step(Table):
     )
 
 
-def check_steps(source: Source) -> Iterator[Mistake]:
+def check_steps(source: TomlSource) -> Iterator[Mistake]:
     """No two steps are called the same, and what a step waits for can come about."""
     first: dict[object, int] = {}
     for index, step in _steps(source):
@@ -68,11 +68,11 @@ def check_steps(source: Source) -> Iterator[Mistake]:
             yield source.at(("steps", index, "when"), problem)
 
 
-def _rules(source: Source) -> object:
+def _rules(source: TomlSource) -> object:
     return table(source.document, "verdict").get("success")
 
 
-def _steps(source: Source) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _steps(source: TomlSource) -> Iterator[tuple[int, Mapping[str, Any]]]:
     steps = source.document.get("steps")
     for index, step in enumerate(steps if isinstance(steps, list) else ()):
         if isinstance(step, dict):

@@ -25,7 +25,7 @@ MOST_NEIGHBOURS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class TomlSource:
     """A TOML file that was read, before anything is known about its meaning."""
 
     path: Path
@@ -48,7 +48,7 @@ class Source:
         return Mistake(path=path, line=next(known, 1), problem=problem)
 
 
-def read(path: Path) -> Source:
+def read(path: Path) -> TomlSource:
     """Read a TOML file, which may be no link.
 
     Raises ``ManifestError`` when there is no such file, or when it is no regular file, too large,
@@ -57,12 +57,12 @@ def read(path: Path) -> Source:
     return parse(_content(path, path), path)
 
 
-def read_given(path: Path) -> Source:
+def read_given(path: Path) -> TomlSource:
     """As ``read``, for a path that the user gave, which may be a link."""
     return parse(_content(path, Path(os.path.realpath(path))), path)
 
 
-def parse(content: bytes, path: Path) -> Source:
+def parse(content: bytes, path: Path) -> TomlSource:
     """What the bytes of the TOML file ``path`` say. Raises ``ManifestError`` as ``read``."""
     text = _text(path, content)
     if too_much := excess(text):
@@ -75,7 +75,7 @@ def parse(content: bytes, path: Path) -> Source:
         raise _not_toml(path, text, error) from None
     except ValueError:  # Python gives up on thousands of digits
         raise ManifestError(f"{path}: an integer has too many digits; shorten it") from None
-    return Source(
+    return TomlSource(
         path=path, content=content, text=text, document=document, lines=lines, refused=refused
     )
 
