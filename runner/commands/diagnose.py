@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import ARM_FAILED, EngineError, VerificationError
@@ -52,6 +53,7 @@ NOTHING = Consent()
 DIAGNOSES = "diagnoses"
 """Folder of the diagnoses beside the hubs of a phase."""
 RECORD = "diagnosis.json"
+AJob = TypeVar("AJob", bound=Job)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,7 @@ def examine(request: DiagnoseRequest) -> Patient:
     return Patient(hub=request.hub, record=record, plan=plan, order=order, notes=tuple(notes))
 
 
-def ours(job: Job, consent: Consent) -> tuple[Job, list[str]]:
+def ours(job: AJob, consent: Consent) -> tuple[AJob, list[str]]:
     """The job as this installation runs it, and where that does not match the hub's plan.
 
     The standard command line, no network, and limits beyond the defaults only by consent.

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from runner.experiment import EXPERIMENT, Parameters
-from runner.manifest.extent import arms_of
 from runner.manifest.manifest_errors import MOST_COLLECTED, Mistake
 from runner.manifest.matrix import Combination, Expanded
 from runner.manifest.overrides import SECTIONS, merged, merged_sections, table
@@ -30,6 +29,8 @@ MOST_WORDED = 10 * MOST_COLLECTED
 
 PlaceOf = Callable[[KeyPath], KeyPath | None]
 """Where in the file a layer has a merged key, if it can have it."""
+NO_ARM = Expanded(table={"name": ""}, base=None)
+"""Where a phase makes no arm, so that its parameters are checked all the same."""
 Expansions: TypeAlias = Mapping[str | None, Sequence[Expanded]]
 """Profile → the arms that its matrix and its tables make."""
 
@@ -105,40 +106,23 @@ def _mistakes(reader: _ArmReader, cases: list[_Case]) -> list[Mistake]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Layer:
-    """A table of which an arm's own is made, and where the file has its keys."""
-
-    table: Mapping[str, Any]
-    place_of: PlaceOf
+_Layer: TypeAlias = tuple[PlaceOf, Mapping[str, Any]]
+"""A table of which an arm's own is made, with the places of its keys."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Case:
-    """An arm as it is planned, perhaps with a profile; the phase alone where it plans no arm."""
+    """An arm, perhaps with a profile; or ``NO_ARM``, for the tables of a phase that makes none."""
 
     profile: str | None
-    expanded: Expanded | None
+    made: Expanded
     layers: tuple[_Layer, ...]
     """The strongest last."""
-
-    @property
-    def name(self) -> str:
-        return str(self.expanded.table.get("name")) if self.expanded else ""
-
-    @property
-    def index(self) -> int | None:
-        """Position of the arm in the file; none where the matrix stands alone, or nothing does."""
-        return self.expanded.base if self.expanded else None
-
-    @property
-    def combination(self) -> Combination | None:
-        return self.expanded.combination if self.expanded else None
 
     @functools.cached_property
     def parameters(self) -> str:
         """The tables of its parameters, as JSON."""
-        return json.dumps(merged_sections([layer.table for layer in self.layers]))
+        return json.dumps(merged_sections([layer for _, layer in self.layers]))
 
 
 class _ArmReader:
@@ -147,84 +131,71 @@ class _ArmReader:
     def __init__(self, source: TomlSource, manifest: Manifest | None) -> None:
         self._source = source
         self._recorded = manifest.audit.layer if manifest else {}
-        self._parameters: dict[str, Reading[Parameters]] = {}
-        self._own: dict[str, Reading[Arm]] = {}
-        self._bounds: dict[str, Resources] = {}
+        self._read = functools.cache(_parameters)
+        self._read_own = functools.cache(functools.partial(read_as, Arm))
+        self._bounds = functools.cache(Resources.model_validate_json)
 
     def cases(self, profile: str | None, expanded: Sequence[Expanded]) -> list[_Case]:
         """The arms of the phase as a profile changes it."""
-        arms = arms_of(self._source)
-        below = self.layers(profile)
+        below, arms = self.layers(profile), self._source.tables("arms")
         return [
-            _Case(profile=profile, expanded=each, layers=(*below, *_own_layers(each, arms)))
-            for each in expanded
-        ] or [_Case(profile=profile, expanded=None, layers=below)]
+            _Case(profile=profile, made=each, layers=(*below, *_own_layers(each, arms)))
+            for each in expanded or (NO_ARM,)
+        ]
 
     def layers(self, profile: str | None) -> tuple[_Layer, ...]:
         """The tables below those of an arm."""
         document = self._source.document
-        layers = [_Layer(table=self._recorded, place_of=lambda _: None)]
-        layers.append(_Layer(table=document, place_of=_below()))
-        if profile is not None:
-            changed = table(table(document, "profiles"), profile)
-            layers.append(_Layer(table=changed, place_of=_below("profiles", profile)))
-        return tuple(layers)
+        below: tuple[_Layer, ...] = ((lambda _: None, self._recorded), (_below(), document))
+        if profile is None:
+            return below
+        return (*below, (_below("profiles", profile), table(table(document, "profiles"), profile)))
 
     def mistakes(self, case: _Case) -> Iterator[Mistake]:
         """What is wrong with one arm."""
-        source, strongest = self._source, case.layers[-1]
-        for unplaced in self._read(case).mistakes:
-            located = (_locate(source, case.layers, path) for path in unplaced.paths)
+        places = [place_of for place_of, _ in reversed(case.layers)]
+        for unplaced in self._read(case.parameters).mistakes:
+            located = (_locate(self._source, places, path) for path in unplaced.paths)
             path = next((path for path in located if path), None)
-            path = path or strongest.place_of(unplaced.paths[0]) or unplaced.paths[0]
-            yield source.at(path, unplaced.problem)
-        if case.combination is not None:
-            yield from self._own_mistakes(case.combination)
-
-    def _read(self, case: _Case) -> Reading[Parameters]:
-        text = case.parameters
-        if text not in self._parameters:
-            found = read_as(EXPERIMENT.parameters.table, text)
-            whole = found.value and spelled_out(found.value)
-            self._parameters[text] = replace(found, value=whole)
-        return self._parameters[text]
+            path = path or places[0](unplaced.paths[0]) or unplaced.paths[0]
+            yield self._source.at(path, unplaced.problem)
+        if made := case.made.combination:
+            yield from self._own_mistakes(made)
 
     def _own_mistakes(self, made: Combination) -> Iterator[Mistake]:
         """What is wrong with seed and bounds of a combination, which are no parameters."""
         own = {name: value for name, value in made.layer.items() if name not in SECTIONS}
-        text = json.dumps({"name": "x", **own})
-        if text not in self._own:
-            self._own[text] = read_as(Arm, text)
-        for unplaced in self._own[text].mistakes:
+        for unplaced in self._read_own(json.dumps({"name": "x", **own})).mistakes:
             place = made.place_of(unplaced.paths[0]) or made.place
             yield self._source.at(place, unplaced.problem)
 
     def planned(self, case: _Case, manifest: Manifest) -> Iterator[PlannedArm]:
         """The arm of a case in which nothing is wrong."""
-        parameters = self._read(case).value
-        if case.expanded is None or parameters is None:
-            return
-        yield PlannedArm(
-            name=case.name,
-            declared=None if case.index is None else manifest.arms[case.index],
-            seed=case.expanded.table.get("seed", manifest.phase.seed),
-            resources=self.bounds(case.layers),
-            parameters=parameters,
-        )
+        made, parameters = case.made, self._read(case.parameters).value
+        if made is not NO_ARM and parameters is not None:
+            yield PlannedArm(
+                name=made.name,
+                declared=None if made.base is None else manifest.arms[made.base],
+                seed=made.table.get("seed", manifest.phase.seed),
+                resources=self.bounds(case.layers),
+                parameters=parameters,
+            )
 
     def bounds(self, layers: tuple[_Layer, ...]) -> Resources:
         """The bounds of a job; the strongest layer wins, key by key."""
-        text = json.dumps(merged(*(table(layer.table, "resources") for layer in layers)))
-        if text not in self._bounds:
-            self._bounds[text] = Resources.model_validate_json(text)
-        return self._bounds[text]
+        return self._bounds(json.dumps(merged(*(table(one, "resources") for _, one in layers))))
+
+
+def _parameters(document: str) -> Reading[Parameters]:
+    found = read_as(EXPERIMENT.parameters.table, document)
+    return replace(found, value=found.value and spelled_out(found.value))
 
 
 def _own_layers(each: Expanded, arms: list[dict[str, Any]]) -> Iterator[_Layer]:
     if each.base is not None:
-        yield _Layer(table=arms[each.base], place_of=_below("arms", each.base))
+        yield _below("arms", each.base), arms[each.base]
     if each.combination is not None:
-        yield _Layer(table=each.combination.layer, place_of=each.combination.place_of)
+        yield each.combination.place_of, each.combination.layer
 
 
 def _below(*place: str | int) -> PlaceOf:
@@ -232,13 +203,13 @@ def _below(*place: str | int) -> PlaceOf:
     return lambda path: (*place, *path)
 
 
-def _locate(source: TomlSource, layers: tuple[_Layer, ...], path: KeyPath) -> KeyPath | None:
+def _locate(source: TomlSource, places: list[PlaceOf], path: KeyPath) -> KeyPath | None:
     """Where the merged key ``path`` comes from: the strongest layer that has it."""
-    for layer in reversed(layers):
-        place = layer.place_of(path)
+    for place_of in places:
+        place = place_of(path)
         if place in source.lines:
             return place
-        kinds = (layer.place_of((*path[:n], "kind")) for n in range(2, len(path)))
+        kinds = (place_of((*path[:n], "kind")) for n in range(2, len(path)))
         if any(kind in source.lines for kind in kinds):
             return None
     return None
@@ -248,13 +219,14 @@ class _Standing:
     """Which arms a key is for, by the place where it stands."""
 
     def __init__(self, cases: list[_Case]) -> None:
-        self._all = {case.name for case in cases}
+        self._all = {case.made.name for case in cases}
         self._by_arm: dict[int | None, set[str]] = {}
         self._by_choice: dict[KeyPath, set[str]] = {}
         for case in cases:
-            self._by_arm.setdefault(case.index, set()).add(case.name)
-            for choice in case.combination.choices if case.combination else ():
-                self._by_choice.setdefault(choice.place, set()).add(case.name)
+            made = case.made
+            self._by_arm.setdefault(made.base, set()).add(made.name)
+            for choice in made.combination.choices if made.combination else ():
+                self._by_choice.setdefault(choice.place, set()).add(made.name)
 
     def number(self, place: KeyPath) -> int:
         """Number of the arms that the key at ``place`` is for."""
@@ -269,7 +241,7 @@ class _Standing:
 
 def _in_context(mistake: Mistake, wrong: list[_Case], standing: _Standing) -> Mistake:
     """Say in which arms and profiles it is wrong, unless that is plain from its place."""
-    arms = list(dict.fromkeys(case.name for case in wrong))
+    arms = list(dict.fromkeys(case.made.name for case in wrong))
     profiles = dict.fromkeys(case.profile for case in wrong)
     context = []
     if len(arms) < standing.number(mistake.path):

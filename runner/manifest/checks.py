@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from runner.manifest.arms import Expansions, Variant, read_variants
-from runner.manifest.extent import Matrices, arms_of, check_planned, matrix_layers, read_matrices
+from runner.manifest.extent import Matrices, check_planned, matrix_layers, read_matrices
 from runner.manifest.follow_ups import check_steps
 from runner.manifest.manifest_errors import MOST_COLLECTED, Mistake
 from runner.manifest.matrix import expand
@@ -42,7 +42,7 @@ def check(source: TomlSource) -> Checked:
     matrices = read_matrices(source)
     if too_much := list(check_planned(source, matrices)):
         return Checked(mistakes=too_much)
-    arms = arms_of(source)
+    arms = source.tables("arms")
     expanded = {profile: expand(arms, matrix) for profile, matrix in matrices.items()}
     tables = read_as(Manifest, source.json)
     in_arms, variants = read_variants(source, tables.value, expanded)
@@ -78,22 +78,15 @@ def check_names(source: TomlSource) -> Iterator[Mistake]:
         )
     if not source.document.keys() & {"arms", "matrix"}:
         yield source.at(("arms",), "missing; add it: The arms, each under `[[arms]]`.")
-    first: dict[object, int] = {}
-    for index, arm in enumerate(arms_of(source)):
-        name = arm.get("name")
-        if isinstance(name, str) and first.setdefault(name, index) != index:
-            line = source.at(("arms", first[name], "name"), "").line
-            problem = (
-                f"got {name!r}, the name of the arm on line {line} already; rename one of them"
-            )
-            yield source.at(("arms", index, "name"), problem)
+    already = "the name of the arm on line {line} already; rename one of them"
+    yield from source.repeated("arms", "name", already)
 
 
 def check_matrices(
     source: TomlSource, matrices: Matrices, expanded: Expansions
 ) -> Iterator[Mistake]:
     """The matrix of the phase, and as each profile changes it."""
-    arms = arms_of(source)
+    arms = source.tables("arms")
     for profile, matrix in matrices.items():
         if matrix is not None:
             place = matrix_layers(source, profile)[-1][0]

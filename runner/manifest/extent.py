@@ -37,7 +37,7 @@ def check_extent(source: TomlSource) -> Iterator[Mistake]:
 
 def check_planned(source: TomlSource, matrices: Matrices) -> Iterator[Mistake]:
     """The arms of the phase and of all its profiles are not too many to be looked at."""
-    arms = len(arms_of(source))
+    arms = len(source.tables("arms"))
     sizes = [max(arms, 1) if matrix is None else matrix.size(arms) for matrix in matrices.values()]
     if sum(sizes) > MOST_PLANNED and max(sizes) <= MOST_ARMS:
         yield source.at(
@@ -50,7 +50,7 @@ def check_planned(source: TomlSource, matrices: Matrices) -> Iterator[Mistake]:
 def _layers(source: TomlSource) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     """Every table of the file that holds parts of parameters, with its place."""
     yield (), source.document
-    for index, arm in enumerate(arms_of(source)):
+    for index, arm in enumerate(source.tables("arms")):
         yield ("arms", index), arm
     profiles = table(source.document, "profiles")
     for name in profiles:
@@ -64,14 +64,6 @@ def _entries(value: object) -> int:
     return sum(1 + _entries(item) for item in value) if isinstance(value, list) else 0
 
 
-def arms_of(source: TomlSource) -> list[dict[str, Any]]:
-    """The arms as the file has them, in their positions; empty for what is no table."""
-    arms = source.document.get("arms")
-    return [
-        arm if isinstance(arm, dict) else {} for arm in (arms if isinstance(arms, list) else ())
-    ]
-
-
 def profiles_of(source: TomlSource) -> list[str | None]:
     """The names of the profiles, with ``None`` for the phase itself at their head."""
     return [None, *table(source.document, "profiles")]
@@ -81,7 +73,7 @@ def read_matrices(source: TomlSource) -> Matrices:
     """The matrices of the phase and its profiles; of the phase alone where that is too large."""
     phase, *profiles = profiles_of(source)
     matrix = read_matrix(matrix_layers(source, phase))
-    if matrix is not None and matrix.size(len(arms_of(source))) > MOST_ARMS:
+    if matrix is not None and matrix.size(len(source.tables("arms"))) > MOST_ARMS:
         return {phase: matrix}
     return {phase: matrix} | {
         profile: read_matrix(matrix_layers(source, profile)) for profile in profiles

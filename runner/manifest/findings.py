@@ -273,10 +273,13 @@ def load_register(path: Path) -> Register:
     """
     source = read_given(path)
     found = read_as(Register, source.json)
+    already = "the id of the finding on line {line} already; give another"
     wrong = [
         *(source.at(place, problem) for place, problem in source.refused.items()),
         *(one for one in found.placed(source) if one.path not in source.refused),
-        *_repeated(source),
+        *source.repeated(
+            "findings", "id", "the id of the finding on line {line} already; give another"
+        ),
     ]
     if wrong or found.value is None:
         raise ManifestError(render(wrong, file=str(path), text=source.text))
@@ -332,17 +335,6 @@ def _unnamed(
         if finding.id not in named:
             problem = f"{REGISTER} registers {finding.id} for this phase; add it to the findings"
             yield source.at(("phase", "findings"), problem)
-
-
-def _repeated(source: TomlSource) -> Iterator[Mistake]:
-    found = source.document.get("findings")
-    first: dict[object, int] = {}
-    for index, finding in enumerate(found if isinstance(found, list) else ()):
-        name = finding.get("id") if isinstance(finding, dict) else None
-        if isinstance(name, str) and first.setdefault(name, index) != index:
-            line = source.at(("findings", first[name], "id"), "").line
-            problem = f"got {name!r}, the id of the finding on line {line} already; give another"
-            yield source.at(("findings", index, "id"), problem)
 
 
 def _is_knob(name: str) -> bool:

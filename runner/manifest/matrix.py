@@ -160,6 +160,11 @@ class Expanded:
     """Position of its table in the file; ``None`` where the matrix stands alone."""
     combination: Combination | None = None
 
+    @property
+    def name(self) -> str:
+        """What it is called; no name stands as the file has it."""
+        return str(self.table.get("name"))
+
 
 def read_matrix(layers: Sequence[Layer]) -> Grid | None:
     """The matrix of a phase, or of a profile that changes it; ``None`` where there is none.

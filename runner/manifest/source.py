@@ -7,6 +7,7 @@ import difflib
 import itertools
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,21 @@ class TomlSource:
         """A mistake about ``path``, placed at the innermost part of it that the file has."""
         known = (self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines)
         return Mistake(path=path, line=next(known, 1), problem=problem)
+
+    def tables(self, array: str) -> list[dict[str, Any]]:
+        """The tables of an array in their positions; an empty one for what is no table."""
+        items = self.document.get(array)
+        items = items if isinstance(items, list) else []
+        return [item if isinstance(item, dict) else {} for item in items]
+
+    def repeated(self, array: str, key: str, problem: str) -> Iterator[Mistake]:
+        """The tables of an array whose ``key`` another has; ``problem`` names its ``{line}``."""
+        first: dict[str, int] = {}
+        for index, table in enumerate(self.tables(array)):
+            name = table.get(key)
+            if isinstance(name, str) and first.setdefault(name, index) != index:
+                line = self.at((array, first[name], key), "").line
+                yield self.at((array, index, key), f"got {name!r}, {problem.format(line=line)}")
 
 
 def read(path: Path) -> TomlSource:

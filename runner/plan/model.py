@@ -184,7 +184,7 @@ class Plan(BaseModel):
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return with_one_or_many(write(self))
 
-    def for_arms(self, arms: Sequence[ArmJob]) -> Plan:
+    def for_arms(self, arms: Sequence[Job]) -> Plan:
         """The plan with these of its arms, and the datasets that they are shown."""
         shown = {job.name for job in assigned(self.datasets, arms).values()}
         datasets = tuple(job for job in self.datasets if job.name in shown)
@@ -333,7 +333,7 @@ def job_about(
     return Job.model_construct(**facts, parameters={**job.parameters, **more})
 
 
-def arm_audit_job(arm: ArmJob, parts: Sequence[AuditPart]) -> Job:
+def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
     """The job that derives again what an arm did: on the CPU, within the bounds of the arm."""
     return job_about(
         arm,
@@ -346,7 +346,7 @@ def arm_audit_job(arm: ArmJob, parts: Sequence[AuditPart]) -> Job:
     )
 
 
-def dataset_audit_job(dataset: DatasetJob) -> Job:
+def dataset_audit_job(dataset: Job) -> Job:
     """The job that derives a dataset again."""
     more = {"audit": {"parts": list(OF_DATASET)}}
     return job_about(dataset, name=dataset.name + OF_AUDIT, experiment="audit", more=more)
