@@ -271,12 +271,12 @@ def _change(
     """With both values in words; of sets only what one has and the other has not."""
     if recorded != "both":
         value = _in_words(before if recorded == "before" else after)
-        told = f"{name}: recorded only {recorded}: {value}"
+        text = f"{name}: recorded only {recorded}: {value}"
     elif isinstance(before, list) and isinstance(after, list):
-        told = f"{name}: {_sets(before, after)}"
+        text = f"{name}: {_sets(before, after)}"
     else:
-        told = f"{name}: {_in_words(before)} → {_in_words(after)}"
-    return FactChange(name=name, before=before, after=after, told=told, recorded=recorded)
+        text = f"{name}: {_in_words(before)} → {_in_words(after)}"
+    return FactChange(name=name, before=before, after=after, told=text, recorded=recorded)
 
 
 def _sets(before: Sequence[JsonValue], after: Sequence[JsonValue]) -> str:

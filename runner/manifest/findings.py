@@ -231,7 +231,7 @@ class Finding(Table):
     )
     level: Level = Field(
         "audited",
-        description="What the arms of the evidence must have stood up to; `read back` is told "
+        description="What the arms of the evidence must have stood up to; `read back` stands "
         "beside the status. A registration has a level of its own.",
     )
     registration: Registration | None = Field(
@@ -277,9 +277,7 @@ def load_register(path: Path) -> Register:
     wrong = [
         *(source.at(place, problem) for place, problem in source.refused.items()),
         *(one for one in found.placed(source) if one.path not in source.refused),
-        *source.repeated(
-            "findings", "id", "the id of the finding on line {line} already; give another"
-        ),
+        *source.repeated("findings", "id", already),
     ]
     if wrong or found.value is None:
         raise ManifestError(render(wrong, file=str(path), text=source.text))
