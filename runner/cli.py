@@ -92,14 +92,14 @@ def phasehub(
 @app.command()
 def check(manifest: ManifestPath) -> None:
     """Check a manifest and name everything that is wrong with it."""
-    from runner.manifest.model import load, planned_arms, remarks_on
+    from runner.manifest.model import load
 
     loaded = load(manifest)
-    arms = planned_arms(loaded.manifest)
+    arms = loaded.variant().arms
     names = ", ".join(arm.name for arm in arms[:20])
     more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
     print(f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
-    for remark in remarks_on(loaded.manifest):
+    for remark in loaded.remarks():
         print(f"note: {remark}")
 
 
@@ -181,7 +181,7 @@ def lock(
 
     print(
         locking.lock(
-            locking.Request(
+            locking.LockRequest(
                 manifest=manifest,
                 profile=profile,
                 engine=engine.value,
@@ -215,12 +215,12 @@ def verify(
 
         signature = check_signature(hub, signers)
         if signature.status != "valid":
-            raise VerificationError(signature.told)
-        print(f"{hub}: {signature.told}")
+            raise VerificationError(signature.message)
+        print(f"{hub}: {signature.message}")
     if wrong := inconsistencies(sealed):
         raise VerificationError(describe(hub, wrong))
-    for told in silences(sealed.record):
-        print(f"{hub}: {told.text}")
+    for silence in silences(sealed.record):
+        print(f"{hub}: {silence.text}")
     print(f"{hub}: {found.num_files} files, all as sealed")
 
 
@@ -272,7 +272,7 @@ def reproduce(
         base_image=allow_base_image,
     )
     path, exit_code = reproduction.reproduce(
-        reproduction.Request(
+        reproduction.ReproduceRequest(
             hub=hub,
             arms=tuple(arm or ()),
             engine=engine.value,
@@ -315,7 +315,7 @@ def diagnose(
     if moment is not None and checkpoint is not None:
         raise typer.BadParameter("give --epoch or --checkpoint, not both")
     path, exit_code = diagnoses.diagnose(
-        diagnoses.Request(
+        diagnoses.DiagnoseRequest(
             hub=hub,
             arm=arm,
             moment=moment,
@@ -346,7 +346,9 @@ def compare(
 
     print(
         comparisons.compare(
-            comparisons.Request(hubs=tuple(hubs), engine=engine.value, python=python, out=out)
+            comparisons.CompareRequest(
+                hubs=tuple(hubs), engine=engine.value, python=python, out=out
+            )
         ),
         end="",
     )

@@ -26,11 +26,11 @@ from runner.hub.record import EngineRecord, SummaryRecord
 from runner.jobs.attempts import Attempt
 from runner.jobs.progress import Display, display
 from runner.jobs.schedule import run_attempts
-from runner.manifest.model import Resources
+from runner.manifest.tables import Resources
 from runner.phase.run import NO_ENGINE, WORK
 from runner.phase.summary import ArmsOf, summarise
 from runner.report.comparison import PAGE, render_comparison
-from runner.verify.baselines import Compared, open_hub
+from runner.verify.baselines import Baseline, open_hub
 from runner.verify.statistics import Statistics, read_statistics
 
 RECORD = "comparison.json"
@@ -38,7 +38,7 @@ PLOT = ".png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class CompareRequest:
     """What the user asked for on the command line; without ``out`` nothing is kept."""
 
     hubs: tuple[Path, ...]
@@ -48,7 +48,7 @@ class Request:
 
 
 @dataclass(kw_only=True)
-class Findings:
+class Summarised:
     """What the job over all arms left, and what kept it from leaving more."""
 
     engine: EngineRecord = NO_ENGINE
@@ -57,7 +57,7 @@ class Findings:
     notes: list[str]
 
 
-def compare(request: Request) -> str:
+def compare(request: CompareRequest) -> str:
     """The comparison as Markdown; with ``out`` also as a sealed folder with plots.
 
     Raises:
@@ -68,14 +68,14 @@ def compare(request: Request) -> str:
     with tempfile.TemporaryDirectory(prefix="phasehub-compare-") as temporary:
         final = Path(temporary, "kept") if request.out is None else request.out.resolve()
         with layout.staged_at(final) as staging, display() as shown:
-            findings = look(hubs, request, staging.path, shown)
-            page = describe(hubs, findings, staging.path, with_plots=request.out is not None)
+            found = look(hubs, request, staging.path, shown)
+            page = describe(hubs, found, staging.path, with_plots=request.out is not None)
             if request.out is not None:
                 staging.seal()
     return page
 
 
-def opened(folders: Sequence[Path]) -> tuple[Compared, ...]:
+def opened(folders: Sequence[Path]) -> tuple[Baseline, ...]:
     """The hubs, each once, verified. Raises ``VerificationError`` for what is no hub."""
     distinct = list({folder.resolve(): folder for folder in folders}.values())
     if len(distinct) < 2:
@@ -85,9 +85,11 @@ def opened(folders: Sequence[Path]) -> tuple[Compared, ...]:
     return tuple(open_hub(folder) for folder in distinct)
 
 
-def look(hubs: Sequence[Compared], request: Request, folder: Path, shown: Display) -> Findings:
+def look(
+    hubs: Sequence[Baseline], request: CompareRequest, folder: Path, shown: Display
+) -> Summarised:
     """Run the job over all arms; without an engine there is a note in place of statistics."""
-    findings = Findings(notes=[])
+    found = Summarised(notes=[])
     try:
         code = take_code(SOURCES, state_dir()).snapshot
         engine = open_engine(
@@ -99,27 +101,27 @@ def look(hubs: Sequence[Compared], request: Request, folder: Path, shown: Displa
     except EngineError as error:
         if request.engine != "auto":
             raise
-        findings.notes.append(f"no statistics over arms: {error}")
-        return findings
-    findings.engine = describe_engine(engine, code)
+        found.notes.append(f"no statistics over arms: {error}")
+        return found
+    found.engine = describe_engine(engine, code)
     run_id = secrets.token_hex(8)
     try:
-        findings.summary = run_summary(hubs, engine, run_id, folder, shown)
-        findings.statistics = read_statistics(folder, layout.STATISTICS)
+        found.summary = run_summary(hubs, engine, run_id, folder, shown)
+        found.statistics = read_statistics(folder, layout.STATISTICS)
     except (RunnerError, OSError, ValueError) as error:
-        findings.notes.append(f"no statistics over arms: {error}")
+        found.notes.append(f"no statistics over arms: {error}")
     finally:
         with suppress(EngineError):
             engine.remove_leftovers(run_id)
         remove_tree(folder / WORK)
-    if findings.summary is not None and findings.summary.status != "succeeded":
-        tail = "; ".join(findings.summary.log_tail[-1:])
-        findings.notes.append(f"no statistics over arms: {findings.summary.message}: {tail}")
-    return findings
+    if found.summary is not None and found.summary.status != "succeeded":
+        tail = "; ".join(found.summary.log_tail[-1:])
+        found.notes.append(f"no statistics over arms: {found.summary.message}: {tail}")
+    return found
 
 
 def run_summary(
-    hubs: Sequence[Compared], engine: Engine, run_id: str, folder: Path, shown: Display
+    hubs: Sequence[Baseline], engine: Engine, run_id: str, folder: Path, shown: Display
 ) -> SummaryRecord:
     """The job at the end of a phase, over the arms of all hubs, none of them in the middle."""
 
@@ -141,22 +143,20 @@ def run_summary(
     )
 
 
-def describe(
-    hubs: Sequence[Compared], findings: Findings, folder: Path, *, with_plots: bool
-) -> str:
+def describe(hubs: Sequence[Baseline], found: Summarised, folder: Path, *, with_plots: bool) -> str:
     """Write the page and the record into ``folder``; the page, with plots if they are kept."""
-    told = Places(comparison=folder)
-    findings.notes = [told.hide(note) for note in findings.notes]
+    places = Places(comparison=folder)
+    found.notes = [places.hide(note) for note in found.notes]
     plots = [path.name for path in folder.iterdir() if path.suffix == PLOT and with_plots]
-    page = render_comparison(hubs, findings.statistics, notes=findings.notes, plots=plots)
+    page = render_comparison(hubs, found.statistics, notes=found.notes, plots=plots)
     (folder / PAGE).write_text(page, encoding="utf-8")
-    summary = findings.summary
+    summary = found.summary
     record = {
         "schema_version": 1,
         "hubs": [one.facts.model_dump(mode="json") for one in hubs],
-        "engine": findings.engine.model_dump(mode="json"),
+        "engine": found.engine.model_dump(mode="json"),
         "summary": None if summary is None else summary.model_dump(mode="json"),
-        "notes": findings.notes,
+        "notes": found.notes,
     }
-    (folder / RECORD).write_bytes(pretty_json(told.hidden(record)))
+    (folder / RECORD).write_bytes(pretty_json(places.hidden(record)))
     return page

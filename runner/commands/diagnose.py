@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import ARM_FAILED, EngineError, VerificationError
@@ -30,9 +31,9 @@ from runner.jobs.progress import Display, display
 from runner.jobs.schedule import Place, run_attempts
 from runner.manifest.follow_ups import Capture
 from runner.manifest.manifest_errors import did_you_mean
-from runner.manifest.model import Image
 from runner.manifest.overrides import table
 from runner.manifest.source import read
+from runner.manifest.tables import Image
 from runner.phase.arms import timestamp
 from runner.phase.captures import (
     CaptureOrder,
@@ -52,10 +53,11 @@ NOTHING = Consent()
 DIAGNOSES = "diagnoses"
 """Folder of the diagnoses beside the hubs of a phase."""
 RECORD = "diagnosis.json"
+AJob = TypeVar("AJob", bound=Job)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class DiagnoseRequest:
     """What the user asked for on the command line; without ``out`` it lies beside the hub."""
 
     hub: Path
@@ -84,7 +86,7 @@ class Patient:
     """Where the jobs do not match the hub's plan."""
 
 
-def diagnose(request: Request) -> tuple[Path, int]:
+def diagnose(request: DiagnoseRequest) -> tuple[Path, int]:
     """Make the reports that were asked for, through an engine, and seal them.
 
     Returns:
@@ -102,8 +104,8 @@ def diagnose(request: Request) -> tuple[Path, int]:
         order = on_device(patient.order, device)
         notes = [*([remark] if remark else []), *patient.notes]
         record = carry_out(request, patient, order, staging, shown, notes)
-        told = Places(diagnosis=staging.path, hub=request.hub)
-        table = told.hidden(record.model_dump(mode="json"))
+        places = Places(diagnosis=staging.path, hub=request.hub)
+        table = places.hidden(record.model_dump(mode="json"))
         (staging.path / RECORD).write_bytes(pretty_json(table))
         remove_tree(staging.path / WORK)
         path = staging.seal()
@@ -112,7 +114,7 @@ def diagnose(request: Request) -> tuple[Path, int]:
     return path, 0 if record.capture.status == "succeeded" else ARM_FAILED
 
 
-def examine(request: Request) -> Patient:
+def examine(request: DiagnoseRequest) -> Patient:
     """Verify the hub and find the arm and its weights. Raises ``VerificationError``."""
     sealed = SealedHub(folder=request.hub).require_intact()
     record = sealed.record
@@ -149,7 +151,7 @@ def examine(request: Request) -> Patient:
     return Patient(hub=request.hub, record=record, plan=plan, order=order, notes=tuple(notes))
 
 
-def ours(job: Job, consent: Consent) -> tuple[Job, list[str]]:
+def ours(job: AJob, consent: Consent) -> tuple[AJob, list[str]]:
     """The job as this installation runs it, and where that does not match the hub's plan.
 
     The standard command line, no network, and limits beyond the defaults only by consent.
@@ -166,7 +168,7 @@ def ours(job: Job, consent: Consent) -> tuple[Job, list[str]]:
     ), notes
 
 
-def staged(request: Request) -> AbstractContextManager[layout.Staging]:
+def staged(request: DiagnoseRequest) -> AbstractContextManager[layout.Staging]:
     """Where the diagnosis is put together. Raises ``EngineError`` where it cannot be written."""
     if request.out is None:
         return layout.staged(request.hub.resolve().parent, DIAGNOSES, datetime.now(UTC))
@@ -185,7 +187,7 @@ def on_device(order: CaptureOrder, device: str) -> CaptureOrder:
 
 
 def carry_out(
-    request: Request,
+    request: DiagnoseRequest,
     patient: Patient,
     order: CaptureOrder,
     staging: layout.Staging,
@@ -233,7 +235,7 @@ def carry_out(
     )
 
 
-def needs(request: Request, order: CaptureOrder, code: Snapshot, shown: Display) -> Needs:
+def needs(request: DiagnoseRequest, order: CaptureOrder, code: Snapshot, shown: Display) -> Needs:
     """What the engine is opened with: the hub's own base image, torch for the device."""
     try:
         declared = table(read(request.hub / layout.MANIFEST).document, "image")

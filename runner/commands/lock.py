@@ -22,14 +22,14 @@ from runner.jobs.datasets import given_digest, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.progress import Display, display
 from runner.jobs.schedule import run_attempts
-from runner.manifest.model import LoadedManifest, load, planned_arms
+from runner.manifest.model import LoadedManifest, load
 from runner.phase import lock_mismatches, lockfile
 from runner.phase.execute import sigterm_as_interrupt
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class LockRequest:
     """What the user asked for on the command line."""
 
     manifest: Path
@@ -39,7 +39,7 @@ class Request:
     python: Path | None = None
 
 
-def lock(request: Request) -> Path:
+def lock(request: LockRequest) -> Path:
     """Write what a manifest resolves to beside it; the path of the lock file.
 
     Entries of other profiles and devices stay, if they are of the same manifest.
@@ -64,8 +64,7 @@ def lock(request: Request) -> Path:
 
 def has_optional(loaded: LoadedManifest, profile: str | None) -> bool:
     """Whether any arm runs on request only; a lock holds for those, too."""
-    chosen = loaded.manifest.profiles[profile] if profile else None
-    return any(arm.optional for arm in planned_arms(loaded.manifest, chosen))
+    return any(arm.optional for arm in loaded.variant(profile).arms)
 
 
 def present(path: Path, loaded: LoadedManifest, shown: Display) -> lockfile.LockFile | None:
@@ -83,7 +82,7 @@ def present(path: Path, loaded: LoadedManifest, shown: Display) -> lockfile.Lock
 
 
 def resolve(
-    request: Request,
+    request: LockRequest,
     loaded: LoadedManifest,
     plan: Plan,
     device: Device,

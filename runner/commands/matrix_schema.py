@@ -1,7 +1,7 @@
 """The JSON Schema of ``[matrix]``: its tables know the knobs that they are about.
 
 To the models behind it a matrix is tables of anything; what is in them is checked arm by arm. An
-editor has no arms, so it is told here what each knob takes.
+editor has no arms, so it is said here what each knob takes.
 """
 
 from __future__ import annotations

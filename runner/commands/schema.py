@@ -16,7 +16,7 @@ from runner.commands.matrix_schema import with_axes
 from runner.core.digest import pretty_json
 from runner.experiment import EXPERIMENT
 from runner.hub.record import schema as hub_schema
-from runner.manifest.model import Manifest
+from runner.manifest.tables import Manifest
 from runner.report.manifest_reference import render_reference
 
 DOCS = Path(__file__).parents[2] / "docs"

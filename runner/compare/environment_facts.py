@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +18,8 @@ from pydantic import JsonValue
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
-from runner.hub.record import ArmRecord, HubRecord, leaves
-from runner.verify.sealed_hub import Machine, SealedHub
+from runner.hub.record import ArmRecord, DifferingFact, HubRecord, leaves
+from runner.verify.sealed_hub import RecordedMachine, SealedHub
 
 Facts = dict[str, JsonValue]
 """Dotted name → value. Those of one arm alone begin with ``arms.<arm>.``; ``null`` says that there
@@ -47,30 +46,17 @@ NO_CAUSES = frozenset(
 
 PREFIX = "arms."
 PACKAGES = "packages"
-MOST_TOLD = 12
-"""Of what only one of two sets has, as many are told in words."""
+MOST_NAMED = 12
+"""Of what only one of two sets has, as many are named."""
 OF_ONE_ENGINE = frozenset({"image", "distribution"})
 """Groups of facts that only containers have, or only processes; the engines' names say so once."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fact:
+class FactChange(DifferingFact):
     """A fact that two places do not have in common."""
 
-    name: str
-    before: JsonValue
-    after: JsonValue
     recorded: Literal["both", "before", "after"] = "both"
     """Which side tells it at all; the value of the other is ``null``."""
-
-    def __str__(self) -> str:
-        """In words: both values; of sets only what one has and the other has not."""
-        if self.recorded != "both":
-            value = _told(self.before if self.recorded == "before" else self.after)
-            return f"{self.name}: recorded only {self.recorded}: {value}"
-        if isinstance(self.before, list) and isinstance(self.after, list):
-            return f"{self.name}: {_sets(self.before, self.after)}"
-        return f"{self.name}: {_told(self.before)} → {_told(self.after)}"
 
 
 def environment_facts(folder: Path, record: HubRecord) -> Facts:
@@ -93,7 +79,7 @@ def environment_facts(folder: Path, record: HubRecord) -> Facts:
     return facts
 
 
-def differing(before: Facts, after: Facts) -> tuple[Fact, ...]:
+def fact_changes(before: Facts, after: Facts) -> tuple[FactChange, ...]:
     """The facts that two hubs do not have in common, sorted by name.
 
     Arms that only one of them has tell nothing. A fact that differs in the same way for all arms
@@ -107,7 +93,7 @@ def differing(before: Facts, after: Facts) -> tuple[Fact, ...]:
         fact for fact in found[arms[0]] if all(fact in differing for differing in found.values())
     ]
     alone = [
-        replace(fact, name=f"{PREFIX}{arm}.{fact.name}")
+        _change(f"{PREFIX}{arm}.{fact.name}", fact.before, fact.after, fact.recorded)
         for arm, facts in found.items()
         for fact in facts
         if fact not in everywhere
@@ -115,8 +101,8 @@ def differing(before: Facts, after: Facts) -> tuple[Fact, ...]:
     return tuple(sorted([*everywhere, *alone], key=lambda fact: fact.name))
 
 
-def planned(fact: Fact, before: HubRecord, after: HubRecord) -> bool:
-    """Whether both plans set a fact, for every arm that it is told of, to what it is there."""
+def planned(fact: FactChange, before: HubRecord, after: HubRecord) -> bool:
+    """Whether both plans set a fact, for every arm that it is about, to what it is there."""
     named = _arm_of(fact.name)
     arms = {arm.name for arm in before.arms} & {arm.name for arm in after.arms}
     sides = ((before, fact.before), (after, fact.after))
@@ -135,7 +121,7 @@ def bare(facts: Facts) -> set[str]:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _of_machine(machine: Machine, record: HubRecord) -> Facts:
+def _of_machine(machine: RecordedMachine, record: HubRecord) -> Facts:
     """What the runner saw of the machine: architecture, kernel, processor, GPUs if one was used."""
     flat = dict(leaves({"system": machine.system, "cpu": machine.cpu}))
     names = {
@@ -214,10 +200,10 @@ def _of(facts: Facts, arm: str) -> Facts:
     }
 
 
-def _compare(before: Facts, after: Facts) -> list[Fact]:
+def _compare(before: Facts, after: Facts) -> list[FactChange]:
     """The facts that differ, by name. A group that one side does not record at all is one fact."""
     groups = [_groups(facts) for facts in (before, after)]
-    found: list[Fact | None] = []
+    found: list[FactChange | None] = []
     for group in sorted(groups[0].keys() & groups[1].keys()):
         ours, theirs = groups[0][group], groups[1][group]
         if group == PACKAGES:
@@ -230,7 +216,7 @@ def _compare(before: Facts, after: Facts) -> list[Fact]:
     return sorted((fact for fact in found if fact is not None), key=lambda fact: fact.name)
 
 
-def _installed(before: Facts, after: Facts) -> tuple[Facts, Facts, list[Fact]]:
+def _installed(before: Facts, after: Facts) -> tuple[Facts, Facts, list[FactChange]]:
     """The packages that both have; and as one fact those that only one has, with their versions."""
     both = before.keys() & after.keys()
     alone = [
@@ -238,7 +224,7 @@ def _installed(before: Facts, after: Facts) -> tuple[Facts, Facts, list[Fact]]:
         for side in (before, after)
     ]
     common = [{name: side[name] for name in both} for side in (before, after)]
-    facts = [Fact(name=PACKAGES, before=[*alone[0]], after=[*alone[1]])] if any(alone) else []
+    facts = [_change(PACKAGES, [*alone[0]], [*alone[1]])] if any(alone) else []
     return common[0], common[1], facts
 
 
@@ -264,30 +250,47 @@ def _value(facts: Facts, group: str) -> JsonValue:
     return {name.removeprefix(f"{group}."): value for name, value in facts.items()}
 
 
-def _fact(name: str, before: Facts, after: Facts) -> Fact | None:
+def _fact(name: str, before: Facts, after: Facts) -> FactChange | None:
     """How a fact differs; ``None`` if it does not."""
     old, new = before.get(name), after.get(name)
     if name in before and name in after:
         same = canonical_json(old) == canonical_json(new)
-        return None if same else Fact(name=name, before=old, after=new)
-    return Fact(name=name, before=old, after=new, recorded="before" if name in before else "after")
+        return None if same else _change(name, old, new)
+    return _change(name, old, new, "before" if name in before else "after")
 
 
 # --- wording -------------------------------------------------------------------------------------
 
 
+def _change(
+    name: str,
+    before: JsonValue,
+    after: JsonValue,
+    recorded: Literal["both", "before", "after"] = "both",
+) -> FactChange:
+    """With both values in words; of sets only what one has and the other has not."""
+    if recorded != "both":
+        value = _in_words(before if recorded == "before" else after)
+        text = f"{name}: recorded only {recorded}: {value}"
+    elif isinstance(before, list) and isinstance(after, list):
+        text = f"{name}: {_sets(before, after)}"
+    else:
+        text = f"{name}: {_in_words(before)} → {_in_words(after)}"
+    return FactChange(name=name, before=before, after=after, told=text, recorded=recorded)
+
+
 def _sets(before: Sequence[JsonValue], after: Sequence[JsonValue]) -> str:
     """What only one of two sets has."""
     sides = (("before", before, after), ("after", after, before))
-    told = []
+    parts = []
     for side, own, other in sides:
         if alone := [str(value) for value in own if value not in other]:
-            rest = f" and {len(alone) - MOST_TOLD} more" if alone[MOST_TOLD:] else ""
-            told.append(f"only {side}: {', '.join(alone[:MOST_TOLD])}{rest}")
-    return "; ".join(told) or "the same in another order"
+            rest = f" and {len(alone) - MOST_NAMED} more" if alone[MOST_NAMED:] else ""
+            parts.append(f"only {side}: {', '.join(alone[:MOST_NAMED])}{rest}")
+    return "; ".join(parts) or "the same in another order"
 
 
-def _told(value: JsonValue) -> str:
+def _in_words(value: JsonValue) -> str:
     if value is None:
         return "none"
     if isinstance(value, dict):

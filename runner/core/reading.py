@@ -192,9 +192,9 @@ def first_problem(error: ValidationError) -> str:
     """The first key that pydantic refuses, and why, in a line of bounded length."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    told = first["msg"].removeprefix("Value error, ")
-    told = "unknown key" if first["type"] == "extra_forbidden" else told
-    return ": ".join(shortened(part) for part in (place, told) if part)
+    message = first["msg"].removeprefix("Value error, ")
+    message = "unknown key" if first["type"] == "extra_forbidden" else message
+    return ": ".join(shortened(part) for part in (place, message) if part)
 
 
 def shortened(text: str) -> str:

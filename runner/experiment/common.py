@@ -1,7 +1,7 @@
 """What host and jobs have in common whatever is studied; all of it free of torch and numpy.
 
 Strict tables and their kinds of numbers, the machines that bits are promised for, the parts of an
-audit, what the job at the end of a phase is told, and exact tests of counts.
+audit, what the job at the end of a phase is given, and exact tests of counts.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from models.config import Parameters
+from models.config import Dataset, Parameters
 from models.config.audit import AuditPart
 
 ABSENT = object()
@@ -101,11 +101,11 @@ class Costs:
     """Rough time on a CPU of so many steps on so many threads."""
     savings: Callable[[Parameters, str], list[tuple[str, Memory]]]
     """Changes of single knobs that would take less memory, each with what it would take."""
-    dataset_bytes: Callable[[Tables], int]
-    """Size of a stored dataset, by the parameters of its simulation."""
+    dataset_bytes: Callable[[Dataset], int]
+    """Size of a stored dataset."""
     stored_bytes: Callable[[int], int]
     """Size of the weights that an arm of so many live numbers stores at its end."""
-    audit_bytes: Callable[[Tables, int], int]
+    audit_bytes: Callable[[Parameters, int], int]
     """Most that the states take which such an arm leaves for its audit."""
 
 
@@ -251,8 +251,8 @@ class Results:
     """Those of them that stand in the table of arms."""
     measures: tuple[str, ...]
     """What groups may be compared by, beside the endpoint."""
-    told: tuple[str, ...]
-    """The statistics whose comparisons a page tells in words."""
+    worded: tuple[str, ...]
+    """The statistics whose comparisons a page puts into words."""
     foremost: tuple[str, ...]
     """The statistics that a headline names, the first one that differs."""
     brief: Callable[[Values], tuple[str, ...]]
@@ -327,7 +327,7 @@ class GivenFile:
     noun: str
     name: str
     """What it is called beside the job, and in a hub."""
-    cautions: Callable[[Mapping[str, Any]], Iterator[str]]
+    notes: Callable[[Mapping[str, Any]], Iterator[str]]
     """What a reader must know of a dataset, by what its simulation says of it."""
 
 

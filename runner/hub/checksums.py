@@ -160,8 +160,8 @@ def listed_digests(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
         if match is None:
             malformed.append(f"line {number}: not a digest, two blanks and a path: {line[:80]!r}")
         elif match[2] in (CHECKSUMS, SIGNATURE) or wrong_path(match[2]):
-            told = shortened(repr(match[2]))
-            malformed.append(f"line {number}: the path {told} is not one inside the hub")
+            shown = shortened(repr(match[2]))
+            malformed.append(f"line {number}: the path {shown} is not one inside the hub")
         elif match[2] in expected:
             malformed.append(f"line {number}: {match[2]} is listed twice")
         else:

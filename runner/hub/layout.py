@@ -48,7 +48,6 @@ AUDITS = "audits"
 DATASET = "dataset"
 CODE = "code"
 COMPARED = "compared"
-DATASET_LOG = "dataset.log"
 SUMMARY_DIR = "summary"
 STATISTICS = "statistics.json"
 TESTS = "tests"
@@ -62,7 +61,7 @@ _STAMP_PATTERN = re.compile(STAMP)
 _STAGING = ".staging-"
 _STATE = ".run-"
 _DETERMINISTIC = {MANIFEST, PLAN}
-CARRIED = (CODE, COMPARED)
+BUNDLED = (CODE, COMPARED)
 """Folders of what was given to the run, copied so that the run can be repeated."""
 
 
@@ -258,7 +257,7 @@ def list_files(folder: Path, record: HubRecord) -> tuple[FileRecord, ...]:
 
 def _is_deterministic(path: PurePosixPath, known: dict[str, bool]) -> bool:
     name = path.as_posix()
-    given = name in _DETERMINISTIC or path.parts[0] in CARRIED or path.name == JOB
+    given = name in _DETERMINISTIC or path.parts[0] in BUNDLED or path.name == JOB
     return known.get(name, given or is_given(path))
 
 

@@ -210,8 +210,8 @@ def _git(
     except FileNotFoundError:
         raise _GitError("there is no git on this machine") from None
     if done.returncode != 0:
-        told = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise _GitError(f"git says: {told[0]}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise _GitError(f"git says: {lines[0]}")
     return done.stdout
 
 
@@ -285,20 +285,20 @@ def redact(command: Sequence[str]) -> list[str]:
     Blanked are the value of an option or assignment whose name looks like a secret's, and the
     user in an address.
     """
-    told = [Path(word).name for word in command[:1]]
+    shown = [Path(word).name for word in command[:1]]
     hide_next = False
     for word in command[1:]:
         name, equals, _ = word.partition("=")
         if hide_next:
-            told.append(_REDACTED)
+            shown.append(_REDACTED)
         elif equals and _SECRET.search(name):
-            told.append(f"{name}={_REDACTED}")
+            shown.append(f"{name}={_REDACTED}")
         else:
-            told.append(_USER_INFO.sub(f"{_REDACTED}@", word))
+            shown.append(_USER_INFO.sub(f"{_REDACTED}@", word))
         hide_next = (
             not hide_next and word.startswith("-") and not equals and bool(_SECRET.search(word))
         )
-    return told
+    return shown
 
 
 def _processor() -> tuple[str, list[str]]:
@@ -324,7 +324,7 @@ def _distribution() -> str | None:
 
 
 def _gpus() -> object:
-    """The GPUs, or why they cannot be told."""
+    """The GPUs, or why they are not known."""
     try:
         return [asdict(gpu) for gpu in gpus.available()]
     except EngineError as error:

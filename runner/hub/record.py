@@ -59,7 +59,7 @@ what was planned; or nothing but the plan."""
 
 
 def _moment(text: str) -> str:
-    """A time that can be told in UTC; a clock may say any hour, but no other calendar."""
+    """A time that can be given in UTC; a clock may say any hour, but no other calendar."""
     try:
         moment = datetime.fromisoformat(text)
         known_zone = moment.tzinfo is not None and moment.astimezone(UTC) is not None

@@ -29,7 +29,7 @@ class Signature:
     """What a hub's signature is worth against a list of allowed signers."""
 
     status: Literal["valid", "invalid", "unsigned"]
-    told: str
+    message: str
     """Who signed it, or what is wrong, in words for a user."""
 
 
@@ -63,9 +63,11 @@ def check(folder: Path, signers: Path) -> Signature:
     try:
         content = read_file(folder, SIGNATURE, most=MOST_BYTES)
     except MissingError:
-        return Signature(status="unsigned", told=f"{folder} has no {SIGNATURE}: nobody signed it")
+        return Signature(
+            status="unsigned", message=f"{folder} has no {SIGNATURE}: nobody signed it"
+        )
     except ValueError as error:
-        return Signature(status="invalid", told=f"{folder} has no signature: {error}")
+        return Signature(status="invalid", message=f"{folder} has no signature: {error}")
     with tempfile.TemporaryDirectory(prefix="phasehub-signature-") as place:
         signature = Path(place) / SIGNATURE
         signature.write_bytes(content)
@@ -77,16 +79,18 @@ def _check(folder: Path, signature: Path, signers: Path) -> Signature:
     if found.returncode != 0:
         return Signature(
             status="invalid",
-            told=f"{folder / SIGNATURE} is by nobody whom {signers} allows: {_said(found)}",
+            message=f"{folder / SIGNATURE} is by none of the signers that {signers} "
+            f"allows: {_said(found)}",
         )
     names = found.stdout.decode(errors="replace").split()
     allowed = ("-f", str(signers), "-I", names[0], "-n", NAMESPACE, "-s", str(signature))
     done = _ssh_keygen("verify", *allowed, given=read_below(folder, CHECKSUMS))
     if done.returncode != 0:
         return Signature(
-            status="invalid", told=f"{folder / SIGNATURE} does not fit {CHECKSUMS}: {_said(done)}"
+            status="invalid",
+            message=f"{folder / SIGNATURE} does not fit {CHECKSUMS}: {_said(done)}",
         )
-    return Signature(status="valid", told=f"signed by {names[0]}")
+    return Signature(status="valid", message=f"signed by {names[0]}")
 
 
 def _ssh_keygen(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from runner.hub.record import FileRecord, HubRecord
 
-STATEMENT: Final = "https://in-toto.io/Statement/v1"
+STATEMENT: Final = "https://in-toto.io/InTotoStatement/v1"
 SLSA = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:phasehub:run:v1"
 BUILDER = "urn:phasehub:runner"
@@ -55,10 +55,10 @@ class Provenance(_Words):
     runDetails: RunDetails  # noqa: N815
 
 
-class Statement(_Words):
+class InTotoStatement(_Words):
     """An in-toto statement: a predicate about subjects."""
 
-    type_: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT, alias="_type")
+    type_: Literal["https://in-toto.io/InTotoStatement/v1"] = Field(STATEMENT, alias="_type")
     subject: tuple[Resource, ...]
     predicateType: str  # noqa: N815
     predicate: dict[str, Any]
@@ -68,7 +68,7 @@ class Statement(_Words):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def provenance(record: HubRecord, name: str, files: Iterable[FileRecord]) -> Statement:
+def provenance(record: HubRecord, name: str, files: Iterable[FileRecord]) -> InTotoStatement:
     """The provenance of a hub's ``files``; ``name`` is the hub's, ``<phase>/<id>``."""
     files = tuple(files)
     digests = {file.path: file.sha256 for file in files}
@@ -92,7 +92,7 @@ def provenance(record: HubRecord, name: str, files: Iterable[FileRecord]) -> Sta
             },
         ),
     )
-    return Statement(
+    return InTotoStatement(
         subject=tuple(Resource(name=file.path, digest={"sha256": file.sha256}) for file in files),
         predicateType=SLSA,
         predicate=predicate.model_dump(mode="json", exclude_none=True),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.core.digest import sha256_bytes
 from runner.engines.base import Launch, Limits
-from runner.manifest.model import Resources
+from runner.manifest.tables import Resources
 from runner.plan.model import InputRef, Job, job_document
 
 

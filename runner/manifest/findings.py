@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, Field, JsonValue, PositiveInt, model_validator
 
@@ -22,11 +22,11 @@ from runner.core.project import REGISTER, project_of
 from runner.experiment import EXPERIMENT
 from runner.experiment.common import Fraction, Integer, Table
 from runner.experiment.interface import OneOf
-from runner.manifest.checks import check_structure
 from runner.manifest.field_types import FieldType, below, is_table, kinds_of
 from runner.manifest.manifest_errors import Mistake, did_you_mean, listed, render
 from runner.manifest.overrides import SECTIONS, table
-from runner.manifest.source import Source, read_given
+from runner.manifest.source import TomlSource, read_given
+from runner.manifest.validation import read_as
 from runner.manifest.value_kinds import FINDING, FindingId, RuleText, Seed, Text
 
 ENDPOINT = EXPERIMENT.endpoint
@@ -231,7 +231,7 @@ class Finding(Table):
     )
     level: Level = Field(
         "audited",
-        description="What the arms of the evidence must have stood up to; `read back` is told "
+        description="What the arms of the evidence must have stood up to; `read back` stands "
         "beside the status. A registration has a level of its own.",
     )
     registration: Registration | None = Field(
@@ -272,14 +272,16 @@ def load_register(path: Path) -> Register:
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
     source = read_given(path)
+    found = read_as(Register, source.json)
+    already = "the id of the finding on line {line} already; give another"
     wrong = [
         *(source.at(place, problem) for place, problem in source.refused.items()),
-        *(one for one in check_structure(source, Register) if one.path not in source.refused),
-        *_repeated(source),
+        *(one for one in found.placed(source) if one.path not in source.refused),
+        *source.repeated("findings", "id", already),
     ]
-    if wrong:
+    if wrong or found.value is None:
         raise ManifestError(render(wrong, file=str(path), text=source.text))
-    return Register.model_validate_json(source.json)
+    return found.value
 
 
 def register_for(manifest: Path) -> Path | None:
@@ -288,8 +290,8 @@ def register_for(manifest: Path) -> Path | None:
     return register if register.is_file() else None
 
 
-def misnamed_findings(source: Source) -> Iterator[Mistake]:
-    """Findings that a manifest names and its project's register does not have, and the reverse.
+def findings_of(source: TomlSource) -> tuple[list[Mistake], tuple[Finding, ...]]:
+    """What is wrong with the findings that a manifest names, and those registered for its phase.
 
     A finding that is registered for a phase must be named by its manifest, or the hub would not
     carry what was registered. Raises ``ManifestError`` for a register that cannot be read.
@@ -298,13 +300,23 @@ def misnamed_findings(source: Source) -> Iterator[Mistake]:
     named = phase.get("findings", [])
     register = register_for(source.path)
     if not isinstance(named, list) or register is None:
-        return
+        return [], ()
     try:
         findings = load_register(register).findings
     except ManifestError:
         if named:
             raise
-        return  # a phase that names none does not need it
+        return [], ()  # a phase that names none does not need it
+    registered = [
+        one for one in findings if one.registration and one.registration.phase == phase.get("name")
+    ]
+    wrong = [*_unknown(source, named, findings), *_unnamed(source, named, registered)]
+    return wrong, tuple(one for one in registered if one.id in named)
+
+
+def _unknown(
+    source: TomlSource, named: list[Any], findings: Sequence[Finding]
+) -> Iterator[Mistake]:
     known = [finding.id for finding in findings]
     for index, name in enumerate(named):
         well_formed = isinstance(name, str) and re.fullmatch(FINDING[1:-1], name)
@@ -312,38 +324,15 @@ def misnamed_findings(source: Source) -> Iterator[Mistake]:
             near = did_you_mean(name, known) or f"; known are {listed(known)}"
             problem = f"got {name!r}; {REGISTER} has no such finding{near}"
             yield source.at(("phase", "findings", index), problem)
-    for finding in findings:
-        wanted = finding.registration and finding.registration.phase == phase.get("name")
-        if wanted and finding.id not in named:
+
+
+def _unnamed(
+    source: TomlSource, named: list[Any], registered: Sequence[Finding]
+) -> Iterator[Mistake]:
+    for finding in registered:
+        if finding.id not in named:
             problem = f"{REGISTER} registers {finding.id} for this phase; add it to the findings"
             yield source.at(("phase", "findings"), problem)
-
-
-def registered_for(manifest: Path, phase: str, names: Iterable[str]) -> tuple[Finding, ...]:
-    """The findings of the manifest's register that are named and registered for the phase.
-
-    Raises ``ManifestError`` for a register that cannot be read.
-    """
-    register = register_for(manifest)
-    wanted = set(names)
-    if register is None or not wanted:
-        return ()
-    return tuple(
-        one
-        for one in load_register(register).findings
-        if one.id in wanted and one.registration and one.registration.phase == phase
-    )
-
-
-def _repeated(source: Source) -> Iterator[Mistake]:
-    found = source.document.get("findings")
-    first: dict[object, int] = {}
-    for index, finding in enumerate(found if isinstance(found, list) else ()):
-        name = finding.get("id") if isinstance(finding, dict) else None
-        if isinstance(name, str) and first.setdefault(name, index) != index:
-            line = source.at(("findings", first[name], "id"), "").line
-            problem = f"got {name!r}, the id of the finding on line {line} already; give another"
-            yield source.at(("findings", index, "id"), problem)
 
 
 def _is_knob(name: str) -> bool:

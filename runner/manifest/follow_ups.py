@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -13,7 +13,7 @@ from runner.experiment.common import Table
 from runner.experiment.interface import OneOf
 from runner.manifest.manifest_errors import Mistake
 from runner.manifest.overrides import table
-from runner.manifest.source import Source
+from runner.manifest.source import TomlSource
 
 ENDPOINT, CAPTURES = EXPERIMENT.endpoint, EXPERIMENT.captures
 EVERY_REACHES = f"every_arm_{ENDPOINT.third}"
@@ -49,31 +49,14 @@ class Step(Table):
     )
 
 
-def check_steps(source: Source) -> Iterator[Mistake]:
+def check_steps(source: TomlSource) -> Iterator[Mistake]:
     """No two steps are called the same, and what a step waits for can come about."""
-    first: dict[object, int] = {}
-    for index, step in _steps(source):
-        name = step.get("name")
-        if isinstance(name, str) and first.setdefault(name, index) != index:
-            line = source.at(("steps", first[name], "name"), "").line
-            problem = (
-                f"got {name!r}, the name of the step on line {line} already; rename one of them"
-            )
-            yield source.at(("steps", index, "name"), problem)
-        if step.get("when") == ANY_MISSES and not _rules(source):
+    already = "the name of the step on line {line} already; rename one of them"
+    yield from source.repeated("steps", "name", already)
+    for index, step in enumerate(source.tables("steps")):
+        if step.get("when") == ANY_MISSES and not table(source.document, "verdict").get("success"):
             problem = (
                 f"got {ANY_MISSES!r}, but verdict.success has no rules that an arm could "
                 f"miss; give rules, or wait for a {ENDPOINT.noun}"
             )
             yield source.at(("steps", index, "when"), problem)
-
-
-def _rules(source: Source) -> object:
-    return table(source.document, "verdict").get("success")
-
-
-def _steps(source: Source) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    steps = source.document.get("steps")
-    for index, step in enumerate(steps if isinstance(steps, list) else ()):
-        if isinstance(step, dict):
-            yield index, step

@@ -22,7 +22,7 @@ from runner.core.reading import open_regular
 from runner.experiment import EXPERIMENT
 from runner.manifest.manifest_errors import Mistake, listed, shown
 from runner.manifest.overrides import table
-from runner.manifest.source import Source
+from runner.manifest.source import TomlSource
 from runner.manifest.toml.keys import KeyPath
 
 GIVEN = EXPERIMENT.given
@@ -51,7 +51,7 @@ class GivenFiles:
     problems: list[Mistake] = field(default_factory=list)
 
 
-def read_given_files(source: Source) -> tuple[Source, GivenFiles]:
+def read_given_files(source: TomlSource) -> tuple[TomlSource, GivenFiles]:
     """The source with digests in the place of paths, and the files that these lead to."""
     found, lines = GivenFiles(), dict(source.lines)
     document = copy.deepcopy(source.document)
@@ -63,8 +63,8 @@ def read_given_files(source: Source) -> tuple[Source, GivenFiles]:
     for place, dataset in _datasets(document):
         declared, planned = (*place, DECLARED), (*place, PLANNED)
         if dataset.pop(PLANNED, None) is not None:
-            told = f"unknown key; it follows from the bytes of {DECLARED}: remove it"
-            found.problems.append(source.at(planned, told))
+            problem = f"unknown key; it follows from the bytes of {DECLARED}: remove it"
+            found.problems.append(source.at(planned, problem))
         if DECLARED not in dataset:
             continue
         given, dataset[PLANNED] = dataset.pop(DECLARED), _UNKNOWN
@@ -80,7 +80,7 @@ def read_given_files(source: Source) -> tuple[Source, GivenFiles]:
     return replace(source, document=document, lines=lines), found
 
 
-def with_given(source: Source, digest: str | None) -> Source:
+def with_given(source: TomlSource, digest: str | None) -> TomlSource:
     """The source with ``digest`` in the place of paths, for a manifest whose files have moved."""
     document = copy.deepcopy(source.document)
     for _, dataset in _datasets(document):
@@ -157,8 +157,8 @@ def _digest(folder: Path, given: object) -> str:
             f"no such file: {path}; paths are relative to the manifest's folder"
         ) from None
     except OSError as error:
-        told = f"{shown(given)} cannot be read: {error.strerror}; give a file that can"
-        raise ValueError(told) from None
+        problem = f"{shown(given)} cannot be read: {error.strerror}; give a file that can"
+        raise ValueError(problem) from None
     except ValueError as error:
         raise ValueError(f"{shown(given)}: {error}; give the path of the file itself") from None
     if max(size, len(content)) > LARGEST_BYTES:

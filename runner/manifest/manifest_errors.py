@@ -209,8 +209,8 @@ def _remedy(kind: str, path: KeyPath, value: object) -> str:
     """What to write in the place of a value of the wrong type, if that is plain."""
     key = _key(path)
     if kind in _WANTED:
-        told = instead(key, value, _WANTED[kind]) or ""
-        return told if path[-1] == key else told.replace(f"write {key} = ", "write ")
+        written = instead(key, value, _WANTED[kind]) or ""
+        return written if path[-1] == key else written.replace(f"write {key} = ", "write ")
     if (
         kind == "tuple_type"
         and isinstance(value, str | int | float)

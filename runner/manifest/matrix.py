@@ -97,7 +97,7 @@ class Combination:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class MatrixEntry:
     """One table of ``exclude`` or ``include``: for which arm, and what it says of knobs."""
 
     place: KeyPath
@@ -111,12 +111,12 @@ class Entry:
 
 
 @dataclass(kw_only=True)
-class Matrix:
+class Grid:
     """Axes by their key, in the order of names, and what is taken out and added."""
 
     axes: dict[KeyPath, Axis] = field(default_factory=dict)
-    exclude: tuple[Entry, ...] = ()
-    include: tuple[Entry, ...] = ()
+    exclude: tuple[MatrixEntry, ...] = ()
+    include: tuple[MatrixEntry, ...] = ()
     problems: list[tuple[KeyPath, str]] = field(default_factory=list)
     """What is wrong, each with its place in the file."""
 
@@ -160,8 +160,13 @@ class Expanded:
     """Position of its table in the file; ``None`` where the matrix stands alone."""
     combination: Combination | None = None
 
+    @property
+    def name(self) -> str:
+        """What it is called; no name stands as the file has it."""
+        return str(self.table.get("name"))
 
-def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
+
+def read_matrix(layers: Sequence[Layer]) -> Grid | None:
     """The matrix of a phase, or of a profile that changes it; ``None`` where there is none.
 
     A profile's axis takes the place of the phase's of the same key, an empty one takes it away;
@@ -170,7 +175,7 @@ def read_matrix(layers: Sequence[Layer]) -> Matrix | None:
     """
     if not layers:
         return None
-    matrix = Matrix()
+    matrix = Grid()
     axes: dict[KeyPath, Axis] = {}
     for place, table in layers:
         found: dict[KeyPath, Axis] = {}
@@ -213,7 +218,7 @@ def _refuse_overlaps(axes: dict[KeyPath, Axis]) -> list[tuple[KeyPath, str]]:
     return problems
 
 
-def expand(arms: Sequence[Mapping[str, Any]], matrix: Matrix | None) -> list[Expanded]:
+def expand(arms: Sequence[Mapping[str, Any]], matrix: Grid | None) -> list[Expanded]:
     """Every arm as it is planned: each arm of the file with each combination of the matrix.
 
     A matrix with more than ``MOST_ARMS`` makes none.
@@ -309,8 +314,8 @@ def _together(node: object, place: KeyPath, problems: list[tuple[KeyPath, str]])
             continue
         lengths = {len(axis.choices) for axis in found}
         if len(lengths) > 1:
-            told = ", ".join(f"{len(axis.choices)} of {_dotted(axis.key)}" for axis in found)
-            problems.append((here, f"has {told}; give each knob as many values as the others"))
+            counts = ", ".join(f"{len(axis.choices)} of {_dotted(axis.key)}" for axis in found)
+            problems.append((here, f"has {counts}; give each knob as many values as the others"))
             continue
         yield _side_by_side(found)
 
@@ -343,10 +348,10 @@ def _names(axes: Mapping[KeyPath, Axis]) -> _Names:
     }
 
 
-def _entries(node: object, place: KeyPath, names: _Names) -> tuple[Entry, ...]:
+def _entries(node: object, place: KeyPath, names: _Names) -> tuple[MatrixEntry, ...]:
     tables = node if isinstance(node, list | tuple) else ()
     return tuple(
-        Entry(
+        MatrixEntry(
             place=(*place, index),
             arm=table.get("arm"),
             name=table.get("name"),

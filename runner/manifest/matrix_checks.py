@@ -9,7 +9,15 @@ from typing import Any
 
 from runner.core.names import SAFE_NAME, SAFE_NAME_WORDS
 from runner.manifest.manifest_errors import did_you_mean, dotted, listed, shown
-from runner.manifest.matrix import MOST_ARMS, MOST_AXES, Axis, Combination, Entry, Expanded, Matrix
+from runner.manifest.matrix import (
+    MOST_ARMS,
+    MOST_AXES,
+    Axis,
+    Combination,
+    Expanded,
+    Grid,
+    MatrixEntry,
+)
 from runner.manifest.toml.keys import KeyPath
 
 Problem = tuple[KeyPath, str]
@@ -19,7 +27,7 @@ _LABEL = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 
 
 def matrix_problems(
-    matrix: Matrix, place: KeyPath, arms: Sequence[Mapping[str, Any]]
+    matrix: Grid, place: KeyPath, arms: Sequence[Mapping[str, Any]]
 ) -> Iterator[Problem]:
     """All that is wrong with the matrix of the table at ``place``."""
     yield from matrix.problems
@@ -41,7 +49,7 @@ def matrix_problems(
         yield place, "excludes every combination; leave one"
 
 
-def _all(matrix: Matrix, names: Collection[str]) -> Iterator[Combination]:
+def _all(matrix: Grid, names: Collection[str]) -> Iterator[Combination]:
     return itertools.chain(*(matrix.combinations(name) for name in names or (None,)))
 
 
@@ -101,7 +109,7 @@ def _overridden(axis: Axis, arms: Sequence[Mapping[str, Any]]) -> Iterator[Probl
                 )
 
 
-def _arm(entry: Entry, names: Collection[str]) -> Iterator[Problem]:
+def _arm(entry: MatrixEntry, names: Collection[str]) -> Iterator[Problem]:
     if entry.arm is not None and not _is_known(entry, names):
         known = f"arms are {listed(names)}" if names else "there are no [[arms]]"
         yield (
@@ -110,11 +118,11 @@ def _arm(entry: Entry, names: Collection[str]) -> Iterator[Problem]:
         )
 
 
-def _is_known(entry: Entry, names: Collection[str]) -> bool:
+def _is_known(entry: MatrixEntry, names: Collection[str]) -> bool:
     return isinstance(entry.arm, str) and entry.arm in names
 
 
-def _size(matrix: Matrix, arms: int) -> str | None:
+def _size(matrix: Grid, arms: int) -> str | None:
     """What is said of a matrix that makes too many arms."""
     if len(matrix.axes) > MOST_AXES:
         return f"has {len(matrix.axes):,} axes; at most {MOST_AXES} are allowed: take some away"
@@ -130,7 +138,7 @@ def _size(matrix: Matrix, arms: int) -> str | None:
     )
 
 
-def _exclusion(index: int, matrix: Matrix, names: Collection[str]) -> Iterator[Problem]:
+def _exclusion(index: int, matrix: Grid, names: Collection[str]) -> Iterator[Problem]:
     """An exclusion that would take nothing out, and why."""
     entry = matrix.exclude[index]
     strangers = [choice for choice in entry.choices if not _is_chosen(choice.key, matrix)]
@@ -145,5 +153,5 @@ def _exclusion(index: int, matrix: Matrix, names: Collection[str]) -> Iterator[P
         yield entry.place, "matches no combination and would exclude nothing; remove it"
 
 
-def _is_chosen(key: KeyPath, matrix: Matrix) -> bool:
+def _is_chosen(key: KeyPath, matrix: Grid) -> bool:
     return any(key[: len(axis)] == axis for axis in matrix.axes)

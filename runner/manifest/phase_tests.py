@@ -16,7 +16,7 @@ from runner.core.reading import is_file_below, read_below
 from runner.experiment.common import Table
 from runner.manifest.manifest_errors import Mistake, did_you_mean
 from runner.manifest.overrides import table
-from runner.manifest.source import Source
+from runner.manifest.source import TomlSource
 
 _ID = re.compile(rf"({TESTS}(?:/\w+)*/test_\w+\.py)((?:::\w+)*)((?:\[.+\])?)", re.ASCII)
 
@@ -54,8 +54,8 @@ class Tests(Table):
     )
 
 
-def check_tests(source: Source) -> Iterator[Mistake]:
-    """Every test that is named is there, as far as that can be told without running it."""
+def check_tests(source: TomlSource) -> Iterator[Mistake]:
+    """Every test that is named is there, as far as that shows without running it."""
     root = project_of(source.path)
     definitions = functools.cache(functools.partial(_definitions, root))
     select = table(source.document, "tests").get("select")
@@ -85,7 +85,7 @@ def _absence(
 
 
 def _definitions(root: Path, path: str) -> _Definitions | str:
-    """The functions and classes of a file with those inside them, or why they cannot be told."""
+    """The functions and classes of a file with those inside them, or why they are not known."""
     try:
         return _defined(ast.parse(read_below(root, path, most=MOST_SOURCE_BYTES)))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from runner.experiment import EXPERIMENT
-from runner.manifest.rules import HOLDS, AllOf, AnyOf, Comparison, Flag, Not, Rule
+from runner.manifest.rules import HOLDS, AllOf, AnyOf, Flag, Not, Rule, StatComparison
 
 LONGEST = 1000
 """Characters of a rule; what is longer is no rule that anyone could read."""
@@ -181,7 +181,7 @@ class _Reader:
             remedy = f"write '{token.text}' or 'not {token.text}'"
             raise _error(token.column, f"'{token.text}' is a flag; {remedy}")
         self.next += 1
-        return Comparison(token.text, sign.text, self.bound(sign))
+        return StatComparison(token.text, sign.text, self.bound(sign))
 
     def bound(self, sign: Token) -> float | str:
         """What stands behind the operator."""

@@ -47,7 +47,7 @@ _MARGIN: dict[Operator, Callable[[float, float], float]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RuleOutcome:
     """A rule held against the statistics of one arm."""
 
     holds: bool | None
@@ -63,7 +63,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class StatComparison:
     """A statistic against a number or against another statistic."""
 
     stat: str
@@ -81,14 +81,14 @@ class Comparison:
         if isinstance(self.bound, str):
             yield self.bound
 
-    def evaluate(self, stats: Stats) -> Outcome:
+    def evaluate(self, stats: Stats) -> RuleOutcome:
         """Compare with the flat statistics of one arm, the content of its ``stats.json``."""
         measured = stats.get(self.stat)
         bound = stats.get(self.bound) if isinstance(self.bound, str) else self.bound
         if not _is_number(measured) or not _is_number(bound):
             return _undefined(str(self), measured if _is_number(measured) else None)
         margin = _MARGIN[self.operator](measured, bound)
-        return Outcome(
+        return RuleOutcome(
             holds=HOLDS[self.operator](measured, bound),
             margin=margin,
             measured=measured,
@@ -111,12 +111,12 @@ class Flag:
         """The statistics that it names."""
         yield self.stat
 
-    def evaluate(self, stats: Stats) -> Outcome:
+    def evaluate(self, stats: Stats) -> RuleOutcome:
         """Look it up in the statistics of one arm."""
         measured = stats.get(self.stat)
         if not isinstance(measured, bool):
             return _undefined(str(self), None)
-        return Outcome(
+        return RuleOutcome(
             holds=measured,
             margin=None,
             measured=measured,
@@ -140,10 +140,10 @@ class Not:
         """The statistics that it names."""
         yield from self.operand.stats()
 
-    def evaluate(self, stats: Stats) -> Outcome:
+    def evaluate(self, stats: Stats) -> RuleOutcome:
         """Turn the outcome round; a comparison or flag with ``not`` before it decides as one."""
         inner = self.operand.evaluate(stats)
-        simple = isinstance(self.operand, Comparison | Flag)
+        simple = isinstance(self.operand, StatComparison | Flag)
         return replace(
             inner,
             holds=None if inner.holds is None else not inner.holds,
@@ -170,7 +170,7 @@ class AllOf:
         for rule in self.operands:
             yield from rule.stats()
 
-    def evaluate(self, stats: Stats) -> Outcome:
+    def evaluate(self, stats: Stats) -> RuleOutcome:
         """Fail with any operand that fails; hold if all hold."""
         return _decide([rule.evaluate(stats) for rule in self.operands], decisive=False)
 
@@ -192,12 +192,12 @@ class AnyOf:
         for rule in self.operands:
             yield from rule.stats()
 
-    def evaluate(self, stats: Stats) -> Outcome:
+    def evaluate(self, stats: Stats) -> RuleOutcome:
         """Hold with any operand that holds; fail if all fail."""
         return _decide([rule.evaluate(stats) for rule in self.operands], decisive=True)
 
 
-Rule = Comparison | Flag | Not | AllOf | AnyOf
+Rule = StatComparison | Flag | Not | AllOf | AnyOf
 
 
 def values(rule: Rule, stats: Stats) -> dict[str, Measured]:
@@ -209,7 +209,7 @@ def values(rule: Rule, stats: Stats) -> dict[str, Measured]:
     return found
 
 
-def _decide(outcomes: list[Outcome], *, decisive: bool) -> Outcome:
+def _decide(outcomes: list[RuleOutcome], *, decisive: bool) -> RuleOutcome:
     """The operand that decides: ``decisive`` is the truth value that settles the matter alone."""
     settling = [outcome for outcome in outcomes if outcome.holds is decisive]
     undefined = [outcome for outcome in outcomes if outcome.holds is None]
@@ -219,8 +219,8 @@ def _decide(outcomes: list[Outcome], *, decisive: bool) -> Outcome:
     return choose(settling or outcomes, key=lambda outcome: outcome.order)
 
 
-def _undefined(rule: str, measured: Measured) -> Outcome:
-    return Outcome(holds=None, margin=None, measured=measured, decided_by=rule, order=0.0)
+def _undefined(rule: str, measured: Measured) -> RuleOutcome:
+    return RuleOutcome(holds=None, margin=None, measured=measured, decided_by=rule, order=0.0)
 
 
 def _is_number(measured: object) -> TypeGuard[int | float]:

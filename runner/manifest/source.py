@@ -7,6 +7,7 @@ import difflib
 import itertools
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ MOST_NEIGHBOURS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class TomlSource:
     """A TOML file that was read, before anything is known about its meaning."""
 
     path: Path
@@ -47,8 +48,23 @@ class Source:
         known = (self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines)
         return Mistake(path=path, line=next(known, 1), problem=problem)
 
+    def tables(self, array: str) -> list[dict[str, Any]]:
+        """The tables of an array in their positions; an empty one for what is no table."""
+        items = self.document.get(array)
+        items = items if isinstance(items, list) else []
+        return [item if isinstance(item, dict) else {} for item in items]
 
-def read(path: Path) -> Source:
+    def repeated(self, array: str, key: str, problem: str) -> Iterator[Mistake]:
+        """The tables of an array whose ``key`` another has; ``problem`` names its ``{line}``."""
+        first: dict[str, int] = {}
+        for index, table in enumerate(self.tables(array)):
+            name = table.get(key)
+            if isinstance(name, str) and first.setdefault(name, index) != index:
+                line = self.at((array, first[name], key), "").line
+                yield self.at((array, index, key), f"got {name!r}, {problem.format(line=line)}")
+
+
+def read(path: Path) -> TomlSource:
     """Read a TOML file, which may be no link.
 
     Raises ``ManifestError`` when there is no such file, or when it is no regular file, too large,
@@ -57,12 +73,12 @@ def read(path: Path) -> Source:
     return parse(_content(path, path), path)
 
 
-def read_given(path: Path) -> Source:
+def read_given(path: Path) -> TomlSource:
     """As ``read``, for a path that the user gave, which may be a link."""
     return parse(_content(path, Path(os.path.realpath(path))), path)
 
 
-def parse(content: bytes, path: Path) -> Source:
+def parse(content: bytes, path: Path) -> TomlSource:
     """What the bytes of the TOML file ``path`` say. Raises ``ManifestError`` as ``read``."""
     text = _text(path, content)
     if too_much := excess(text):
@@ -75,7 +91,7 @@ def parse(content: bytes, path: Path) -> Source:
         raise _not_toml(path, text, error) from None
     except ValueError:  # Python gives up on thousands of digits
         raise ManifestError(f"{path}: an integer has too many digits; shorten it") from None
-    return Source(
+    return TomlSource(
         path=path, content=content, text=text, document=document, lines=lines, refused=refused
     )
 

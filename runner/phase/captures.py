@@ -18,7 +18,7 @@ from runner.hub.record import CaptureRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
 from runner.manifest.follow_ups import Capture
-from runner.plan.model import InputRef, Job, command_of
+from runner.plan.model import InputRef, Job, job_about
 
 UNIT = EXPERIMENT.progress.unit
 CHECKPOINTS = EXPERIMENT.captures.listing
@@ -104,14 +104,8 @@ class CaptureOrder:
             "name": self.checkpoint,
             UNIT: self.stored.moment,
         }
-        return self.arm.model_copy(
-            update={
-                "name": name,
-                "experiment": "diagnose",
-                "parameters": self.arm.parameters | {"diagnose": wanted},
-                "command": command_of("diagnose"),
-                "steps": None,
-            }
+        return job_about(
+            self.arm, name=name, experiment="diagnose", more={"diagnose": wanted}, steps=None
         )
 
 

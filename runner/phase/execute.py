@@ -48,7 +48,7 @@ from runner.plan.preflight import preflight, this_machine
 from runner.report.plan_text import left_out
 from runner.verify import verdict
 from runner.verify.baselines import find_compared
-from runner.verify.bundled_source import carry_compared
+from runner.verify.bundled_source import bundle_baselines
 from runner.verify.registration.committed import registered_now
 from runner.verify.registration.power import registration_mismatches
 
@@ -162,7 +162,7 @@ def go_on(run: Run, request: Request) -> tuple[Path, int]:
             run.note,
         )
         remove_tree(run.staging.path / layout.COMPARED)  # of a process before this one
-        carry_compared(run.compared, run.staging.path)
+        bundle_baselines(run.compared, run.staging.path)
         carry_out(run, request)
     except ResumeError:
         raise
@@ -341,7 +341,7 @@ def make_dataset(
             "one of the two hubs was made on another kind of machine, or is not what it says; "
             "`phasehub verify` and `phasehub reproduce` tell"
         )
-    for caution in EXPERIMENT.given.cautions(made.record.metadata):
+    for caution in EXPERIMENT.given.notes(made.record.metadata):
         if caution not in run.notes:
             run.note(caution)
     made.describe_in(run.staging.path / made.record.folder)

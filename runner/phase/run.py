@@ -30,8 +30,8 @@ from runner.manifest.model import LoadedManifest
 from runner.phase.lockfile import Lock
 from runner.phase.unfinished import Records
 from runner.plan.model import Device, Job, Plan, computes_on
-from runner.verify.baselines import Compared
-from runner.verify.bundled_source import carry_code
+from runner.verify.baselines import Baseline
+from runner.verify.bundled_source import bundle_code
 
 WORK = ".attempts"
 """Folder of the attempts inside the staged hub; gone before the seal."""
@@ -80,7 +80,7 @@ class Run:
     """Those that arms can be shown, by their names."""
     arms: Records[ArmRecord] = field(init=False)
     """Of every arm that was begun and ended, also before this process."""
-    compared: tuple[Compared, ...] = ()
+    compared: tuple[Baseline, ...] = ()
     summary: SummaryRecord | None = None
     steps: dict[str, StepRecord] = field(default_factory=dict)
     signing_key: Path | None = None
@@ -187,7 +187,7 @@ def write_declaration(run: Run) -> None:
     folder = run.staging.path
     (folder / layout.MANIFEST).write_bytes(run.loaded.source)
     (folder / layout.PLAN).write_bytes(pretty_json(run.plan.model_dump(mode="json")))
-    carry_code(run.code.snapshot, folder)
+    bundle_code(run.code.snapshot, folder)
     if run.lock is not None:
         (folder / layout.LOCK).write_bytes(run.lock.content)
     if run.code.diff:

@@ -20,10 +20,11 @@ from runner.hub import layout
 from runner.hub.record import FileRecord, HubRecord, SummaryRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.collection import RESULT, collect
-from runner.manifest.model import Resources
+from runner.manifest.tables import Resources
 from runner.plan.model import InputRef, summary_job
 from runner.verify.baselines import small_files
-from runner.verify.groups import Source, summary_of
+from runner.verify.groups import summary_of
+from runner.verify.sealed_hub import NamedHub
 
 LOG = "summary.log"
 
@@ -39,9 +40,9 @@ class ArmsOf:
     folder: Path
 
     @property
-    def source(self) -> Source:
+    def source(self) -> NamedHub:
         """The same without its place on disk."""
-        return Source(name=self.name, record=self.record)
+        return NamedHub(name=self.name, record=self.record)
 
 
 def summarise(

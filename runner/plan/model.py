@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -23,7 +23,8 @@ from runner.core.errors import ManifestError
 from runner.core.names import SafeName, is_dataset_name
 from runner.core.reading import first_problem
 from runner.experiment import EXPERIMENT, Dataset, Parameters
-from runner.experiment.common import AuditPart, Determinism, Summary, variables
+from runner.experiment.common import AuditPart, Determinism, Summary, Table, variables
+from runner.manifest.arms import PlannedArm, Variant
 from runner.manifest.dataset_names import (
     ONLY,
     OneOrMany,
@@ -35,17 +36,9 @@ from runner.manifest.dataset_names import (
 from runner.manifest.follow_ups import Step
 from runner.manifest.manifest_errors import did_you_mean, listed
 from runner.manifest.model import (
-    Arm,
-    Audit,
     LoadedManifest,
-    Profile,
-    Resources,
-    planned_arms,
-    resolve,
-    resolve_resources,
-    validated,
 )
-from runner.manifest.parameter_tables import require_arm_parameters, require_dataset_parameters
+from runner.manifest.tables import Audit, Resources
 from runner.manifest.value_kinds import Seed
 
 Device = Literal["cpu", "cuda"]
@@ -76,7 +69,7 @@ Setting = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:+ -]{0,200}$")]
 """Value of a variable: words, and nowhere a path."""
 
 
-class Execution(BaseModel):
+class PlannedExecution(BaseModel):
     """Where the numbers are made: part of the plan, because the bits depend on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,9 +86,12 @@ class Job(BaseModel):
 
     name: SafeName
     experiment: Literal["simulate", "train", "test", "diagnose", "summarise", "compare", "audit"]
-    parameters: dict[str, Any]
+    values: dict[str, Any] | BaseModel = Field(
+        alias="parameters", exclude=True, union_mode="left_to_right"
+    )
+    """Its parameters: typed for an arm and a simulation, tables for any other."""
     seed: Seed
-    execution: Execution
+    execution: PlannedExecution
     resources: Resources
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     environment: dict[Variable, Setting]
@@ -106,6 +102,14 @@ class Job(BaseModel):
     steps: int | None
     """Optimisation steps of the whole fit; ``None`` as for ``num_parameters``."""
 
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """Its parameters as files have them; a plan of an earlier version lacks later knobs."""
+        values = self.values
+        if isinstance(values, BaseModel):
+            return values.model_dump(mode="json", exclude_unset=True)
+        return dict(values)
+
     @property
     def is_known(self) -> bool:
         """Whether formulas tell the sizes of what it computes: not of a manifest's own command.
@@ -113,6 +117,28 @@ class Job(BaseModel):
         In plans of earlier versions such a job has a number of parameters, too.
         """
         return is_ours(self.command)
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {**write(self), "parameters": self.parameters}
+
+
+class ArmJob(Job):
+    """The training of an arm."""
+
+    values: Parameters = Field(alias="parameters", exclude=True)
+
+
+class Simulation(Table):
+    """The parameters of a simulation."""
+
+    dataset: Dataset
+
+
+class DatasetJob(Job):
+    """The simulation of a dataset."""
+
+    values: Simulation = Field(alias="parameters", exclude=True)
 
 
 class Plan(BaseModel):
@@ -123,9 +149,9 @@ class Plan(BaseModel):
     schema_version: Literal[1] = 1
     phase: SafeName
     profile: SafeName | None
-    datasets: OneOrMany[Job]
+    datasets: OneOrMany[DatasetJob]
     """The simulations. Each is shared by the arms with its parameters."""
-    arms: tuple[Job, ...]
+    arms: tuple[ArmJob, ...]
     tests: Job | None = None
     """The regression tests that the phase names."""
     audit: Audit | None = None
@@ -143,7 +169,7 @@ class Plan(BaseModel):
         for job in self.datasets:
             if job.experiment != "simulate" or not is_dataset_name(job.name):
                 raise ValueError("dataset is no simulation")
-            if (job.parameters.get("dataset") or {}).get("seed", job.seed) != job.seed:
+            if job.values.dataset.seed not in (None, job.seed):
                 raise ValueError("dataset has another seed than its parameters")
         refuse_ambiguity(self.datasets)
         for name in names - assigned(self.datasets, self.arms).keys():
@@ -166,22 +192,11 @@ class Plan(BaseModel):
 
 
 def parse_plan(content: bytes) -> Plan:
-    """The plan in the bytes of a ``plan.json``. Raises ``ValueError`` that names the key.
-
-    What is read from a file can be acted on: its parameters are those of its experiments. Plans
-    that are made here are made from parameters that were checked.
-    """
+    """The plan in the bytes of a ``plan.json``. Raises ``ValueError`` that names the key."""
     try:
-        plan = Plan.model_validate_json(content)
-        for job in plan.datasets:
-            require_dataset_parameters(job.parameters)
-        for job in plan.arms:
-            require_arm_parameters(job.parameters)
+        return Plan.model_validate_json(content)
     except ValidationError as error:
         raise ValueError(f"plan.json: {first_problem(error)}") from None
-    except ValueError as error:
-        raise ValueError(f"plan.json: parameters: {error}") from None
-    return plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,52 +228,38 @@ def make_plan(
     Raises:
         ManifestError: When there is no such profile or arm, or no optional one.
     """
-    chosen = _profile(loaded, profile)
-    manifest = loaded.manifest
-    declared = planned_arms(manifest, chosen)
-    arms = _arms(loaded, declared, only, with_optional=with_optional)
-    bounds = {arm.name: resolve_resources(manifest, chosen, arm) for arm in declared}
-    insisted = not any(bound.gpus for bound in bounds.values())
+    manifest, variant = loaded.manifest, loaded.variant(profile)
+    arms = _arms(loaded, variant.arms, only, with_optional=with_optional)
     names = {arm.name for arm in arms}
-    resolved = {arm.name: resolve(manifest, arm, chosen) for arm in declared}
+    insisted = not _wants_gpu(variant)
     datasets = _dataset_jobs(
-        [one.dataset for one in resolved.values()],
+        [arm.parameters.dataset for arm in variant.arms],
         seed=manifest.phase.seed,
-        resources=resolve_resources(manifest, chosen),
+        resources=variant.resources,
     )
     return Plan(
         phase=manifest.phase.name,
         profile=profile,
-        datasets=_shown_to([resolved[arm.name] for arm in arms], datasets),
-        arms=tuple(
-            _arm_job(
-                arm,
-                resolved[arm.name],
-                seed=manifest.phase.seed if arm.seed is None else arm.seed,
-                device=device if bounds[arm.name].gpus or insisted else "cpu",
-                resources=bounds[arm.name],
-            )
-            for arm in arms
-        ),
+        datasets=_shown_to(arms, datasets),
+        arms=tuple(_arm_job(arm, device if insisted else _device(arm, device)) for arm in arms),
         tests=_tests_job(
-            manifest.tests.select,
-            seed=manifest.phase.seed,
-            resources=resolve_resources(manifest, chosen),
+            manifest.tests.select, seed=manifest.phase.seed, resources=variant.resources
         ),
         audit=manifest.audit,
         steps=manifest.steps,
         left_out=tuple(
-            arm.name for arm in declared if arm.optional and arm.name not in names and not only
+            arm.name for arm in variant.arms if arm.optional and arm.name not in names and not only
         ),
     )
 
 
 def asks_for_gpu(loaded: LoadedManifest, profile: str | None = None) -> bool:
     """Whether any arm asks for a GPU. Raises ``ManifestError`` when there is no such profile."""
-    chosen = _profile(loaded, profile)
-    manifest = loaded.manifest
-    arms = planned_arms(manifest, chosen)
-    return any(resolve_resources(manifest, chosen, arm).gpus for arm in arms)
+    return _wants_gpu(loaded.variant(profile))
+
+
+def _wants_gpu(variant: Variant) -> bool:
+    return any(arm.resources.gpus for arm in variant.arms)
 
 
 def computes_on(plan: Plan) -> Device:
@@ -266,14 +267,9 @@ def computes_on(plan: Plan) -> Device:
     return "cuda" if any(job.execution.device == "cuda" for job in plan.arms) else "cpu"
 
 
-def parameters_of(job: Job) -> Parameters:
-    """The parameters of an arm as values, defaults spelled out."""
-    return validated(json.dumps(job.parameters))
-
-
 def plan_remarks(plan: Plan) -> list[str]:
     """What is odd about the planned arms without being wrong."""
-    return EXPERIMENT.parameters.remarks((job.name, parameters_of(job)) for job in plan.arms)
+    return EXPERIMENT.parameters.remarks((job.name, job.values) for job in plan.arms)
 
 
 def digest(plan: Plan) -> str:
@@ -327,52 +323,46 @@ OF_DATASET = EXPERIMENT.audits.of_dataset
 """What is derived of a dataset."""
 
 
+def job_about(
+    job: Job, *, name: str, experiment: str, more: Mapping[str, Any], **changes: object
+) -> Job:
+    """A job on what another one left: within its bounds, with its parameters and ``more``."""
+    facts = {field: getattr(job, field) for field in Job.model_fields if field != "values"}
+    facts |= {**changes, "name": name, "experiment": experiment, "command": command_of(experiment)}
+    # Made of validated parts; its name may have a dot, as that of an audit, which no arm has.
+    return Job.model_construct(**facts, parameters={**job.parameters, **more})
+
+
 def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
     """The job that derives again what an arm did: on the CPU, within the bounds of the arm."""
-    return arm.model_copy(
-        update={
-            "name": arm.name + OF_AUDIT,
-            "experiment": "audit",
-            "parameters": arm.parameters | {"audit": {"parts": list(parts)}},
-            "execution": arm.execution.model_copy(update={"device": "cpu"}),
-            "resources": arm.resources.model_copy(update={"gpus": 0, "network": False}),
-            "command": command_of("audit"),
-            "steps": None,
-        }
+    return job_about(
+        arm,
+        name=arm.name + OF_AUDIT,
+        experiment="audit",
+        more={"audit": {"parts": list(parts)}},
+        execution=arm.execution.model_copy(update={"device": "cpu"}),
+        resources=arm.resources.model_copy(update={"gpus": 0, "network": False}),
+        steps=None,
     )
 
 
 def dataset_audit_job(dataset: Job) -> Job:
     """The job that derives a dataset again."""
-    return dataset.model_copy(
-        update={
-            "name": dataset.name + OF_AUDIT,
-            "experiment": "audit",
-            "parameters": dataset.parameters | {"audit": {"parts": list(OF_DATASET)}},
-            "command": command_of("audit"),
-        }
-    )
+    more = {"audit": {"parts": list(OF_DATASET)}}
+    return job_about(dataset, name=dataset.name + OF_AUDIT, experiment="audit", more=more)
 
 
 def _alone(resources: Resources) -> Resources:
     return resources.model_copy(update={"gpus": 0, "threads": 1, "network": False})
 
 
-def _profile(loaded: LoadedManifest, name: str | None) -> Profile | None:
-    profiles = loaded.manifest.profiles
-    if name is None:
-        return None
-    if name not in profiles:
-        known = f"profiles are {listed(profiles)}" if profiles else "the manifest has none"
-        raise ManifestError(
-            f"{loaded.path}: no profile {name!r}; {known}{did_you_mean(name, profiles)}"
-        )
-    return profiles[name]
-
-
 def _arms(
-    loaded: LoadedManifest, declared: Sequence[Arm], only: Sequence[str], *, with_optional: bool
-) -> list[Arm]:
+    loaded: LoadedManifest,
+    declared: Sequence[PlannedArm],
+    only: Sequence[str],
+    *,
+    with_optional: bool,
+) -> list[PlannedArm]:
     """The arms that were asked for, in the manifest's order."""
     names = [arm.name for arm in declared]
     for name in only:
@@ -401,26 +391,30 @@ def _arms(
 
 def _dataset_jobs(
     declared: Iterable[Dataset], *, seed: int, resources: Resources
-) -> dict[Dataset, Job]:
+) -> dict[Dataset, DatasetJob]:
     """The simulations, one for each dataset: on the CPU, within the phase's bounds."""
     distinct = list(dict.fromkeys(declared))
     return {each: _dataset_job(each, len(distinct) == 1, seed, resources) for each in distinct}
 
 
-def _dataset_job(dataset: Dataset, alone: bool, phase_seed: int, resources: Resources) -> Job:
-    parameters = {"dataset": dataset.model_dump(mode="json")}
+def _dataset_job(
+    dataset: Dataset, alone: bool, phase_seed: int, resources: Resources
+) -> DatasetJob:
     seed = phase_seed if dataset.seed is None else dataset.seed
-    return Job(
-        name=ONLY if alone else name_of(parameters, seed),
+    job = DatasetJob(
+        name=ONLY,
         experiment="simulate",
-        parameters=parameters,
+        parameters=Simulation(dataset=dataset),
         **_beside_the_arms("simulate", seed, resources),
     )
+    return job if alone else job.model_copy(update={"name": name_of(job.parameters, seed)})
 
 
-def _shown_to(arms: Iterable[Parameters], datasets: Mapping[Dataset, Job]) -> tuple[Job, ...]:
+def _shown_to(
+    arms: Iterable[PlannedArm], datasets: Mapping[Dataset, DatasetJob]
+) -> tuple[DatasetJob, ...]:
     """The simulations that these arms need, in the order of the first that needs each."""
-    return tuple(datasets[each] for each in dict.fromkeys(arm.dataset for arm in arms))
+    return tuple(datasets[each] for each in dict.fromkeys(arm.parameters.dataset for arm in arms))
 
 
 def _tests_job(select: Sequence[str], *, seed: int, resources: Resources) -> Job | None:
@@ -448,22 +442,25 @@ def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[s
     }
 
 
-def _arm_job(
-    arm: Arm, parameters: Parameters, *, seed: int, device: Device, resources: Resources
-) -> Job:
-    command = arm.command or command_of("train")
-    return Job(
+def _arm_job(arm: PlannedArm, device: Device) -> ArmJob:
+    command, resources = arm.command or command_of("train"), arm.resources
+    return ArmJob(
         name=arm.name,
         experiment="train",
-        parameters=parameters.model_dump(mode="json"),
-        seed=seed,
+        parameters=arm.parameters,
+        seed=arm.seed,
         execution=_execution(device, resources),
         resources=resources.model_copy(update={"gpus": int(device == "cuda")}),
         command=command,
         environment=_environment(resources),
-        num_parameters=EXPERIMENT.costs.size(parameters).live if is_ours(command) else None,
-        steps=EXPERIMENT.costs.steps(parameters) if is_ours(command) else None,
+        num_parameters=EXPERIMENT.costs.size(arm.parameters).live if is_ours(command) else None,
+        steps=EXPERIMENT.costs.steps(arm.parameters) if is_ours(command) else None,
     )
+
+
+def _device(arm: PlannedArm, device: Device) -> Device:
+    """The device, for an arm that asks for a GPU; the CPU for any other."""
+    return device if arm.resources.gpus else "cpu"
 
 
 PROGRAM = EXPERIMENT.program.command
@@ -479,8 +476,10 @@ def command_of(experiment: str) -> tuple[str, ...]:
     return (*PROGRAM, experiment, "--job", "{job}/job.json", "--out", "{out}")
 
 
-def _execution(device: Device, resources: Resources) -> Execution:
-    return Execution(device=device, threads=resources.threads, determinism=resources.determinism)
+def _execution(device: Device, resources: Resources) -> PlannedExecution:
+    return PlannedExecution(
+        device=device, threads=resources.threads, determinism=resources.determinism
+    )
 
 
 def _environment(resources: Resources) -> dict[str, str]:

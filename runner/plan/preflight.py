@@ -18,7 +18,7 @@ from runner.core.errors import EngineError, ManifestError
 from runner.engines import gpus
 from runner.experiment import EXPERIMENT
 from runner.plan.estimates import duration, gibibytes
-from runner.plan.model import Job, Plan, parameters_of
+from runner.plan.model import ArmJob, Plan
 
 COSTS = EXPERIMENT.costs
 
@@ -72,7 +72,7 @@ def _require_disk(plan: Plan, machine: Machine) -> None:
     states = [audit_bytes(job) for job in plan.arms]
     # The states of an arm go once they are audited; as many arms as processors may have some.
     most = sum(states) if kept else sum(sorted(states)[-machine.processors :])
-    needed = sum(COSTS.dataset_bytes(job.parameters) for job in plan.datasets)
+    needed = sum(COSTS.dataset_bytes(job.values.dataset) for job in plan.datasets)
     needed += 2 * sum(map(checkpoint_bytes, plan.arms)) + 2 * most
     if needed > machine.free_disk_bytes:
         raise EngineError(
@@ -82,7 +82,7 @@ def _require_disk(plan: Plan, machine: Machine) -> None:
         )
 
 
-def checkpoint_bytes(job: Job) -> int:
+def checkpoint_bytes(job: ArmJob) -> int:
     """Size of the weights that an arm stores at its end.
 
     0 where nothing is known of what it stores.
@@ -92,18 +92,18 @@ def checkpoint_bytes(job: Job) -> int:
     return COSTS.stored_bytes(job.num_parameters or 0)
 
 
-def audit_bytes(job: Job) -> int:
+def audit_bytes(job: ArmJob) -> int:
     """Most that the states take which an arm leaves for its audit.
 
     0 where nothing is known of what it leaves.
     """
     if not job.is_known:
         return 0
-    return COSTS.audit_bytes(job.parameters, job.num_parameters or 0)
+    return COSTS.audit_bytes(job.values, job.num_parameters or 0)
 
 
-def _above_limit(job: Job) -> Iterator[str]:
-    needed = COSTS.memory(parameters_of(job), job.execution.device).host_bytes
+def _above_limit(job: ArmJob) -> Iterator[str]:
+    needed = COSTS.memory(job.values, job.execution.device).host_bytes
     if needed > job.resources.memory_bytes:
         yield (
             f"arm {job.name} will take about {gibibytes(needed)} of memory, more than its "
@@ -111,7 +111,7 @@ def _above_limit(job: Job) -> Iterator[str]:
         )
 
 
-def _above_disk(job: Job) -> Iterator[str]:
+def _above_disk(job: ArmJob) -> Iterator[str]:
     states = audit_bytes(job)
     needed = checkpoint_bytes(job) + states
     if needed > job.resources.disk_bytes:
@@ -122,8 +122,8 @@ def _above_disk(job: Job) -> Iterator[str]:
         )
 
 
-def _above_machine(job: Job, machine: Machine) -> Iterator[str]:
-    memory = COSTS.memory(parameters_of(job), job.execution.device)
+def _above_machine(job: ArmJob, machine: Machine) -> Iterator[str]:
+    memory = COSTS.memory(job.values, job.execution.device)
     if memory.host_bytes > machine.memory_bytes:
         yield (
             f"arm {job.name} will take about {gibibytes(memory.host_bytes)} of memory and the "
@@ -137,17 +137,17 @@ def _above_machine(job: Job, machine: Machine) -> Iterator[str]:
         )
 
 
-def _or_save(job: Job) -> str:
+def _or_save(job: ArmJob) -> str:
     """The knobs that would help."""
     device = job.execution.device
     found = [
         f"{change} ({gibibytes(taken.gpu_bytes if device == 'cuda' else taken.host_bytes)})"
-        for change, taken in COSTS.savings(parameters_of(job), device)
+        for change, taken in COSTS.savings(job.values, device)
     ]
     return f", or save memory: {', '.join(found)}" if found else ""
 
 
-def _notes(job: Job, machine: Machine) -> Iterator[str]:
+def _notes(job: ArmJob, machine: Machine) -> Iterator[str]:
     if job.execution.threads > machine.processors:
         yield (
             f"arm {job.name} runs {job.execution.threads} threads on {machine.processors} "
@@ -156,7 +156,7 @@ def _notes(job: Job, machine: Machine) -> Iterator[str]:
     if not job.is_known:
         yield f"arm {job.name}: own command, no estimate of its time and memory"
     elif job.execution.device == "cpu":
-        parameters, steps = parameters_of(job), job.steps or 0
+        parameters, steps = job.values, job.steps or 0
         seconds = COSTS.cpu_seconds(parameters, steps, job.execution.threads)
         memory = COSTS.memory(parameters, "cpu").host_bytes
         yield (

@@ -11,14 +11,14 @@ from runner.report.designs import EXPLORED
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.pages import MARKS, columns, page_environment
 from runner.report.view import PLOTS
-from runner.verify.baselines import Compared, profile_in_words
+from runner.verify.baselines import Baseline, profile_in_words
 from runner.verify.statistics import Statistics
 
 PAGE = "comparison.md"
 
 
 def render_comparison(
-    hubs: Sequence[Compared],
+    hubs: Sequence[Baseline],
     statistics: Statistics | None,
     *,
     notes: Sequence[str],
@@ -55,13 +55,13 @@ def render_comparison(
     )
 
 
-def _constant(hubs: Sequence[Compared]) -> str | None:
+def _constant(hubs: Sequence[Baseline]) -> str | None:
     """What a constant image would score, where that is the same in all hubs."""
     found = {constant_scores(one.record.arms) for one in hubs}
     return found.pop() if len(found) == 1 else None
 
 
-def names_of(hubs: Sequence[Compared]) -> list[str]:
+def names_of(hubs: Sequence[Baseline]) -> list[str]:
     """The phase where it tells hubs apart, otherwise the hub's whole name."""
     phases = [one.record.phase for one in hubs]
     return [

@@ -208,7 +208,7 @@ def _weight(comparison: Comparison) -> int:
 
 def _comparison(comparison: Comparison) -> ComparisonRow:
     claims = [Claim(text=comparison.endpoint.words, evidence=comparison.endpoint.evidence)]
-    for score in EXPERIMENT.results.told:
+    for score in EXPERIMENT.results.worded:
         row = comparison.metrics.get(score)
         if row is not None:
             claims.append(_claim(row))

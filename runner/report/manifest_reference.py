@@ -11,7 +11,7 @@ from runner.manifest.extent import MOST_ENTRIES, MOST_PLANNED
 from runner.manifest.manifest_errors import MOST_SHOWN
 from runner.manifest.matrix import MOST_ARMS, MOST_AXES
 from runner.manifest.matrix_tables import MOST_ENTRIES as MOST_EXCLUSIONS
-from runner.manifest.model import MOST_PROFILES
+from runner.manifest.tables import MOST_PROFILES
 from runner.manifest.toml.limits import DEEPEST, MOST_BYTES, MOST_ITEMS
 
 Schema = Mapping[str, Any]

@@ -13,7 +13,7 @@ from runner.experiment import EXPERIMENT
 from runner.hub.record import RegisteredFinding, differing_knobs, leaves
 from runner.manifest.dataset_names import users
 from runner.plan.estimates import duration, gibibytes
-from runner.plan.model import Job, Plan, digest, parameters_of, plan_remarks
+from runner.plan.model import ArmJob, Job, Plan, digest, plan_remarks
 from runner.report.designs import answerable
 
 MOST_COLUMNS = 6
@@ -77,7 +77,7 @@ _ARM_COLUMNS = (
 )
 
 
-def _arm_row(job: Job) -> tuple[str, ...]:
+def _arm_row(job: ArmJob) -> tuple[str, ...]:
     """Sizes by formula; the memory is the GPU's on a GPU, where no time is guessed.
 
     There are none of a command of the manifest's own.
@@ -85,7 +85,7 @@ def _arm_row(job: Job) -> tuple[str, ...]:
     placed = (job.name, job.execution.device, str(job.execution.threads), str(job.seed))
     if not job.is_known:
         return (*placed, *["-"] * (len(_ARM_COLUMNS) - len(placed)))
-    parameters = parameters_of(job)
+    parameters = job.values
     costs, on_cpu = EXPERIMENT.costs, job.execution.device == "cpu"
     counts, memory = costs.size(parameters), costs.memory(parameters, job.execution.device)
     steps, threads = job.steps or 0, job.execution.threads
@@ -146,7 +146,7 @@ def _steps(plan: Plan) -> Iterator[str]:
         yield "Steps after the arms\n" + _table([("step", "when", "capture", "checkpoint"), *rows])
 
 
-def _parameters(arms: tuple[Job, ...]) -> Iterator[str]:
+def _parameters(arms: tuple[ArmJob, ...]) -> Iterator[str]:
     """The knobs that tell the arms apart, then the ones that they share.
 
     A column for each arm; a row for each where there are many, as a matrix has them.

@@ -9,7 +9,8 @@ from runner.hub.record import HubRecord
 from runner.manifest.findings import Registration
 from runner.report.designs import contrast_words
 from runner.report.statements import Kind, Statement
-from runner.verify.registration.confirmation import Confirmation, NamedHub, Result, confirm
+from runner.verify.registration.confirmation import Confirmation, ContrastResult, confirm
+from runner.verify.sealed_hub import NamedHub
 
 ANSWERS = {
     "supports": "evidence that it is so",
@@ -19,7 +20,7 @@ ANSWERS = {
 KINDS: dict[str, Kind] = {"supports": "good", "contradicts": "bad"}
 
 
-def result_words(plan: Registration, found: Confirmation, result: Result) -> str:
+def result_words(plan: Registration, found: Confirmation, result: ContrastResult) -> str:
     """What one primary contrast came to: counts, p, raw and adjusted; or why it is open."""
     if result.counts is None:
         if not found.conflict:

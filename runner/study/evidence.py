@@ -31,9 +31,10 @@ from runner.report.registered import result_words
 from runner.report.wording import measured
 from runner.study.store import KeptHub, current
 from runner.verify.parameter_differences import has_knobs
-from runner.verify.registration.confirmation import NamedHub, Outcome, confirm
+from runner.verify.registration.confirmation import Outcome, confirm
 from runner.verify.registration.power import knob_designs
 from runner.verify.registration.registered_runs import counts
+from runner.verify.sealed_hub import NamedHub
 from runner.verify.statistics import (
     Comparison,
     EndpointComparison,

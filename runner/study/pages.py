@@ -23,7 +23,7 @@ from runner.study.phases import Phase
 from runner.study.sealed_text import embedded
 from runner.study.selection import rank
 from runner.study.store import KeptHub, Store
-from runner.verify.sealed_hub import Machine
+from runner.verify.sealed_hub import RecordedMachine
 
 GIB = 2**30
 INDEX = "README.md"
@@ -150,7 +150,7 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     yield "digest of SHA256SUMS", f"`{one.digest}`"
 
 
-def _machine(machine: Machine) -> str:
+def _machine(machine: RecordedMachine) -> str:
     gpus = machine.gpus if isinstance(machine.gpus, tuple) else ()
     told = [
         f"{machine.cpu.get('usable_cores')} cores of {machine.cpu.get('model')}",

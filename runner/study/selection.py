@@ -62,7 +62,7 @@ def _is_wanted(file: FileRecord, shown: set[str]) -> bool:
     if file.bytes > LARGEST_BYTES or not file.path.endswith(SUFFIXES):
         return False
     place, *rest = file.path.split("/")
-    if place in layout.CARRIED:
+    if place in layout.BUNDLED:
         return False
     of_arm = place == layout.ARMS and rest
     return not (of_arm and file.path.endswith(".png") and rest[0] not in shown)

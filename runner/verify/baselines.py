@@ -17,7 +17,7 @@ FILES = EXPERIMENT.results.files
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class Baseline:
     """A hub beside this one: where it lies, what it says, and whether it is as it was sealed."""
 
     folder: Path
@@ -25,7 +25,7 @@ class Compared:
     record: HubRecord
 
 
-def open_hub(folder: Path) -> Compared:
+def open_hub(folder: Path) -> Baseline:
     """A hub with its digest, verified; a changed one is opened too, and the facts say so.
 
     Raises ``VerificationError`` where there is no record that can be read.
@@ -37,7 +37,7 @@ def open_hub(folder: Path) -> Compared:
         problem = "" if found.intact else found.describe()
     except VerificationError as error:
         digest, problem = "", str(error)
-    return Compared(
+    return Baseline(
         folder=folder,
         record=sealed.record,
         facts=ComparedHub(
@@ -52,16 +52,16 @@ def open_hub(folder: Path) -> Compared:
 
 def find_compared(
     artifacts: Path, phases: tuple[str, ...], profile: str | None, note: Say
-) -> tuple[Compared, ...]:
+) -> tuple[Baseline, ...]:
     """The newest intact hub of each phase, of the same profile if there is one.
 
-    What was taken, what was passed over and what is missing is told to ``note``.
+    What was taken, what was passed over and what is missing is said to ``note``.
     """
     found = (_newest(artifacts, phase, profile, note) for phase in phases)
     return tuple(one for one in found if one is not None)
 
 
-def _newest(artifacts: Path, phase: str, profile: str | None, note: Say) -> Compared | None:
+def _newest(artifacts: Path, phase: str, profile: str | None, note: Say) -> Baseline | None:
     """The newest intact hub of a phase; those of another profile come last."""
     opened = []
     for folder in reversed(layout.find_hubs(artifacts, phase)):
@@ -76,7 +76,7 @@ def _newest(artifacts: Path, phase: str, profile: str | None, note: Say) -> Comp
         if compared.facts.problem:
             note(f"not compared with {phase}: {folder.name} is not as it was sealed")
             continue
-        note(f"compared with {told(compared.facts)}")
+        note(f"compared with {in_words(compared.facts)}")
         if is_other:
             note(
                 f"{phase} has no intact hub of {profile_in_words(profile)}: the comparison with "
@@ -96,7 +96,7 @@ def small_files(arm: ArmRecord) -> list[str]:
     return [name for name in wanted if isinstance(name, str) and name in names]
 
 
-def told(facts: ComparedHub) -> str:
+def in_words(facts: ComparedHub) -> str:
     """Which hub it is: its name, profile and digest."""
     return (
         f"{facts.name}, {profile_in_words(facts.profile)}, "

@@ -18,10 +18,10 @@ from runner.engines.images.snapshot import Snapshot
 from runner.engines.images.stage import DOCKERFILE
 from runner.hub import layout
 from runner.hub.record import HubRecord
-from runner.verify.baselines import Compared, small_files
+from runner.verify.baselines import Baseline, small_files
 
 
-def carry_code(code: Snapshot, folder: Path) -> None:
+def bundle_code(code: Snapshot, folder: Path) -> None:
     """Copy what jobs run into the hub's ``folder``: ``models/`` with its locks, the Dockerfile."""
     target = folder / layout.CODE
     for name in entries(code.root):
@@ -29,7 +29,7 @@ def carry_code(code: Snapshot, folder: Path) -> None:
         shutil.copyfile(code.root / name, target / name)
 
 
-def carried_code(folder: Path, record: HubRecord) -> Path:
+def bundled_code(folder: Path, record: HubRecord) -> Path:
     """The folder of a verified hub with the code that its jobs ran.
 
     Raises ``VerificationError`` where there is none, or where it is not the code of the record.
@@ -48,7 +48,7 @@ def carried_code(folder: Path, record: HubRecord) -> Path:
     return code
 
 
-def carry_compared(compared: Iterable[Compared], folder: Path) -> None:
+def bundle_baselines(compared: Iterable[Baseline], folder: Path) -> None:
     """Copy of every compared hub what the job at the end of the phase reads."""
     for one in compared:
         target = folder / layout.COMPARED / one.facts.name
@@ -62,12 +62,12 @@ def carry_compared(compared: Iterable[Compared], folder: Path) -> None:
                     copy_below(one.folder, path, target / path)
 
 
-def carried_compared(folder: Path, record: HubRecord) -> tuple[Compared, ...]:
+def bundled_baselines(folder: Path, record: HubRecord) -> tuple[Baseline, ...]:
     """The hubs that a verified hub was compared with, as it carries them.
 
     Raises ``VerificationError`` for a record that cannot be read.
     """
     places = [(folder / layout.COMPARED / facts.name, facts) for facts in record.compared]
     return tuple(
-        Compared(folder=place, facts=facts, record=layout.read(place)) for place, facts in places
+        Baseline(folder=place, facts=facts, record=layout.read(place)) for place, facts in places
     )

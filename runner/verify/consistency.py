@@ -1,4 +1,4 @@
-"""Whether a hub agrees with itself: files, plan, jobs, results, verdict and attestation.
+"""Whether a hub agrees with itself: files, plan, jobs, results, verdict and provenance.
 
 ``SHA256SUMS`` finds a file that was changed. Whoever changes a number and writes new checksums must
 also change every other place that says the same; what can be computed again is computed again here.
@@ -42,11 +42,11 @@ def inconsistencies(sealed: SealedHub) -> tuple[str, ...]:
 
 def describe(folder: Path, wrong: Sequence[str]) -> str:
     """What is wrong, a line each, and what to do about it."""
-    told = [f"  {problem}" for problem in wrong]
+    lines = [f"  {problem}" for problem in wrong]
     return "\n".join(
         [
-            f"{folder} contradicts itself, although its checksums hold: it was sealed anew",
-            *told,
+            f"{folder} contradicts itself, although its checksums hold: it was sealed again",
+            *lines,
             "Trust none of its numbers; take the hub from its archive, or run the phase again.",
         ]
     )
@@ -212,7 +212,7 @@ def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
 
 
 def check_audits(sealed: SealedHub) -> Iterator[str]:
-    """What the record says of an audit is what the audit told of these very files."""
+    """What the record says of an audit is what the audit reported of these very files."""
     record = sealed.record
     shown = record.datasets_of_arms
     for arm in record.arms:
@@ -296,11 +296,11 @@ def _compare_with_audit(
     if audit.outcome == "not_done":
         return
     try:
-        told = from_table(sealed.table(f"{folder}/{REPORT}"), audit.parts)
+        reported = from_table(sealed.table(f"{folder}/{REPORT}"), audit.parts)
     except ValueError as error:
         yield f"{folder}/{error}"
         return
-    if told != {name: getattr(audit, name) for name in told}:
+    if reported != {name: getattr(audit, name) for name in reported}:
         yield f"{folder}/{REPORT} says something else than {layout.RECORD}"
 
 
@@ -318,11 +318,11 @@ def check_whole(sealed: SealedHub) -> Iterator[str]:
         rows = parse_json(read_file(sealed.folder, path))
     except ValueError:
         rows = None
-    if canonical_json(_told_of(rows)) != canonical_json(_told_of(metrics_rows(record))):
+    if canonical_json(_without_nulls(rows)) != canonical_json(_without_nulls(metrics_rows(record))):
         yield f"{path} is not the table of the record's arms"
 
 
-def _told_of(rows: object) -> object:
+def _without_nulls(rows: object) -> object:
     """A table's rows without what is null in them: a later phasehub knows of more scores."""
     if not isinstance(rows, list):
         return rows
@@ -355,19 +355,19 @@ class _Entity(BaseModel):
     sha256: JsonValue = None
 
 
-class _Crate(BaseModel):
+class _RoCrate(BaseModel):
     """An RO-Crate, as far as it names files."""
 
     graph: tuple[_Entity, ...] = Field((), alias="@graph")
 
 
-def check_attestations(sealed: SealedHub) -> Iterator[str]:
-    """The provenance and the crate name the files as they are."""
+def check_provenance(sealed: SealedHub) -> Iterator[str]:
+    """The provenance and the RO-Crate name the files as they are."""
     made_last = {layout.RECORD, layout.PROVENANCE, layout.CRATE}
     present = {path: file.sha256 for path, file in sealed.artifacts.items()}
     try:
         statement = typed(_Statement, sealed.table(layout.PROVENANCE), layout.PROVENANCE)
-        crate = typed(_Crate, sealed.table(layout.CRATE), layout.CRATE)
+        crate = typed(_RoCrate, sealed.table(layout.CRATE), layout.CRATE)
     except ValueError as error:
         yield str(error)
         return
@@ -394,7 +394,7 @@ CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_results,
     check_audits,
     check_whole,
-    check_attestations,
+    check_provenance,
 )
 
 

@@ -16,7 +16,7 @@ RELATIVE_TOLERANCE = 1e-6
 """Of a number that was read back: what an arm adjusts is float32."""
 
 
-class Planned(Protocol):
+class ExecutionLike(Protocol):
     """Where the plan wants the numbers to be made."""
 
     @property
@@ -33,7 +33,10 @@ class Planned(Protocol):
 
 
 def compare_effective(
-    parameters: Mapping[str, Any], seed: int, execution: Planned, effective: Mapping[str, object]
+    parameters: Mapping[str, Any],
+    seed: int,
+    execution: ExecutionLike,
+    effective: Mapping[str, object],
 ) -> tuple[Difference, ...]:
     """Every knob of the plan that the live objects of a run do not show again.
 

@@ -17,7 +17,7 @@ from runner.experiment.common import (
     SummaryGroup,
     SummaryPair,
 )
-from runner.hub.record import ArmRecord, HubRecord
+from runner.hub.record import ArmRecord
 from runner.verify.parameter_differences import (
     Flat,
     between,
@@ -27,6 +27,7 @@ from runner.verify.parameter_differences import (
     means_nothing,
     without_draws,
 )
+from runner.verify.sealed_hub import NamedHub
 
 MOST_FOR_ALL_PAIRS = 6
 """Groups of which every pair is compared; of more, only pairs that differ in one knob."""
@@ -34,19 +35,11 @@ MOST_PAIRS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A hub whose arms are looked at, under a name that no other has."""
-
-    name: str
-    record: HubRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
+class ArmGroup:
     """Arms of one hub whose plans differ in nothing but the seed; ``place`` is the hub's.
 
-    And in the data that are drawn anew with each seed: an object and a noise of its own make an arm
-    no other treatment, but a replicate that is independent in the data too.
+    And in the data that are drawn again with each seed: an object and a noise of its own make no
+    other treatment of an arm, but a replicate that is independent in the data too.
     """
 
     place: int
@@ -62,7 +55,7 @@ class Group:
 
     @property
     def knobs(self) -> Mapping[str, Any]:
-        """The parameters that its arms have in common; what is drawn anew says so."""
+        """The parameters that its arms have in common; what is drawn again says so."""
         return without_draws(self.plan, self.drawn)
 
     @property
@@ -71,8 +64,8 @@ class Group:
         return any(arm.status == "succeeded" for arm in self.arms)
 
 
-def summary_of(sources: Sequence[Source], *, own: bool) -> Summary:
-    """What the job at the end of a phase is told.
+def summary_of(sources: Sequence[NamedHub], *, own: bool) -> Summary:
+    """What the job at the end of a phase is given.
 
     With ``own`` the first source is the phase's own hub: comparisons that do not involve it, and
     the matrices of others, are left to the hubs that they belong to.
@@ -91,7 +84,7 @@ def summary_of(sources: Sequence[Source], *, own: bool) -> Summary:
     )
 
 
-def grouped(place: int, source: Source) -> list[Group]:
+def grouped(place: int, source: NamedHub) -> list[ArmGroup]:
     """The groups of one hub, in the order of their first arms."""
     arms = source.record.arms
     drawn = drawn_with_seed([(arm.seed, arm.parameters) for arm in arms])
@@ -100,7 +93,7 @@ def grouped(place: int, source: Source) -> list[Group]:
         by_plan.setdefault(computed(without_draws(arm.parameters, drawn)), []).append(arm)
     names = _unique([name_of(arms) for arms in by_plan.values()])
     return [
-        Group(place=place, name=name, arms=tuple(members), drawn=drawn)
+        ArmGroup(place=place, name=name, arms=tuple(members), drawn=drawn)
         for name, members in zip(names, by_plan.values(), strict=True)
     ]
 
@@ -125,16 +118,16 @@ def _beginning(names: Collection[str]) -> str:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Names told apart by a number where two are the same."""
-    told = []
+    """Names that differ by a number where two are the same."""
+    distinct = []
     for place, name in enumerate(names):
         number = names[:place].count(name)
-        told.append(f"{name} ({number + 1})" if number else name)
-    return told
+        distinct.append(f"{name} ({number + 1})" if number else name)
+    return distinct
 
 
 def _described(
-    group: Group, values: Flat, sources: Sequence[Source], *, bare: bool
+    group: ArmGroup, values: Flat, sources: Sequence[NamedHub], *, bare: bool
 ) -> SummaryGroup:
     source = sources[group.place]
     phases = [each.record.phase for each in sources]
@@ -158,7 +151,7 @@ def _described(
 
 
 def pairs_of(
-    groups: Sequence[Group], values: Sequence[Flat], *, own: bool
+    groups: Sequence[ArmGroup], values: Sequence[Flat], *, own: bool
 ) -> tuple[tuple[SummaryPair, ...], tuple[str, ...]]:
     """The comparisons, controlled ones first, and what a reader must know of their choice.
 
@@ -188,7 +181,7 @@ def pairs_of(
 
 def _pairs(
     places: Sequence[int],
-    groups: Sequence[Group],
+    groups: Sequence[ArmGroup],
     values: Sequence[Flat],
     *,
     only_controlled: bool,
@@ -210,7 +203,7 @@ def _differ_in_many(a: Flat, b: Flat) -> bool:
 
 
 def factors_of(
-    groups: Sequence[Group], values: Sequence[Flat], sources: Sequence[Source]
+    groups: Sequence[ArmGroup], values: Sequence[Flat], sources: Sequence[NamedHub]
 ) -> Iterator[SummaryFactor]:
     """The knobs of each hub whose values meet at least two settings of its other knobs."""
     for place, source in enumerate(sources):
@@ -231,7 +224,7 @@ def factors_of(
                 )
 
 
-def _varied(own: Sequence[int], groups: Sequence[Group], values: Sequence[Flat]) -> list[str]:
+def _varied(own: Sequence[int], groups: Sequence[ArmGroup], values: Sequence[Flat]) -> list[str]:
     """The knobs that differ between the groups of a hub and do not follow from another one."""
     names = values[own[0]] if own else {}
     return [
@@ -243,7 +236,7 @@ def _varied(own: Sequence[int], groups: Sequence[Group], values: Sequence[Flat])
 
 
 def _follows_somewhere(
-    own: Sequence[int], groups: Sequence[Group], values: Sequence[Flat], name: str
+    own: Sequence[int], groups: Sequence[ArmGroup], values: Sequence[Flat], name: str
 ) -> bool:
     given = next(value for number in own if (value := values[number][name]) is not None)
     return any(
@@ -265,7 +258,7 @@ def _strata(
         setting = canonical_json([values[number][other] for other in others])
         cell = cells.setdefault(setting, {})
         if canonical_json(values[number][knob]) in cell:
-            return []  # what else differs has no name of its own: nothing can be laid to the knob
+            return []  # what else differs has no name of its own: no effect is the knob's alone
         cell[canonical_json(values[number][knob])] = number
     spelled = [canonical_json(value) for value in chosen]
     return [

@@ -1,6 +1,6 @@
 """The knobs in which several plans differ, as a reader counts them.
 
-A table that is told apart by its ``kind`` is one knob where the kinds differ: it is changed as a
+A table that differs by its ``kind`` is one knob where the kinds differ: it is changed as a
 whole, though what it has of its own changes with it. What an arm records about itself is none of
 the knobs, as nothing that it computes depends on it.
 """
@@ -16,10 +16,9 @@ from pydantic import ValidationError
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
 from runner.experiment.common import Knob
+from runner.experiment.interface import Tables
 from runner.hub.record import leaves
 
-Plan = Mapping[str, Any]
-"""The parameters of an arm: tables of knobs."""
 Flat = dict[str, Knob]
 
 RECORDING = f"{EXPERIMENT.parameters.recording}."
@@ -30,12 +29,12 @@ DRAWS = (*NOISE, *OBJECTS)
 DRAWN_ANEW = "drawn anew with each seed"
 
 
-def computed(plan: Plan) -> bytes:
+def computed(plan: Tables) -> bytes:
     """One spelling of everything that decides what is computed, but for the seed."""
     return canonical_json({name: plan[name] for name in plan if f"{name}." != RECORDING})
 
 
-def drawn_with_seed(plans: Sequence[tuple[int, Plan]]) -> frozenset[str]:
+def drawn_with_seed(plans: Sequence[tuple[int, Tables]]) -> frozenset[str]:
     """The draws of data that every seed of the arms of one hub has of its own.
 
     ``plans`` has the seed and the parameters of each arm. Where one seed meets two draws, or one
@@ -54,14 +53,14 @@ def drawn_with_seed(plans: Sequence[tuple[int, Plan]]) -> frozenset[str]:
     return frozenset(name for name in DRAWS if len(values[name]) > 1)
 
 
-def without_draws(plan: Plan, drawn: Set[str]) -> dict[str, Any]:
-    """A plan in which the ``drawn`` knobs of the dataset are told, and not valued."""
+def without_draws(plan: Tables, drawn: Set[str]) -> dict[str, Any]:
+    """A plan in which the ``drawn`` knobs of the dataset are named, and not valued."""
     if not drawn:
         return dict(plan)
     return {**plan, "dataset": {**plan["dataset"], **dict.fromkeys(drawn, DRAWN_ANEW)}}
 
 
-def differing(plans: Sequence[Plan]) -> list[Flat]:
+def differing(plans: Sequence[Tables]) -> list[Flat]:
     """For each plan its values of the knobs that are not the same in all plans."""
     flat = [dict(leaves(plan)) for plan in plans]
     tables = _tables_that_differ(flat)
@@ -92,11 +91,11 @@ def _values(plan: Mapping[str, Any], tables: tuple[str, ...]) -> Flat:
         if table is None:
             found[name] = _scalar(value)
         else:
-            found.setdefault(table.removesuffix("."), _told(plan, table))
+            found.setdefault(table.removesuffix("."), _in_words(plan, table))
     return found
 
 
-def _told(plan: Mapping[str, Any], table: str) -> str:
+def _in_words(plan: Mapping[str, Any], table: str) -> str:
     """A table in one text: ``norm (max_norm 0.5)``."""
     inner = {name.removeprefix(table): v for name, v in plan.items() if name.startswith(table)}
     kind = inner.pop("kind")
@@ -114,7 +113,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def between(a: Plan, b: Plan, values_a: Flat, values_b: Flat) -> tuple[str, ...]:
+def between(a: Tables, b: Tables, values_a: Flat, values_b: Flat) -> tuple[str, ...]:
     """The knobs in which two plans differ, without those that only follow from another one.
 
     ``values_a`` and ``values_b`` are those of ``differing``. A knob follows where one plan has none
@@ -125,13 +124,13 @@ def between(a: Plan, b: Plan, values_a: Flat, values_b: Flat) -> tuple[str, ...]
     return tuple(own or names)
 
 
-def _follows(a: Plan, b: Plan, name: str, value_a: Knob, value_b: Knob) -> bool:
+def _follows(a: Tables, b: Tables, name: str, value_a: Knob, value_b: Knob) -> bool:
     if value_a is None and value_b is not None:
         return means_nothing(a, name, value_b)
     return value_b is None and value_a is not None and means_nothing(b, name, value_a)
 
 
-def means_nothing(plan: Plan, name: str, value: Knob) -> bool:
+def means_nothing(plan: Tables, name: str, value: Knob) -> bool:
     """Whether a plan that has no such knob refuses to be given one."""
     *tables, last = name.split(".")
     changed = json.loads(canonical_json(plan))
@@ -146,7 +145,7 @@ def means_nothing(plan: Plan, name: str, value: Knob) -> bool:
     return _is_valid(plan) and not _is_valid(changed)
 
 
-def _is_valid(plan: Plan) -> bool:
+def _is_valid(plan: Tables) -> bool:
     try:
         EXPERIMENT.parameters.table.model_validate_json(canonical_json(plan))
     except ValidationError:
@@ -154,12 +153,12 @@ def _is_valid(plan: Plan) -> bool:
     return True
 
 
-def has_knobs(plan: Plan, where: Mapping[str, object]) -> bool:
+def has_knobs(plan: Tables, where: Mapping[str, object]) -> bool:
     """Whether a plan has these values of these knobs, by their dotted names; ``True`` is no 1."""
     return all(_has_knob(plan, name, value) for name, value in where.items())
 
 
-def _has_knob(plan: Plan, name: str, value: object) -> bool:
+def _has_knob(plan: Tables, name: str, value: object) -> bool:
     """The same of one knob; looked up, as a plan has a hundred of which few are asked for."""
     found: object = plan
     for part in name.split("."):

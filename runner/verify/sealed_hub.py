@@ -27,7 +27,7 @@ from runner.verify.statistics import Statistics, read_statistics
 Table = dict[str, JsonValue]
 
 
-class Machine(BaseModel):
+class RecordedMachine(BaseModel):
     """What the runner saw of the machine, as far as it is looked at again."""
 
     model_config = ConfigDict(frozen=True)
@@ -44,7 +44,15 @@ class Environment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     command: tuple[str, ...] = ()
-    machine: Machine = Field(default_factory=Machine)
+    machine: RecordedMachine = Field(default_factory=RecordedMachine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedHub:
+    """The record of a hub under a name that no other has: the one that a page calls it by."""
+
+    name: str
+    record: HubRecord
 
 
 @dataclass(frozen=True, kw_only=True)

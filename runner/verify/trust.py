@@ -23,7 +23,7 @@ from runner.engines.images.base import LOCAL_BASE, dockerfile_base, present
 from runner.engines.images.dockerfile import read_recipe
 from runner.engines.images.known_dockerfiles import KNOWN
 from runner.engines.images.stage import DOCKERFILE
-from runner.manifest.model import Resources
+from runner.manifest.tables import Resources
 from runner.plan.model import Job, command_of
 
 DEFAULTS = Resources()
@@ -50,7 +50,7 @@ class Consent:
 class Reason:
     """Something that is refused, and the options that allow it."""
 
-    told: str
+    text: str
     options: tuple[str, ...]
 
 
@@ -138,8 +138,8 @@ def within_defaults(resources: Resources) -> tuple[Resources, list[str]]:
         value, default = getattr(resources, name), getattr(DEFAULTS, name)
         if exceeds(value, default):
             lowered[name] = default
-            told = f"the default {in_words(default)}, in place of {in_words(value)}"
-            notes.append(f"{name} is held to {told}")
+            ours = f"the default {in_words(default)}, in place of {in_words(value)}"
+            notes.append(f"{name} is held to {ours}")
     return resources.model_copy(update=lowered), sorted(notes)
 
 
@@ -173,18 +173,20 @@ def _repository(reference: str) -> str:
 # --- what is refused -----------------------------------------------------------------------------
 
 
-def code_reasons(told: Sequence[str], *, engine: str, asked: str, consent: Consent) -> list[Reason]:
+def code_reasons(
+    foreign: Sequence[str], *, engine: str, asked: str, consent: Consent
+) -> list[Reason]:
     """Foreign code outside of a container: only by two words of the user.
 
     An engine that is not known to be one of containers is none.
 
-    ``told`` says what is foreign, ``engine`` where it would run, ``asked`` is ``--engine``.
+    ``foreign`` says what is, ``engine`` where it would run, ``asked`` is ``--engine``.
     """
-    if engine == "docker" or not told or (asked == "process" and consent.foreign_code_here):
+    if engine == "docker" or not foreign or (asked == "process" and consent.foreign_code_here):
         return []
     return [
         Reason(
-            told=f"{'; '.join(told)}; and the process engine would run that on this machine as "
+            text=f"{'; '.join(foreign)}; and the process engine would run that on this machine as "
             "you, outside of any container. `--engine docker` runs it in one",
             options=("--engine process", "--run-foreign-code-on-this-machine"),
         )
@@ -196,17 +198,17 @@ def limit_reasons(jobs: Sequence[Job], consent: Consent) -> list[Reason]:
     reasons = []
     beyond = [limit for limit in limits_of(jobs) if limit.beyond]
     if beyond and not consent.limits:
-        told = ", ".join(
+        limits = ", ".join(
             f"{limit.name} = {in_words(limit.value)} (default {in_words(limit.default)}) for "
             f"{named(limit.jobs)}"
             for limit in beyond
         )
         reasons.append(
-            Reason(told=f"limits beyond the defaults: {told}", options=("--allow-limits",))
+            Reason(text=f"limits beyond the defaults: {limits}", options=("--allow-limits",))
         )
     if (online := on_network(jobs)) and not consent.network:
         reasons.append(
-            Reason(told=f"the network for {named(online)}", options=("--allow-network",))
+            Reason(text=f"the network for {named(online)}", options=("--allow-network",))
         )
     return reasons
 
@@ -221,7 +223,7 @@ def dockerfile_reasons(code: Path, consent: Consent) -> list[Reason]:
     digest = sha256_file(code / DOCKERFILE)
     return [
         Reason(
-            told=f"an image built by its own Dockerfile, {digest}, which is none of phasehub's",
+            text=f"an image built by its own Dockerfile, {digest}, which is none of phasehub's",
             options=("--allow-dockerfile",),
         )
     ]
@@ -233,7 +235,7 @@ def base_reasons(pulled: str | None, consent: Consent) -> list[Reason]:
         return []
     return [
         Reason(
-            told=f"the base image {shortened(pulled)} out of a registry that it names",
+            text=f"the base image {shortened(pulled)} out of a registry that it names",
             options=("--allow-base-image",),
         )
     ]
@@ -243,10 +245,10 @@ def refuse(name: str, reasons: Sequence[Reason]) -> None:
     """Raise ``ConsentError`` that names every reason and what allows it all; none, no error."""
     if not reasons:
         return
-    told = "\n".join(f"  - {reason.told}" for reason in reasons)
+    lines = "\n".join(f"  - {reason.text}" for reason in reasons)
     options = " ".join(dict.fromkeys(option for reason in reasons for option in reason.options))
     raise ConsentError(
-        f"nothing was run. {name} asks for more than a hub of others is given:\n{told}\n"
+        f"nothing was run. {name} asks for more than a hub of others is given:\n{lines}\n"
         f"If you trust its sender with that, add {options}"
     )
 

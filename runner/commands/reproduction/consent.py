@@ -89,22 +89,22 @@ def signature_of(order: Order) -> str:
         return "signed, not checked: give --signers" if there else "unsigned"
     found = signing.check(folder, order.signers)
     if found.status != "valid":
-        raise VerificationError(found.told)
-    return f"{found.told}, valid according to {order.signers}"
+        raise VerificationError(found.message)
+    return f"{found.message}, valid according to {order.signers}"
 
 
 def foreign_code(order: Order) -> list[str]:
     """What is not this installation's own of the code that runs, a few words each."""
     original = order.original
-    told = []
+    foreign = []
     if not trust.is_own_code(original.record.code.models_sha256):
-        told.append("its code is not this installation's")
+        foreign.append("its code is not this installation's")
     if order.python is None and not trust.is_own_lock(original.code, order.variant):
-        told.append("its packages are not this installation's")
+        foreign.append("its packages are not this installation's")
     if commands := trust.foreign_commands(order.jobs):
         names = trust.named([job.name for job in commands])
-        told.append(f"it has command lines of its own for {names}")
-    return told
+        foreign.append(f"it has command lines of its own for {names}")
+    return foreign
 
 
 def image_sources(order: Order) -> tuple[Sources, list[trust.Reason]]:

@@ -17,14 +17,14 @@ from runner.hub import layout
 from runner.hub.record import MEASURED, FileRecord, HubRecord, ReproducedFile
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.collection import collect
-from runner.manifest.model import Resources
+from runner.manifest.tables import Resources
 from runner.phase.run import WORK
 from runner.plan.model import InputRef, comparison_job
 
 DIFFERENCES = "differences.json"
 GIVEN = (layout.MANIFEST, layout.PLAN)
 """Files that were given to the run, and are copied and not made; a dataset may have one, too."""
-NOT_MADE = (*layout.CARRIED, layout.TESTS, WORK)
+NOT_MADE = (*layout.BUNDLED, layout.TESTS, WORK)
 """Folders of what was given, of tests, and of work in progress."""
 
 RunAttempt = Callable[[Attempt], Outcome]
@@ -161,7 +161,7 @@ Words = Annotated[str, Field(max_length=2000)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Finding(BaseModel):
+class FileFinding(BaseModel):
     """Where two files begin to differ. The hub's own code may have said so: it can be anything."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -179,7 +179,7 @@ class Differences(BaseModel):
     """``differences.json``, by path."""
 
     schema_version: Literal[1]
-    files: dict[str, Finding]
+    files: dict[str, FileFinding]
 
 
 def _findings(attempt: Attempt, outcome: Outcome, collected: Path) -> dict[str, Any]:
@@ -191,5 +191,5 @@ def _findings(attempt: Attempt, outcome: Outcome, collected: Path) -> dict[str, 
     )
     if found.problems:
         raise ValueError(found.describe())
-    told = typed(Differences, read_table(collected, DIFFERENCES), DIFFERENCES).files
-    return {path: one.model_dump(exclude_unset=True) for path, one in told.items()}
+    files = typed(Differences, read_table(collected, DIFFERENCES), DIFFERENCES).files
+    return {path: one.model_dump(exclude_unset=True) for path, one in files.items()}

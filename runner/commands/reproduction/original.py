@@ -15,11 +15,12 @@ from runner.jobs.datasets import given_digest
 from runner.manifest.dataset_names import folder_of
 from runner.manifest.given_files import with_given
 from runner.manifest.manifest_errors import did_you_mean
-from runner.manifest.model import LoadedManifest, Manifest
+from runner.manifest.model import LoadedManifest
 from runner.manifest.source import read
+from runner.manifest.tables import Manifest
 from runner.plan.model import Job, Plan
 from runner.report.wording import STATUS_WORDS
-from runner.verify.bundled_source import carried_code
+from runner.verify.bundled_source import bundled_code
 from runner.verify.consistency import describe, inconsistencies
 from runner.verify.sealed_hub import SealedHub
 
@@ -71,7 +72,7 @@ def open_original(folder: Path) -> Original:
         loaded=loaded,
         plan=sealed.plan,
         image=image,
-        code=carried_code(folder, record),
+        code=bundled_code(folder, record),
     )
 
 

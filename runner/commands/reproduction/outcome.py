@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from runner.compare.environment_facts import Facts, differing
 from runner.core.text import briefly
 from runner.hub.record import (
     ArmRecord,
-    DifferingFact,
     HubRecord,
     ReproducedFile,
     ReproductionRecord,
 )
-from runner.hub.slsa import Resource, Statement
+from runner.hub.slsa import InTotoStatement, Resource
 from runner.report.wording import STATUS_WORDS
 
 Outcome = Literal["identical", "different", "not_comparable"]
@@ -45,30 +43,22 @@ def unequal_ends(before: HubRecord, after: HubRecord, arms: Sequence[str]) -> It
 
 def missing_files(files: Sequence[ReproducedFile]) -> Iterator[str]:
     """The files that only one side has, a sentence for each side."""
-    for told, names in (
+    for what, names in (
         ("not made again", [one.path for one in files if one.after is None]),
         ("not in the original", [one.path for one in files if one.before is None]),
     ):
         if names:
-            yield f"{told}: {briefly(names)}"
+            yield f"{what}: {briefly(names)}"
 
 
 def _ended(arm: ArmRecord | None) -> str:
     if arm is None:
         return "did not come to it"
-    told = f": {arm.message}" if arm.message else ""
-    return f"{STATUS_WORDS[arm.status]}{told}"
+    why = f": {arm.message}" if arm.message else ""
+    return f"{STATUS_WORDS[arm.status]}{why}"
 
 
-def facts_between(before: Facts, after: Facts) -> tuple[DifferingFact, ...]:
-    """The differing facts of the environment, for the record."""
-    return tuple(
-        DifferingFact(name=fact.name, before=fact.before, after=fact.after, told=str(fact))
-        for fact in differing(before, after)
-    )
-
-
-def attest(record: ReproductionRecord, plan_sha256: str) -> Statement:
+def as_test_result(record: ReproductionRecord, plan_sha256: str) -> InTotoStatement:
     """The test result: the original hub is the subject, every file a test.
 
     https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
@@ -78,7 +68,7 @@ def attest(record: ReproductionRecord, plan_sha256: str) -> Statement:
         both = one.before is not None and one.after is not None
         kind = "passedTests" if one.identical else "failedTests" if both else "warnedTests"
         by_result[kind].append(one.path)
-    return Statement(
+    return InTotoStatement(
         subject=(Resource(name=record.hub, digest={"sha256": record.hub_sha256}),),
         predicateType=TEST_RESULT,
         predicate={

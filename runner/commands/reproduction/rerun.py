@@ -13,13 +13,12 @@ from runner.commands.reproduction.consent import Order, Sources, ask
 from runner.commands.reproduction.files import Side, explain, made, pair, used_datasets
 from runner.commands.reproduction.original import Original, jobs_again, open_original, plan_again
 from runner.commands.reproduction.outcome import (
-    attest,
-    facts_between,
+    as_test_result,
     judge,
     missing_files,
     unequal_ends,
 )
-from runner.compare.environment_facts import environment_facts
+from runner.compare.environment_facts import environment_facts, fact_changes
 from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
@@ -53,7 +52,7 @@ from runner.plan.model import computes_on
 from runner.plan.preflight import preflight, this_machine
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS
-from runner.verify.bundled_source import carried_compared, carry_compared
+from runner.verify.bundled_source import bundle_baselines, bundled_baselines
 from runner.verify.trust import Consent
 
 NOTHING = Consent()
@@ -61,12 +60,12 @@ REPRODUCTIONS = "reproductions"
 """Folder of reproduced hubs beside those of the phases, so that none is taken for the newest."""
 TEST_RESULT = "test-result.json"
 OTHER_DATA = (
-    "the arms were not run again: the data, simulated anew, are not those that the originals saw"
+    "the arms were not run again: the data, simulated again, are not those that the originals saw"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class ReproduceRequest:
     """What the user asked for on the command line."""
 
     hub: Path
@@ -84,7 +83,7 @@ class Rerun:
     """A reproduction on its way."""
 
     original: Original
-    request: Request
+    request: ReproduceRequest
     run: Run
     engine: str
     sources: Sources
@@ -95,7 +94,7 @@ class Rerun:
     record: ReproductionRecord | None = None
 
 
-def reproduce(request: Request) -> tuple[Path, int]:
+def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
     """Run a sealed hub again and seal what comes out, with every file beside its original.
 
     Returns:
@@ -127,7 +126,7 @@ def reproduce(request: Request) -> tuple[Path, int]:
     )
     artifacts = request.out or _beside(request.hub)
     remarks = preflight(plan, this_machine(artifacts, with_gpus=device == "cuda"))
-    compared = carried_compared(original.folder, original.record)
+    compared = bundled_baselines(original.folder, original.record)
     with (
         sigterm_as_interrupt(),
         layout.staged(artifacts, plan.phase, datetime.now(UTC)) as staging,
@@ -152,7 +151,7 @@ def reproduce(request: Request) -> tuple[Path, int]:
             reasons=[],
         )
         write_declaration(run)
-        carry_compared(run.compared, staging.path)
+        bundle_baselines(run.compared, staging.path)
         run.note(f"made again from {original.name}, digest {original.sha256}")
         if request.arms:
             run.note(f"reproduced with --arm: {listing(request.arms)}")
@@ -200,7 +199,7 @@ def _diff(original: Original) -> bytes:
         raise VerificationError(f"{original.folder}: {error}; {layout.RECORD} names it") from error
 
 
-def choose_engine(original: Original, request: Request) -> tuple[str, list[str]]:
+def choose_engine(original: Original, request: ReproduceRequest) -> tuple[str, list[str]]:
     """The engine of the original, or the one that was asked for; and what is to be said of it."""
     said: list[str] = []
     asked = request.engine
@@ -344,13 +343,13 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
         arms=tuple(arm.name for arm in record.arms if arm.status in MEASURED),
         image=rerun.image,
         files=pairs,
-        facts=facts_between(
+        facts=fact_changes(
             environment_facts(original.folder, original.record), environment_facts(folder, record)
         ),
         reasons=tuple(run.places.hide(reason) for reason in reasons),
     )
-    attestation = attest(reproduced, sha256_file(original.folder / layout.PLAN))
-    (folder / TEST_RESULT).write_bytes(pretty_json(attestation.table()))
+    result = as_test_result(reproduced, sha256_file(original.folder / layout.PLAN))
+    (folder / TEST_RESULT).write_bytes(pretty_json(result.table()))
     return record.model_copy(update={"reproduction": reproduced, "notes": tuple(run.notes)})
 
 

@@ -12,19 +12,19 @@ from typing import Any
 from runner.compare.diff.artifacts import compare_artifacts
 from runner.compare.diff.metrics import compare_metrics
 from runner.compare.diff.plans import compare_plans
-from runner.compare.diff.table import Difference, EnvironmentDifference, FactChange, Pair, Side
+from runner.compare.diff.table import Change, EnvironmentDifference, HubDifference, SealedSide
 from runner.compare.diff.text import headline, render
-from runner.compare.environment_facts import Facts, bare, differing, environment_facts, planned
+from runner.compare.environment_facts import Facts, bare, environment_facts, fact_changes, planned
 from runner.hub.record import HubRecord
 from runner.verify.consistency import inconsistencies
 from runner.verify.sealed_hub import SealedHub
 
-__all__ = ["Difference", "diff", "render"]
+__all__ = ["HubDifference", "diff", "render"]
 
 SOURCE = "code.models_sha256"
 
 
-def diff(before: Path, after: Path) -> Difference:
+def diff(before: Path, after: Path) -> HubDifference:
     """What differs between two hubs, whose files are first compared with their checksums.
 
     Raises ``VerificationError``, naming the hub, for one that is none or not as it was sealed.
@@ -33,14 +33,14 @@ def diff(before: Path, after: Path) -> Difference:
     records = (sides[0].record, sides[1].record)
     facts = (environment_facts(before, records[0]), environment_facts(after, records[1]))
     places = compare_places(facts, records)
-    source = next((fact for fact in differing(*facts) if fact.name == SOURCE), None)
+    source = next((fact for fact in fact_changes(*facts) if fact.name == SOURCE), None)
     plan = compare_plans(
         (_plan(sides[0]), _plan(sides[1])),
         records,
-        Pair(before=source.before, after=source.after) if source else None,
+        Change(before=source.before, after=source.after) if source else None,
     )
     artifacts = compare_artifacts(records, plan, places)
-    found = Difference(
+    found = HubDifference(
         before=_side(sides[0]),
         after=_side(sides[1]),
         headline="",
@@ -58,14 +58,14 @@ def compare_places(
     facts: tuple[Facts, Facts], records: tuple[HubRecord, HubRecord]
 ) -> EnvironmentDifference:
     """How the places differ, without the source, which is part of the plan."""
-    told, set_by_plan = [], []
-    for fact in differing(*facts):
+    changed, set_by_plan = [], []
+    for fact in fact_changes(*facts):
         if planned(fact, *records):
             set_by_plan.append(fact.name)
         elif fact.name != SOURCE:
-            told.append(FactChange(**vars(fact), told=str(fact)))
+            changed.append(fact)
     return EnvironmentDifference(
-        facts=tuple(told),
+        facts=tuple(changed),
         set_by_plan=tuple(set_by_plan),
         num_compared=len(bare(facts[0]) & bare(facts[1])),
     )
@@ -79,8 +79,8 @@ def _plan(sealed: SealedHub) -> dict[str, Any]:
     return sealed.plan.model_dump(mode="json")
 
 
-def _side(sealed: SealedHub) -> Side:
-    return Side(
+def _side(sealed: SealedHub) -> SealedSide:
+    return SealedSide(
         name=sealed.name,
         phase=sealed.record.phase,
         profile=sealed.record.profile,

@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 from runner.compare.diff.table import (
     DATASET,
     ArtifactsDifference,
+    ArtifactsPart,
     EnvironmentDifference,
     Given,
-    Part,
     PlanDifference,
 )
 from runner.core.names import is_dataset_name
@@ -23,6 +23,7 @@ from runner.core.text import briefly
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import HubRecord
+from runner.verify.parameter_differences import RECORDING
 
 Digests = Mapping[str, str]
 """Path inside the hub → SHA-256 of a deterministic file."""
@@ -32,8 +33,6 @@ STAGES, FITTED = EXPERIMENT.results.files.order, EXPERIMENT.results.files.fitted
 """What is made after what, by the names of files. Of the dataset there is one stage, its data."""
 NO_NUMBER = "resources."
 """Knobs on which no number depends."""
-RECORDING = f"{EXPERIMENT.parameters.recording}."
-"""Knobs on which none of ``FITTED`` depends."""
 
 
 def compare_artifacts(
@@ -44,7 +43,7 @@ def compare_artifacts(
     """Which deterministic files of two hubs are the same, and what may have made others differ."""
     before, after = (_digests(record) for record in records)
     given = [path for path in {**before, **after} if _part_of(path) is None]
-    parts: list[Part] = []
+    parts: list[ArtifactsPart] = []
     shown = [record.datasets_of_arms for record in records]
     of_before, of_after = _by_part(before), _by_part(after)
     for name in _parts(before, after, plan):
@@ -93,7 +92,7 @@ def _part_of(path: str) -> str | None:
     if (
         name == layout.JOB
         or path in (layout.MANIFEST, layout.LOCK, layout.PLAN)
-        or parts[0] in layout.CARRIED
+        or parts[0] in layout.BUNDLED
     ):
         return None
     if parts[0] == layout.DATASET:
@@ -120,11 +119,11 @@ def _by_part(digests: Digests) -> dict[str | None, dict[str, str]]:
     return found
 
 
-def _compare(name: str, before: Digests, after: Digests) -> Part:
+def _compare(name: str, before: Digests, after: Digests) -> ArtifactsPart:
     paths = sorted({**before, **after}, key=lambda path: (_stage(path), path))
     differing = [path for path in paths if before.get(path) != after.get(path)]
     first = [path for path in differing if _stage(path) == _stage(differing[0])]
-    return Part(
+    return ArtifactsPart(
         name=name,
         num_identical=len(paths) - len(differing),
         first=tuple(first),
@@ -154,8 +153,8 @@ def _stage_name(path: str) -> str:
 
 
 def _causes(
-    part: Part,
-    earlier: Sequence[Part],
+    part: ArtifactsPart,
+    earlier: Sequence[ArtifactsPart],
     data: Set[str],
     plan: PlanDifference,
     environment: EnvironmentDifference,
@@ -187,4 +186,5 @@ def _matters(knob: str, stage: str) -> bool:
     """Whether a knob can change what is made at a stage."""
     if knob.startswith(NO_NUMBER):
         return False
+    # What an arm records of itself changes nothing that is fitted.
     return not (knob.startswith(RECORDING) and stage in FITTED)

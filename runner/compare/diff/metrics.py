@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from runner.compare.diff.plans import pair_of
+from runner.compare.diff.plans import change_of
 from runner.compare.diff.table import ArmMetrics, StatChange
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
@@ -30,7 +30,7 @@ def _compare(before: ArmRecord, after: ArmRecord) -> ArmMetrics:
     ]
     return ArmMetrics(
         arm=before.name,
-        status=pair_of(before.status, after.status),
+        status=change_of(before.status, after.status),
         stats=tuple(_change(name, old.get(name), new.get(name)) for name in differing),
         num_equal=len(names) - len(differing),
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.compare.diff.table import DATASET, KnobChange, Pair, PlanDifference
+from runner.compare.diff.table import DATASET, Change, KnobChange, PlanDifference
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
 from runner.hub.record import HubRecord, differing_knobs, leaves
 from runner.manifest.dataset_names import MANY, key_of
 from runner.verify.parameter_differences import differing
 
-Plan = Mapping[str, Any]
+PlanTable = Mapping[str, Any]
 """The content of a ``plan.json``."""
 SAID_BY_EXECUTION = ("threads", "determinism", "gpus")
 """Bounds that decide where an arm runs, and stand in the plan a second time as what was decided."""
@@ -20,7 +20,7 @@ RECORDING = EXPERIMENT.parameters.recording
 
 
 def compare_plans(
-    plans: tuple[Plan, Plan], records: tuple[HubRecord, HubRecord], source: Pair | None
+    plans: tuple[PlanTable, PlanTable], records: tuple[HubRecord, HubRecord], source: Change | None
 ) -> PlanDifference:
     """What two hubs declare otherwise; ``source`` is that of the arms, where it differs."""
     alone = all(DATASET in plan for plan in plans)
@@ -39,21 +39,21 @@ def compare_plans(
         only_after=tuple(sorted(after - before)),
         common=tuple(name for name in common if name != DATASET),
         source=source,
-        commit=pair_of(*(record.code.commit for record in records)),
+        commit=change_of(*(record.code.commit for record in records)),
     )
 
 
-def pair_of(before: Any, after: Any) -> Pair | None:  # noqa: ANN401  any JSON value
+def change_of(before: Any, after: Any) -> Change | None:  # noqa: ANN401  any JSON value
     """Both values, or nothing where they are the same."""
-    return None if before == after else Pair(before=before, after=after)
+    return None if before == after else Change(before=before, after=after)
 
 
-def _jobs(plan: Plan, *, alone: bool) -> dict[str, dict[str, Any]]:
+def _jobs(plan: PlanTable, *, alone: bool) -> dict[str, dict[str, Any]]:
     """What decides about each arm, and about the simulation, as tables of knobs.
 
-    Where there is one simulation on both sides (``alone``) it comes first, and what it is told of
+    Where there is one simulation on both sides (``alone``) it comes first, and what it is given of
     the dataset is not said again of each arm. Otherwise it is said of each arm what its own
-    simulation was told, the seed included.
+    simulation was given, the seed included.
     """
     if not alone:
         simulations = plan.get(MANY) or [plan[DATASET]]
@@ -90,9 +90,9 @@ def _knobs(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> It
     recorded = [
         {RECORDING: side[RECORDING]} if RECORDING in side else {} for side in (before, after)
     ]
-    told = [dict(leaves(side)) for side in recorded]
+    flat = [dict(leaves(side)) for side in recorded]
     for knob in differing_knobs(recorded):
-        yield KnobChange(knob=knob, before=told[0].get(knob), after=told[1].get(knob), of=(name,))
+        yield KnobChange(knob=knob, before=flat[0].get(knob), after=flat[1].get(knob), of=(name,))
 
 
 def _breadth(change: KnobChange) -> tuple[bool, int, str]:
@@ -100,7 +100,9 @@ def _breadth(change: KnobChange) -> tuple[bool, int, str]:
     return (DATASET not in change.of, -len(change.of), change.knob)
 
 
-def _whole(plans: tuple[Plan, Plan], records: tuple[HubRecord, HubRecord]) -> Iterator[KnobChange]:
+def _whole(
+    plans: tuple[PlanTable, PlanTable], records: tuple[HubRecord, HubRecord]
+) -> Iterator[KnobChange]:
     """What the phase as a whole declares, and the hubs that were found to compare it with."""
     sides = [_phase(plan, record) for plan, record in zip(plans, records, strict=True)]
     for knob, before in sides[0].items():
@@ -108,7 +110,7 @@ def _whole(plans: tuple[Plan, Plan], records: tuple[HubRecord, HubRecord]) -> It
             yield KnobChange(knob=knob, before=before, after=sides[1][knob])
 
 
-def _phase(plan: Plan, record: HubRecord) -> dict[str, Any]:
+def _phase(plan: PlanTable, record: HubRecord) -> dict[str, Any]:
     tests = plan.get("tests") or {"parameters": {}}
     return {
         "phase": plan.get("phase"),

@@ -6,13 +6,14 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from runner.compare.environment_facts import FactChange
 from runner.hub.record import Record
 
 DATASET = "dataset"
 """Among the names of arms: the simulation of their dataset. No arm can be called so."""
 
 
-class Side(Record):
+class SealedSide(Record):
     """One of the two hubs."""
 
     name: str
@@ -23,20 +24,17 @@ class Side(Record):
     """Digest of its ``SHA256SUMS``, and thereby of every file in it."""
 
 
-class Pair(Record):
-    """A value on both sides."""
+class Change(Record):
+    """A value that is not the same on both sides."""
 
     before: JsonValue
     after: JsonValue
 
 
-class KnobChange(Record):
-    """A knob that was planned otherwise."""
+class KnobChange(Change):
+    """A knob that was planned otherwise; ``null`` where a side has no such knob."""
 
     knob: str
-    before: JsonValue
-    """``null`` where it has no such knob."""
-    after: JsonValue
     of: tuple[str, ...] = ()
     """The arms, and ``dataset`` if there is one; empty for what the phase as a whole declares."""
 
@@ -50,27 +48,15 @@ class PlanDifference(Record):
     only_after: tuple[str, ...]
     common: tuple[str, ...]
     """Arms that both have."""
-    source: Pair | None
+    source: Change | None
     """Tree digests of ``models/``, if they differ."""
-    commit: Pair | None
+    commit: Change | None
     """Commits of the checkout, if they differ; of no account where ``source`` is ``null``."""
 
     @property
     def differs(self) -> bool:
         """Whether anything was declared otherwise, the source included."""
         return bool(self.knobs or self.only_before or self.only_after or self.source)
-
-
-class FactChange(Record):
-    """A fact of the places that differs."""
-
-    name: str
-    before: JsonValue
-    after: JsonValue
-    recorded: Literal["both", "before", "after"]
-    """Which side tells it at all."""
-    told: str
-    """The same in words."""
 
 
 class EnvironmentDifference(Record):
@@ -83,7 +69,7 @@ class EnvironmentDifference(Record):
     """Facts that both hubs record."""
 
 
-class Part(Record):
+class ArtifactsPart(Record):
     """The deterministic files of a dataset, of one arm, or of all arms together."""
 
     name: str
@@ -118,7 +104,7 @@ class ArtifactsDifference(Record):
     """Which deterministic files that the runs made are the same bytes."""
 
     given: Given
-    parts: tuple[Part, ...]
+    parts: tuple[ArtifactsPart, ...]
     num_identical: int
     num_different: int
     num_only_before: int
@@ -137,12 +123,10 @@ class ArtifactsDifference(Record):
         return self.num_different + self.num_only_before + self.num_only_after
 
 
-class StatChange(Record):
+class StatChange(Change):
     """A statistic of an arm that differs."""
 
     name: str
-    before: JsonValue
-    after: JsonValue
     difference: float | None
     """After minus before; ``null`` where one is no number."""
 
@@ -151,18 +135,18 @@ class ArmMetrics(Record):
     """The statistics of an arm that both hubs have."""
 
     arm: str
-    status: Pair | None
+    status: Change | None
     """How it ended, if that differs."""
     stats: tuple[StatChange, ...]
     num_equal: int
 
 
-class Difference(Record):
+class HubDifference(Record):
     """Two hubs explained."""
 
     schema_version: Literal[1] = 1
-    before: Side
-    after: Side
+    before: SealedSide
+    after: SealedSide
     headline: str
     identical: bool
     """Whether both hold the same deterministic files with the same bytes."""

@@ -11,10 +11,10 @@ from runner.compare.diff.table import (
     DATASET,
     ArmMetrics,
     ArtifactsDifference,
-    Difference,
+    ArtifactsPart,
     EnvironmentDifference,
+    HubDifference,
     KnobChange,
-    Part,
     PlanDifference,
 )
 from runner.core.text import briefly, listing
@@ -29,7 +29,7 @@ MOST_IN_FULL = 6
 SOURCE = f"{layout.CODE}/models/"
 
 
-def headline(found: Difference) -> str:
+def headline(found: HubDifference) -> str:
     """The whole in one sentence, causes before what may follow from them."""
     parts = [_plan_in_short(found.plan), _places_in_short(found.environment)]
     parts.append(_files_in_short(found.artifacts))
@@ -39,7 +39,7 @@ def headline(found: Difference) -> str:
     return "; ".join(parts)
 
 
-def render(found: Difference) -> str:
+def render(found: HubDifference) -> str:
     """The headline and the four sections."""
     blocks = [
         f"{found.before.name} {ARROW} {found.after.name}\n{found.headline}",
@@ -57,7 +57,7 @@ def render(found: Difference) -> str:
     return "\n\n".join(blocks)
 
 
-def unexplained(found: Difference) -> bool:
+def unexplained(found: HubDifference) -> bool:
     """Whether files differ although nothing differs that they are made from."""
     same = not (found.plan.differs or found.environment.facts)
     return same and bool(found.artifacts.num_differing)
@@ -67,15 +67,17 @@ def unexplained(found: Difference) -> bool:
 
 
 def _plan_in_short(plan: PlanDifference) -> str:
-    told = []
+    parts = []
     if plan.knobs:
         names = list(dict.fromkeys(change.knob for change in plan.knobs))
-        told.append(f"the plans differ in {_counted(len(names), 'knob')} ({briefly(names)})")
+        parts.append(f"the plans differ in {_counted(len(names), 'knob')} ({briefly(names)})")
     if alone := len(plan.only_before) + len(plan.only_after):
-        told.append(f"{_counted(alone, 'arm')} in one hub only")
+        parts.append(f"{_counted(alone, 'arm')} in one hub only")
     if plan.source:
-        told.append("other source of models/" if told else "the same plan, other source of models/")
-    return ", ".join(told) or "the same plan"
+        parts.append(
+            "other source of models/" if parts else "the same plan, other source of models/"
+        )
+    return ", ".join(parts) or "the same plan"
 
 
 def _places_in_short(places: EnvironmentDifference) -> str:
@@ -101,7 +103,7 @@ def _counted(number: int, noun: str) -> str:
 # --- plan ----------------------------------------------------------------------------------------
 
 
-def _plan(found: Difference) -> Iterator[str]:
+def _plan(found: HubDifference) -> Iterator[str]:
     plan = found.plan
     rows = [(f"  {change.knob}", _planned(change), _whose(change, plan)) for change in plan.knobs]
     if rows:
@@ -115,8 +117,8 @@ def _plan(found: Difference) -> Iterator[str]:
         files = f": {briefly(source)}" if source else ""
         yield f"  source of models/: {_digests(plan.source.before, plan.source.after)}{files}"
     if plan.commit:
-        told = "" if plan.source else "; the source of models/ is the same"
-        yield f"  commit: {_digests(plan.commit.before, plan.commit.after)}{told}"
+        rest = "" if plan.source else "; the source of models/ is the same"
+        yield f"  commit: {_digests(plan.commit.before, plan.commit.after)}{rest}"
     if not plan.differs:
         yield f"  the same for {_counted(len(plan.common), 'arm')} and their data"
         if layout.MANIFEST in given:
@@ -133,12 +135,12 @@ def _whose(change: KnobChange, plan: PlanDifference) -> str:
     """For which arms a knob differs; nothing where the phase as a whole has it."""
     arms = [name for name in change.of if name != DATASET]
     everyone = len(arms) == len(plan.common) > 1
-    told = [f"the {DATASET}"] if DATASET in change.of else []
+    whose = [f"the {DATASET}"] if DATASET in change.of else []
     if everyone:
-        told.append("all arms")
+        whose.append("all arms")
     elif arms:
-        told.append(f"{'arm' if len(arms) == 1 else 'arms'} {briefly(arms)}")
-    return listing(told)
+        whose.append(f"{'arm' if len(arms) == 1 else 'arms'} {briefly(arms)}")
+    return listing(whose)
 
 
 def _digests(before: JsonValue, after: JsonValue) -> str:
@@ -166,27 +168,27 @@ def _artifacts(artifacts: ArtifactsDifference) -> Iterator[str]:
         f"{artifacts.num_only_before + artifacts.num_only_after} in one hub only; "
         f"{artifacts.num_observational} observational files are not compared"
     )
-    alike: dict[tuple[object, ...], list[Part]] = {}
+    alike: dict[tuple[object, ...], list[ArtifactsPart]] = {}
     for part in artifacts.parts:
         alike.setdefault(_look(part), []).append(part)
     for parts in alike.values():
         yield from _part(parts[0], _named(parts), "each" if parts[1:] else "")
 
 
-def _look(part: Part) -> tuple[object, ...]:
+def _look(part: ArtifactsPart) -> tuple[object, ...]:
     """The same for parts of which the same is to be said."""
     names = [tuple(_marked(path, part) for path in paths) for paths in (part.first, part.later)]
     return (part.stage, *names, part.may_follow_from, part.num_identical, part.name[:4])
 
 
-def _named(parts: Sequence[Part]) -> str:
+def _named(parts: Sequence[ArtifactsPart]) -> str:
     """``arm one``; ``arms one and two``."""
     if not parts[1:]:
         return parts[0].name
     return f"arms {briefly([part.name.removeprefix('arm ') for part in parts])}"
 
 
-def _part(part: Part, name: str, each: str) -> Iterator[str]:
+def _part(part: ArtifactsPart, name: str, each: str) -> Iterator[str]:
     if not part.differing:
         yield f"  {name}: {_counted(part.num_identical, 'file')} identical {each}".rstrip()
         return
@@ -204,7 +206,7 @@ def _part(part: Part, name: str, each: str) -> Iterator[str]:
         yield f"    {_counted(part.num_identical, 'file')} identical {each}".rstrip()
 
 
-def _marked(path: str, part: Part) -> str:
+def _marked(path: str, part: ArtifactsPart) -> str:
     """A file's name without the folder of its part, and which hub has it if only one has."""
     name = path.split("/", 2)[2] if path.startswith("arms/") else path
     if path in part.only_before:
@@ -215,7 +217,7 @@ def _marked(path: str, part: Part) -> str:
 # --- metrics -------------------------------------------------------------------------------------
 
 
-def _metrics(found: Difference) -> Iterator[str]:
+def _metrics(found: HubDifference) -> Iterator[str]:
     differing = [arm for arm in found.metrics if arm.stats or arm.status]
     equal = [arm.arm for arm in found.metrics if arm not in differing]
     if not found.metrics:
@@ -249,12 +251,12 @@ def _arm(metrics: ArmMetrics, *, in_short: bool) -> Iterator[str]:
 
 def _both(before: JsonValue, after: JsonValue) -> str:
     """Two measurements, with as many digits as tell them apart."""
-    told = (measured(before), measured(after))
+    texts = (measured(before), measured(after))
     for digits in (6, 9, 12):
-        if told[0] != told[1]:
+        if texts[0] != texts[1]:
             break
-        told = (_spelled(before, digits), _spelled(after, digits))
-    return f" {ARROW} ".join(told if told[0] != told[1] else (repr(before), repr(after)))
+        texts = (_spelled(before, digits), _spelled(after, digits))
+    return f" {ARROW} ".join(texts if texts[0] != texts[1] else (repr(before), repr(after)))
 
 
 def _spelled(value: JsonValue, digits: int) -> str:

@@ -15,7 +15,7 @@ TWIN = (
 )
 
 
-def cautions(metadata: Mapping[str, Any]) -> Iterator[str]:
+def notes(metadata: Mapping[str, Any]) -> Iterator[str]:
     """What a reader must know of a dataset, by its ``metadata.json``."""
     if metadata.get("twin_ambiguity"):
         yield TWIN
@@ -52,7 +52,7 @@ PROBE = GivenFile(
     array="probeGuess",
     noun="probe",
     name="probe.npz",
-    cautions=cautions,
+    notes=notes,
 )
 STAGE_A, STAGE_B = "stage_a", "stage_b"
 

@@ -5,7 +5,6 @@ The figures of memory are compared with measured ones in docs/estimates.md.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -24,8 +23,7 @@ from models.config import (
     step_operations,
     steps_per_epoch,
 )
-from runner.experiment.interface import Costs, Memory, Size, Tables
-from runner.experiment.ptychography.parameters import audited_steps
+from runner.experiment.interface import Costs, Memory, Size
 
 PROGRAM_BYTES = 570 * 2**20
 """Resident memory of the job's program with torch, Lightning and the plots' library, without data
@@ -118,19 +116,14 @@ def _num_pixels(dataset: Dataset) -> int:
     return samples * dataset.gridsize**2 * dataset.patch_size**2
 
 
-def simulated_bytes(tables: Tables) -> int:
-    """Size of the dataset that a simulation with these parameters stores."""
-    return dataset_bytes(Dataset.model_validate_json(json.dumps(tables["dataset"])))
-
-
 def stored_bytes(num_parameters: int) -> int:
     """Size of the weights that an arm stores at its end: the last and the best, in float32."""
     return 8 * num_parameters
 
 
-def audit_bytes(tables: Tables, num_parameters: int) -> int:
+def audit_bytes(parameters: Parameters, num_parameters: int) -> int:
     """Most that the states take which an arm leaves for its audit: weights and two averages."""
-    steps = audited_steps(tables)
+    steps = parameters.diagnostics.audit_steps
     return 3 * (steps + 1) * 12 * num_parameters if steps else 0
 
 
@@ -175,7 +168,7 @@ COSTS = Costs(
     memory=arm_memory,
     cpu_seconds=cpu_seconds,
     savings=savings,
-    dataset_bytes=simulated_bytes,
+    dataset_bytes=dataset_bytes,
     stored_bytes=stored_bytes,
     audit_bytes=audit_bytes,
 )

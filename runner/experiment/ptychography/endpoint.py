@@ -25,7 +25,7 @@ def fate(values: Values) -> Fate:
 def _shortcoming(values: Values) -> str | None:
     """What the reconstruction has come to without having collapsed; ``None`` if it is sound.
 
-    By definition 1 it is not told apart from a collapse.
+    By definition 1 it counts as a collapse.
     """
     kind: str | None = values["collapse_kind"]
     if kind is not None and not values["collapsed"]:

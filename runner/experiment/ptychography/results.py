@@ -92,8 +92,8 @@ def odd(stats: Mapping[str, Any]) -> Iterator[str]:
     """What a score does not tell of an arm."""
     if stats.get("low_contrast") is True:
         share = stats.get("amp_contrast")
-        told = f"{share:.0%}" if isinstance(share, float) else "little"
-        yield f"its amplitude has {told} of the true contrast"
+        part = f"{share:.0%}" if isinstance(share, float) else "little"
+        yield f"its amplitude has {part} of the true contrast"
     if stats.get("phase_flat") is True:
         yield "its phase is constant, while its amplitude is not: the phase alone has collapsed"
     lost, again = stats.get("nonfinite_epoch"), stats.get("recovered_epoch")
@@ -157,7 +157,7 @@ RESULTS = Results(
         "val_loss_best",
         "val_loss_final",
     ),
-    told=("amp_ssim",),
+    worded=("amp_ssim",),
     foremost=(
         "score_definition",
         "collapsed",

@@ -1,7 +1,7 @@
 """Slips in TOML's syntax: from the line where the parser gave up to what to write instead.
 
 Each slip is a pattern over that line, with a NUL where the parser stood, and what is said of it.
-The first that fits is told; where none does, the parser's own words are.
+The first that fits is given; where none does, the parser's own words are.
 """
 
 from __future__ import annotations
@@ -64,10 +64,12 @@ def remedy(text: str, line: int, column: int, message: str) -> Told:
     if (start := _UNCLOSED.get(message)) and (begun := _nearest(rows, start)):
         line, column = begun, len(rows[begun - 1]) + 1
     failure = _Failure(rows=rows, line=line, column=column)
-    for said, pattern, told in _SLIPS:
+    for said, pattern, answer in _SLIPS:
         if re.match(said, message) and (match := re.search(pattern, failure.marked)):
             problem = (
-                told.format(**match.groupdict()) if isinstance(told, str) else told(failure, match)
+                answer.format(**match.groupdict())
+                if isinstance(answer, str)
+                else answer(failure, match)
             )
             if problem:
                 return Told(line=line, column=column, problem=problem)

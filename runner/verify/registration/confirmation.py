@@ -26,6 +26,7 @@ from runner.verify.registration.registered_runs import (
     is_known_to_be_committed,
     objections,
 )
+from runner.verify.sealed_hub import NamedHub
 
 Outcome = Literal["supports", "contradicts", "no evidence", "open"]
 UNDATED = (
@@ -36,15 +37,7 @@ UNDATED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamedHub:
-    """A hub under the name by which the page speaks of it."""
-
-    name: str
-    record: HubRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
+class ContrastResult:
     """What one primary contrast came to; ``counts`` is ``None`` where no hub counts."""
 
     contrast: Contrast
@@ -58,7 +51,7 @@ class Result:
 class Confirmation:
     """What all hubs together say about a registered finding."""
 
-    results: tuple[Result, ...]
+    results: tuple[ContrastResult, ...]
     num_primary: int
     """Primary contrasts that p-values are adjusted for: all that were registered for the phase."""
     counted: tuple[str, ...]
@@ -85,7 +78,7 @@ def confirm(finding: RegisteredFinding, hubs: Iterable[NamedHub]) -> Confirmatio
     results = _tested(finding.plan, tables, [p for one in others for p in _p_values(one, every)])
     return Confirmation(
         results=results
-        or tuple(Result(contrast=one, outcome="open") for one in finding.plan.contrasts),
+        or tuple(ContrastResult(contrast=one, outcome="open") for one in finding.plan.contrasts),
         num_primary=num_primary,
         counted=tuple(one.name for one in met),
         undated={
@@ -203,14 +196,14 @@ def sides_of(plan: Registration, contrast: Contrast) -> Sides:
 
 def _tested(
     plan: Registration, tables: Sequence[Counts], others: Sequence[float]
-) -> tuple[Result, ...]:
+) -> tuple[ContrastResult, ...]:
     if not tables:
         return ()
     pairs = list(zip(plan.contrasts, tables, strict=True))
     made = [boschloo(table, sides_of(plan, contrast)) for contrast, table in pairs]
     final = holm([*made, *others])
     return tuple(
-        Result(
+        ContrastResult(
             contrast=contrast,
             outcome=_outcome(contrast, table, p_adjusted <= plan.alpha),
             counts=table,

@@ -24,14 +24,14 @@ from runner.manifest.findings import Contrast
 from runner.manifest.matrix import MOST_ARMS
 from runner.verify.parameter_differences import has_knobs
 from runner.verify.registration.confirmation import sides_of
-from runner.verify.registration.registered_runs import Planned, mismatches
+from runner.verify.registration.registered_runs import ArmLike, mismatches
 from runner.verify.statistics import Comparison, Statistics
 
 LEVEL = 0.05
 """An adjusted p of a comparison that nobody registered is called evidence below this."""
 EFFECTS = ((0.6, 0.0), (0.4, 0.0))
 MOST_RUNS = 60
-"""Of a group; the power of comparisons between larger ones is not told."""
+"""Of a group; the power of comparisons between larger ones is not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class ContrastDesign:
 
 
 def registered_designs(
-    findings: Iterable[RegisteredFinding], arms: Sequence[Planned]
+    findings: Iterable[RegisteredFinding], arms: Sequence[ArmLike]
 ) -> tuple[ContrastDesign, ...]:
     """What each primary contrast of a phase can come to with the arms that are planned."""
     rows = [(one, contrast, _runs(one, contrast, arms)) for one in findings
@@ -79,15 +79,15 @@ def registration_mismatches(
     *,
     phase: str,
     profile: str | None,
-    arms: Sequence[Planned],
+    arms: Sequence[ArmLike],
 ) -> Iterator[str]:
     """Why a run of these arms would not count for what is registered, a sentence each."""
     for one in findings:
-        for told in mismatches(one.plan, phase=phase, profile=profile, arms=arms):
-            yield f"this run does not count for {one.id}: {told}"
+        for mismatch in mismatches(one.plan, phase=phase, profile=profile, arms=arms):
+            yield f"this run does not count for {one.id}: {mismatch}"
 
 
-def _runs(one: RegisteredFinding, contrast: Contrast, arms: Sequence[Planned]) -> tuple[int, int]:
+def _runs(one: RegisteredFinding, contrast: Contrast, arms: Sequence[ArmLike]) -> tuple[int, int]:
     """Registered seeds that are planned for either cell."""
     seeds = set(one.plan.seeds)
     first, second = (

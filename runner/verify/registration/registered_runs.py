@@ -21,7 +21,7 @@ from runner.verify.parameter_differences import DRAWS, NOISE, OBJECTS, between, 
 MOST_SEEDS_NAMED = 5
 
 
-class Planned(Protocol):
+class ArmLike(Protocol):
     """An arm of a plan or of a hub."""
 
     @property
@@ -55,7 +55,7 @@ def hit(arm: ArmRecord, measure: str) -> bool | None:
 
 
 def mismatches(
-    registration: Registration, *, phase: str, profile: str | None, arms: Sequence[Planned]
+    registration: Registration, *, phase: str, profile: str | None, arms: Sequence[ArmLike]
 ) -> Iterator[str]:
     """In what a plan, or a hub's, is not the registered one; nothing where it is."""
     if (phase, profile) != (registration.phase, registration.profile):
@@ -79,7 +79,7 @@ def _variant(phase: str, profile: str | None) -> str:
 
 
 def _setting_mismatches(
-    registration: Registration, named: Mapping[str, KnobValue], arms: Sequence[Planned]
+    registration: Registration, named: Mapping[str, KnobValue], arms: Sequence[ArmLike]
 ) -> Iterator[str]:
     """What of the setting no arm has that would be of the cell otherwise."""
     near = [arm for arm in arms if has_knobs(arm.parameters, named)]
@@ -89,7 +89,7 @@ def _setting_mismatches(
 
 
 def _seed_mismatches(
-    registration: Registration, named: Mapping[str, KnobValue], found: Sequence[Planned]
+    registration: Registration, named: Mapping[str, KnobValue], found: Sequence[ArmLike]
 ) -> Iterator[str]:
     ran, wanted = Counter(arm.seed for arm in found), set(registration.seeds)
     for seeds, problem in (
@@ -99,11 +99,11 @@ def _seed_mismatches(
     ):
         if seeds:
             more = " and others" if len(seeds) > MOST_SEEDS_NAMED else ""
-            told = ", ".join(map(str, seeds[:MOST_SEEDS_NAMED])) + more
-            yield f"the cell {cell_in_words(named)} is {problem} {told}"
+            named_seeds = ", ".join(map(str, seeds[:MOST_SEEDS_NAMED])) + more
+            yield f"the cell {cell_in_words(named)} is {problem} {named_seeds}"
 
 
-def _knob_mismatches(registration: Registration, arms: Sequence[Planned]) -> Iterator[str]:
+def _knob_mismatches(registration: Registration, arms: Sequence[ArmLike]) -> Iterator[str]:
     """Knobs that differ where nothing but the contrast may; what an arm records is none."""
     for contrast in registration.contrasts:
         one, other = (
@@ -129,11 +129,11 @@ def _is_meant(name: str, contrast: Contrast) -> bool:
     return any(knob == name or knob.startswith(f"{name}.") for knob in contrast.arms)
 
 
-def _without_data(arm: Planned) -> dict[str, Any]:
+def _without_data(arm: ArmLike) -> dict[str, Any]:
     return {name: table for name, table in arm.parameters.items() if name != "dataset"}
 
 
-def _data_mismatches(registration: Registration, arms: Sequence[Planned]) -> Iterator[str]:
+def _data_mismatches(registration: Registration, arms: Sequence[ArmLike]) -> Iterator[str]:
     """Whether the arms of all cells saw the data that are registered."""
     tables = [arm.parameters.get("dataset", {}) for arm in arms]
     if registration.data == "shared":
@@ -163,19 +163,19 @@ def _not_drawn(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def objections(finding: RegisteredFinding, record: HubRecord) -> Iterator[str]:
     """Why a hub, looked at by itself, does not count for a finding; nothing where it does."""
-    carried = next((one for one in record.registered if one.id == finding.id), None)
-    if carried is None:
+    registered = next((one for one in record.registered if one.id == finding.id), None)
+    if registered is None:
         yield "nothing was registered when it began"
         return
-    if carried.sha256 != finding.sha256:
-        yield f"it was begun under another registration, {carried.sha256[:12]}"
+    if registered.sha256 != finding.sha256:
+        yield f"it was begun under another registration, {registered.sha256[:12]}"
         return
     plan = finding.plan
     if _day(record) < plan.date:
         yield f"it was begun before {plan.date}, the day of the registration"
     if record.code.commit is None or record.code.dirty is not False:
         yield "its code was not committed, so that no commit shows what came first"
-    if carried.commit == "":
+    if registered.commit == "":
         yield "no commit had the registration when it began"
     if record.reproduction is not None:
         yield f"it makes {record.reproduction.hub} again, which is no new evidence"
@@ -187,9 +187,9 @@ def objections(finding: RegisteredFinding, record: HubRecord) -> Iterator[str]:
     ways = {(one.execution.device, one.execution.threads, one.execution.determinism)
             for one in _in_cells(plan, record)}  # fmt: skip
     if len(ways) > 1:
-        told = " and ".join(f"{device} with {threads} threads, {how}"
+        in_words = " and ".join(f"{device} with {threads} threads, {how}"
                             for device, threads, how in sorted(ways))  # fmt: skip
-        yield f"its arms did not all compute in the same way: {told}"
+        yield f"its arms did not all compute in the same way: {in_words}"
     yield from _unfit(plan, record)
 
 
@@ -200,9 +200,9 @@ def is_known_to_be_committed(finding: RegisteredFinding, record: HubRecord) -> b
 
 def _unfit(plan: Registration, record: HubRecord) -> Iterator[str]:
     """The arms of its cells that say nothing: a cell that lacks one is incomplete."""
-    told = {arm.name: why for arm in _in_cells(plan, record) if (why := _why_unfit(plan, arm))}
-    for why in dict.fromkeys(told.values()):
-        names = [name for name, reason in told.items() if reason == why]
+    unfit = {arm.name: why for arm in _in_cells(plan, record) if (why := _why_unfit(plan, arm))}
+    for why in dict.fromkeys(unfit.values()):
+        names = [name for name, reason in unfit.items() if reason == why]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"{names[0]}{more}: {why}"
 

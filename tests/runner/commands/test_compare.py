@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.commands.compare import Request, compare
+from runner.commands.compare import CompareRequest, compare
 from runner.core.digest import sha256_file
 from runner.core.errors import EngineError, VerificationError
 from runner.hub import layout
@@ -42,7 +42,7 @@ def sealed(record, tmp_path):
 
 def run(*hubs, **options):
     options = {"engine": "process", "python": Path(sys.executable)} | options
-    return compare(Request(hubs=hubs, **options))
+    return compare(CompareRequest(hubs=hubs, **options))
 
 
 def test_the_page_and_what_it_says_are_kept_in_a_sealed_folder(sealed, tmp_path):

@@ -209,7 +209,7 @@ def test_a_hub_of_a_gpu_is_not_told_of_an_option_that_reproduce_does_not_have(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(EngineError) as caught:
-        rerun.reproduce(rerun.Request(hub=made.folder))
+        rerun.reproduce(rerun.ReproduceRequest(hub=made.folder))
     told = str(caught.value)
     assert told.startswith(f"{made.name} was made on a GPU: this machine has no NVIDIA GPU")
     assert "or use another machine: on a CPU other bits come out" in told

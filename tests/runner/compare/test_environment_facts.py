@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runner.compare.environment_facts import Fact, differing, environment_facts
+from runner.compare.environment_facts import FactChange, environment_facts, fact_changes
 from runner.hub import layout
 
 
@@ -34,11 +34,11 @@ def each_arm(folder, change):
 
 
 def told(before, after):
-    return [str(fact) for fact in differing(facts(before), facts(after))]
+    return [fact.told for fact in fact_changes(facts(before), facts(after))]
 
 
 def test_two_runs_of_a_manifest_on_one_machine_have_every_fact_in_common(hubs):
-    assert differing(*map(facts, hubs)) == ()
+    assert fact_changes(*map(facts, hubs)) == ()
 
 
 def test_what_an_arm_ran_with_is_among_the_facts(hubs):
@@ -92,10 +92,10 @@ def test_packages_that_only_one_side_has_are_one_fact(copy, hubs):
         table["packages"] |= {"torch": "1.0", "new": "2", "other": "3"}
 
     each_arm(copy, change)
-    found = differing(facts(hubs[0]), facts(copy))
+    found = fact_changes(facts(hubs[0]), facts(copy))
     assert [fact.name for fact in found] == ["packages", "packages.torch"]
-    assert str(found[0]).startswith("packages: only before: numpy ")
-    assert str(found[0]).endswith("; only after: new 2, other 3")
+    assert found[0].told.startswith("packages: only before: numpy ")
+    assert found[0].told.endswith("; only after: new 2, other 3")
 
 
 def test_of_many_packages_the_first_are_told_in_words(copy, hubs):
@@ -119,7 +119,7 @@ def test_other_packages_other_source_and_another_engine_are_facts(copy, hubs):
 
     rewrite(copy, layout.RECORD, change)
     each_arm(copy, lambda table: table["packages"].update(numpy="1.0"))
-    names = [fact.name for fact in differing(facts(hubs[0]), facts(copy))]
+    names = [fact.name for fact in fact_changes(facts(hubs[0]), facts(copy))]
     assert names == ["code.models_sha256", "engine.name", "packages.numpy", "packages_sha256"]
 
 
@@ -129,25 +129,30 @@ def test_the_id_of_an_image_is_no_fact_and_what_it_is_made_from_is(copy):
     before = facts(copy)
     image |= {"base_id": "sha256:5", "id": "sha256:6"}
     rewrite(copy, layout.RECORD, lambda record: record.update(image=image))
-    assert differing(before, facts(copy)) == (
-        Fact(name="image.base_id", before="sha256:2", after="sha256:5"),
+    assert fact_changes(before, facts(copy)) == (
+        FactChange(
+            name="image.base_id",
+            before="sha256:2",
+            after="sha256:5",
+            told="image.base_id: sha256:2 → sha256:5",
+        ),
     )
 
 
 def test_what_one_side_has_not_recorded_is_told_as_such_and_once(copy, hubs):
     each_arm(copy, lambda table: [table.pop("packages"), table.pop("libc")])
-    found = differing(facts(hubs[0]), facts(copy))
+    found = fact_changes(facts(hubs[0]), facts(copy))
     assert [(fact.name, fact.recorded) for fact in found] == [
         ("libc", "before"),
         ("packages", "before"),
     ]
-    assert str(found[0]).startswith("libc: recorded only before: glibc")
+    assert found[0].told.startswith("libc: recorded only before: glibc")
 
 
 def test_an_arm_that_left_nothing_still_has_what_was_planned_for_it_and_the_machine(copy, hubs):
     for arm in ("one", "two"):
         (copy / f"arms/{arm}/environment.json").unlink()
-    found = differing(facts(hubs[0]), facts(copy))
+    found = fact_changes(facts(hubs[0]), facts(copy))
     assert {fact.recorded for fact in found} == {"before"}
     assert not {"cpu.model", "threads", "determinism"} & {fact.name for fact in found}
 
@@ -161,7 +166,7 @@ def test_an_arm_that_only_one_hub_has_tells_nothing(copy, hubs):
 def test_hubs_without_a_common_arm_are_compared_by_what_holds_for_all(copy, hubs):
     rewrite(copy, layout.RECORD, lambda record: record.update(arms=[]))
     rewrite(copy, layout.ENVIRONMENT, lambda table: table["machine"]["cpu"].update(model="Other"))
-    (found,) = differing(facts(hubs[0]), facts(copy))
+    (found,) = fact_changes(facts(hubs[0]), facts(copy))
     assert (found.name, found.after) == ("cpu.model", "Other")
 
 
@@ -171,6 +176,6 @@ def test_facts_come_by_name_whether_or_not_the_hubs_have_an_arm_in_common(arms):
     before = {f"{arms}variables.{letter}": "1" for letter in letters}
     after = {f"{arms}variables.{letter}": "2" for letter in letters}
     alone = {f"{arms}only_{letter}": "1" for letter in letters}
-    names = [fact.name for fact in differing(before | alone, after)]
+    names = [fact.name for fact in fact_changes(before | alone, after)]
     assert len(names) == 2 * len(letters)
     assert names == sorted(names)

@@ -12,7 +12,7 @@ from runner.experiment.interface import OneOf
 from runner.hub.record import ArmRecord, CaptureRecord
 from runner.manifest.matrix_tables import Exclusion, Inclusion, Together
 from runner.manifest.matrix_tables import Matrix as Axes
-from runner.manifest.model import Arm, Manifest, Profile
+from runner.manifest.tables import Arm, Manifest, Profile
 
 
 class Own(BaseModel, frozen=True):
@@ -82,7 +82,7 @@ def test_a_record_has_what_the_experiment_records():
 def test_what_the_parts_say_of_each_other_is_there():
     """Names in one part that another part, or the table of statistics, has to know."""
     results, endpoint = EXPERIMENT.results, EXPERIMENT.endpoint
-    assert {*results.measures, *results.told, *results.foremost} <= results.statistics.keys()
+    assert {*results.measures, *results.worded, *results.foremost} <= results.statistics.keys()
     assert {*results.files.fitted} <= {stage for stage, _ in results.files.order}
     assert endpoint.noun in endpoint.counts
     assert EXPERIMENT.captures.usual in EXPERIMENT.captures.checkpoints

@@ -44,7 +44,7 @@ def signed(tmp_path, keys):
 def test_a_signed_hub_is_intact_and_names_its_signer(signed, keys):
     assert verify(signed).intact
     found = check(signed, keys / "allowed")
-    assert (found.status, found.told) == ("valid", "signed by ada@example.org")
+    assert (found.status, found.message) == ("valid", "signed by ada@example.org")
 
 
 def test_openssh_alone_can_check_it(signed, keys):
@@ -66,7 +66,7 @@ def test_a_hub_that_was_sealed_anew_has_an_invalid_signature(signed, keys):
     assert verify(signed).intact
     found = check(signed, keys / "allowed")
     assert found.status == "invalid"
-    assert "does not fit SHA256SUMS" in found.told
+    assert "does not fit SHA256SUMS" in found.message
 
 
 def test_somebody_else_s_signature_is_invalid(signed, keys):
@@ -74,7 +74,7 @@ def test_somebody_else_s_signature_is_invalid(signed, keys):
     sign(signed, keys / "eve")
     found = check(signed, keys / "allowed")
     assert found.status == "invalid"
-    assert "is by nobody whom" in found.told
+    assert "is by none of the signers that" in found.message
 
 
 def test_a_hub_without_a_signature_is_unsigned(tmp_path, keys):
@@ -82,7 +82,7 @@ def test_a_hub_without_a_signature_is_unsigned(tmp_path, keys):
     (staging.path / "README.md").write_text("a hub\n")
     found = check(staging.seal(), keys / "allowed")
     assert found.status == "unsigned"
-    assert "nobody signed it" in found.told
+    assert "nobody signed it" in found.message
 
 
 def test_a_key_that_cannot_sign_shows_before_a_run(tmp_path, keys):
@@ -120,4 +120,4 @@ def test_the_command_line_refuses_a_hub_that_somebody_else_signed(signed, keys):
     sign(signed, keys / "eve")
     done = phasehub_verify(signed, keys / "allowed")
     assert done.returncode == 4
-    assert "is by nobody whom" in done.stderr
+    assert "is by none of the signers that" in done.stderr

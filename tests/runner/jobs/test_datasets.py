@@ -12,8 +12,8 @@ from runner.engines.images.snapshot import take
 from runner.hub.record import EngineRecord, FileRecord
 from runner.jobs.dataset_cache import Sealed, address, digests, sealed_data
 from runner.jobs.datasets import find, prepare
-from runner.manifest.model import Resources
-from runner.plan.model import Execution, Job
+from runner.manifest.tables import Resources
+from runner.plan.model import Job, PlannedExecution
 
 
 def job(seed=7, **parameters):
@@ -22,7 +22,7 @@ def job(seed=7, **parameters):
         experiment="simulate",
         parameters={"dataset": Parameters(**parameters).model_dump(mode="json")},
         seed=seed,
-        execution=Execution(device="cpu", threads=1, determinism="native"),
+        execution=PlannedExecution(device="cpu", threads=1, determinism="native"),
         resources=Resources(),
         command=("simulate",),
         environment={},

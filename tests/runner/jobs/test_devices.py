@@ -6,8 +6,8 @@ from runner.core.errors import EngineError, GpuError
 from runner.engines import gpus
 from runner.engines.gpus import Gpu
 from runner.jobs.devices import choose_device, reserve_places, with_no_other_device
-from runner.manifest.model import Resources
-from runner.plan.model import Execution, Job
+from runner.manifest.tables import Resources
+from runner.plan.model import Job, PlannedExecution
 
 ONE = [Gpu(id="GPU-1", name="a GPU", memory_bytes=1, driver="1")]
 
@@ -55,7 +55,7 @@ def test_a_gpu_that_is_gone_when_places_are_reserved_is_an_error_with_the_remedy
         experiment="train",
         parameters={},
         seed=1,
-        execution=Execution(device="cuda", threads=1, determinism="portable"),
+        execution=PlannedExecution(device="cuda", threads=1, determinism="portable"),
         resources=Resources(gpus=1),
         command=("true",),
         environment={},

@@ -10,8 +10,8 @@ from runner.engines.base import Handle, Outcome
 from runner.jobs.attempts import lay_out
 from runner.jobs.progress import PlainDisplay
 from runner.jobs.schedule import run_attempts
-from runner.manifest.model import Resources
-from runner.plan.model import Execution, Job
+from runner.manifest.tables import Resources
+from runner.plan.model import Job, PlannedExecution
 
 
 class ScriptedEngine:
@@ -55,7 +55,7 @@ def attempts(folder: Path, *names, device="cpu"):
                 experiment="train",
                 parameters={"dataset": Dataset().model_dump(mode="json")},
                 seed=1,
-                execution=Execution(device=device, threads=1, determinism="native"),
+                execution=PlannedExecution(device=device, threads=1, determinism="native"),
                 resources=Resources(),
                 command=("true",),
                 environment={},

@@ -11,7 +11,7 @@ from models.config import Parameters
 from runner.core.digest import sha256_bytes
 from runner.core.errors import ManifestError
 from runner.manifest.given_files import LARGEST_BYTES
-from runner.manifest.model import load, resolve
+from runner.manifest.model import load
 from runner.plan.model import digest, make_plan
 
 MANIFEST = """\
@@ -62,8 +62,8 @@ def problem(path: Path) -> str:
 
 def test_a_path_becomes_the_digest_of_the_bytes(write):
     loaded = load(write())
-    (arm,) = loaded.manifest.arms
-    dataset = resolve(loaded.manifest, arm).dataset
+    (arm,) = loaded.variant().arms
+    dataset = arm.parameters.dataset
     assert (dataset.probe, dataset.probe_sha256) == ("file", sha256_bytes(PROBE))
     assert dataset.probe_defocus is None
     assert {d: p.name for d, p in loaded.given.items()} == {sha256_bytes(PROBE): "probe.npz"}

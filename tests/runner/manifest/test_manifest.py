@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from models.config import AdamW, NoClip, Sgd, WarmupCosine
-from runner.manifest.model import Resources, load, resolve, resolve_resources
+from runner.manifest.model import load
+from runner.manifest.tables import Resources
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 
@@ -46,11 +47,15 @@ resources = { threads = 2, memory_gib = 1 }
 def layered(tmp_path):
     path = tmp_path / "layered.toml"
     path.write_text(LAYERED)
-    return load(path).manifest
+    return load(path)
+
+
+def parameters(loaded, profile=None):
+    return [arm.parameters for arm in loaded.variant(profile).arms]
 
 
 def test_an_arm_wins_over_the_profile_and_the_profile_over_the_phase(layered):
-    own, plain = (resolve(layered, arm, layered.profiles["quick"]) for arm in layered.arms)
+    own, plain = parameters(layered, "quick")
     assert (own.train.epochs, plain.train.epochs) == (7, 2)
     assert (own.train.batch_size, plain.train.batch_size) == (2, 2)
     assert own.train.learning_rate == plain.train.learning_rate == 1e-2
@@ -60,15 +65,15 @@ def test_an_arm_wins_over_the_profile_and_the_profile_over_the_phase(layered):
 
 
 def test_without_a_profile_the_phase_stands(layered):
-    plain = resolve(layered, layered.arms[1])
+    plain = parameters(layered)[1]
     assert (plain.train.epochs, plain.model.hidden_channels) == (9, 16)
     assert plain.train.optimizer == Sgd(momentum=0.5)
 
 
 def test_bounds_are_merged_key_by_key(layered):
-    own = resolve_resources(layered, layered.profiles["quick"], layered.arms[0])
+    own = layered.variant("quick").arms[0].resources
     assert own == Resources(threads=1, pids=100, memory_gib=1.0)
-    assert resolve_resources(layered, None) == Resources(threads=4, pids=100)
+    assert layered.variant().resources == Resources(threads=4, pids=100)
 
 
 def test_bounds_have_their_units_in_bytes():
@@ -89,7 +94,7 @@ def test_the_bytes_of_the_file_are_kept(tmp_path):
 
 def test_a_loaded_manifest_cannot_be_changed(layered):
     with pytest.raises(ValidationError, match="frozen"):
-        layered.phase.seed = 8
+        layered.manifest.phase.seed = 8
 
 
 def test_a_command_and_a_seed_are_an_arm_s_own(tmp_path):
@@ -110,12 +115,13 @@ def test_rules_are_parsed():
 
 
 def test_phase8_is_the_study_s_phase_8():
-    manifest = load(MANIFESTS / "phase8.toml").manifest
+    loaded = load(MANIFESTS / "phase8.toml")
+    manifest = loaded.manifest
     assert manifest.phase.seed == 20260128
     assert manifest.phase.findings == ("STABLE-LS-001",)
     assert manifest.phase.compare_with == ("phase7",)
     assert manifest.resources.gpus == 1
-    sgd, adamw = (resolve(manifest, arm) for arm in manifest.arms)
+    sgd, adamw = parameters(loaded)
     assert [arm.name for arm in manifest.arms] == ["stable_sgd", "stable_adamw"]
     assert sgd.train.optimizer == Sgd(momentum=0.9, weight_decay=0.0)
     assert adamw.train.optimizer == AdamW(weight_decay=0.01, betas=(0.9, 0.999))
@@ -135,9 +141,8 @@ def test_phase8_is_the_study_s_phase_8():
 
 
 def test_the_quick_profile_of_phase8_keeps_what_tells_its_arms_apart():
-    manifest = load(MANIFESTS / "phase8.toml").manifest
-    for arm in manifest.arms:
-        full, quick = resolve(manifest, arm), resolve(manifest, arm, manifest.profiles["quick"])
+    loaded = load(MANIFESTS / "phase8.toml")
+    for full, quick in zip(parameters(loaded), parameters(loaded, "quick"), strict=True):
         sizes = {"epochs"}
         assert full.train.model_dump(exclude=sizes) == quick.train.model_dump(exclude=sizes)
         assert full.diagnostics == quick.diagnostics
@@ -146,8 +151,7 @@ def test_the_quick_profile_of_phase8_keeps_what_tells_its_arms_apart():
 
 
 def test_the_arms_of_the_quickstart_differ_in_their_architecture_alone():
-    manifest = load(MANIFESTS / "quickstart.toml").manifest
-    hybrid, stable = (resolve(manifest, arm) for arm in manifest.arms)
+    hybrid, stable = parameters(load(MANIFESTS / "quickstart.toml"))
     assert (hybrid.model.architecture, stable.model.architecture) == ("hybrid", "stable_hybrid")
     assert hybrid.dataset == stable.dataset
     assert hybrid.train == stable.train

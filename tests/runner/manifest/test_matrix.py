@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.config import NoClip, NormClip
 from runner.core.errors import ManifestError
 from runner.manifest.matrix import MOST_ARMS, read_matrix
-from runner.manifest.model import load, planned_arms, resolve, resolve_resources
+from runner.manifest.model import load
 from runner.plan.model import digest, make_plan
 from runner.report.plan_text import render_plan
 
@@ -90,12 +90,11 @@ train.clip = { kind = "norm", max_norm = 0.5 }
 [matrix]
 seed = [1, 2]
 """
-    manifest = loaded(text).manifest
-    arms = planned_arms(manifest)
+    arms = loaded(text).variant().arms
     assert [arm.name for arm in arms] == ["plain-s1", "plain-s2", "clipped-s1", "clipped-s2"]
     assert [arm.seed for arm in arms] == [1, 2, 1, 2]
-    assert [arm.title for arm in arms] == ["Unclipped", "Unclipped", "", ""]
-    clips = [resolve(manifest, arm).train.clip for arm in arms]
+    assert [arm.declared.title for arm in arms] == ["Unclipped", "Unclipped", "", ""]
+    clips = [arm.parameters.train.clip for arm in arms]
     assert clips == [NoClip(), NoClip(), NormClip(max_norm=0.5), NormClip(max_norm=0.5)]
 
 
@@ -106,9 +105,9 @@ name = "a"
 [matrix.train]
 clip = [{ kind = "none" }, { kind = "norm", max_norm = 0.5 }]
 """
-    manifest = loaded(text).manifest
-    assert [arm.name for arm in planned_arms(manifest)] == ["a-none", "a-norm_mn0p5"]
-    assert [resolve(manifest, arm).train.clip for arm in planned_arms(manifest)] == [
+    arms = loaded(text).variant().arms
+    assert [arm.name for arm in arms] == ["a-none", "a-norm_mn0p5"]
+    assert [arm.parameters.train.clip for arm in arms] == [
         NoClip(),
         NormClip(max_norm=0.5),
     ]
@@ -122,8 +121,7 @@ train.optimizer = { kind = "sgd", weight_decay = 0.1 }
 [matrix]
 train.optimizer.momentum = [0.0, 0.9]
 """
-    manifest = loaded(text).manifest
-    optimizers = [resolve(manifest, arm).train.optimizer for arm in planned_arms(manifest)]
+    optimizers = [arm.parameters.train.optimizer for arm in loaded(text).variant().arms]
     assert [(one.kind, one.momentum, one.weight_decay) for one in optimizers] == [
         ("sgd", 0.0, 0.1),
         ("sgd", 0.9, 0.1),
@@ -131,10 +129,9 @@ train.optimizer.momentum = [0.0, 0.9]
 
 
 def test_bounds_can_be_an_axis(loaded):
-    manifest = loaded("[matrix]\nresources.threads = [1, 2]\n").manifest
-    arms = planned_arms(manifest)
+    arms = loaded("[matrix]\nresources.threads = [1, 2]\n").variant().arms
     assert [arm.name for arm in arms] == ["t1", "t2"]
-    assert [resolve_resources(manifest, None, arm).threads for arm in arms] == [1, 2]
+    assert [arm.resources.threads for arm in arms] == [1, 2]
 
 
 def test_an_axis_can_say_what_its_values_are_called(loaded):

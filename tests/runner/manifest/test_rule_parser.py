@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from models.config import STATS
 from runner.manifest.rule_parser import DEEPEST, LONGEST, parse
-from runner.manifest.rules import HOLDS, AllOf, AnyOf, Comparison, Flag, Not
+from runner.manifest.rules import HOLDS, AllOf, AnyOf, Flag, Not, StatComparison
 
 NUMBERS = sorted(name for name, kind in STATS.items() if kind == "number")
 FLAGS = sorted(set(STATS) - set(NUMBERS))
 
 comparisons = st.builds(
-    Comparison,
+    StatComparison,
     st.sampled_from(NUMBERS),
     st.sampled_from(sorted(HOLDS)),
     st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(NUMBERS),

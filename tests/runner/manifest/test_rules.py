@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.manifest.rule_parser import parse
-from runner.manifest.rules import HOLDS, AllOf, AnyOf, Comparison, Flag, Not, values
+from runner.manifest.rules import HOLDS, AllOf, AnyOf, Flag, Not, StatComparison, values
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -52,7 +52,7 @@ def test_a_statistic_can_be_the_bound():
     assert values(rule, stats) == {"amp_ssim": 0.75, "constant_amp_ssim": None}
 
 
-numeric = st.builds(Comparison, st.just("amp_ssim"), st.sampled_from(sorted(HOLDS)), finite)
+numeric = st.builds(StatComparison, st.just("amp_ssim"), st.sampled_from(sorted(HOLDS)), finite)
 
 
 @settings(derandomize=True, database=None)
@@ -137,7 +137,7 @@ def test_every_statistic_of_a_rule_is_reported():
 
 rules = st.recursive(
     st.builds(
-        Comparison,
+        StatComparison,
         st.sampled_from(["amp_ssim", "amp_mae", "n_epochs", "phase_ssim"]),
         st.sampled_from(sorted(HOLDS)),
         st.sampled_from([-1.0, 0.0, 0.2, 0.9, 20.0]),

@@ -30,9 +30,9 @@ from runner.report.pages import facts
 from runner.report.plan_text import render_plan
 from runner.verify import verdict
 from runner.verify.consistency import check_audits, check_parts, inconsistencies
-from runner.verify.groups import Source, grouped, summary_of
+from runner.verify.groups import grouped, summary_of
 from runner.verify.parameter_differences import DRAWN_ANEW
-from runner.verify.sealed_hub import SealedHub
+from runner.verify.sealed_hub import NamedHub, SealedHub
 from tests.runner.conftest import AUDITED, TINY, run_phase
 
 ROOT = Path(__file__).parents[3]
@@ -152,7 +152,7 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize(("change", "told"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_a_plan_is_refused_that_has(planned, change, told):
     with pytest.raises(ValidationError, match=told):
-        Plan.model_validate(change_plan(planned(TWICE_TWO), change))
+        Plan.model_validate_json(pretty_json(change_plan(planned(TWICE_TWO), change)))
 
 
 def test_the_plan_s_page_says_how_many_there_are_and_whose(planned):
@@ -304,7 +304,7 @@ def hub_of(record, plan):
         first.model_copy(update={"name": job.name, "seed": job.seed, "parameters": job.parameters})
         for job in plan.arms
     )
-    return Source(name="tiny", record=record.model_copy(update={"arms": arms}))
+    return NamedHub(name="tiny", record=record.model_copy(update={"arms": arms}))
 
 
 def test_data_drawn_anew_with_each_seed_belong_to_the_replicate(record, planned):
@@ -336,7 +336,7 @@ def test_an_object_that_several_seeds_share_is_a_knob(record, planned):
 def test_drawn_data_beside_a_fixed_object_are_another_treatment(record, planned):
     fixed = hub_of(record, planned(TINY))
     drawn = hub_of(record, planned(TWICE_TWO))
-    pairs = summary_of([drawn, Source(name="fixed", record=fixed.record)], own=True).pairs
+    pairs = summary_of([drawn, NamedHub(name="fixed", record=fixed.record)], own=True).pairs
     assert any("dataset.train_object_seed" in pair.knobs for pair in pairs)
 
 

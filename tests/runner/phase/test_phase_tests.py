@@ -9,9 +9,9 @@ from runner.core.installation import SOURCES
 from runner.engines.base import Outcome
 from runner.engines.images.snapshot import take
 from runner.hub.record import TestResult, TestsRecord
-from runner.manifest.model import Resources
+from runner.manifest.tables import Resources
 from runner.phase import phase_tests
-from runner.plan.model import Execution, Job
+from runner.plan.model import Job, PlannedExecution
 from runner.report.statements import statements
 from runner.verify import verdict
 
@@ -21,7 +21,7 @@ JOB = Job(
     experiment="test",
     parameters={"select": [TEST]},
     seed=7,
-    execution=Execution(device="cpu", threads=1, determinism="native"),
+    execution=PlannedExecution(device="cpu", threads=1, determinism="native"),
     resources=Resources(),
     command=("python",),
     environment={},

@@ -6,9 +6,18 @@ from pathlib import Path
 import pytest
 
 from models.config import PORTABLE, Parameters, count_parameters
+from runner.core.digest import pretty_json
 from runner.core.errors import ManifestError
 from runner.manifest.model import load
-from runner.plan.model import InputRef, Job, asks_for_gpu, digest, job_document, make_plan
+from runner.plan.model import (
+    InputRef,
+    Job,
+    asks_for_gpu,
+    digest,
+    job_document,
+    make_plan,
+    parse_plan,
+)
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 
@@ -330,3 +339,49 @@ def test_a_plan_from_before_outputs_had_a_limit_gets_the_default_one(tmp_path):
     del job["resources"]["disk_gib"], job["resources"]["seccomp"]
     again = Job.model_validate_json(json.dumps(job))
     assert (again.resources.disk_bytes, again.resources.seccomp) == (4 << 30, "strict")
+
+
+def test_a_job_holds_the_very_values_that_were_checked(loaded):
+    """Nothing is written as JSON and read again on the way from a manifest to a job."""
+    for profile in (None, "quick"):
+        plan, checked = make_plan(loaded, profile=profile), loaded.variant(profile).arms
+        assert [job.values for job in plan.arms] == [arm.parameters for arm in checked]
+        for job, arm in zip(plan.arms, checked, strict=True):
+            assert job.values is arm.parameters
+        assert plan.datasets[0].values.dataset is checked[0].parameters.dataset
+
+
+def test_arms_that_differ_in_the_seed_alone_share_their_values(tmp_path):
+    text = TINY.replace("train.learning_rate = 1e-2\nresources.threads = 1\n", "")
+    one, two = load_text(tmp_path, text).variant().arms
+    assert (one.seed, two.seed) == (7, 8)
+    assert one.parameters is two.parameters
+
+
+def test_a_plan_from_before_there_was_a_knob_stays_as_it_was_written(loaded):
+    """The digests of earlier hubs do not change with what phasehub has learned since."""
+    table = make_plan(loaded).model_dump(mode="json")
+    for arm in table["arms"]:
+        del arm["parameters"]["diagnostics"]["audit_steps"]
+    plan = parse_plan(pretty_json(table))
+    assert plan.arms[0].values.diagnostics.audit_steps == 0
+    assert plan.model_dump(mode="json") == table
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "problem"),
+    [
+        ("arms", {"train": {"epochs": -1}}, "arms.0.parameters.train.epochs"),
+        ("arms", {"train": {"epoch": 1}}, "arms.0.parameters.train.epoch: unknown key"),
+        ("dataset", {"train": {}}, "parameters.train: unknown key"),
+        ("dataset", {"dataset": {"photons": "many"}}, "parameters.dataset.photons"),
+    ],
+)
+def test_a_plan_with_parameters_of_no_experiment_is_refused(loaded, place, change, problem):
+    table = make_plan(loaded).model_dump(mode="json")
+    job = table["arms"][0] if place == "arms" else table["dataset"]
+    for name, knobs in change.items():
+        job["parameters"].setdefault(name, {}).update(knobs)
+    with pytest.raises(ValueError, match=problem) as refused:
+        parse_plan(pretty_json(table))
+    assert str(refused.value).startswith("plan.json: ")

@@ -16,7 +16,8 @@ from runner.report import write_reports
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.hub_text import render_show
 from runner.report.view import MOST_ARMS, make_view
-from runner.verify.groups import Source, summary_of
+from runner.verify.groups import summary_of
+from runner.verify.sealed_hub import NamedHub
 from runner.verify.statistics import Statistics
 
 PLOTS = ("losses.png", "scores.png")
@@ -24,7 +25,7 @@ PLOTS = ("losses.png", "scores.png")
 
 def statistics_of(*records, own=True):
     """What the job at the end of a phase would say of some records."""
-    hubs = [Source(name=f"{record.phase}/{i}", record=record) for i, record in enumerate(records)]
+    hubs = [NamedHub(name=f"{record.phase}/{i}", record=record) for i, record in enumerate(records)]
     summary = summary_of(hubs, own=own)
     arms = {(source.name, arm.name): arm for source in hubs for arm in source.record.arms}
     empty = dict.fromkeys(("step", "pre_clip", "post_clip"), np.array([]))

@@ -5,9 +5,9 @@ import json
 from models.config import Parameters
 from runner.core.digest import pretty_json, sha256_bytes
 from runner.hub.record import MEASURED, FileRecord
-from runner.manifest.model import Resources
 from runner.manifest.rule_parser import parse
-from runner.plan.model import Execution, Job, command_of
+from runner.manifest.tables import Resources
+from runner.plan.model import Job, PlannedExecution, command_of
 from runner.verify.verdict import identical_arms, judge
 from tests.runner.verify.test_effective import shown
 
@@ -98,6 +98,6 @@ def _job(name, experiment, parameters, seed, command, arm=None):
         execution = arm.execution.model_dump(exclude={"gpu_ids"})
     return Job(
         name=name, experiment=experiment, parameters=parameters, seed=seed,
-        execution=Execution(**execution), resources=Resources(), command=command,
+        execution=PlannedExecution(**execution), resources=Resources(), command=command,
         environment=arm.environment if arm else {}, num_parameters=None, steps=None,
     ).model_dump(mode="json")  # fmt: skip

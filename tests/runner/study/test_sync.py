@@ -329,7 +329,7 @@ def test_a_hub_that_was_forged_and_sealed_anew_is_refused_as_verify_refuses_it(p
     lines = refused(project, VerificationError, hub).splitlines()
     assert lines[0] == (
         "artifacts/phase8/2026-01-30T050000Z contradicts itself, although its checksums hold: it "
-        "was sealed anew"
+        "was sealed again"
     )
     assert "  arm stable_sgd: its stats in hub.json are not those of its files" in lines
     assert not (project / "docs" / "study" / "hubs").exists()

@@ -6,7 +6,8 @@ import pytest
 
 from models.config import Parameters
 from runner.hub.record import ArmRecord, Execution
-from runner.verify.groups import MOST_PAIRS, Source, grouped, summary_of
+from runner.verify.groups import MOST_PAIRS, grouped, summary_of
+from runner.verify.sealed_hub import NamedHub
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def hub(record):
             )
             for arm, seed, rest in ((arm, seed, dict(tables)) for arm, seed, tables in arms)
         )
-        return Source(name=name, record=record.model_copy(update={"arms": made, "phase": phase}))
+        return NamedHub(name=name, record=record.model_copy(update={"arms": made, "phase": phase}))
 
     return make
 

@@ -7,7 +7,8 @@ from runner.core.errors import ConsentError, VerificationError
 from runner.core.installation import SOURCES
 from runner.core.project import models_digest
 from runner.engines.images.build import read_identity
-from runner.manifest.model import Resources, load
+from runner.manifest.model import load
+from runner.manifest.tables import Resources
 from runner.plan.model import VARIABLES, Job, Plan, command_of, make_plan
 from runner.verify import trust
 from runner.verify.trust import Consent
@@ -80,8 +81,8 @@ def test_every_limit_beyond_its_default_is_named_with_its_job(plan, name):
     for value in more:
         job = with_resources(same, **{name: value})
         (reason,) = trust.limit_reasons([same, job, same], Consent())
-        assert f"{name} = " in reason.told
-        assert "for dataset" in reason.told
+        assert f"{name} = " in reason.text
+        assert "for dataset" in reason.text
         assert reason.options == ("--allow-limits",)
         assert trust.limit_reasons([job], Consent(limits=True)) == []
 
@@ -99,7 +100,7 @@ def test_two_jobs_of_one_name_do_not_hide_each_other(plan):
 def test_the_network_has_a_consent_of_its_own(plan):
     job = with_resources(plan.datasets[0], network=True)
     (reason,) = trust.limit_reasons([job], Consent(limits=True))
-    assert (reason.told, reason.options) == ("the network for dataset", ("--allow-network",))
+    assert (reason.text, reason.options) == ("the network for dataset", ("--allow-network",))
     assert trust.limit_reasons([job], Consent(limits=True, network=True)) == []
 
 

@@ -9,7 +9,7 @@ from runner.core.errors import EngineError, VerificationError
 from runner.core.project import models_digest
 from runner.engines.images import snapshot
 from runner.hub import layout
-from runner.verify.bundled_source import carry_code
+from runner.verify.bundled_source import bundle_code
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_copy_that_was_edited_is_told_and_made_again(checkout, state, path, co
 
 def test_code_without_tests_is_copied_as_well(checkout, state):
     code = take(checkout, state)
-    carry_code(code, checkout.parent / "hub")
+    bundle_code(code, checkout.parent / "hub")
     carried = take(checkout.parent / "hub" / layout.CODE, state)
     assert (carried.models_sha256, carried.tests.exists()) == (code.models_sha256, False)
 

@@ -7,8 +7,9 @@ import pytest
 from models.config import Parameters
 from runner.hub.record import ArmRecord, Execution, HubRecord, RegisteredFinding, as_registered
 from runner.manifest.findings import Finding
-from runner.verify.registration.confirmation import NamedHub, confirm
+from runner.verify.registration.confirmation import confirm
 from runner.verify.registration.registered_runs import counts
+from runner.verify.sealed_hub import NamedHub
 
 SEEDS = tuple(range(101, 111))
 NORM = "model.decoder_norm"
