@@ -239,6 +239,8 @@ class Results:
     files: ArmFiles
     statistics: Mapping[str, Literal["number", "flag"]]
     """What a success rule may name."""
+    flags: Mapping[str, tuple[str, str]]
+    """Flags among them that have words of their own: where it holds, and where it does not."""
     timing: tuple[str, ...]
     """What of the time it took stands in the table of arms."""
     example_rule: str

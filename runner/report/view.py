@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from runner.core.text import plain
 from runner.experiment import EXPERIMENT
 from runner.hub.layout import arm_dir
 from runner.hub.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
@@ -13,7 +14,7 @@ from runner.report.comparability import cautions
 from runner.report.groups import GroupsView, evidence_statements, groups_view
 from runner.report.registered import registered_statements
 from runner.report.statements import Statement, statements
-from runner.report.wording import declared, measured
+from runner.report.wording import came_about_and_why, declared, finding, measured
 from runner.verify.statistics import Statistics
 
 PLOTS = tuple((one.name, one.caption) for one in EXPERIMENT.results.plots)
@@ -52,6 +53,8 @@ class Picture:
     path: str
     caption: str
     as_planned: bool
+    came_to: str
+    """What became of the arm where that is the endpoint or no result; empty for a sound one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,10 @@ class View:
 
     record: HubRecord
     statements: tuple[Statement, ...]
+    headlines: tuple[Statement, ...]
+    """The same, those first that answer the question."""
+    reasons: tuple[tuple[str, str], ...]
+    """Name of each arm that came to the endpoint or to no result, and why that is said."""
     knob_names: tuple[str, ...]
     rows: tuple[Row, ...]
     footnotes: tuple[Footnote, ...]
@@ -75,7 +82,7 @@ class View:
     pictures: tuple[Picture, ...]
     """Of all arms, or where they are many of one arm of each group."""
     hidden_pictures: tuple[Picture, ...]
-    """The foremost pictures that are linked and not shown."""
+    """The others, which are linked."""
     plots: tuple[tuple[str, str], ...]
     """Path and caption of the plots over all arms."""
     cautions: tuple[str, ...]
@@ -89,6 +96,25 @@ class View:
     def is_large(self) -> bool:
         """Whether there are so many arms that their groups are to be read first."""
         return len(self.record.arms) > MOST_ARMS
+
+    @property
+    def answers(self) -> tuple[Statement, ...]:
+        """What came out: what statistics and registered tests say, then the arms."""
+        return tuple(one for one in self.headlines if one.about == "answer")
+
+    @property
+    def course(self) -> tuple[Statement, ...]:
+        """How the run went as a whole, and whatever is bad about it."""
+        return tuple(
+            one
+            for one in self.headlines
+            if one.about == "course" or (one.about == "remark" and one.kind == "bad")
+        )
+
+    @property
+    def remarks(self) -> tuple[Statement, ...]:
+        """Details that are not bad."""
+        return tuple(one for one in self.headlines if one.about == "remark" and one.kind != "bad")
 
     @property
     def failed(self) -> tuple[ArmRecord, ...]:
@@ -110,13 +136,16 @@ def make_view(
     )
     pictures, hidden = _pictures(record.arms, groups)
     hubs = [(hub.phase, hub) for hub in (record, *earlier)]
+    told = statements(record)
+    tested = (
+        *registered_statements(record),
+        *(evidence_statements(statistics) if statistics else ()),
+    )
     return View(
         record=record,
-        statements=(
-            *statements(record),
-            *registered_statements(record),
-            *(evidence_statements(statistics) if statistics else ()),
-        ),
+        statements=(*told, *tested),
+        headlines=(*tested, *told),
+        reasons=tuple(_reasons(record.arms)),
         knob_names=table.knob_names,
         rows=table.rows,
         footnotes=table.footnotes,
@@ -149,10 +178,14 @@ def _rule_cell(arm: ArmRecord, text: str) -> RuleCell | None:
 
 
 def _values(rule: RuleRecord) -> str:
-    """What was measured, by name where a rule has several statistics."""
+    """What was measured, by name where a rule has several statistics; of flags the outcome."""
     if len(rule.values) < 2:
-        return measured(rule.measured)
-    return ", ".join(f"{name} {measured(value)}" for name, value in rule.values.items())
+        name = next(iter(rule.values), rule.rule.removeprefix("not ").strip())
+        return finding(name, rule.measured)
+    return ", ".join(
+        finding(name, value) if isinstance(value, bool) else f"{name} {measured(value)}"
+        for name, value in rule.values.items()
+    )
 
 
 def _margin(rule: RuleRecord) -> str:
@@ -161,6 +194,15 @@ def _margin(rule: RuleRecord) -> str:
         return ""
     part = f" of {rule.decided_by}" if rule.decided_by not in ("", rule.rule) else ""
     return f"{rule.margin:+#.3g}{part}"
+
+
+def _reasons(arms: Sequence[ArmRecord]) -> Iterator[tuple[str, str]]:
+    endpoint = EXPERIMENT.endpoint
+    for arm in arms:
+        if arm.fate.reached:
+            yield arm.name, f"{endpoint.past}: {plain(arm.fate.why or 'no reason given')}"
+        elif arm.fate.shortcoming:
+            yield arm.name, plain(endpoint.shortcoming(vars(arm), measured))
 
 
 def _shared(arms: Sequence[ArmRecord]) -> tuple[tuple[str, str], ...]:
@@ -182,14 +224,33 @@ def _plots(record: HubRecord) -> tuple[tuple[str, str], ...]:
 def _pictures(
     arms: Sequence[ArmRecord], groups: GroupsView | None
 ) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
-    """The pictures that are shown, and the foremost ones that are linked only."""
+    """The pictures that are shown, and those that are linked only.
+
+    Of many arms, of each kind one for each group: the first that there is.
+    """
     every = _all_pictures(arms)
     if len(arms) <= MOST_ARMS:
         return every, ()
-    chosen = (groups.chosen if groups else [arm.name for arm in arms])[:MOST_ARMS]
-    shown = tuple(picture for picture in every if picture.arm in chosen)
-    rest = (picture for picture in every if picture.arm not in chosen)
-    return shown, tuple(picture for picture in rest if picture.name == PICTURES[0][0])
+    left = {(one.arm, one.name) for one in every}
+    chosen = set(_chosen(left, groups.members if groups else [(arm.name,) for arm in arms]))
+    shown = tuple(one for one in every if (one.arm, one.name) in chosen)
+    return shown, tuple(one for one in every if (one.arm, one.name) not in chosen)
+
+
+def _chosen(
+    left: set[tuple[str, str]], groups: Sequence[Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """Arm and name of the first picture of each kind that a group has."""
+    for name, _ in PICTURES:
+        firsts = (next((arm for arm in group if (arm, name) in left), None) for group in groups)
+        yield from [(arm, name) for arm in firsts if arm is not None][:MOST_ARMS]
+
+
+def _came_to(arm: ArmRecord) -> str:
+    """In few words, what became of an arm that is no result."""
+    if arm.fate.reached:
+        return f"{EXPERIMENT.endpoint.past}: {came_about_and_why(arm)}"
+    return came_about_and_why(arm) if arm.fate.shortcoming else ""
 
 
 def _all_pictures(arms: Sequence[ArmRecord]) -> tuple[Picture, ...]:
@@ -200,6 +261,7 @@ def _all_pictures(arms: Sequence[ArmRecord]) -> tuple[Picture, ...]:
             path=f"{arm_dir(arm.name)}/{name}",
             caption=caption,
             as_planned=not arm.differences,
+            came_to=_came_to(arm),
         )
         for arm in arms
         for name, caption in PICTURES
