@@ -282,6 +282,8 @@ class Results:
     """Over all arms, in the order of pages; the first stands for all."""
     pictures: tuple[tuple[str, Plot], ...]
     """Of each arm, under headings; the first stands for the arm."""
+    kept: tuple[str, ...]
+    """The names of those that an arm leaves of the endpoint alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

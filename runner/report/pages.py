@@ -16,21 +16,19 @@ from runner.experiment import EXPERIMENT
 from runner.experiment.interface import Plot
 from runner.hub import layout
 from runner.hub.metrics_table import metrics_rows
-from runner.hub.record import DatasetRecord, Difference, HubRecord
+from runner.hub.record import DatasetRecord, HubRecord
 from runner.manifest.dataset_names import users
-from runner.report import wording
-from runner.report.arm_rows import Results, Row
+from runner.report import group_tables, tables, wording
+from runner.report.arm_rows import Results
 from runner.report.designs import EXPLORED
 from runner.report.inlined import inline, is_telling
 from runner.report.origin import origin
 from runner.report.repeat import how_to_repeat
-from runner.report.reproduction import what_differs
 from runner.report.view import View, make_view
 from runner.verify.statistics import Statistics, read_statistics
 
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
 KINDS = {"good": "good:", "neutral": "note:", "bad": "problem:"}
-HOLDS = {True: "✓", False: "✗", None: "not measured"}
 
 
 def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] = ()) -> None:
@@ -74,7 +72,6 @@ def render(name: str, view: View, folder: Path) -> str:
         "scores": [heading for heading, _ in view.results],
         "marks": MARKS,
         "kinds": KINDS,
-        "holds": HOLDS,
         "facts": facts(record),
         "metrics": layout.metrics_name(record.stage, record.phase),
         "arm_dirs": {arm.name: layout.arm_dir(arm.name) for arm in record.arms},
@@ -161,20 +158,6 @@ def _origin(dataset: DatasetRecord) -> str:
     return f"{dataset.parameters_sha256}, {origin}"
 
 
-def _label(row: Row) -> str:
-    return f"{row.phase} · {row.label}" if row.phase else row.label
-
-
-def _planned(difference: Difference) -> str:
-    if difference.kind == "unexpected":
-        return "not in the plan"
-    return wording.declared(difference.planned)
-
-
-def _effective(difference: Difference) -> str:
-    return "not shown" if difference.kind == "missing" else wording.declared(difference.effective)
-
-
 def _breakable(name: str) -> Markup:
     """A dotted name that a narrow column may break behind its dots and underscores."""
     return Markup(str(escape(visible(name))).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704
@@ -215,6 +198,8 @@ def page_environment(package: str) -> Environment:
     results = EXPERIMENT.results
     environment.globals |= {
         "endpoint": EXPERIMENT.endpoint,
+        "tables": tables,
+        "group_tables": group_tables,
         "explained": _explained,
         "subject_word": EXPERIMENT.parameters.subject_word,
         "foremost_plot": results.plots[0].name,
@@ -230,10 +215,6 @@ def page_environment(package: str) -> Environment:
         "moment": wording.moment,
         "listing": listing,
         "briefly": briefly,
-        "label": _label,
-        "planned": _planned,
-        "effective": _effective,
         "breakable": _breakable,
-        "what_differs": what_differs,
     }
     return environment

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from runner.core.text import plain
 from runner.experiment import EXPERIMENT
 from runner.hub.layout import arm_dir
-from runner.hub.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
+from runner.hub.record import ArmRecord, HubRecord, differing_knobs, leaves
 from runner.report.arm_rows import Footnote, Results, Row, arm_table, constant_scores
 from runner.report.comparability import cautions
 from runner.report.groups import GroupsView, evidence_statements, groups_view
 from runner.report.registered import registered_statements
+from runner.report.rule_table import judged, rule_table, rules_of
 from runner.report.statements import Statement, statements
-from runner.report.wording import came_about_and_why, declared, finding, measured
+from runner.report.tables import Table
+from runner.report.wording import came_about_and_why, declared, measured
 from runner.verify.statistics import Statistics
 
 PLOTS = tuple((one.name, one.caption) for one in EXPERIMENT.results.plots)
@@ -24,24 +26,6 @@ MOST_ARMS = 12
 """Arms of which every page shows pictures; of more it shows one of each group."""
 
 PICTURES = tuple((one.name, one.caption) for _, one in EXPERIMENT.results.pictures)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleCell:
-    """A rule and one arm: what was measured, how far from the bound, whether it holds."""
-
-    measured: str
-    margin: str
-    holds: bool | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleRow:
-    """A success rule against every arm that was judged."""
-
-    rule: str
-    cells: tuple[RuleCell | None, ...]
-    """In the order of ``View.judged``; ``None`` for an arm that was not held against it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +59,18 @@ class View:
     """Heading and statistic of the scores in ``rows``."""
     definitions: str
     """By which definitions the scores are; empty where nothing was scored."""
-    judged: tuple[str, ...]
-    rules: tuple[RuleRow, ...]
+    num_judged: int
+    num_rules: int
+    rules: Table | None
+    """The success rules against the arms; ``None`` where no arm was judged."""
     shared: tuple[tuple[str, str], ...]
     """Name and value of every knob that is the same in all arms."""
     pictures: tuple[Picture, ...]
     """Of all arms, or where they are many of one arm of each group."""
     hidden_pictures: tuple[Picture, ...]
     """The others, which are linked."""
+    kept: tuple[tuple[str, tuple[Picture, ...]], ...]
+    """Name of each arm that left pictures of its endpoint, and those."""
     plots: tuple[tuple[str, str], ...]
     """Path and caption of the plots over all arms."""
     cautions: tuple[str, ...]
@@ -128,7 +116,6 @@ def make_view(
     """The view of a record, with the arms of ``earlier`` hubs beside its own."""
     own: list[tuple[str | None, ArmRecord]] = [(None, arm) for arm in record.arms]
     table = arm_table(own + [(hub.phase, arm) for hub in earlier for arm in hub.arms])
-    judged = tuple(arm for arm in record.arms if arm.rules)
     groups = (
         groups_view(statistics, record.phase, [stat for _, stat in table.results])
         if statistics
@@ -151,49 +138,18 @@ def make_view(
         footnotes=table.footnotes,
         results=table.results,
         definitions=table.definitions,
-        judged=tuple(arm.name for arm in judged),
-        rules=_rules(judged),
+        num_judged=len(judged(record.arms)),
+        num_rules=len(rules_of(record.arms)),
+        rules=rule_table(record.arms),
         shared=_shared(record.arms),
         pictures=pictures,
         hidden_pictures=hidden,
+        kept=tuple(_kept(record.arms)),
         plots=_plots(record),
         cautions=cautions(hubs, record.compared, dict(table.results)),
         groups=groups,
         constant=constant_scores(record.arms),
     )
-
-
-def _rules(judged: Sequence[ArmRecord]) -> tuple[RuleRow, ...]:
-    texts = dict.fromkeys(rule.rule for arm in judged for rule in arm.rules)
-    return tuple(
-        RuleRow(rule=text, cells=tuple(_rule_cell(arm, text) for arm in judged)) for text in texts
-    )
-
-
-def _rule_cell(arm: ArmRecord, text: str) -> RuleCell | None:
-    for rule in arm.rules:
-        if rule.rule == text:
-            return RuleCell(measured=_values(rule), margin=_margin(rule), holds=rule.holds)
-    return None
-
-
-def _values(rule: RuleRecord) -> str:
-    """What was measured, by name where a rule has several statistics; of flags the outcome."""
-    if len(rule.values) < 2:
-        name = next(iter(rule.values), rule.rule.removeprefix("not ").strip())
-        return finding(name, rule.measured)
-    return ", ".join(
-        finding(name, value) if isinstance(value, bool) else f"{name} {measured(value)}"
-        for name, value in rule.values.items()
-    )
-
-
-def _margin(rule: RuleRecord) -> str:
-    """Distance from the bound, of what decides where a rule has several parts."""
-    if rule.margin is None:
-        return ""
-    part = f" of {rule.decided_by}" if rule.decided_by not in ("", rule.rule) else ""
-    return f"{rule.margin:+#.3g}{part}"
 
 
 def _reasons(arms: Sequence[ArmRecord]) -> Iterator[tuple[str, str]]:
@@ -251,6 +207,13 @@ def _came_to(arm: ArmRecord) -> str:
     if arm.fate.reached:
         return f"{EXPERIMENT.endpoint.past}: {came_about_and_why(arm)}"
     return came_about_and_why(arm) if arm.fate.shortcoming else ""
+
+
+def _kept(arms: Sequence[ArmRecord]) -> Iterator[tuple[str, tuple[Picture, ...]]]:
+    for arm in arms:
+        every = _all_pictures([arm])
+        if pictures := tuple(one for one in every if one.name in EXPERIMENT.results.kept):
+            yield arm.name, pictures
 
 
 def _all_pictures(arms: Sequence[ArmRecord]) -> tuple[Picture, ...]:

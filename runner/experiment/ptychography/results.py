@@ -233,4 +233,7 @@ RESULTS = Results(
             "Activations at the collapse", "activation_profile", "activations of every layer"
         ),
     ),
+    kept=tuple(
+        f"{name}_{side}.png" for name in ("grad_hist", "activation_profile") for side, _ in SIDES
+    ),
 )

@@ -599,6 +599,9 @@ def test_what_an_arm_kept_of_its_collapse_is_shown(record, hub_folder):
     ]
     assert "collapsed: epoch 7: flat</span></figcaption>" in text
     assert set(Page(text).links) > {f"arms/stable_adamw/{name}" for name in names}
+    summary = render("summary.md", view, hub_folder)
+    assert "### What arms kept of their collapse" in summary
+    assert [f"](arms/stable_adamw/{name})" in summary for name in names] == [True, True]
 
 
 def test_where_it_is_from_is_told_with_the_file_that_has_all_of_it(record, hub_folder):
