@@ -239,6 +239,8 @@ class Results:
     files: ArmFiles
     statistics: Mapping[str, Literal["number", "flag"]]
     """What a success rule may name."""
+    flags: Mapping[str, tuple[str, str]]
+    """Flags among them that have words of their own: where it holds, and where it does not."""
     timing: tuple[str, ...]
     """What of the time it took stands in the table of arms."""
     example_rule: str
@@ -280,6 +282,8 @@ class Results:
     """Over all arms, in the order of pages; the first stands for all."""
     pictures: tuple[tuple[str, Plot], ...]
     """Of each arm, under headings; the first stands for the arm."""
+    kept: tuple[str, ...]
+    """The names of those that an arm leaves of the endpoint alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -329,8 +329,9 @@ def job_about(
     """A job on what another one left: within its bounds, with its parameters and ``more``."""
     facts = {field: getattr(job, field) for field in Job.model_fields if field != "values"}
     facts |= {**changes, "name": name, "experiment": experiment, "command": command_of(experiment)}
+    facts["parameters"] = {**job.parameters, **more}
     # Made of validated parts; its name may have a dot, as that of an audit, which no arm has.
-    return Job.model_construct(**facts, parameters={**job.parameters, **more})
+    return Job.model_construct(**facts)
 
 
 def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from runner.core.text import listing, plain
 from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, differing_knobs, leaves
-from runner.report.wording import NOTHING, came_about, declared, duration, measured, outcome
+from runner.report.wording import (
+    NOTHING,
+    came_about_and_why,
+    declared,
+    duration,
+    measured,
+    outcome,
+)
 
 RESULTS = EXPERIMENT.results
 
@@ -129,7 +136,7 @@ def _row(
         phase=phase,
         fate=_fate(arm),
         outcome=outcome(arm),
-        came_about=came_about(arm),
+        came_about=came_about_and_why(arm),
         cells=(
             *(_cell(arm, stat, numbers) for _, stat in columns),
             Cell(text=measured(arm.timing.get("steps_per_s"))),

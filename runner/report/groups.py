@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from runner.core.text import listing
 from runner.experiment import EXPERIMENT
+from runner.report import drawn
 from runner.report.designs import could_have_shown
+from runner.report.drawn import Drawn
 from runner.report.statements import Statement
 from runner.report.wording import NOTHING, STATUS_WORDS, declared, measured
 from runner.verify.statistics import (
     Comparison,
+    EndpointComparison,
     Factor,
     Group,
     Interval,
@@ -37,6 +40,7 @@ class GroupRow:
     runs: str
     reached: str
     rate: str
+    drawn: Drawn | None
     not_counted: str
     """Its arms that did not run as planned, with what became of them."""
 
@@ -66,6 +70,13 @@ class ComparisonRow:
     knobs: str
     controlled: bool
     claims: tuple[Claim, ...]
+    reached: tuple[str, str]
+    p_adjusted: str
+    evidence: bool
+    """Whether any claim is one."""
+    difference: str
+    """Of the medians of the first score that pages tell of, second less first."""
+    drawn: Drawn | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +112,8 @@ class GroupsView:
     design: tuple[str, ...]
     """What the comparisons could have shown at all."""
     methods: Mapping[str, str]
-    chosen: tuple[str, ...]
-    """One arm of each group of this hub, the first that counts."""
+    members: tuple[tuple[str, ...], ...]
+    """The arms of each group of this hub that count."""
 
 
 def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -> GroupsView:
@@ -112,14 +123,14 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
         knob_names=names,
         groups=tuple(group_row(group, names) for group in statistics.groups),
         spreads=tuple(row for group in statistics.groups for row in _spreads(group, scores)),
-        comparisons=tuple(_comparison(one) for one in _foremost(statistics.comparisons)),
+        comparisons=tuple(_comparisons(_foremost(statistics.comparisons))),
         num_comparisons=len(statistics.comparisons),
         factors=tuple(_factor(one, statistics.factors) for one in statistics.factors),
         notes=(*statistics.notes, *_markers(statistics)),
         design=could_have_shown(statistics),
         methods={name: str(text) for name, text in statistics.methods.items()},
-        chosen=tuple(
-            group.arms[0] for group in statistics.groups if group.arms and group.phase == hub_phase
+        members=tuple(
+            group.arms for group in statistics.groups if group.arms and group.phase == hub_phase
         ),
     )
 
@@ -132,6 +143,7 @@ def group_row(group: Group, names: Sequence[str]) -> GroupRow:
         runs=str(group.num_arms),
         reached=_counted(group),
         rate=_rate(group.rate, group.interval),
+        drawn=drawn.rate(group.rate, group.interval),
         not_counted=", ".join(
             f"{arm.name} ({STATUS_WORDS.get(arm.status, arm.status)})"  # type: ignore[call-overload]
             for arm in group.not_counted
@@ -206,7 +218,17 @@ def _weight(comparison: Comparison) -> int:
     return 4 * comparison.endpoint.evidence + 2 * suggestive + comparison.controlled
 
 
-def _comparison(comparison: Comparison) -> ComparisonRow:
+def _comparisons(shown: Sequence[Comparison]) -> Iterator[ComparisonRow]:
+    """Rows whose drawings have one axis."""
+    found = [row for one in shown if (row := one.metrics.get(EXPERIMENT.results.worded[0]))]
+    ends = [end for row in found for end in (row.difference, *(row.interval or ()))]
+    most = max((abs(end) for end in ends if end is not None), default=0.0)
+    yield from (_comparison(one, most) for one in shown)
+
+
+def _comparison(comparison: Comparison, most: float) -> ComparisonRow:
+    first = comparison.metrics.get(EXPERIMENT.results.worded[0])
+    found = comparison.endpoint
     claims = [Claim(text=comparison.endpoint.words, evidence=comparison.endpoint.evidence)]
     for score in EXPERIMENT.results.worded:
         row = comparison.metrics.get(score)
@@ -224,7 +246,29 @@ def _comparison(comparison: Comparison) -> ComparisonRow:
         knobs=", ".join(comparison.knobs),
         controlled=comparison.controlled,
         claims=tuple(claims),
+        reached=_reached(found),
+        p_adjusted=_p(found.p_adjusted),
+        evidence=any(claim.evidence for claim in claims),
+        difference=_difference(first),
+        drawn=drawn.difference(first.difference, first.interval, most) if first else None,
     )
+
+
+def _reached(found: EndpointComparison) -> tuple[str, str]:
+    first, second = (
+        f"{hits} of {arms}" for hits, arms in zip(found.reached, found.arms, strict=True)
+    )
+    return first, second
+
+
+def _difference(row: ScoreDifference | None) -> str:
+    """The difference of two medians with its interval, where there is one."""
+    if row is None or row.difference is None:
+        return NOTHING
+    told = f"{row.difference:+.3g}"
+    if row.interval is None:
+        return told
+    return f"{told} ({row.interval[0]:+.3g} to {row.interval[1]:+.3g})"
 
 
 def _claim(row: ScoreDifference) -> Claim:

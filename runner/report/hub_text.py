@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runner.core.errors import VerificationError
@@ -11,6 +12,7 @@ from runner.core.text import briefly, plain
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import HubRecord
+from runner.report import tables
 from runner.report.pages import columns, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
@@ -55,7 +57,7 @@ def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
         _groups(view),
         _differing(view),
         _measurements(view),
-        _verdict(view),
+        tables.on_console(view.rules) if view.rules else "",
         *_failures(record),
         aligned(facts(record)),
     ]
@@ -79,40 +81,17 @@ def _differing(view: View) -> str:
     """Knobs that differ by line, arms by column."""
     if not view.knob_names:
         return ""
-    return _turned(
-        ("what differs", *view.knob_names), [(row.label, *row.knobs) for row in view.rows]
-    )
+    return _fitting(tables.differing(view.knob_names, view.rows), "what differs")
 
 
 def _measurements(view: View) -> str:
-    measured = [
-        (
-            row.label,
-            row.outcome,
-            row.came_about,
-            *(f"{c.text} ({c.footnote})" if c.footnote else c.text for c in row.cells),
-        )
-        for row in view.rows
-    ]
-    names = ("what was measured", "outcome", ENDPOINT.noun, *columns(view.results))
+    table = tables.measured(columns(view.results), view.rows)
     notes = [
         f"({number}) {briefly(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
         for number, note in enumerate(view.footnotes, start=1)
     ]
     told = [f"  {view.definitions}"] if view.definitions else []
-    return "\n".join([_turned(names, measured), *notes, *told])
-
-
-def _verdict(view: View) -> str:
-    if not view.rules:
-        return ""
-    words = {True: "holds", False: "fails", None: "not measured"}
-    told = [
-        [f"{words[c.holds]}: {c.measured}" if c else NOTHING for c in rule.cells]
-        for rule in view.rules
-    ]
-    arms = [(name, *cells) for name, *cells in zip(view.judged, *told, strict=True)]
-    return _turned(("rule", *(rule.rule for rule in view.rules)), arms)
+    return "\n".join([_fitting(table, "what was measured"), *notes, *told])
 
 
 def _failures(record: HubRecord) -> list[str]:
@@ -128,7 +107,12 @@ def _failures(record: HubRecord) -> list[str]:
     ]
 
 
-def _turned(names: Sequence[str], arms: Sequence[Sequence[str]]) -> str:
-    """A column for each arm, as consoles are narrow; a line for each where arms are many."""
-    rows = [names, *arms]
-    return aligned(rows if len(arms) > MOST_COLUMNS else list(zip(*rows, strict=True)))
+def _fitting(table: tables.Table, first: str) -> str:
+    """A column for each arm, as consoles are narrow; a line for each where arms are many.
+
+    ``first`` is the heading of the first column.
+    """
+    if len(table.rows) <= MOST_COLUMNS:
+        return tables.on_console(tables.turned(table, first))
+    head, *rest = table.columns
+    return tables.on_console(replace(table, columns=(replace(head, heading=first), *rest)))

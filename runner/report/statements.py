@@ -11,10 +11,12 @@ from runner.core.text import listing
 from runner.experiment import EXPERIMENT
 from runner.hub.record import MEASURED, HubRecord, Level
 from runner.report.reproduction import verdict
-from runner.report.wording import STATUS_WORDS, measured
+from runner.report.wording import STATUS_WORDS, measured, reason
 
 ENDPOINT, RESULTS = EXPERIMENT.endpoint, EXPERIMENT.results
 Kind = Literal["good", "neutral", "bad"]
+About = Literal["answer", "course", "remark"]
+"""What a sentence is about: what came out, how the run went as a whole, or a detail of it."""
 
 
 MOST_NAMED = 12
@@ -41,6 +43,7 @@ class Statement:
 
     kind: Kind
     text: str
+    about: About = "answer"
 
 
 def statements(record: HubRecord) -> tuple[Statement, ...]:
@@ -55,6 +58,7 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *silences(record),
         *_rules(record),
         *_endpoint(record),
+        *_reasons(record),
         *_shortcomings(record),
         *_remarks(record),
         *_failures(record),
@@ -74,7 +78,8 @@ def _reproduction(record: HubRecord) -> Iterator[Statement]:
 
 def _interruption(record: HubRecord) -> Iterator[Statement]:
     if record.interrupted:
-        yield Statement(kind="bad", text="The run was interrupted; what was finished is here.")
+        text = "The run was interrupted; what was finished is here."
+        yield Statement(kind="bad", text=text, about="course")
 
 
 def _tests(record: HubRecord) -> Iterator[Statement]:
@@ -84,24 +89,25 @@ def _tests(record: HubRecord) -> Iterator[Statement]:
         return
     if tests.status != "succeeded":
         word = STATUS_WORDS[tests.status]
-        yield Statement(kind="bad", text=f"The regression tests: {word}: {tests.message}")
+        text = f"The regression tests: {word}: {tests.message}"
+        yield Statement(kind="bad", text=text, about="course")
         return
     for result in tests.results:
         if result.failed:
-            yield Statement(
-                kind="bad", text=f"Regression test {result.id} failed: {result.message}"
-            )
+            text = f"Regression test {result.id} failed: {result.message}"
+            yield Statement(kind="bad", text=text, about="course")
     counts = Counter("failed" if result.failed else result.outcome for result in tests.results)
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     kind: Kind = "good" if counts.keys() == {"passed"} else "bad" if not tests.hold else "neutral"
-    yield Statement(kind=kind, text=f"Regression tests: {told}; see regression_tests.log.")
+    text = f"Regression tests: {told}; see regression_tests.log."
+    yield Statement(kind=kind, text=text, about="course")
 
 
 def _dataset(record: HubRecord) -> Iterator[Statement]:
     for one in record.datasets:
         if one.status != "succeeded":
             told = f"{STATUS_WORDS[one.status]}: {one.message}"
-            yield Statement(kind="bad", text=f"The {one.name}: {told}")
+            yield Statement(kind="bad", text=f"The {one.name}: {told}", about="course")
 
 
 def _completion(record: HubRecord) -> Statement:
@@ -110,8 +116,9 @@ def _completion(record: HubRecord) -> Statement:
     arms = "arm" if total == 1 else "arms"
     if done == total:
         who = {1: "The arm", 2: "Both arms"}.get(total, f"All {total} arms")
-        return Statement(kind="good", text=f"{who} ran as planned.")
-    return Statement(kind="bad", text=f"{done} of {total} {arms} ran as planned.")
+        return Statement(kind="good", text=f"{who} ran as planned.", about="course")
+    text = f"{done} of {total} {arms} ran as planned."
+    return Statement(kind="bad", text=text, about="course")
 
 
 def _proof(record: HubRecord) -> Iterator[Statement]:
@@ -124,7 +131,8 @@ def _proof(record: HubRecord) -> Iterator[Statement]:
             who = "all arms" if arms == results else f"{len(arms)} of {len(results)} arms"
             if arms != results and len(arms) <= MOST_NAMED:
                 who = listing(names)
-            yield Statement(kind=kind, text=f"{level.capitalize()}: {who}: {told}.")
+            text = f"{level.capitalize()}: {who}: {told}."
+            yield Statement(kind=kind, text=text, about="course")
 
 
 def silences(record: HubRecord) -> Iterator[Statement]:
@@ -134,10 +142,11 @@ def silences(record: HubRecord) -> Iterator[Statement]:
         text = f"{arm.name}: {audit.silence} in its audit, as no number there is finite"
         less = "; of a part or of a window of steps none does, so it is not called audited"
         told = less if audit.outcome == "in_part" else ""
-        yield Statement(kind="neutral", text=f"{text}{told}.")
+        yield Statement(kind="neutral", text=f"{text}{told}.", about="remark")
     if len(found) > MOST_NAMED:
         more = f"Comparisons say nothing in the audits of {len(found) - MOST_NAMED} more arms"
-        yield Statement(kind="neutral", text=f"{more}; the outcome of each has the number.")
+        text = f"{more}; the outcome of each has the number."
+        yield Statement(kind="neutral", text=text, about="remark")
 
 
 def _rules(record: HubRecord) -> Iterator[Statement]:
@@ -175,6 +184,15 @@ def _endpoint(record: HubRecord) -> Iterator[Statement]:
         yield Statement(kind="good", text=f"No {ENDPOINT.noun}: {listing(spared)}.")
 
 
+def _reasons(record: HubRecord) -> Iterator[Statement]:
+    """Why arms are said to have reached the endpoint, where they are too many to be named."""
+    known = [arm for arm in record.arms if arm.fate.reached is not None]
+    counts = Counter(reason(arm) or "no reason given" for arm in known if arm.fate.reached)
+    if len(known) > MOST_NAMED and counts:
+        told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+        yield Statement(kind="bad", text=f"Reasons for calling them {ENDPOINT.past}: {told}.")
+
+
 def _shortcomings(record: HubRecord) -> Iterator[Statement]:
     """Arms in which the endpoint did not come about, and that are no result either."""
     found = [arm for arm in record.arms if arm.fate.shortcoming]
@@ -187,24 +205,26 @@ def _remarks(record: HubRecord) -> Iterator[Statement]:
     """What a score does not tell of an arm."""
     found = [(arm.name, text) for arm in record.arms for text in RESULTS.odd(arm.stats)]
     for name, text in found[:MOST_NAMED]:
-        yield Statement(kind="bad", text=f"{name}: {text}.")
+        yield Statement(kind="bad", text=f"{name}: {text}.", about="remark")
     if len(found) > MOST_NAMED:
         more = f"{len(found) - MOST_NAMED} further remarks on {RESULTS.odd_about}"
-        yield Statement(kind="bad", text=f"{more} are in the metrics table.")
+        text = f"{more} are in the metrics table."
+        yield Statement(kind="bad", text=text, about="remark")
 
 
 def _failures(record: HubRecord) -> Iterator[Statement]:
     for arm in record.arms:
         if arm.status != "succeeded":
             told = f": {arm.message}" if arm.message else ""
-            yield Statement(kind="bad", text=f"{arm.name}: {STATUS_WORDS[arm.status]}{told}")
+            text = f"{arm.name}: {STATUS_WORDS[arm.status]}{told}"
+            yield Statement(kind="bad", text=text, about="course")
 
 
 def _notes(record: HubRecord) -> Iterator[Statement]:
     """What was odd about an arm and does not bear on its results."""
     for arm in record.arms:
         for note in arm.notes:
-            yield Statement(kind="neutral", text=f"{arm.name}: {note}.")
+            yield Statement(kind="neutral", text=f"{arm.name}: {note}.", about="remark")
 
 
 def _identical(record: HubRecord) -> Iterator[Statement]:
@@ -213,6 +233,7 @@ def _identical(record: HubRecord) -> Iterator[Statement]:
             kind="bad",
             text=f"{listing(group.arms)} have bit-identical final weights although their plans "
             f"differ: {listing(group.knobs)} had no effect on them.",
+            about="course",
         )
 
 
@@ -224,10 +245,13 @@ def _steps(record: HubRecord) -> Iterator[Statement]:
         taken = f"{words} of {listing(done)} are under steps/{step.name}/"
         if not done:
             taken = "nothing was captured" if step.held else "not taken"
-        yield Statement(kind="neutral", text=f"Step {step.name}: {step.basis}: {taken}.")
-        for arm, reason in step.left_out.items():
-            yield Statement(kind="neutral", text=f"Step {step.name} left out {arm}: {reason}.")
+        text = f"Step {step.name}: {step.basis}: {taken}."
+        yield Statement(kind="neutral", text=text, about="remark")
+        for arm, why in step.left_out.items():
+            text = f"Step {step.name} left out {arm}: {why}."
+            yield Statement(kind="neutral", text=text, about="remark")
         for capture in step.captures:
             if capture.status != "succeeded":
                 told = f"{STATUS_WORDS[capture.status]}: {capture.message}"
-                yield Statement(kind="bad", text=f"Step {step.name}, {capture.arm}: {told}")
+                text = f"Step {step.name}, {capture.arm}: {told}"
+                yield Statement(kind="bad", text=text, about="course")

@@ -104,6 +104,34 @@ def came_about(arm: ArmRecord) -> str:
     return "yes" if fate.when is None else f"{endpoint.unit} {fate.when}"
 
 
+LONGEST_REASON = 40
+
+
+def reason(arm: ArmRecord) -> str:
+    """Why the endpoint is said to have come about in an arm: the word that its reason opens with.
+
+    Empty where it did not come about, or no reason is given.
+    """
+    if not arm.fate.reached:
+        return ""
+    return plain((arm.fate.why or "").partition(":")[0].strip())[:LONGEST_REASON]
+
+
+def came_about_and_why(arm: ArmRecord) -> str:
+    """``came_about`` with its ``reason`` behind a colon."""
+    return ": ".join(filter(None, (came_about(arm), reason(arm))))
+
+
+def finding(name: str, value: object) -> str:
+    """What was measured; of a flag in words, its own where it has some."""
+    if not isinstance(value, bool):
+        return measured(value)
+    words = EXPERIMENT.results.flags.get(name)
+    if words is None:
+        return f"{name.replace('_', ' ')}: {measured(value)}"
+    return words[0] if value else words[1]
+
+
 def markdown(text: object) -> str:
     """Text that Markdown shows as it is, also inside the cell of a table."""
     line = " ".join(plain(line) for line in str(text).splitlines())

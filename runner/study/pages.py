@@ -14,6 +14,7 @@ from runner.hub import layout
 from runner.hub.record import HubRecord
 from runner.report.arm_rows import definitions
 from runner.report.designs import EXPLORED, could_have_shown
+from runner.report.origin import machine_words
 from runner.report.pages import page_environment
 from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS
@@ -23,9 +24,7 @@ from runner.study.phases import Phase
 from runner.study.sealed_text import embedded
 from runner.study.selection import rank
 from runner.study.store import KeptHub, Store
-from runner.verify.sealed_hub import RecordedMachine
 
-GIB = 2**30
 INDEX = "README.md"
 HISTORY = "history.md"
 
@@ -138,7 +137,7 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     if ran.command:
         yield "command", f"`{_code(shlex.join(['phasehub', *ran.command[1:]]))}`"
     if ran.machine.cpu:
-        yield "machine", markdown(_machine(ran.machine))
+        yield "machine", markdown(machine_words(ran.machine))
     isolation = "each arm isolated" if record.engine.isolated else "not isolated"
     yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
     yield "code", _commit(record)
@@ -148,17 +147,6 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     digests = ", ".join(f"`{one.parameters_sha256}`" for one in record.datasets)
     yield f"digest{'s' * several} of the dataset{'s' * several}", digests
     yield "digest of SHA256SUMS", f"`{one.digest}`"
-
-
-def _machine(machine: RecordedMachine) -> str:
-    gpus = machine.gpus if isinstance(machine.gpus, tuple) else ()
-    told = [
-        f"{machine.cpu.get('usable_cores')} cores of {machine.cpu.get('model')}",
-        f"{machine.memory_bytes / GIB:.0f} GiB of memory",
-        ", ".join(str(gpu.get("name")) for gpu in gpus) or "no GPU",
-        str(machine.system.get("distribution")),
-    ]
-    return ", ".join(told)
 
 
 def _commit(record: HubRecord) -> str:

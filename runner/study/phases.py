@@ -46,7 +46,7 @@ class Phase:
         """How far it has been run."""
         if self.full is None:
             names = ", ".join(str(one.record.profile) for one in self.hubs)
-            return f"only as profile {names}" if names else "not run"
+            return f"only as profile {names}" if names else "no hub kept"
         if self.full.record.interrupted:
             return "interrupted"
         return "run in part" if self.full.record.only else "run"

@@ -18,7 +18,7 @@ LARGEST_BYTES = 260_000
 ALLOWANCE_BYTES = {"phase": 420_000, "profile": 62_000}
 """What the files of a hub may take beside its record: of a phase in full, of a profile of it."""
 STUDY_BYTES = 6_000_000
-"""What all hubs of a study may take."""
+"""What all hubs of a study may take where it does not say so itself."""
 
 SUFFIXES = (".json", ".csv", ".png", ".md", ".toml")
 ALWAYS = (layout.MANIFEST, layout.SUMMARY, layout.ENVIRONMENT, layout.STATISTICS)

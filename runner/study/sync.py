@@ -15,6 +15,7 @@ from runner.study.evidence import judge
 from runner.study.markers import block, has_blocks, replaced
 from runner.study.pages import HISTORY, INDEX, study_blocks
 from runner.study.phases import phases_of, read_manifests
+from runner.study.settings import read_settings
 from runner.study.store import HUBS, Store, combined, read_sealed, read_store
 
 TITLES = {INDEX: "# The study", HISTORY: "# History of attempts"}
@@ -69,7 +70,7 @@ def wanted_hubs(artifacts: Path) -> list[Path]:
 def _updated(study: Path, hubs: Iterable[Path]) -> Store:
     sealed = [read_sealed(path) for path in hubs]
     store = read_store(study, but=[one.key for one in sealed])
-    return combined(store, sealed, study)
+    return combined(store, sealed, study, read_settings(study).hubs.most_bytes)
 
 
 def _files(store: Store) -> dict[Path, bytes]:

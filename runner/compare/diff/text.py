@@ -123,8 +123,8 @@ def _plan(found: HubDifference) -> Iterator[str]:
         yield f"  the same for {_counted(len(plan.common), 'arm')} and their data"
         if layout.MANIFEST in given:
             yield "  the manifests differ in what no plan depends on: words, rules, other profiles"
-    if rest := [path for path in given if not path.startswith(SOURCE)]:
-        yield f"  given files that differ: {briefly(rest)}"
+    if others := [path for path in given if not path.startswith(SOURCE)]:
+        yield f"  given files that differ: {briefly(others)}"
 
 
 def _planned(change: KnobChange) -> str:

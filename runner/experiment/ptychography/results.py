@@ -138,9 +138,32 @@ FILES = ArmFiles(
     ),
 )
 
+SIDES = (
+    ("before_collapse", "with the weights before the epoch of the collapse"),
+    ("at_collapse", "with the weights after it"),
+)
+"""What an arm keeps of its collapse: the end of names of files, and which weights these are of."""
+
+
+def at_collapse(heading: str, name: str, caption: str) -> Iterator[tuple[str, Plot]]:
+    """The two pictures that an arm leaves of its collapse, under a heading."""
+    for side, when in SIDES:
+        yield heading, Plot(name=f"{name}_{side}.png", caption=f"{caption}, {when}")
+
+
 RESULTS = Results(
     files=FILES,
     statistics=STATS,
+    flags={
+        "collapsed": ("collapsed", "not collapsed"),
+        "not_finite": ("not finite", "finite"),
+        "unlike_object": ("unlike the object", "like the object"),
+        "unfinished": ("unfinished", "finished"),
+        "diverged": ("diverged", "not diverged"),
+        "has_nan": ("losses that are not finite", "finite losses"),
+        "phase_flat": ("constant phase", "no constant phase"),
+        "low_contrast": ("low contrast", "no low contrast"),
+    },
     timing=("wall_s", "steps_per_s", "peak_memory_bytes"),
     example_rule="amp_ssim >= 0.80 and not collapsed",
     example_statistic="amp_ssim",
@@ -205,5 +228,12 @@ RESULTS = Results(
             Plot(name="recon.png", caption="reconstruction, ground truth and error"),
         ),
         ("Learning curves", Plot(name="loss.png", caption="losses and learning rate by epoch")),
+        *at_collapse("Gradients at the collapse", "grad_hist", "gradients of every tensor"),
+        *at_collapse(
+            "Activations at the collapse", "activation_profile", "activations of every layer"
+        ),
+    ),
+    kept=tuple(
+        f"{name}_{side}.png" for name in ("grad_hist", "activation_profile") for side, _ in SIDES
     ),
 )

@@ -162,7 +162,8 @@ def test_where_no_arm_left_an_activation_report_there_is_no_empty_plot(phase):
 def test_collapsed_is_flat_by_either_definition(stats, collapsed, shortcoming):
     one = run(**({"collapsed": False, "collapse_epoch": 1} | stats))
     assert (one.collapsed, one.shortcoming) == (collapsed, shortcoming)
-    assert one.collapse_epoch == (1 if collapsed else None)
+    assert one.fate == ("collapsed" if collapsed else shortcoming)
+    assert one.fate_epoch == (1 if one.fate else None)
 
 
 def test_what_is_no_collapse_is_counted_beside_it():

@@ -83,8 +83,8 @@ REFUSED = {
     ),
     "a file that is not there": (
         "tests/models/nets/test_block.py",
-        "got 'tests/models/nets/test_block.py'; there is no such file below <project>; did you mean "
-        "'test_blocks.py'?",
+        "got 'tests/models/nets/test_block.py'; there is no such file below <project>; did you "
+        "mean 'test_blocks.py'?",
     ),
     "a function that is not there": (
         f"{BLOCKS}::test_zzz",

@@ -1,5 +1,6 @@
 """The pages say what the record holds: outcome, differences, reasons, and nothing else."""
 
+import base64
 import json
 import re
 import subprocess
@@ -12,7 +13,7 @@ from models.config import STATS
 from runner.core.digest import sha256_bytes
 from runner.hub import layout
 from runner.hub.metrics_table import metrics_rows
-from runner.hub.record import ArmRecord, Difference, FileRecord, RuleRecord
+from runner.hub.record import ArmRecord, Difference, FileRecord, RuleRecord, SummaryRecord
 from runner.manifest.rule_parser import parse
 from runner.report import write_reports
 from runner.report.hub_text import render_list, render_show
@@ -20,8 +21,9 @@ from runner.report.pages import facts, render
 from runner.report.statements import statements
 from runner.report.view import make_view
 from runner.verify.verdict import judge
+from tests.runner.conftest import PIXEL
 
-VOID = {"meta", "br", "img", "wbr", "link", "hr", "input"}
+VOID = {"meta", "br", "img", "wbr", "link", "hr", "input", "path", "circle"}
 
 
 class Page(HTMLParser):
@@ -30,7 +32,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.links, self.images, self.text = [], [], [], []
-        self.ids = []
+        self.ids, self.frames = [], []
         self.feed(text)
         self.close()
         assert self.open == []
@@ -40,6 +42,7 @@ class Page(HTMLParser):
         self.links += [attrs["href"]] if "href" in attrs else []
         self.images += [attrs] if tag == "img" else []
         self.ids += [attrs["id"]] if "id" in attrs else []
+        self.frames += [attrs] if attrs.get("class") == "scroll" else []
         if tag not in VOID:
             self.open.append(tag)
 
@@ -169,7 +172,7 @@ def test_the_summary_has_a_row_of_measurements_per_arm(pages):
         "succeeded, read back", "no", "0.02370", "0.02412", "0.8923", "0.06310", "0.9411",
         "0.06120", "4.599", "31 min 14 s",
     ]  # fmt: skip
-    assert adamw[1:3] == ["succeeded, read back", "epoch 7"]
+    assert adamw[1:3] == ["succeeded, read back", "epoch 7: flat"]
     assert large[1:] == ["out of memory", *["—"] * 8, "31 min 14 s"]
 
 
@@ -189,7 +192,7 @@ def test_the_verdict_gives_measured_value_and_margin(pages):
             "✗ 0.5131 (margin -0.363)",
             "✓ 0.06310 (margin +0.0869)",
         ],
-        ["not collapsed", "✓ no", "✗ yes", "✓ no"],
+        ["not collapsed", "✓ not collapsed", "✗ collapsed", "✓ not collapsed"],
     ]
 
 
@@ -206,8 +209,25 @@ def test_a_rule_of_several_parts_shows_what_was_measured_and_what_decides(record
     text = render("summary.md", make_view(one(record, "stable_sgd", rules=judged)), hub_folder)
     assert (
         "| amp_ssim &gt;= 0.8 and not collapsed or n_epochs &lt; 3.0 "
-        "| ✓ amp_ssim 0.8923, collapsed no, n_epochs — (margin +0.0923 of amp_ssim &gt;= 0.8) |"
+        "| ✓ amp_ssim 0.8923, not collapsed, n_epochs — (margin +0.0923 of amp_ssim &gt;= 0.8) |"
     ) in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "measured", "told"),
+    [
+        ("not collapsed", False, "✓ not collapsed"),
+        ("not unlike_object", True, "✗ unlike the object"),
+        ("norm_weight_near_zero", True, "✓ norm weight near zero: yes"),
+    ],
+)
+def test_the_outcome_of_a_flag_is_said_in_words(record, hub_folder, rule, measured, told):
+    judged = judge([parse(rule)], {rule.removeprefix("not "): measured})
+    view = make_view(one(record, "stable_sgd", rules=judged))
+    (row,) = [row for row in tables(render("summary.md", view, hub_folder))[-1] if row[0] != "rule"]
+    assert row[1] == told
+    assert told[2:] in "".join(Page(render("report.html", view, hub_folder)).text)
+    assert told[2:] in render_show(view.record)
 
 
 def test_an_arm_that_did_not_run_as_planned_meets_no_rule(record):
@@ -386,9 +406,9 @@ def test_the_lines_that_verify_a_hub_work_in_it(record, hub_folder, tmp_path):
     write_reports(record, hub_folder)
     staging = layout.Staging(path=hub_folder, final=tmp_path / "sealed")
     sealed = staging.seal()
-    line, command, _ = scripts((sealed / "README.md").read_text())
+    line, command, again, _ = scripts((sealed / "README.md").read_text())
     assert subprocess.run(["sh", "-c", line], cwd=sealed, check=True).returncode == 0
-    assert command == "phasehub verify ."
+    assert (command, again) == ("phasehub verify .", "phasehub reproduce .")
     (sealed / "summary.md").chmod(0o644)
     (sealed / "summary.md").write_text("changed")
     changed = subprocess.run(["sh", "-c", line], cwd=sealed, check=False, capture_output=True)
@@ -477,8 +497,13 @@ def test_where_nothing_succeeded_nothing_can_be_repeated(record, hub_folder):
 
 def test_the_page_loads_nothing_from_elsewhere(pages):
     page = Page(pages["report.html"])
-    for address in [*page.links, *(image["src"] for image in page.images)]:
+    for address in page.links:
         assert not re.match(r"[a-z]+:|//|/", address)
+    assert page.images
+    for image in page.images:
+        assert image["src"].startswith("data:image/png;base64,")
+    assert "default-src 'none'; img-src data:" in pages["report.html"], "browsers hold it to that"
+    assert "@import" not in pages["report.html"]
     assert "<script" not in pages["report.html"]
     assert "url(" not in pages["report.html"]
     assert len(page.ids) == len(set(page.ids))
@@ -486,23 +511,111 @@ def test_the_page_loads_nothing_from_elsewhere(pages):
 
 def test_every_link_of_the_pages_leads_to_a_file_of_the_hub(record, hub_folder):
     for name in ("manifest.toml", "plan.json", "hub.json", "environment.json"):
-        (hub_folder / name).touch()
+        (hub_folder / name).write_text("{}")
     for arm in record.arms:
-        (hub_folder / arm.log).touch()
+        (hub_folder / arm.log).write_text("all is computed")
     write_reports(record, hub_folder)
-    links = set(Page((hub_folder / "report.html").read_text()).links)
+    page = Page((hub_folder / "report.html").read_text())
+    links = {link for link in page.links if not link.startswith("#")}
+    assert {link for link in page.links if link not in links} <= {f"#{one}" for one in page.ids}
     for name in ("README.md", "summary.md"):
         links |= set(re.findall(r"\]\(([^)]+)\)", (hub_folder / name).read_text()))
     assert len(links) > 10
-    assert [link for link in sorted(links) if not (hub_folder / link).is_file()] == []
+    assert {arm.log for arm in record.arms} < links
+    assert [link for link in sorted(links) if not (hub_folder / link).read_bytes()] == []
+
+
+def test_a_log_that_is_empty_is_said_to_be_and_not_linked(record, hub_folder):
+    (hub_folder / record.arm("stable_large").log).touch()
+    write_reports(record, hub_folder)
+    for name, told in {
+        "report.html": "Its log, stage_a_arm_stable_large.log, is empty",
+        "summary.md": "its log (stage_a_arm_stable_large.log, which is empty)",
+        "README.md": "| arms/stable_large | empty |",
+    }.items():
+        text = (hub_folder / name).read_text()
+        assert told in text
+        assert 'href="stage_a_arm' not in text
+        assert "](stage_a_arm" not in text
 
 
 def test_every_reconstruction_is_shown_with_a_text_in_its_place(pages):
     images = Page(pages["report.html"]).images
-    assert [image["src"] for image in images] == [
-        f"arms/{name}/recon.png" for name in ("stable_sgd", "stable_adamw", "stable_sgd_clip")
+    assert [image["alt"].partition(":")[0] for image in images] == [
+        "stable_sgd", "stable_adamw", "stable_sgd_clip",
+    ]  # fmt: skip
+    inside = base64.b64encode(PIXEL).decode()
+    assert {image["src"].partition(",")[2] for image in images} == {inside}
+
+
+def test_question_answer_picture_and_table_stand_in_this_order(record, hub_folder):
+    plot = FileRecord(path="scores.png", sha256="0" * 64, bytes=1, deterministic=True)
+    summary = SummaryRecord(status="succeeded", files=(plot,))
+    (hub_folder / "scores.png").write_bytes(PIXEL)
+    for told in (record, record.model_copy(update={"summary": summary})):
+        text = render("report.html", make_view(told), hub_folder)
+        body = text[text.index("<body>") :]
+        places = [
+            body.index(sign)
+            for sign in (record.question, "stable_adamw collapsed at", "<figure>", "<table")
+        ]
+        assert places == sorted(places)
+        if told.summary:
+            assert body[places[2] :].index("scores of every run") < places[3]
+
+
+def test_every_table_is_in_a_frame_that_the_keyboard_reaches(pages):
+    text = pages["report.html"]
+    frames = Page(text).frames
+    assert len(frames) == text.count("<table")
+    assert all(frame["tabindex"] == "0" and frame["aria-label"] for frame in frames)
+
+
+def test_a_page_tells_how_large_it_is(pages):
+    size = len(pages["report.html"].encode()) / 1e6
+    assert f"This page is one file of {size:.1f} MB" in pages["report.html"]
+    assert "3 pictures are inside" in pages["report.html"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "summary.md", "report.html"])
+def test_every_page_says_how_to_reproduce(pages, name):
+    assert "phasehub verify ." in pages[name]
+    assert "phasehub reproduce ." in pages[name]
+
+
+def test_what_an_arm_kept_of_its_collapse_is_shown(record, hub_folder):
+    names = ("grad_hist_before_collapse.png", "grad_hist_at_collapse.png")
+    flat = record.arm("stable_adamw")
+    files = tuple(flat.files[1].model_copy(update={"path": name}) for name in names)
+    for name in names:
+        (hub_folder / "arms/stable_adamw" / name).write_bytes(PIXEL)
+    view = make_view(one(record, "stable_adamw", files=files))
+    text = render("report.html", view, hub_folder)
+    shown = [image["alt"] for image in Page(text).images]
+    assert shown == [
+        "stable_adamw: gradients of every tensor, with the weights before the epoch of the "
+        "collapse",
+        "stable_adamw: gradients of every tensor, with the weights after it",
     ]
-    assert all(image["alt"].startswith(image["src"].split("/")[1]) for image in images)
+    assert "collapsed: epoch 7: flat</span></figcaption>" in text
+    assert set(Page(text).links) > {f"arms/stable_adamw/{name}" for name in names}
+    summary = render("summary.md", view, hub_folder)
+    assert "### What arms kept of their collapse" in summary
+    assert [f"](arms/stable_adamw/{name})" in summary for name in names] == [True, True]
+
+
+def test_where_it_is_from_is_told_with_the_file_that_has_all_of_it(record, hub_folder):
+    machine = {"cpu": {"model": "Cray-1", "usable_cores": 1}, "memory_bytes": 2**33}
+    (hub_folder / "environment.json").write_text(json.dumps({"machine": machine}))
+    (hub_folder / "arms/stable_sgd/environment.json").write_text('{"torch": {"version": "2.13"}}')
+    text = render("report.html", make_view(record), hub_folder)
+    for told in (
+        '<dt>machine</dt><dd>1 cores of Cray-1, 8 GiB of memory, no GPU <a class="from" '
+        'href="environment.json">',
+        '<dt>torch</dt><dd>2.13 <a class="from" href="arms/stable_sgd/environment.json">',
+        '<dt>engine</dt><dd>docker, each arm isolated <a class="from" href="hub.json">',
+    ):
+        assert told in text
 
 
 def test_the_picture_of_an_arm_that_did_not_run_as_planned_says_so(record, hub_folder):
