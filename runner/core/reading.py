@@ -53,7 +53,10 @@ def open_below(root: Path, name: str) -> BinaryIO:
 
     ``name`` is an ``InnerPath``. Raises as ``open_regular``.
     """
-    *folders, last = PurePosixPath(name).parts
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts:
+        raise ValueError(f"{name!r} is no place below a folder")
+    *folders, last = parts
     here = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for folder in folders:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from runner.hub.record import FileRecord, HubRecord
 
-STATEMENT: Final = "https://in-toto.io/InTotoStatement/v1"
+STATEMENT: Final = "https://in-toto.io/Statement/v1"
 SLSA = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:phasehub:run:v1"
 BUILDER = "urn:phasehub:runner"
@@ -58,7 +58,7 @@ class Provenance(_Words):
 class InTotoStatement(_Words):
     """An in-toto statement: a predicate about subjects."""
 
-    type_: Literal["https://in-toto.io/InTotoStatement/v1"] = Field(STATEMENT, alias="_type")
+    type_: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT, alias="_type")
     subject: tuple[Resource, ...]
     predicateType: str  # noqa: N815
     predicate: dict[str, Any]

@@ -45,7 +45,7 @@ def definitions(shown: Sequence[tuple[str | None, ArmRecord]]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class ArmCell:
     """A value as text, and the number of the footnote that says why there is none."""
 
     text: str
@@ -75,7 +75,7 @@ class Row:
     fate: str
     outcome: str
     came_about: str
-    cells: tuple[Cell, ...]
+    cells: tuple[ArmCell, ...]
     knobs: tuple[str, ...]
     as_planned: bool
 
@@ -139,8 +139,8 @@ def _row(
         came_about=came_about_and_why(arm),
         cells=(
             *(_cell(arm, stat, numbers) for _, stat in columns),
-            Cell(text=measured(arm.timing.get("steps_per_s"))),
-            Cell(text=duration(arm.wall_s)),
+            ArmCell(text=measured(arm.timing.get("steps_per_s"))),
+            ArmCell(text=duration(arm.wall_s)),
         ),
         knobs=tuple(declared(plan[name]) if name in plan else NOTHING for name in knobs),
         as_planned=not arm.differences,
@@ -155,11 +155,11 @@ def _fate(arm: ArmRecord) -> str:
     return "unsound" if arm.fate.shortcoming else "fine"
 
 
-def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
+def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> ArmCell:
     """A statistic; one that means nothing has a footnote."""
     value = arm.stats.get(stat)
     reason = arm.null_reasons.get(stat) if value is None else None
-    return Cell(text=measured(value), footnote=numbers[reason] if reason else None)
+    return ArmCell(text=measured(value), footnote=numbers[reason] if reason else None)
 
 
 def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:
