@@ -111,9 +111,8 @@ def mark_epochs(axes: Axes, shown: Shown, every: list[Series]) -> None:
 
 def place_of_fate(run: Run, steps: Series) -> int | None:
     """Entry of a thinned trace at which the epoch began from which on an arm was what it became."""
-    epochs = run.gradients.get("epoch", np.array([]))
-    since = np.flatnonzero(epochs == run.fate_epoch) if run.fate_epoch is not None else epochs[:0]
-    if not since.size:
+    since = np.flatnonzero(run.gradients.get("epoch", np.array([])) == run.fate_epoch)
+    if run.fate_epoch is None or not since.size:
         return None
     return int(np.searchsorted(steps, run.gradients["step"][since[0]], side="right")) - 1
 

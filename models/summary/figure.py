@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -136,14 +136,13 @@ def mark_fates(
         drawn = np.isfinite(y) & ((y > 0) | (axes.get_yscale() != "log"))
         upto = drawn[: y.size if place is None else place + 1]
         seen = np.flatnonzero(upto if upto.any() else drawn)
-        style: dict[str, Any] = {
-            "color": shown.colour(run.group), "marker": FATES[run.fate][0], "ms": 8, "mew": 2
-        }  # fmt: skip
-        if seen.size:
-            axes.plot(x[seen[-1]], y[seen[-1]], fillstyle="none", **style)
-        else:
-            along = (number + 1) / (len(shown.runs) + 1)
-            axes.plot(along, EDGE, fillstyle="none", transform=axes.transAxes, **style)
+        along = (number + 1) / (len(shown.runs) + 1)
+        at_x, at_y = (x[seen[-1]], y[seen[-1]]) if seen.size else (along, EDGE)
+        transform = axes.transData if seen.size else axes.transAxes
+        marker, colour = FATES[run.fate][0], shown.colour(run.group)
+        axes.plot(
+            at_x, at_y, marker, color=colour, ms=8, mew=2, fillstyle="none", transform=transform
+        )
 
 
 def say_nothing(axes: Axes, why: str) -> None:

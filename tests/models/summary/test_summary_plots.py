@@ -106,8 +106,8 @@ def test_whatever_became_of_an_arm_is_marked_in_every_panel_that_has_lines(drawn
             "collapsed: flat: 2 of 6", "not finite: 1 of 6", "unlike the object: 1 of 6",
             "unfinished: 1 of 6",
         ]  # fmt: skip
-    for axes in drawn(plot_scores, [Group(label="a", runs=tuple(runs))]).axes:
-        assert marks(axes) == expected
+    panels = drawn(plot_scores, [Group(label="a", runs=tuple(runs))]).axes
+    assert [marks(axes) for axes in panels if not axes.texts] == [expected] * 6
 
 
 def test_a_mark_stands_where_the_epoch_began_in_the_trace_of_gradients(drawn):
@@ -124,7 +124,7 @@ def test_a_run_without_a_score_stands_at_the_left_edge(drawn):
     axes = next(axes for axes in figure.axes if axes.get_xlabel() == "phase_ssim")
     (mark,) = [line for line in axes.get_lines() if line.get_marker() == "x"]
     assert list(mark.get_xdata()) == [0]
-    assert mark.get_transform().transform((0, 1))[0] == axes.bbox.x0
+    assert mark.get_transform().transform((0, 1))[0] == pytest.approx(axes.bbox.x0)
 
 
 def test_of_many_arms_each_group_keeps_its_first_seeds(drawn):
