@@ -113,7 +113,7 @@ def test_an_input_with_other_bytes_is_refused(two_groups, capsys):
         ("stats.json", "[]", "stats.json holds no table"),
         ("stats.json", "{}", "stats.json does not say whether the arm collapsed"),
         ("history.json", "{", "arm broken_0: "),
-        ("grad_norms.csv", "step,pre_clip\n1,2", "'post_clip'"),
+        ("grad_norms.csv", "step,epoch,pre_clip\n1,0,2", "'post_clip'"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_its_arm(phase, capsys, file, text, told):
