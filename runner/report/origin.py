@@ -25,6 +25,8 @@ class Fact:
     name: str
     value: str
     path: str = ""
+    is_detail: bool = False
+    """Whether it is one of many of its kind, which a page may fold."""
 
 
 class _Framework(BaseModel):
@@ -43,9 +45,10 @@ class _OfArm(BaseModel):
 
 def origin(record: HubRecord, facts: Sequence[tuple[str, str]], folder: Path) -> list[Fact]:
     """The ``facts`` of a record and what other files of the hub tell of machine and packages."""
-    where = {**_WHERE, **{one.name: f"{one.folder}/{layout.JOB}" for one in record.datasets}}
-    if len(record.datasets) == 1:
-        where["dataset"] = f"{record.datasets[0].folder}/{layout.JOB}"
+    several = {one.name: f"{one.folder}/{layout.JOB}" for one in record.datasets}
+    where = {**_WHERE, **several}
+    if len(several) == 1:
+        where["dataset"], several = next(iter(several.values())), {}
     if record.code.diff:
         where["uncommitted changes"] = record.code.diff
     every = [*_machine(folder), *_arms(record, folder)]
@@ -53,13 +56,13 @@ def origin(record: HubRecord, facts: Sequence[tuple[str, str]], folder: Path) ->
         path = where.get(name, layout.RECORD)
         # The record is written last, when all pages are there.
         known = path == layout.RECORD or is_telling(folder, path)
-        every.append(Fact(name=name, value=value, path=path if known else ""))
+        every.append(
+            Fact(name=name, value=value, path=path if known else "", is_detail=name in several)
+        )
     return every
 
 
 _WHERE = {
-    "code": layout.PROVENANCE,
-    "digest of models/": layout.PROVENANCE,
     "lock": layout.LOCK,
     "seed": layout.PLAN,
     "run": layout.ENVIRONMENT,
