@@ -60,7 +60,7 @@ def plot_scores(groups: Sequence[Group], path_png: Path) -> None:
 def draw_group(axes: Axes, row: int, group: Group, metric: str) -> None:
     """The runs of one group along one line, spread out so that equal scores are seen."""
     num, colour = len(group.runs), f"C{row % 10}"
-    offsets = np.linspace(-SPREAD, SPREAD, num) if num > 1 else [0.0]
+    offsets = np.linspace(-SPREAD, SPREAD, num) if num > 1 else np.zeros(num)
     at_edge = axes.get_yaxis_transform()  # x as a share of the axes, y as data
     for run, offset in zip(group.runs, offsets, strict=True):
         marker = FATES[run.fate][0] if run.fate else "o"

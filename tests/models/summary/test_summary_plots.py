@@ -216,6 +216,14 @@ def test_scores_show_every_run_and_the_median_of_each_group(drawn):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
 
 
+def test_a_group_of_which_no_run_came_to_an_end_has_an_empty_line(drawn):
+    groups = [Group(label="a", runs=()), Group(label="b", runs=(run(amp_ssim=0.7),))]
+    figure = drawn(plot_scores, groups)
+    axes = next(axes for axes in figure.axes if axes.get_xlabel() == "amp_ssim")
+    assert [line.get_ydata()[0] for line in axes.get_lines()] == [1, 1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
 def test_groups_past_the_cap_are_counted_in_words(drawn):
     groups = [Group(label=str(place), runs=(run(),)) for place in range(MOST_GROUPS + 3)]
     figure = drawn(plot_scores, groups)

@@ -50,7 +50,7 @@ def test_the_page_and_what_it_says_are_kept_in_a_sealed_folder(sealed, tmp_path)
     page = run(sealed("phase7", seed=1), sealed("phase8", seed=2), out=out)
     assert page == (out / "comparison.md").read_text()
     assert "| phase7 · stable_sgd | 0 of 1 | 0.00 (0.00 to 0.79) |" in page
-    assert "| phase8 · stable_adamw | succeeded, read back | epoch 7 |" in page
+    assert "| phase8 · stable_adamw | succeeded, read back | epoch 7: flat |" in page
     assert "![losses" in page
     subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out, check=True)
     table = json.loads((out / "comparison.json").read_text())
