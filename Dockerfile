@@ -1,7 +1,7 @@
 # What an arm runs in: the locked packages, models/ and nothing else.
 #
-# runner/image.py builds `environment` when a lock changes, and `cpu` or `cuda` on top of it when
-# models/ changes. By hand (BuildKit), from wheels that a run has downloaded:
+# runner/engines/images builds `environment` when a lock changes, and `cpu` or `cuda` on top of it
+# when models/ changes. By hand (BuildKit), from wheels that a run has downloaded:
 #   docker build --target cpu --network none --build-arg WHEELS=.phasehub/wheels/cpu-… .
 # Works on any base that has Python 3.11 with pip and the venv module.
 ARG BASE_IMAGE=python:3.11-slim-bookworm

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
 
 ROOT = Path(__file__).parent
-SOURCES = ("runner", "models", "tests", "noxfile.py")
+SOURCES = ("phasehub", "runner", "models", "tests", "noxfile.py", "setup.py")
 TEST_LOCK = "tests/requirements.txt"
 VALIDATOR_LOCK = "tests/validators/requirements.txt"
 S3_LOCK = "tests/s3/requirements.txt"
+
+QUICK = (
+    "tests/house",
+    *(f"tests/models/{part}" for part in ("config", "exact")),
+    *(
+        f"tests/runner/{room}"
+        for room in ("core", "experiment", "manifest", "plan", "hub", "report", "study")
+    ),
+    *(f"tests/runner/jobs/test_{part}.py" for part in ("events", "progress")),
+)
+"""Tests that start no job and need no Docker."""
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
@@ -26,7 +37,7 @@ def phasehub(session: nox.Session, *arguments: str) -> None:
     Progress stays on stderr, so that the last line on stdout is the result.
     """
     session.run(
-        *(host_python(), "-m", "runner", *arguments),
+        *(host_python(session), "-m", "runner", *arguments),
         external=True,
         stderr=None,
         interrupt_timeout=None,
@@ -34,10 +45,15 @@ def phasehub(session: nox.Session, *arguments: str) -> None:
     )
 
 
-def host_python() -> str:
-    """The interpreter of the environment that setup.sh made, or the one that runs nox."""
+def host_python(session: nox.Session) -> str:
+    """The interpreter of the environment that setup.sh makes, made now if it is not there yet.
+
+    So any nox will do, in an environment of its own as well: `pipx run nox -s run -- …`.
+    """
     python = ROOT / ".venv" / "bin" / "python"
-    return str(python) if python.exists() else sys.executable
+    if not python.exists():
+        session.run("sh", "setup.sh", external=True)
+    return str(python)
 
 
 def tool(session: nox.Session, name: str, *arguments: str) -> None:
@@ -55,7 +71,7 @@ def environment(session: nox.Session, name: str, lock: str, *rest: str) -> Path:
     stamp = folder / "lock.sha256"
     digest = hashlib.sha256((ROOT / lock).read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
-        session.run(host_python(), "-m", "venv", "--clear", str(folder), external=True)
+        session.run(host_python(session), "-m", "venv", "--clear", str(folder), external=True)
         python = str(folder / "bin" / "python")
         pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         session.run(*pip, "--require-hashes", "-r", lock, external=True)
@@ -72,13 +88,19 @@ def run_lint(session: nox.Session) -> None:
 
 
 def run_types(session: nox.Session) -> None:
-    """Check the types of both packages."""
+    """Check the types of all packages."""
     tool(session, "mypy")
 
 
 def run_layers(session: nox.Session) -> None:
     """Check the contracts between the rooms."""
     tool(session, "lint-imports")
+
+
+def make_other_environments(session: nox.Session) -> None:
+    """The environments of programs that tests start: a validator, and a server that is like S3."""
+    environment(session, ".venv-validators", VALIDATOR_LOCK)
+    environment(session, ".venv-s3", S3_LOCK)
 
 
 @nox.session(venv_backend="none")
@@ -89,7 +111,7 @@ def run(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def check(session: nox.Session) -> None:
-    """Check a manifest, all complaints at once: `nox -s check -- manifests/phase8.toml`."""
+    """Check a manifest, all mistakes at once: `nox -s check -- manifests/phase8.toml`."""
     phasehub(session, "check", *session.posargs)
 
 
@@ -141,11 +163,13 @@ def tests(session: nox.Session) -> None:
 
     Two workers: most tests wait for a job that has one thread. `-- --numprocesses 0` has none.
     """
-    run_lint(session)
-    run_types(session)
-    run_layers(session)
-    environment(session, ".venv-validators", VALIDATOR_LOCK)
-    environment(session, ".venv-s3", S3_LOCK)
+    host_python(session)  # both sides need it, and one of them must make it
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        others = beside.submit(make_other_environments, session)
+        run_lint(session)
+        run_types(session)
+        run_layers(session)
+        others.result()
     tool(
         session,
         "pytest",
@@ -154,6 +178,15 @@ def tests(session: nox.Session) -> None:
         "--durations=25",
         *session.posargs,
     )
+
+
+@nox.session(venv_backend="none")
+def quick(session: nox.Session) -> None:
+    """Style, types, layers, and the tests of the rooms that start no job: before each commit."""
+    run_lint(session)
+    run_types(session)
+    run_layers(session)
+    tool(session, "pytest", "--numprocesses=2", *QUICK, *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -195,7 +228,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
     """Regenerate the manifest reference and the JSON Schemas under docs/."""
-    tool(session, "python", "-m", "runner.schema")
+    tool(session, "python", "-m", "runner.commands.schema")
 
 
 @nox.session(venv_backend="none")
@@ -203,7 +236,7 @@ def lock(session: nox.Session) -> None:
     """Rewrite the seven hash-locked files: `nox -s lock [-- --upgrade]`."""
     find_links = os.environ.get("PIP_FIND_LINKS")
     compile_ = [
-        *(host_python(), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
+        *(host_python(session), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
         *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
         *("--python-version", "3.11"),
         *session.posargs,

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from models.config import SCORE_DEFINITION, Parameters
+from models.config import SCORE_DEFINITION, SCORED_PARTS, Parameters
 from models.data.npz import load_split
 from models.diagnostics.capture import CAPTURES, Subject, title, write_gradients
 from models.diagnostics.effective import LoadedData, effective_config
@@ -25,7 +25,8 @@ from models.evaluation.metrics import Scores, score
 from models.evaluation.plots import plot_reconstruction
 from models.evaluation.reconstruct import Reconstruction, reconstruct, save
 from models.job import Events, Job, sha256_file, write_json
-from models.nets.generator import Generator
+from models.log import say, warn
+from models.nets.generator import Generator, count_live
 from models.seeding import make_deterministic
 from models.training.batches import as_tensor
 from models.training.checkpoints import FILES, Checkpoint, checkpoints_of, store
@@ -64,6 +65,7 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
         events=events,
         evidence_to=out,
     )
+    say_subject(job, parameters, fit)
     events.stage("fit")
     fit.run()
     events.stage("evaluate")
@@ -76,12 +78,41 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
     }
     events.stage("write")
     stats = write_results(fit, evaluations, out)
+    say_outcome(stats)
     checkpoints = keep_checkpoints(fit, out, collapsed=stats["collapse_epoch"] is not None)
     events.stage("diagnose")
     diagnose_fit(fit, data, parameters, checkpoints, out)
     write_json(out / "effective_config.json", effective_config(fit, data, out))
     write_json(out / "environment.json", environment(job.device))
     write_json(out / "timing.json", timing(fit.history, started_at, job.device))
+
+
+def say_subject(job: Job, parameters: Parameters, fit: Fit) -> None:
+    """Say in the log what is fitted, and how."""
+    train, batches = parameters.train, fit.batches
+    say(f"arm {job.name}, seed {job.seed}, on {job.device} with {job.threads} threads")
+    say(f"network {parameters.model.architecture}, {count_live(fit.net).live:,} live parameters")
+    say(
+        f"{len(batches.training_patches.diffraction_nCHW):,} patches to train on, "
+        f"{len(batches.validation_patches.diffraction_nCHW):,} to validate, in batches of "
+        f"{train.batch_size} samples"
+    )
+    say(
+        f"optimizer {train.optimizer.kind}, rate {train.learning_rate:g}, schedule "
+        f"{train.scheduler.kind}, clipping {train.clip.kind}, loss {train.loss}"
+    )
+
+
+def say_outcome(stats: dict[str, Any]) -> None:
+    """Say in the log what the fit came to."""
+    best, epoch = stats["val_loss_best"], stats["val_loss_best_epoch"]
+    say(f"best validation loss {best}, of epoch {epoch}; of the last {stats['val_loss_final']}")
+    for part in SCORED_PARTS:
+        say(f"{part}: SSIM {stats[f'{part}_ssim']}, MAE {stats[f'{part}_mae']}")
+    if stats["collapse_reason"]:
+        since = stats["collapse_epoch"]
+        told = "" if since is None else f", from epoch {since} on"
+        warn(f"{stats['collapse_reason']}{told}")
 
 
 def load_data(job: Job) -> LoadedData:
@@ -116,7 +147,9 @@ def write_results(fit: Fit, evaluations: dict[str, Evaluation], out: Path) -> di
     (out / "grad_norms.csv").write_text(fit.module.gradients.csv(), encoding="utf-8")
     save(last.reconstruction, out / "recon.npz")
     plot_reconstruction(last.reconstruction, out / "recon.png")
-    plot_losses(fit.history, stats["collapse_epoch"], out / "loss.png")
+    unfinished = "unfinished: the loss was still falling" if stats["unfinished"] else None
+    fate = stats["collapse_reason"] or unfinished
+    plot_losses(fit.history, stats["collapse_epoch"], out / "loss.png", fate)
     return stats
 
 

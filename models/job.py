@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from models.log import say, say_event
+
 DEVICES = ("cpu", "cuda")
 DETERMINISMS = ("portable", "native")
 CHECKPOINT = "checkpoint.pt"
@@ -238,7 +240,10 @@ def _integer(value: object, where: str, *, least: int) -> int:
 
 
 class Events:
-    """``events.jsonl``: one JSON object a line, flushed at once. A context manager."""
+    """``events.jsonl``: one JSON object a line, flushed at once. A context manager.
+
+    What a reader of the log would want to know is said on the console, too.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8")
@@ -249,6 +254,7 @@ class Events:
         plain = {key: _finite(value) for key, value in line.items()}
         self._file.write(json.dumps(plain, allow_nan=False) + "\n")
         self._file.flush()
+        say_event(event, facts)
 
     def stage(self, stage: str) -> None:
         """Say what goes on now."""
@@ -312,6 +318,8 @@ def write_result(job: Job, out: Path) -> None:
         "job_sha256": job.sha256,
         "files": sorted(files, key=lambda file: str(file["path"])),
     }
+    for file in files:
+        say(f"wrote {file['path']}, {file['bytes']:,} bytes")
     temporary = out / f".{RESULT}"
     write_json(temporary, result)
     temporary.replace(out / RESULT)

@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, cast
 import typer
 from typer.exceptions import TyperException
 
+from runner.core.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
+from runner.core.text import ReaderGone, Screen
 from runner.engines import EngineName
-from runner.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
-from runner.text import ReaderGone, Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 app = typer.Typer(
     name="phasehub",
-    help="Controlled experiments: a phase manifest in, one sealed and verifiable hub out.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -71,17 +69,37 @@ AllowBaseImage = Annotated[
 ]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from runner import __version__
+
+        print(f"phasehub {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def phasehub(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Controlled experiments: a phase manifest in, one sealed and verifiable hub out."""
+
+
 @app.command()
 def check(manifest: ManifestPath) -> None:
     """Check a manifest and name everything that is wrong with it."""
-    from runner.manifest import load, planned_arms, remarks_on
+    from runner.manifest.model import load
 
     loaded = load(manifest)
-    arms = planned_arms(loaded.manifest)
+    arms = loaded.variant().arms
     names = ", ".join(arm.name for arm in arms[:20])
     more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
     print(f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
-    for remark in remarks_on(loaded.manifest):
+    for remark in loaded.remarks():
         print(f"note: {remark}")
 
 
@@ -94,10 +112,10 @@ def plan(
     device: Device = DeviceName.auto,
 ) -> None:
     """Show what a manifest would run; run nothing."""
-    from runner.devices import choose_device
-    from runner.manifest import load
-    from runner.plan import asks_for_gpu, make_plan
-    from runner.record import as_registered
+    from runner.hub.record import as_registered
+    from runner.jobs.devices import choose_device
+    from runner.manifest.model import load
+    from runner.plan.model import asks_for_gpu, make_plan
     from runner.report.plan_text import render_plan
 
     loaded = load(manifest)
@@ -126,8 +144,8 @@ def run(
     ] = False,
 ) -> None:
     """Run a phase and seal its hub. The last line on stdout is the hub's path."""
-    from runner.execute import run_phase
-    from runner.run import Request
+    from runner.phase.execute import run_phase
+    from runner.phase.run import Request
 
     hub, exit_code = run_phase(
         Request(
@@ -159,11 +177,11 @@ def lock(
 
     The last line on stdout is the lock file's path; `run --locked` refuses to differ from it.
     """
-    from runner import lock as locking
+    from runner.commands import lock as locking
 
     print(
         locking.lock(
-            locking.Request(
+            locking.LockRequest(
                 manifest=manifest,
                 profile=profile,
                 engine=engine.value,
@@ -183,26 +201,26 @@ def verify(
     ] = None,
 ) -> None:
     """Compare every file of a hub with its checksum, and what the files say with each other."""
-    from runner.consistency import describe, inconsistencies
-    from runner.hub import verify as verify_hub
+    from runner.hub.layout import verify as verify_hub
     from runner.report.statements import silences
-    from runner.sealed import SealedHub
+    from runner.verify.consistency import describe, inconsistencies
+    from runner.verify.sealed_hub import SealedHub
 
     sealed = SealedHub(folder=hub)
     found = verify_hub(hub)
     if not found.intact:
         raise VerificationError(found.describe())
     if signers is not None:
-        from runner.signing import check as check_signature
+        from runner.hub.signing import check as check_signature
 
         signature = check_signature(hub, signers)
         if signature.status != "valid":
-            raise VerificationError(signature.told)
-        print(f"{hub}: {signature.told}")
+            raise VerificationError(signature.message)
+        print(f"{hub}: {signature.message}")
     if wrong := inconsistencies(sealed):
         raise VerificationError(describe(hub, wrong))
-    for told in silences(sealed.record):
-        print(f"{hub}: {told.text}")
+    for silence in silences(sealed.record):
+        print(f"{hub}: {silence.text}")
     print(f"{hub}: {found.num_files} files, all as sealed")
 
 
@@ -243,8 +261,8 @@ def reproduce(
     allow_base_image: AllowBaseImage = False,
 ) -> None:
     """Run a sealed hub again and compare the bits. The last line on stdout is the new hub."""
-    from runner import reproduction
-    from runner.trust import Consent
+    from runner.commands import reproduction
+    from runner.verify.trust import Consent
 
     consent = Consent(
         foreign_code_here=foreign_code_here,
@@ -254,7 +272,7 @@ def reproduce(
         base_image=allow_base_image,
     )
     path, exit_code = reproduction.reproduce(
-        reproduction.Request(
+        reproduction.ReproduceRequest(
             hub=hub,
             arms=tuple(arm or ()),
             engine=engine.value,
@@ -272,12 +290,13 @@ def reproduce(
 def diagnose(
     hub: HubPath,
     arm: Annotated[str, typer.Argument(metavar="ARM", help="An arm of the hub.")],
-    epoch: Annotated[
-        int | None, typer.Option(metavar="N", help="Weights of the end of this epoch, from 0.")
+    moment: Annotated[
+        int | None,
+        typer.Option("--epoch", metavar="N", help="Weights of the end of this epoch, from 0."),
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="last, best, before_collapse or at_collapse."),
+        typer.Option(metavar="NAME", help="last, best, or another that is stored."),
     ] = None,
     engine: Engine = EngineName.auto,
     device: Device = DeviceName.auto,
@@ -290,16 +309,16 @@ def diagnose(
     allow_base_image: AllowBaseImage = False,
 ) -> None:
     """Look into weights that an arm stored. The last line on stdout is the reports' folder."""
-    from runner import diagnose as diagnoses
-    from runner.trust import Consent
+    from runner.commands import diagnose as diagnoses
+    from runner.verify.trust import Consent
 
-    if epoch is not None and checkpoint is not None:
+    if moment is not None and checkpoint is not None:
         raise typer.BadParameter("give --epoch or --checkpoint, not both")
     path, exit_code = diagnoses.diagnose(
-        diagnoses.Request(
+        diagnoses.DiagnoseRequest(
             hub=hub,
             arm=arm,
-            epoch=epoch,
+            moment=moment,
             checkpoint=checkpoint,
             engine=engine.value,
             device=device.value,
@@ -323,11 +342,13 @@ def compare(
     python: Interpreter = None,
 ) -> None:
     """Put the arms of several hubs into one table, and say what else differs between them."""
-    from runner import compare as comparisons
+    from runner.commands import compare as comparisons
 
     print(
         comparisons.compare(
-            comparisons.Request(hubs=tuple(hubs), engine=engine.value, python=python, out=out)
+            comparisons.CompareRequest(
+                hubs=tuple(hubs), engine=engine.value, python=python, out=out
+            )
         ),
         end="",
     )
@@ -343,9 +364,9 @@ def diff(
 
     Exits with 0 when every deterministic file is the same, with 4 when not.
     """
-    from runner.diff import diff as diff_hubs
-    from runner.diff import render
-    from runner.digest import pretty_json
+    from runner.compare.diff import diff as diff_hubs
+    from runner.compare.diff import render
+    from runner.core.digest import pretty_json
 
     found = diff_hubs(before, after)
     if as_json:
@@ -377,8 +398,8 @@ def archive(
 ) -> None:
     """Make one file out of a hub. The last line on stdout is its path."""
     from runner.archive import archive_hub, archive_to, write_bag
-    from runner.digest import sha256_file
-    from runner.environment import state_dir
+    from runner.core.digest import sha256_file
+    from runner.core.installation import state_dir
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
@@ -429,8 +450,8 @@ def restore(
     """Give back the hub of an archive, verified. The last line on stdout is its path."""
     from runner.archive import restore as restore_archive
     from runner.archive import restore_from
-    from runner.environment import state_dir
-    from runner.store import is_url
+    from runner.archive.store import is_url
+    from runner.core.installation import state_dir
 
     limit_bytes = round(limit_gib * 2**30)
     if is_url(archive):
@@ -446,10 +467,35 @@ def restore(
     print(found.hub)
 
 
+@app.command()
+def resume(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
+    ] = None,
+    out: Out = Path("artifacts"),
+) -> None:
+    """Go on with a run that was cut short, and seal its hub. The last line is the hub's path."""
+    from runner.commands import resume as resuming
+
+    hub, exit_code = resuming.resume(run, out)
+    print(hub)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def status(out: Out = Path("artifacts")) -> None:
+    """List the runs that have begun and are not sealed, and how far they are."""
+    from runner.commands import resume as resuming
+
+    for line in resuming.status(out):
+        print(line)
+
+
 @app.command(name="list")
 def list_hubs(out: Out = Path("artifacts")) -> None:
     """List the sealed hubs."""
-    from runner.hub import find_hubs
+    from runner.hub.layout import find_hubs
     from runner.report.hub_text import render_list
 
     print(render_list(find_hubs(out)))
@@ -459,7 +505,7 @@ def list_hubs(out: Out = Path("artifacts")) -> None:
 def show(hub: HubPath) -> None:
     """Show what a hub holds: arms, verdict, environment."""
     from runner.report.hub_text import render_show
-    from runner.sealed import SealedHub
+    from runner.verify.sealed_hub import SealedHub
 
     sealed = SealedHub(folder=hub)
     try:
@@ -501,7 +547,7 @@ def docs_sync(
 @app.command(name="base-image")
 def base_image() -> None:
     """Make the base image phasehub-base:bookworm from Debian packages, without a registry."""
-    from runner.image import make_base_image
+    from runner.engines.images.build import make_base_image
 
     print(make_base_image(lambda line: print(line, file=sys.stderr)))
 

@@ -26,21 +26,22 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(scope="session")
 def seal_anew():
     """Seal a changed hub; digests, sizes and what is said of them follow what lies there."""
-    from runner import hub
-    from runner.checksums import write_checksums
-    from runner.consistency import inconsistencies
-    from runner.digest import pretty_json, sha256_file
-    from runner.environment import models_digest
-    from runner.sealed import SealedHub
+    from runner.core.digest import pretty_json, sha256_file
+    from runner.core.project import models_digest
+    from runner.hub import layout
+    from runner.hub.checksums import write_checksums
+    from runner.verify.consistency import inconsistencies
+    from runner.verify.sealed_hub import SealedHub
 
     def table(folder):
-        return json.loads((folder / hub.RECORD).read_bytes())
+        return json.loads((folder / layout.RECORD).read_bytes())
 
     def seal(folder, *, consistent=True):
         digests = {}
-        if (folder / hub.CODE).is_dir():
-            digests[table(folder)["code"]["models_sha256"]] = models_digest(folder / hub.CODE)
-        for name in (hub.RECORD, hub.PROVENANCE, hub.CRATE):  # each names the one before it
+        if (folder / layout.CODE).is_dir():
+            digests[table(folder)["code"]["models_sha256"]] = models_digest(folder / layout.CODE)
+        # Each of these names the one before it.
+        for name in (layout.RECORD, layout.PROVENANCE, layout.CRATE):
             text = (folder / name).read_text()
             for file in table(folder)["artifacts"]:
                 digests[file["sha256"]] = sha256_file(folder / file["path"])
@@ -55,9 +56,9 @@ def seal_anew():
         for arm in record["arms"]:
             for file in arm["files"]:
                 file["bytes"] = sizes[f"arms/{arm['name']}/{file['path']}"]
-        (folder / hub.RECORD).write_bytes(pretty_json(record))
+        (folder / layout.RECORD).write_bytes(pretty_json(record))
         write_checksums(folder)
-        assert hub.verify(folder).intact
+        assert layout.verify(folder).intact
         assert not consistent or inconsistencies(SealedHub(folder=folder)) == ()
 
     return seal

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runner.environment import state_dir
+from runner.core.installation import state_dir
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from models.summary.figure import Shown, add_legend, collapse_mark, figure, say_nothing
+from models.summary.figure import Shown, add_legend, figure, mark_fates, say_nothing
 from models.summary.runs import Run, Series
 
 DEATH = {"decoder_share_not_positive": "share of decoder\npre-activations ≤ 0"}
@@ -17,25 +17,25 @@ MOST_POINTS = 400
 
 
 def plot_losses(shown: Shown, path_png: Path) -> None:
-    """Losses and the share of dead decoder pre-activations, by epoch; collapses are crossed."""
+    """Losses and the share of dead decoder pre-activations, by epoch; marks say what became."""
     names = {"train_loss": "training loss", "val_loss": "validation loss"} | DEATH
     with figure(path_png, height_inch=9) as drawn:
         rows = drawn.subplots(3, 1, sharex=True, height_ratios=[3, 3, 2])
         for axes, (key, name) in zip(rows, names.items(), strict=True):
-            values = [run.history.get(key, np.array([])) for run in shown.runs]
-            for run in shown.runs:
-                draw_epochs(axes, shown, run, key)
+            values = draw_epochs(axes, shown, key)
             axes.set(ylabel=name)
             if key in DEATH:
                 axes.set(ylim=(-0.03, 1.03))
             else:
                 logarithmic(axes, values)
-            if not any(np.isfinite(one).any() for one in values):
+            if any(np.isfinite(one).any() for one in values):
+                mark_epochs(axes, shown, values)
+            else:
                 say_nothing(axes, "no arm measured it")
         rows[0].set_title(shown.title, fontsize=10, loc="left")
         rows[-1].set(xlabel="epoch (from 0)")
         rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        add_legend(drawn, shown, collapse_mark())
+        add_legend(drawn, shown)
 
 
 def plot_learning_rates(shown: Shown, path_png: Path) -> None:
@@ -47,7 +47,9 @@ def plot_learning_rates(shown: Shown, path_png: Path) -> None:
             width = 1 + 5 * (1 - place / len(shown.runs))  # equal lines show below one another
             axes.plot(rates, ".-", color=shown.colour(run.group), linewidth=width, ms=2 * width)
         axes.set(xlabel="epoch (from 0)", ylabel="learning rate, as used")
-        logarithmic(axes, [run.history.get("learning_rate", np.array([])) for run in shown.runs])
+        every = [run.history.get("learning_rate", np.array([])) for run in shown.runs]
+        logarithmic(axes, every)
+        mark_epochs(axes, shown, every)
         title = f"{shown.title}; of equal lines the first is the widest"
         axes.set_title(title, fontsize=10, loc="left")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -62,12 +64,21 @@ def plot_gradients(shown: Shown, path_png: Path) -> None:
             rows, ("pre_clip", "post_clip"), ("before", "after"), strict=True
         ):
             values = [run.gradients[key] for run in shown.runs]
-            for run, norms in zip(shown.runs, values, strict=True):
-                steps, medians = thinned(run.gradients["step"], norms)
+            lines = [
+                thinned(run.gradients["step"], norms)
+                for run, norms in zip(shown.runs, values, strict=True)
+            ]
+            for run, (steps, medians) in zip(shown.runs, lines, strict=True):
                 line(axes, shown, run, steps, medians)
             axes.set(ylabel=f"norm of the gradient\n{when} clipping")
             logarithmic(axes, values)
-            if not any(norms.size for norms in values):
+            if any(norms.size for norms in values):
+                places = [
+                    place_of_fate(run, steps)
+                    for run, (steps, _) in zip(shown.runs, lines, strict=True)
+                ]
+                mark_fates(axes, shown, lines, places)
+            else:
                 say_nothing(axes, "no arm kept a trace")
         longest = max((run.gradients["step"].size for run in shown.runs), default=0)
         bunch = (
@@ -81,16 +92,29 @@ def plot_gradients(shown: Shown, path_png: Path) -> None:
         add_legend(drawn, shown)
 
 
-def draw_epochs(axes: Axes, shown: Shown, run: Run, key: str) -> None:
-    """One series of an arm's history, a cross at the epoch of its collapse."""
-    values = run.history.get(key, np.array([]))
-    epochs = np.arange(values.size, dtype=float)
-    line(axes, shown, run, epochs, values)
-    if values.size == 1:
-        axes.plot(epochs, values, ".", color=shown.colour(run.group))
-    epoch = run.collapse_epoch
-    if epoch is not None and epoch < values.size:
-        axes.plot(epoch, values[epoch], "x", color=shown.colour(run.group), ms=8, mew=2)
+def draw_epochs(axes: Axes, shown: Shown, key: str) -> list[Series]:
+    """Draw one series of every arm's history; the values."""
+    every = [run.history.get(key, np.array([])) for run in shown.runs]
+    for run, values in zip(shown.runs, every, strict=True):
+        epochs = np.arange(values.size, dtype=float)
+        line(axes, shown, run, epochs, values)
+        if values.size == 1:
+            axes.plot(epochs, values, ".", color=shown.colour(run.group))
+    return every
+
+
+def mark_epochs(axes: Axes, shown: Shown, every: list[Series]) -> None:
+    """Mark what became of each arm at the epoch from which on it was so, or at its last."""
+    lines = [(np.arange(values.size, dtype=float), values) for values in every]
+    mark_fates(axes, shown, lines, [run.fate_epoch for run in shown.runs])
+
+
+def place_of_fate(run: Run, steps: Series) -> int | None:
+    """Entry of a thinned trace at which the epoch began from which on an arm was what it became."""
+    since = np.flatnonzero(run.gradients.get("epoch", np.array([])) == run.fate_epoch)
+    if run.fate_epoch is None or not since.size:
+        return None
+    return int(np.searchsorted(steps, run.gradients["step"][since[0]], side="right")) - 1
 
 
 def line(axes: Axes, shown: Shown, run: Run, x: Series, y: Series) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from models.picture import save_png
-from models.summary.runs import Run
+from models.summary.runs import Run, Series
 
 DOTS_PER_INCH = 100
 WIDTH_INCH = 10.0
@@ -25,7 +26,15 @@ MOST_LINES = 120
 MOST_LETTERS = 36
 Style = Literal["-", "--", ":", "-."]
 STYLES: tuple[Style, ...] = ("-", "--", ":", "-.")
-COLLAPSE = "collapse"
+FATES: Mapping[str, tuple[str, str]] = {
+    "collapsed": ("x", "collapsed: flat"),
+    "not_finite": ("v", "not finite"),
+    "unlike_object": ("s", "unlike the object"),
+    "unfinished": ("D", "unfinished"),
+}
+"""What may become of an arm, in the words of its statistics → marker, and words of the legend."""
+EDGE = 0.02
+"""Height of marks for which a line has no place, as a share of the axes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +100,8 @@ def add_legend(drawn: Figure, shown: Shown, *more: Line2D) -> None:
     rest = len(groups) - len(handles)
     if rest > 0:
         handles.append(Line2D([], [], linestyle="none", label=f"and {rest} more groups"))
-    drawn.legend(handles=[*handles, *more], loc="outside right upper", fontsize=8)
+    marks = [*more, *fate_marks(shown.runs)]
+    drawn.legend(handles=[*handles, *marks], loc="outside right upper", fontsize=8)
 
 
 def short(label: str) -> str:
@@ -99,9 +109,40 @@ def short(label: str) -> str:
     return label if len(label) <= MOST_LETTERS else f"{label[: MOST_LETTERS - 1]}…"
 
 
-def collapse_mark() -> Line2D:
-    """The mark of a collapse for a legend."""
-    return Line2D([], [], marker="x", color="black", linestyle="none", label=COLLAPSE)
+def fate_marks(runs: Sequence[Run]) -> list[Line2D]:
+    """The marks of what became of arms for a legend, each with their number; collapses always."""
+    counts = {fate: sum(run.fate == fate for run in runs) for fate in FATES}
+    return [
+        Line2D(
+            [], [], marker=marker, color="black", linestyle="none", fillstyle="none",
+            label=f"{words}: {counts[fate]} of {len(runs)}",
+        )
+        for fate, (marker, words) in FATES.items()
+        if counts[fate] or fate == "collapsed"
+    ]  # fmt: skip
+
+
+def mark_fates(
+    axes: Axes, shown: Shown, lines: Sequence[tuple[Series, Series]], places: Sequence[int | None]
+) -> None:
+    """Mark on its line what became of each arm: at the entry ``places`` has for it.
+
+    Where there is nothing to be seen, at the last entry before that can be seen; of a line that
+    cannot be seen at all, at the lower edge. So every arm that came to something has one mark.
+    """
+    for number, (run, (x, y), place) in enumerate(zip(shown.runs, lines, places, strict=True)):
+        if run.fate is None:
+            continue
+        drawn = np.isfinite(y) & ((y > 0) | (axes.get_yscale() != "log"))
+        upto = drawn[: y.size if place is None else place + 1]
+        seen = np.flatnonzero(upto if upto.any() else drawn)
+        along = (number + 1) / (len(shown.runs) + 1)
+        at_x, at_y = (x[seen[-1]], y[seen[-1]]) if seen.size else (along, EDGE)
+        transform = axes.transData if seen.size else axes.transAxes
+        marker, colour = FATES[run.fate][0], shown.colour(run.group)
+        axes.plot(
+            at_x, at_y, marker, color=colour, ms=8, mew=2, fillstyle="none", transform=transform
+        )
 
 
 def say_nothing(axes: Axes, why: str) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.summary.curves import line, logarithmic
-from models.summary.figure import Shown, add_legend, figure, say_nothing
-from models.summary.runs import Series
+from models.summary.figure import Shown, add_legend, figure, mark_fates, say_nothing
+from models.summary.runs import Run, Series
 
 
 def plot_correlations(shown: Shown, path_png: Path) -> None:
@@ -18,19 +19,29 @@ def plot_correlations(shown: Shown, path_png: Path) -> None:
     with figure(path_png, height_inch=7) as drawn:
         rows = drawn.subplots(2, 1, sharex=True, sharey=True)
         for place, (axes, part) in enumerate(zip(rows, ("amplitude", "phase"), strict=True)):
-            curves = [(run, run.frc[place]) for run in shown.runs if len(run.frc) > place]
-            for run, curve in curves:
-                frequencies = share_of_nyquist(curve.size)
-                inside = frequencies <= 1
-                line(axes, shown, run, frequencies[inside], curve[inside])
+            curves = [
+                up_to_nyquist(run.frc[place] if len(run.frc) > place else np.array([]))
+                for run in shown.runs
+            ]
+            for run, (frequencies, curve) in zip(shown.runs, curves, strict=True):
+                line(axes, shown, run, frequencies, curve)
             axes.axhline(0.5, color="0.3", linestyle="--", linewidth=0.8)
             axes.annotate("0.5", (1.0, 0.5), xytext=(3, 2), textcoords="offset points", fontsize=8)
             axes.set(ylabel=f"FRC of the {part}", ylim=(-1.05, 1.05), xlim=(0, 1))
-            if not any(np.isfinite(curve).any() for _, curve in curves):
+            if any(np.isfinite(curve).any() for _, curve in curves):
+                mark_fates(axes, shown, curves, [None] * len(curves))
+            else:
                 say_nothing(axes, "means nothing for any arm")
         rows[0].set_title(f"{shown.title}; last epoch", fontsize=10, loc="left")
         rows[1].set(xlabel="spatial frequency / Nyquist frequency")
         add_legend(drawn, shown)
+
+
+def up_to_nyquist(curve: Series) -> tuple[Series, Series]:
+    """The rings of a correlation that lie within the Nyquist frequency, and their values."""
+    frequencies = share_of_nyquist(curve.size)
+    inside = frequencies <= 1
+    return frequencies[inside], curve[inside]
 
 
 def share_of_nyquist(num_rings: int) -> Series:
@@ -49,22 +60,19 @@ def plot_activations(shown: Shown, path_png: Path) -> None:
 
     Of those runs that left an activation report, of which there must be one.
     """
-    runs = [run for run in shown.runs if run.activations]
+    shown = replace(shown, runs=tuple(run for run in shown.runs if run.activations))
+    runs = shown.runs
     names = merged(in_order(run.activations) for run in runs)
     places = {name: float(place) for place, name in enumerate(names)}
     with figure(path_png, height_inch=8) as drawn:
         rows = drawn.subplots(2, 1, sharex=True)
         for axes, key in zip(rows, ("mean", "share_not_positive"), strict=True):
-            values = []
-            for run in runs:
-                layers = in_order(run.activations)
-                found = np.array(
-                    [np.nan if (v := run.activations[n].get(key)) is None else v for n in layers]
-                )
-                values.append(found)
-                line(axes, shown, run, np.array([places[n] for n in layers]), found)
+            profiles = [profile(run, key, places) for run in runs]
+            for run, (layers, values) in zip(runs, profiles, strict=True):
+                line(axes, shown, run, layers, values)
             if key == "mean":
-                logarithmic(axes, values)
+                logarithmic(axes, [values for _, values in profiles])
+            mark_fates(axes, shown, profiles, [None] * len(profiles))
         rows[0].set(ylabel="mean |output|, arbitrary units")
         rows[0].set_title(
             f"{len(runs)} of {shown.num_runs} arms have a report; last epoch",
@@ -77,6 +85,14 @@ def plot_activations(shown: Shown, path_png: Path) -> None:
         for axes in rows:
             axes.grid(axis="x", linewidth=0.3)
         add_legend(drawn, shown)
+
+
+def profile(run: Run, key: str, places: Mapping[str, float]) -> tuple[Series, Series]:
+    """Places of a network's layers, and what its report says of each; NaN where it says nothing."""
+    layers = in_order(run.activations)
+    found = [run.activations[name].get(key) for name in layers]
+    values = np.array([np.nan if value is None else value for value in found])
+    return np.array([places[name] for name in layers]), values
 
 
 def in_order(activations: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -42,7 +42,7 @@ class Run:
     frc: tuple[Series, ...]
     """Correlation by ring, of amplitude and of phase; NaN where it means nothing."""
     gradients: Mapping[str, Series]
-    """``step``, ``pre_clip`` and ``post_clip`` of the gradient-norm trace."""
+    """``step``, ``epoch``, ``pre_clip`` and ``post_clip`` of the gradient-norm trace."""
     activations: Mapping[str, Mapping[str, Any]]
     """Layer → its row in the activation report; empty where the arm has no report."""
 
@@ -60,18 +60,23 @@ class Run:
         return "unfinished" if self.stats.get("unfinished") is True else None
 
     @property
+    def fate(self) -> str | None:
+        """What plots mark an arm with: ``collapsed``, or its shortcoming; ``None`` for neither."""
+        return "collapsed" if self.collapsed else self.shortcoming
+
+    @property
+    def fate_epoch(self) -> int | None:
+        """Epoch from which on it was that; ``None`` where none is known."""
+        epoch = self.stats.get("collapse_epoch")
+        return None if epoch is None or self.fate is None else int(epoch)
+
+    @property
     def _old_word(self) -> str | None:
         """The word that the reason of definition 1 begins with; ``None`` by a later one."""
         if "score_definition" in self.stats or not self.stats["collapsed"]:
             return None
         told = str(self.stats.get("collapse_reason") or "flat").partition(":")[0]
         return {"not finite": "not_finite", "unlike the object": "unlike_object"}.get(told, told)
-
-    @property
-    def collapse_epoch(self) -> int | None:
-        """Epoch from which it was flat, counted from 0; ``None`` if it has not collapsed."""
-        epoch = self.stats.get("collapse_epoch")
-        return None if epoch is None or not self.collapsed else int(epoch)
 
     def measured(self, stat: str) -> float | None:
         """A statistic as a number; ``None`` where it means nothing or was not finite."""
@@ -162,7 +167,7 @@ def correlations(metrics: Mapping[str, Any]) -> Sequence[Sequence[object]]:
 
 def trace(path: Path | None) -> dict[str, Series]:
     """The gradient-norm trace; NaN where a norm is not finite."""
-    names = ("step", "pre_clip", "post_clip")
+    names = ("step", "epoch", "pre_clip", "post_clip")
     if path is None:
         return dict.fromkeys(names, np.array([]))
     with path.open(encoding="utf-8", newline="") as file:

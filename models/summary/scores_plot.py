@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from models.summary.comparisons import METRICS, Group
-from models.summary.figure import collapse_mark, figure, say_nothing, short
+from models.summary.figure import FATES, fate_marks, figure, say_nothing, short
 
 MOST_GROUPS = 40
 SPREAD = 0.3
@@ -19,15 +19,19 @@ SPREAD = 0.3
 
 
 def plot_scores(groups: Sequence[Group], path_png: Path) -> None:
-    """A panel for each score; a cross for a run that collapsed, a bar for the median of all."""
+    """A panel for each score; a mark for what became of a run, a bar for the median of all.
+
+    A run that has no such score stands at the left edge, so that every panel has all runs.
+    """
     drawn_groups = groups[:MOST_GROUPS]
     height = 3.0 + 0.22 * len(drawn_groups) * 2
     with figure(path_png, height_inch=height) as drawn:
         panels = drawn.subplots(2, 4, sharey=True)
         for axes, metric in zip(panels.ravel(), METRICS, strict=True):
-            for row, group in enumerate(drawn_groups):
-                draw_group(axes, row, group, metric)
-            if not any(group.values(metric) for group in drawn_groups):
+            if any(group.values(metric) for group in drawn_groups):
+                for row, group in enumerate(drawn_groups):
+                    draw_group(axes, row, group, metric)
+            else:
                 say_nothing(axes, "means nothing for any run")
             axes.set(xlabel=metric)
             axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -40,11 +44,13 @@ def plot_scores(groups: Sequence[Group], path_png: Path) -> None:
         rest = len(groups) - len(drawn_groups)
         more = f"; {rest} further groups are not drawn" if rest else ""
         drawn.suptitle(f"A point is a run (a seed){more}", fontsize=10, x=0.01, ha="left")
+        every = [run for group in drawn_groups for run in group.runs]
         median = Line2D([], [], marker="|", ms=12, color="black", linestyle="none")
         median.set_label("median of all runs of the group")
-        alive = Line2D([], [], marker="o", color="0.5", linestyle="none", label="no collapse")
+        alive = Line2D([], [], marker="o", color="0.5", linestyle="none", label="a reconstruction")
+        edge = Line2D([], [], linestyle="none", label="at the left edge: has no such score")
         drawn.legend(
-            handles=[alive, collapse_mark(), median],
+            handles=[alive, *fate_marks(every), median, edge],
             loc="outside lower center",
             ncols=3,
             fontsize=8,
@@ -53,14 +59,15 @@ def plot_scores(groups: Sequence[Group], path_png: Path) -> None:
 
 def draw_group(axes: Axes, row: int, group: Group, metric: str) -> None:
     """The runs of one group along one line, spread out so that equal scores are seen."""
-    points = [
-        (value, run.collapsed) for run in group.runs if (value := run.measured(metric)) is not None
-    ]
-    if not points:
-        return
-    offsets = np.linspace(-SPREAD, SPREAD, len(points)) if len(points) > 1 else [0.0]
-    for (value, collapsed), offset in zip(points, offsets, strict=True):
-        axes.plot(value, row + offset, "x" if collapsed else "o", color=f"C{row % 10}", ms=5)
-    axes.plot(
-        np.median([value for value, _ in points]), row, "|", color="black", ms=20, mew=1.2, zorder=1
-    )
+    num, colour = len(group.runs), f"C{row % 10}"
+    offsets = np.linspace(-SPREAD, SPREAD, num) if num > 1 else np.zeros(num)
+    at_edge = axes.get_yaxis_transform()  # x as a share of the axes, y as data
+    for run, offset in zip(group.runs, offsets, strict=True):
+        marker = FATES[run.fate][0] if run.fate else "o"
+        value, place = run.measured(metric), row + offset
+        if value is None:
+            axes.plot(0, place, marker, color=colour, ms=5, transform=at_edge, clip_on=False)
+        else:
+            axes.plot(value, place, marker, color=colour, ms=5)
+    if values := group.values(metric):
+        axes.plot(np.median(values), row, "|", color="black", ms=20, mew=1.2, zorder=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,10 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from models.job import Events
+from models.log import warn
 from models.training.observers import MeanLoss
 from models.training.schedulers import MONITORED
-from models.training.watch import Glance, Watch
+from models.training.watch import Glance, Watch, is_flat
 
 SECONDS_BETWEEN_EVENTS = 1.0
 
@@ -166,6 +167,8 @@ class History(Callback):
             learning_rate=epoch.learning_rates[0],
             steps_per_s=running.steps_per_s,
         )
+        for told in changes(self.epochs):
+            warn(f"epoch {trainer.current_epoch}: {told}")
 
     @property
     def has_nan(self) -> bool:
@@ -181,6 +184,20 @@ class History(Callback):
             if math.isfinite(epoch.val_loss)
         ]
         return min(finite)[1] if finite else None
+
+
+def changes(epochs: Sequence[Epoch]) -> Iterator[str]:
+    """What the last of some epochs has for the first time, or no longer, that bodes ill."""
+    last = epochs[-1]
+    before = epochs[-2] if len(epochs) > 1 else None
+    was_finite = before is None or before.is_finite
+    was_flat = before is not None and is_flat(before.recon_amp_rel_std)
+    if last.is_finite != was_finite:
+        yield "the losses are finite again" if last.is_finite else "a loss is not finite"
+    if is_flat(last.recon_amp_rel_std) != was_flat:
+        told = f"relative std {last.recon_amp_rel_std:.3g}"
+        still = "is no longer constant" if was_flat else "is constant, or not finite"
+        yield f"the amplitude of the watched patches {still}: {told}"
 
 
 def loss_of(outputs: Tensor | Mapping[str, Tensor]) -> float:

@@ -16,9 +16,12 @@ from models.training.history import History
 DOTS_PER_INCH = 100
 
 
-def plot_losses(history: History, collapse_epoch: int | None, path_png: Path) -> None:
+def plot_losses(
+    history: History, collapse_epoch: int | None, path_png: Path, fate: str | None = None
+) -> None:
     """Write a PNG: training and validation loss above, learning rate below, collapse marked.
 
+    ``fate`` says what became of the arm where that is no reconstruction; it stands above.
     The bytes depend on the numbers and on the installed matplotlib only.
     """
     epochs = range(len(history.epochs))
@@ -44,5 +47,7 @@ def plot_losses(history: History, collapse_epoch: int | None, path_png: Path) ->
         if collapse_epoch is not None:
             for axes in (losses, rates):
                 axes.axvline(collapse_epoch, color="C3", linestyle="--", label="collapse")
+        if fate is not None:
+            losses.set_title(fate, fontsize=10, loc="left", color="C3")
         losses.legend()
         save_png(figure, path_png)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from runner import hub
-from runner.checksums import CHECKSUMS, compare_checksums, digest_all
-from runner.digest import entries, sha256_bytes, sha256_file
-from runner.errors import EngineError, VerificationError
-from runner.removal import remove_tree
+from runner.core.digest import entries, sha256_bytes, sha256_file
+from runner.core.errors import EngineError, VerificationError
+from runner.core.files import remove_tree
+from runner.hub import layout
+from runner.hub.checksums import CHECKSUMS, compare_checksums, digest_all
 
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
@@ -43,7 +43,7 @@ def write_bag(folder: Path, target: Path) -> Path:
 
 def _write_tags(folder: Path, bag: Path) -> None:
     """The declaration, what the bag is, and the manifests of its payload and of its tags."""
-    record = hub.read(folder)
+    record = layout.read(folder)
     payload = {f"data/{path.as_posix()}": bag / "data" / path for path in entries(bag / "data")}
     size = sum(file.stat().st_size for file in payload.values())
     digests = digest_all(list(payload.values()))

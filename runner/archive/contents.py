@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner import hub
 from runner.archive.layout import IMAGE, SUFFIX, Index
 from runner.archive.pack import Source, pack
-from runner.dataset import find
-from runner.dataset_cache import digests, places_of, refuse_others
-from runner.errors import EngineError, VerificationError
-from runner.reading import MissingError
-from runner.record import DatasetRecord, HubRecord
-
-Say = Callable[[str], None]
+from runner.core.errors import EngineError, VerificationError
+from runner.core.reading import MissingError
+from runner.core.text import Say
+from runner.hub import layout
+from runner.hub.record import DatasetRecord, HubRecord
+from runner.jobs.dataset_cache import digests, places_of, refuse_others
+from runner.jobs.datasets import find
 
 
 def archive_name(folder: Path, record: HubRecord) -> str:
@@ -39,7 +38,7 @@ def archive_hub(
         VerificationError: the hub or its cached dataset is not as it was sealed.
         EngineError: the image or the dataset is no longer there, or ``target`` cannot be written.
     """
-    record = hub.read(folder)
+    record = layout.read(folder)
     path = target or Path(archive_name(folder, record))
     if path.exists():
         raise EngineError(f"{path} exists already; move it away, or give another name with -o")
@@ -65,10 +64,10 @@ def image_sources(record: HubRecord, work: Path, say: Say) -> Iterator[list[Sour
             f"{record.phase} ran with the {record.engine.name} engine, in no image; archive it "
             "without --with-image: its locks are in the hub"
         )
-    from runner.daemon import connect
-    from runner.image import read_identity, save
+    from runner.engines.daemon import connect
+    from runner.engines.images.build import read_identity, save
 
-    identity = read_identity(record.image, hub.RECORD).id
+    identity = read_identity(record.image, layout.RECORD).id
     with tempfile.NamedTemporaryFile(dir=work, prefix=".image-", suffix=".tar") as file:
         say(f"saving the image {identity[:19]}")
         save(connect(), identity, Path(file.name))

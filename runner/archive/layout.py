@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner import names
+from runner.core import names
 
 INDEX = "index.json"
 HUB = "hub"

@@ -21,9 +21,9 @@ from runner.archive.layout import (
     padding,
     wrong_paths,
 )
-from runner.checksums import CHECKSUMS, compare_checksums, digest_all, listed_digests
-from runner.digest import entries, pretty_json, sha256_file
-from runner.errors import VerificationError
+from runner.core.digest import entries, pretty_json, sha256_file
+from runner.core.errors import VerificationError
+from runner.hub.checksums import CHECKSUMS, compare_checksums, digest_all, listed_digests
 
 LEVEL = 9
 READ_BYTES = 2**20

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from runner import hub
-from runner.archive.contents import Say, archive_hub, archive_name
+from runner.archive.contents import archive_hub, archive_name
 from runner.archive.layout import Index
-from runner.digest import sha256_file
-from runner.errors import EngineError, StoreError, VerificationError
-from runner.removal import remove_tree
-from runner.store import Store, open_store
+from runner.archive.store import Store, open_store
+from runner.core.digest import sha256_file
+from runner.core.errors import EngineError, StoreError, VerificationError
+from runner.core.files import remove_tree
+from runner.core.text import Say
+from runner.hub import layout
 
 CHECKSUM = ".sha256"
 LONGEST_CHECKSUM = 4096
@@ -52,7 +53,7 @@ def archive_to(
         StoreError: the store cannot be used, or has another file of that name.
         VerificationError, EngineError: as ``archive_hub``.
     """
-    name = target.name if target else archive_name(folder, hub.read(folder))
+    name = target.name if target else archive_name(folder, layout.read(folder))
     store = open_store(url, name)
     store.prepare()
     with scratch(state / "outgoing" / name) as outgoing:

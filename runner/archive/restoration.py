@@ -7,17 +7,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import hub
 from runner.archive.layout import DATASET, HUB, IMAGE, Index
 from runner.archive.remote import fetch, scratch
 from runner.archive.unpack import unpack
-from runner.dataset_cache import restored_folder
-from runner.digest import sha256_bytes
-from runner.errors import EngineError, VerificationError
-from runner.names import HUB_NAME
-from runner.reading import shortened
-from runner.record import DatasetRecord
-from runner.removal import remove_tree
+from runner.core.digest import sha256_bytes
+from runner.core.errors import EngineError, VerificationError
+from runner.core.files import remove_tree
+from runner.core.names import HUB_NAME
+from runner.core.reading import shortened
+from runner.hub import layout
+from runner.hub.record import DatasetRecord
+from runner.jobs.dataset_cache import restored_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def _put_in_place(
             f"{target} is there already; `phasehub verify {target}` tells whether it is intact, or "
             "restore below another folder with --out"
         )
-    record = hub.read(work / HUB)
+    record = layout.read(work / HUB)
     if record.phase != target.parent.name:
         raise VerificationError(f"{archive} is refused: its hub is of {record.phase}")
     for data in record.datasets:
@@ -120,7 +120,7 @@ def _compare_dataset(archive: Path, index: Index, work: Path, record: DatasetRec
             raise VerificationError(
                 f"{archive} is refused: its {_inner(path)} is not what the hub ran on"
             )
-    if not (work / HUB / (record.folder if record.files else hub.DATASET)).is_dir():
+    if not (work / HUB / (record.folder if record.files else layout.DATASET)).is_dir():
         raise VerificationError(f"{archive} is refused: it has a dataset, and its hub none")
 
 

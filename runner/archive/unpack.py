@@ -30,12 +30,11 @@ from runner.archive.layout import (
     padding,
     wrong_paths,
 )
-from runner.checksums import CHECKSUMS, compare_checksums
-from runner.digest import sha256_file
-from runner.durable import make_durable
-from runner.errors import VerificationError
-from runner.reading import parse_json
-from runner.removal import remove_tree, undone
+from runner.core.digest import sha256_file
+from runner.core.errors import VerificationError
+from runner.core.files import make_durable, remove_tree, undone
+from runner.core.reading import parse_json
+from runner.hub.checksums import CHECKSUMS, compare_checksums
 
 DEFAULT_LIMIT_BYTES: Final = 64 * 2**30
 """Most bytes that an archive may unpack to unless the user allows more."""

@@ -8,13 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.errors import EngineError
+from runner.core.errors import EngineError
 
 if TYPE_CHECKING:
+    from runner.core.text import Say
     from runner.engines.base import Engine
-    from runner.image import Image
-    from runner.snapshot import Snapshot
-    from runner.wheels import Say, Variant
+    from runner.engines.environments.wheels import Variant
+    from runner.engines.images.build import Image
+    from runner.engines.images.snapshot import Snapshot
 
 
 class EngineName(StrEnum):
@@ -70,7 +71,7 @@ def choose(name: str, *, python: Path | None, say: Say) -> str:
     if python is not None:
         say("Engine: process, not isolated, as --python asks for")
         return "process"
-    from runner.daemon import usable
+    from runner.engines.daemon import usable
 
     try:
         usable()

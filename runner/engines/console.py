@@ -11,8 +11,8 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from runner.core.reading import MIB, open_regular
 from runner.engines.capped import LARGEST
-from runner.reading import MIB, open_regular
 
 TAIL_LINES = 40
 LONGEST_LINE = 1000

@@ -10,9 +10,9 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from runner.daemon import reason
 from runner.engines import seccomp
 from runner.engines.base import PROMISES, Handle, Launch
+from runner.engines.daemon import reason
 from runner.engines.ending import Ending, Killed
 from runner.engines.keeper import Seen
 
@@ -41,12 +41,12 @@ def ending(attrs: Mapping[str, Any], handle: Handle, seen: Seen) -> Ending:
 
 
 def finished_at(attrs: Mapping[str, Any]) -> float:
-    """When a container ended, in seconds since the epoch."""
+    """When a container ended, in seconds since 1970."""
     return _seconds(attrs["State"]["FinishedAt"])
 
 
 def _seconds(date: str) -> float:
-    """Seconds since the epoch of a date of the daemon's."""
+    """Seconds since 1970 of a date of the daemon's."""
     return datetime.fromisoformat(date).timestamp()
 
 

@@ -21,14 +21,14 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig, Mount
 
-from runner.daemon import Client, connect, reason, usable
+from runner.core.errors import EngineError
 from runner.engines import Needs, seccomp
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.containers import ending, enforced, finished_at, refusal, remove
+from runner.engines.daemon import Client, connect, reason, usable
 from runner.engines.ending import conclude
+from runner.engines.images.build import Image, build
 from runner.engines.keeper import Keeper
-from runner.errors import EngineError
-from runner.image import Image, build
 
 UNPRIVILEGED = (10001, 10001)
 """uid and gid of a container whose caller is root."""

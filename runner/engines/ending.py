@@ -14,6 +14,7 @@ from runner.engines import usage
 from runner.engines.base import Handle, Outcome, Status
 from runner.engines.console import last_line
 from runner.engines.usage import Excess
+from runner.experiment import EXPERIMENT
 
 MIB, GIB = 1 << 20, 1 << 30
 SIGNALLED = 128
@@ -23,7 +24,7 @@ Killed = Literal["memory", "time", "stop"] | Excess
 """The limit for which a job was killed, or that it was found to have gone past."""
 
 Moment = Annotated[float, Field(ge=0, le=1e11)]
-"""Seconds since the epoch, up to the year 5138."""
+"""Seconds since 1970, up to the year 5138."""
 
 
 class Ending(BaseModel):
@@ -64,12 +65,12 @@ def _judge(handle: Handle, ending: Ending) -> tuple[Status, str]:
     if ending.killed_for == "time":
         return "timed_out", (
             f"stopped at its time limit of {handle.timeout_s:g} s; raise resources.timeout_s or "
-            "lower train.epochs"
+            f"{EXPERIMENT.advice.time}"
         )
     if ending.killed_for == "memory":
         return "out_of_memory", (
             f"killed for memory: limit {_size(ending.memory_bytes)}; raise resources.memory_gib "
-            "or lower train.batch_size"
+            f"or {EXPERIMENT.advice.memory}"
         )
     if ending.killed_for in EXCESSES:
         told = EXCESSES[ending.killed_for]

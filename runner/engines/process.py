@@ -20,14 +20,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.engines import Needs, procfs, supervisor
+from runner.core.errors import EngineError
+from runner.core.files import remove_tree
+from runner.core.project import models_digest
+from runner.core.reading import MissingError, read_table, typed
+from runner.engines import Needs, processes, supervisor
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.ending import Ending, conclude
-from runner.environment import describe_python, differences, locked_python, models_digest
-from runner.errors import EngineError
-from runner.reading import MissingError, read_table, typed
-from runner.removal import remove_tree
-from runner.wheels import lock_path
+from runner.engines.environments.locked_python import describe_python, differences, locked_python
+from runner.engines.environments.wheels import lock_path
 
 SUFFIX = ".process"
 SUPERVISOR = [sys.executable, "-I", "-c", supervisor.START]
@@ -98,7 +99,7 @@ class ProcessEngine:
                 f"{launch.name} could not be started: {error}. Look at the rights and the "
                 "room where its folders lie"
             ) from None
-        identity = procfs.identity(process.pid)
+        identity = processes.identity(process.pid)
         self._supervisors[identity] = process
         return Handle(
             engine=self.name,
@@ -195,16 +196,15 @@ class ProcessEngine:
         child = self._supervisors.get(handle.id)
         if child is not None:
             return child.poll() is None
-        return procfs.runs(handle.id)
+        return processes.runs(handle.id)
 
     def remove_leftovers(self, run_id: str) -> list[str]:
         """Stop every supervisor of a run with its job; the names of their output folders."""
         found = []
-        for pid in procfs.all_pids():
-            words = procfs.command_line(pid)
+        for identity, words in processes.command_lines():
             *started, view, label = words if len(words) > len(SUPERVISOR) else ["", ""]
             if started[1:] == SUPERVISOR[1:] and label == _label({"run": run_id}):
-                _stop_supervisor(procfs.identity(pid))
+                _stop_supervisor(identity)
                 remove_tree(Path(view))
                 found.append(Path(view).name.removesuffix(SUFFIX))
         return sorted(found)
@@ -255,14 +255,14 @@ def _ending(view: Path) -> Ending:
 
 def _stop_supervisor(identity: str) -> None:
     """Ask a supervisor to end its job; kill both when it does not in time."""
-    pid = procfs.pid_of(identity)
+    pid = processes.pid_of(identity)
     job = supervisor.descendants(pid)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_S
-    while procfs.runs(identity) and time.monotonic() < deadline:
+    while processes.runs(identity) and time.monotonic() < deadline:
         time.sleep(0.005)
-    for one in [pid, *job] if procfs.runs(identity) else []:
+    for one in [pid, *job] if processes.runs(identity) else []:
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
 

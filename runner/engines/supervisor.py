@@ -21,12 +21,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from runner.core.installation import SOURCES
 from runner.engines.capped import CappedLog
 from runner.engines.usage import Guard
 
-ROOT = Path(__file__).parents[2]
 START = (
-    f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+    f"import sys; sys.path.insert(0, {str(SOURCES)!r}); "
     "from runner.engines.supervisor import main; main()"
 )
 """What its interpreter is told, which is isolated and has no path of ours."""

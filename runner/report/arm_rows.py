@@ -4,51 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from runner.record import ArmRecord, differing_knobs, leaves
+from runner.core.text import listing, plain
+from runner.experiment import EXPERIMENT
+from runner.hub.record import ArmRecord, differing_knobs, leaves
 from runner.report.wording import (
     NOTHING,
-    collapse,
+    came_about_and_why,
     declared,
     duration,
-    listing,
     measured,
     outcome,
 )
-from runner.text import plain
+
+RESULTS = EXPERIMENT.results
 
 Results = tuple[tuple[str, str], ...]
 """Heading and statistic of the columns that a page shows; the metrics table has them all."""
 
-COMMON: Results = (
-    ("val loss, best", "val_loss_best"),
-    ("val loss, final", "val_loss_final"),
-    ("amp SSIM", "amp_ssim"),
-    ("amp MAE", "amp_mae"),
-)
-PLAIN: Results = (("phase SSIM", "phase_ssim"), ("phase MAE", "phase_mae"))
-"""Of arms by definition 1."""
-ALIGNED: Results = (
-    ("phase SSIM, aligned", "phase_aligned_ssim"),
-    ("phase MAE, aligned", "phase_aligned_mae"),
-)
-"""Of arms by definition 2."""
-
 
 def results(arms: Sequence[ArmRecord]) -> Results:
-    """The columns for arms: scores of the phase by the definitions that the arms have."""
-    found = {min(arm.score_definition, 2) for arm in arms if arm.stats}
-    phases = {1: PLAIN, 2: ALIGNED}
-    return COMMON + tuple(pair for number in sorted(found or {1}) for pair in phases[number])
-
-
-_DEFINITIONS = {
-    1: "by the old definition 1: the phase is scored with its global phase, which no measurement "
-    "tells, and collapsed means flat, not finite or unlike the object",
-    2: "by definition 2: the phase is scored once its global phase is aligned, and collapsed means "
-    "flat",
-}
+    """The columns for arms, by the definitions that their scores have."""
+    return RESULTS.columns(vars(arm) for arm in arms if arm.stats)
 
 
 def definitions(shown: Sequence[tuple[str | None, ArmRecord]]) -> str:
@@ -59,17 +36,16 @@ def definitions(shown: Sequence[tuple[str | None, ArmRecord]]) -> str:
     hubs: dict[int, dict[str, None]] = {}
     for name, arm in shown:
         if arm.stats:
-            hubs.setdefault(arm.score_definition, {})[name or "this hub"] = None
+            hubs.setdefault(RESULTS.definition(vars(arm)), {})[name or "this hub"] = None
     told = [
-        (f"of {listing(list(names))} " if len(hubs) > 1 else "")
-        + _DEFINITIONS.get(number, f"by definition {number}, which this phasehub does not know")
+        (f"of {listing(list(names))} " if len(hubs) > 1 else "") + RESULTS.definitions(number)
         for number, names in sorted(hubs.items())
     ]
-    return f"Scores and collapse {'; '.join(told)}." if told else ""
+    return f"{RESULTS.definitions_of} {'; '.join(told)}." if told else ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class ArmCell:
     """A value as text, and the number of the footnote that says why there is none."""
 
     text: str
@@ -87,15 +63,19 @@ class Footnote:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An arm in the tables. ``fate`` tells at a glance what became of it."""
+    """An arm in the tables.
+
+    ``fate`` tells at a glance what became of it: ``failed``, ``unsound``, ``fine``, or the
+    endpoint's own word.
+    """
 
     label: str
     phase: str | None
     """The earlier phase that the arm is from; ``None`` for this phase."""
-    fate: Literal["fine", "unsound", "collapsed", "failed"]
+    fate: str
     outcome: str
-    collapsed: str
-    cells: tuple[Cell, ...]
+    came_about: str
+    cells: tuple[ArmCell, ...]
     knobs: tuple[str, ...]
     as_planned: bool
 
@@ -136,7 +116,7 @@ def constant_scores(arms: Sequence[ArmRecord]) -> str | None:
         scores = [
             f"{heading} {measured(value)}"
             for heading, stat in results(arms)
-            if (value := arm.stats.get(f"constant_{stat}")) is not None
+            if (value := arm.stats.get(f"{RESULTS.baseline}{stat}")) is not None
         ]
         if scores:
             return ", ".join(scores)
@@ -156,41 +136,41 @@ def _row(
         phase=phase,
         fate=_fate(arm),
         outcome=outcome(arm),
-        collapsed=collapse(arm),
+        came_about=came_about_and_why(arm),
         cells=(
             *(_cell(arm, stat, numbers) for _, stat in columns),
-            Cell(text=measured(arm.timing.get("steps_per_s"))),
-            Cell(text=duration(arm.wall_s)),
+            ArmCell(text=measured(arm.timing.get("steps_per_s"))),
+            ArmCell(text=duration(arm.wall_s)),
         ),
         knobs=tuple(declared(plan[name]) if name in plan else NOTHING for name in knobs),
         as_planned=not arm.differences,
     )
 
 
-def _fate(arm: ArmRecord) -> Literal["fine", "unsound", "collapsed", "failed"]:
+def _fate(arm: ArmRecord) -> str:
     if arm.status != "succeeded":
         return "failed"
-    if arm.collapsed:
-        return "collapsed"
-    return "unsound" if arm.shortcoming else "fine"
+    if arm.fate.reached:
+        return EXPERIMENT.endpoint.past
+    return "unsound" if arm.fate.shortcoming else "fine"
 
 
-def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
+def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> ArmCell:
     """A statistic; one that means nothing has a footnote."""
     value = arm.stats.get(stat)
     reason = arm.null_reasons.get(stat) if value is None else None
-    return Cell(text=measured(value), footnote=numbers[reason] if reason else None)
+    return ArmCell(text=measured(value), footnote=numbers[reason] if reason else None)
 
 
 def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:
     """One footnote for each reason, whichever scores and arms it is given for.
 
-    Reasons for scores of the best epoch, which the pages do not show, are left to the tables.
+    Reasons for scores that the pages do not show are left to the tables.
     """
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for arm in arms:
         for stat, reason in arm.null_reasons.items():
-            if stat.startswith("best_"):
+            if stat.startswith(RESULTS.best):
                 continue
             stats, names = found.setdefault(reason, ({}, {}))
             stats[plain(stat)] = names[arm.name] = None

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.compared import Compared, profile_in_words
 from runner.report import wording
 from runner.report.arm_rows import arm_table, constant_scores
-from runner.report.cautions import cautions
+from runner.report.comparability import cautions
 from runner.report.designs import EXPLORED
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.pages import MARKS, columns, page_environment
 from runner.report.view import PLOTS
-from runner.statistics import Statistics
+from runner.verify.baselines import Baseline, profile_in_words
+from runner.verify.statistics import Statistics
 
 PAGE = "comparison.md"
 
 
 def render_comparison(
-    hubs: Sequence[Compared],
+    hubs: Sequence[Baseline],
     statistics: Statistics | None,
     *,
     notes: Sequence[str],
@@ -55,13 +55,13 @@ def render_comparison(
     )
 
 
-def _constant(hubs: Sequence[Compared]) -> str | None:
+def _constant(hubs: Sequence[Baseline]) -> str | None:
     """What a constant image would score, where that is the same in all hubs."""
     found = {constant_scores(one.record.arms) for one in hubs}
     return found.pop() if len(found) == 1 else None
 
 
-def names_of(hubs: Sequence[Compared]) -> list[str]:
+def names_of(hubs: Sequence[Baseline]) -> list[str]:
     """The phase where it tells hubs apart, otherwise the hub's whole name."""
     phases = [one.record.phase for one in hubs]
     return [

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from runner.design import (
+from runner.core.text import listing
+from runner.experiment import EXPERIMENT
+from runner.hub.record import RegisteredFinding
+from runner.manifest.findings import Contrast, Registration
+from runner.plan.model import Plan
+from runner.report.wording import declared
+from runner.verify.registration.power import (
     LEVEL,
     ContrastDesign,
     KnobDesign,
     knob_designs,
     registered_designs,
-    registration_departures,
+    registration_mismatches,
 )
-from runner.findings import Contrast, Registration
-from runner.plan import Plan
-from runner.record import RegisteredFinding
-from runner.report.wording import declared, listing
-from runner.statistics import Statistics
+from runner.verify.statistics import Statistics
 
-MEASURES = {"flat": "rate of flat collapse", "collapse": "rate of collapse"}
+ENDPOINT = EXPERIMENT.endpoint
 EXPLORED = (
     "These comparisons are exploratory: which of them would matter was not registered before the "
     "run, so that what they show is to be confirmed by other runs."
 )
 COULD_NOT = (
-    "This phase could not have answered by comparing how often its groups collapse: not even the "
-    "largest effect that a single knob can have would have been evidence."
+    f"This phase could not have answered by comparing how often its groups {ENDPOINT.plural}: not "
+    "even the largest effect that a single knob can have would have been evidence."
 )
 COULD = "Of some knobs a large enough effect could have been evidence."
 EXPLORATORY = "No finding is registered for this phase: whatever comes out of it is exploratory."
@@ -42,7 +44,7 @@ def answerable(plan: Plan, registered: Sequence[RegisteredFinding]) -> Iterator[
     for one in designs:
         yield f"  {one.finding}: {contrast_words(plans[one.finding], one.contrast)}"
         yield from (f"    {line}" for line in _design_lines(one, len(designs)))
-    told = registration_departures(
+    told = registration_mismatches(
         registered, phase=plan.phase, profile=plan.profile, arms=plan.arms
     )
     yield from (f"  {line}" for line in told)
@@ -72,11 +74,12 @@ def contrast_words(plan: Registration, contrast: Contrast) -> str:
     )
     side = "other" if contrast.expect == "different" else contrast.expect
     both = f"; both with {spelled(common)}" if common else ""
-    return f"{MEASURES[plan.measure]} with {spelled(one)} {side} than with {spelled(other)}{both}"
+    rate = ENDPOINT.counts[plan.measure].rate
+    return f"{rate} with {spelled(one)} {side} than with {spelled(other)}{both}"
 
 
 def spelled(where: Mapping[str, object]) -> str:
-    """Knobs in a sentence, by the last part of their names that tells: ``decoder_norm none``."""
+    """Knobs in a sentence, by the last part of their names that tells."""
     return listing([f"{_short(name)} {declared(value)}" for name, value in where.items()])
 
 
@@ -99,8 +102,8 @@ def _knob_words(one: KnobDesign) -> str:
     some = f"all {one.num_pairs} pairs that differ"
     pairs = some if one.num_pairs > 1 else "the pair that differs"
     told = (
-        f"{one.knob}: had every run on one side collapsed and none on the other in {pairs} in it "
-        f"alone ({one.runs[0]} against {one.runs[1]} runs), their adjusted p would "
+        f"{one.knob}: had every run on one side {ENDPOINT.past} and none on the other in {pairs} "
+        f"in it alone ({one.runs[0]} against {one.runs[1]} runs), their adjusted p would "
         f"be {one.best:.3g} (Fisher, Benjamini-Yekutieli over {one.num_comparisons})"
     )
     if one.can_answer:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from runner.core.text import listing
+from runner.experiment import EXPERIMENT
+from runner.report import drawn
 from runner.report.designs import could_have_shown
+from runner.report.drawn import Drawn
 from runner.report.statements import Statement
-from runner.report.wording import NOTHING, OUTCOMES, STATUS_WORDS, declared, listing, measured
-from runner.statistics import (
+from runner.report.wording import NOTHING, STATUS_WORDS, declared, measured
+from runner.verify.statistics import (
     Comparison,
+    EndpointComparison,
     Factor,
     Group,
     Interval,
@@ -22,20 +27,20 @@ from runner.statistics import (
 
 MOST_COMPARISONS = 30
 """Comparisons that a page shows; ``statistics.json`` has all."""
-SHOWN_SCORES = ("amp_ssim",)
-"""Scores whose comparisons a page tells in words."""
+ENDPOINT = EXPERIMENT.endpoint
 SUGGESTIVE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRow:
-    """A group: what it is and how often it collapsed."""
+    """A group: what it is and how often the endpoint came about in it."""
 
     label: str
     knobs: tuple[str, ...]
     runs: str
-    collapsed: str
+    reached: str
     rate: str
+    drawn: Drawn | None
     not_counted: str
     """Its arms that did not run as planned, with what became of them."""
 
@@ -65,6 +70,13 @@ class ComparisonRow:
     knobs: str
     controlled: bool
     claims: tuple[Claim, ...]
+    reached: tuple[str, str]
+    p_adjusted: str
+    evidence: bool
+    """Whether any claim is one."""
+    difference: str
+    """Of the medians of the first score that pages tell of, second less first."""
+    drawn: Drawn | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +90,7 @@ class FactorRow:
 
 @dataclass(frozen=True, kw_only=True)
 class FactorTable:
-    """A knob of a matrix: its values, and how often arms with them collapsed."""
+    """A knob of a matrix: its values, and how often the endpoint came about with them."""
 
     knob: str
     values: tuple[str, ...]
@@ -100,8 +112,8 @@ class GroupsView:
     design: tuple[str, ...]
     """What the comparisons could have shown at all."""
     methods: Mapping[str, str]
-    chosen: tuple[str, ...]
-    """One arm of each group of this hub, the first that counts."""
+    members: tuple[tuple[str, ...], ...]
+    """The arms of each group of this hub that count."""
 
 
 def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -> GroupsView:
@@ -111,14 +123,14 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
         knob_names=names,
         groups=tuple(group_row(group, names) for group in statistics.groups),
         spreads=tuple(row for group in statistics.groups for row in _spreads(group, scores)),
-        comparisons=tuple(_comparison(one) for one in _foremost(statistics.comparisons)),
+        comparisons=tuple(_comparisons(_foremost(statistics.comparisons))),
         num_comparisons=len(statistics.comparisons),
         factors=tuple(_factor(one, statistics.factors) for one in statistics.factors),
-        notes=(*statistics.notes, *_dead(statistics)),
+        notes=(*statistics.notes, *_markers(statistics)),
         design=could_have_shown(statistics),
         methods={name: str(text) for name, text in statistics.methods.items()},
-        chosen=tuple(
-            group.arms[0] for group in statistics.groups if group.arms and group.phase == hub_phase
+        members=tuple(
+            group.arms for group in statistics.groups if group.arms and group.phase == hub_phase
         ),
     )
 
@@ -129,8 +141,9 @@ def group_row(group: Group, names: Sequence[str]) -> GroupRow:
         label=group.label,
         knobs=tuple(declared(group.knobs[name]) for name in names),
         runs=str(group.num_arms),
-        collapsed=_counted(group),
-        rate=_rate(group.collapse_rate, group.collapse_interval),
+        reached=_counted(group),
+        rate=_rate(group.rate, group.interval),
+        drawn=drawn.rate(group.rate, group.interval),
         not_counted=", ".join(
             f"{arm.name} ({STATUS_WORDS.get(arm.status, arm.status)})"  # type: ignore[call-overload]
             for arm in group.not_counted
@@ -139,12 +152,14 @@ def group_row(group: Group, names: Sequence[str]) -> GroupRow:
 
 
 def _counted(group: Group) -> str:
-    """How many collapsed, and how many came to something else that is no reconstruction."""
+    """In how many the endpoint came about, and how many came to something else that is amiss."""
     if not group.num_arms:
         return NOTHING
-    others = [f"{number} {OUTCOMES[word]}" for word, number in group.other_outcomes.items()]
+    others = [
+        f"{number} {ENDPOINT.outcomes[word]}" for word, number in group.other_outcomes.items()
+    ]
     told = f" ({', '.join(others)})" if others else ""
-    return f"{group.num_collapsed} of {group.num_arms}{told}"
+    return f"{group.num_reached} of {group.num_arms}{told}"
 
 
 def _rate(rate: float | None, interval: Interval | None) -> str:
@@ -154,27 +169,28 @@ def _rate(rate: float | None, interval: Interval | None) -> str:
 
 
 def _spreads(group: Group, scores: Sequence[str]) -> Iterator[SpreadRow]:
-    """Over all runs, and over those that did not collapse where that makes a difference."""
+    """Over all runs, and over those without the endpoint where that makes a difference."""
     if not group.num_arms:
         return
-    sound = group.num_arms - group.num_collapsed
+    sound = group.num_arms - group.num_reached
     every = f"all {group.num_arms}" if group.num_arms > 1 else "the only run"
     yield SpreadRow(
         label=group.label,
-        over=every if sound else f"{every}, collapsed",
+        over=every if sound else f"{every}, {ENDPOINT.past}",
         cells=tuple(_spread(_metric(group, score).all, group.num_arms) for score in scores),
     )
-    if group.num_collapsed and sound:
+    if group.num_reached and sound:
         yield SpreadRow(
             label=group.label,
-            over=f"the {sound} not collapsed",
-            cells=tuple(_spread(_metric(group, score).not_collapsed, sound) for score in scores),
+            over=f"the {sound} not {ENDPOINT.past}",
+            cells=tuple(_spread(_metric(group, score).others, sound) for score in scores),
         )
 
 
 def _metric(group: Group, score: str) -> Metric:
     """A score of a group; nothing where the statistics are of before there was this score."""
-    return group.metrics.get(score, Metric(all=None, not_collapsed=None))
+    nothing = Metric.model_validate({"all": None, f"not_{ENDPOINT.past}": None})
+    return group.metrics.get(score, nothing)
 
 
 def _spread(spread: Spread | None, num_runs: int) -> str:
@@ -197,28 +213,62 @@ def _foremost(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def _weight(comparison: Comparison) -> int:
-    p_value = comparison.collapse.p_value
+    p_value = comparison.endpoint.p_value
     suggestive = p_value is not None and p_value < SUGGESTIVE
-    return 4 * comparison.collapse.evidence + 2 * suggestive + comparison.controlled
+    return 4 * comparison.endpoint.evidence + 2 * suggestive + comparison.controlled
 
 
-def _comparison(comparison: Comparison) -> ComparisonRow:
-    claims = [Claim(text=comparison.collapse.words, evidence=comparison.collapse.evidence)]
-    for score in SHOWN_SCORES:
+def _comparisons(shown: Sequence[Comparison]) -> Iterator[ComparisonRow]:
+    """Rows whose drawings have one axis."""
+    found = [row for one in shown if (row := one.metrics.get(EXPERIMENT.results.worded[0]))]
+    ends = [end for row in found for end in (row.difference, *(row.interval or ()))]
+    most = max((abs(end) for end in ends if end is not None), default=0.0)
+    yield from (_comparison(one, most) for one in shown)
+
+
+def _comparison(comparison: Comparison, most: float) -> ComparisonRow:
+    first = comparison.metrics.get(EXPERIMENT.results.worded[0])
+    found = comparison.endpoint
+    claims = [Claim(text=comparison.endpoint.words, evidence=comparison.endpoint.evidence)]
+    for score in EXPERIMENT.results.worded:
         row = comparison.metrics.get(score)
         if row is not None:
             claims.append(_claim(row))
-            if any(comparison.collapse.collapsed) and row.not_collapsed.difference is not None:
-                sound = _claim(row.not_collapsed)
+            if any(comparison.endpoint.reached) and row.others.difference is not None:
+                sound = _claim(row.others)
                 claims.append(
-                    Claim(text=f"of runs not collapsed: {sound.text}", evidence=sound.evidence)
+                    Claim(
+                        text=f"of runs not {ENDPOINT.past}: {sound.text}", evidence=sound.evidence
+                    )
                 )
     return ComparisonRow(
         groups=comparison.groups,
         knobs=", ".join(comparison.knobs),
         controlled=comparison.controlled,
         claims=tuple(claims),
+        reached=_reached(found),
+        p_adjusted=_p(found.p_adjusted),
+        evidence=any(claim.evidence for claim in claims),
+        difference=_difference(first),
+        drawn=drawn.difference(first.difference, first.interval, most) if first else None,
     )
+
+
+def _reached(found: EndpointComparison) -> tuple[str, str]:
+    first, second = (
+        f"{hits} of {arms}" for hits, arms in zip(found.reached, found.arms, strict=True)
+    )
+    return first, second
+
+
+def _difference(row: ScoreDifference | None) -> str:
+    """The difference of two medians with its interval, where there is one."""
+    if row is None or row.difference is None:
+        return NOTHING
+    told = f"{row.difference:+.3g}"
+    if row.interval is None:
+        return told
+    return f"{told} ({row.interval[0]:+.3g} to {row.interval[1]:+.3g})"
 
 
 def _claim(row: ScoreDifference) -> Claim:
@@ -248,8 +298,7 @@ def _factor(factor: Factor, every: Sequence[Factor]) -> FactorTable:
 
 def _rates(values: Sequence[Value]) -> tuple[str, ...]:
     return tuple(
-        f"{one.num_collapsed} of {one.num_arms}: {_rate(one.collapse_rate, one.collapse_interval)}"
-        for one in values
+        f"{one.num_reached} of {one.num_arms}: {_rate(one.rate, one.interval)}" for one in values
     )
 
 
@@ -257,24 +306,24 @@ def _p(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.3g}"
 
 
-def _dead(statistics: Statistics) -> Iterator[str]:
-    """How collapsed arms and others differ in the share of dead decoder pre-activations."""
-    for one in statistics.dead_decoders:
+def _markers(statistics: Statistics) -> Iterator[str]:
+    """How arms with the endpoint and others differ in what tells one from the other."""
+    for one in statistics.markers:
         told = [
             f"{extent.min:.2f} to {extent.max:.2f} in {extent.n} {who}"
             for extent, who in (
-                (one.collapsed, "collapsed arms"),
-                (one.not_collapsed, "arms that did not collapse"),
+                (one.reached, f"{ENDPOINT.past} arms"),
+                (one.others, f"arms that did not {ENDPOINT.plural}"),
             )
             if extent is not None
         ]
-        yield f"{one.statistic} at the last epoch: {listing(told)}"
+        yield f"{one.statistic} {ENDPOINT.marker_words}: {listing(told)}"
 
 
 def evidence_statements(statistics: Statistics) -> Iterator[Statement]:
     """What the statistics allow to say, in few sentences."""
     found = [factor.words for factor in statistics.factors if factor.evidence]
-    found += [one.collapse.words for one in statistics.comparisons if one.collapse.evidence]
+    found += [one.endpoint.words for one in statistics.comparisons if one.endpoint.evidence]
     for words in found[:5]:
         yield Statement(kind="neutral", text=f"{words}.")
     if len(found) > 5:
@@ -287,9 +336,9 @@ def _nothing(statistics: Statistics) -> str:
     """That no comparison shows anything, and why where it could not."""
     if all(group.num_arms < 2 for group in statistics.groups):
         return (
-            "One seed each: no evidence either way that any of these plans collapses more often "
-            "than another."
+            f"One seed each: no evidence either way that any of these plans {ENDPOINT.third} more "
+            "often than another."
         )
     number = len(statistics.comparisons)
     told = "the comparison" if number == 1 else f"any of {number} comparisons"
-    return f"No evidence in {told} that one group collapses more often than another."
+    return f"No evidence in {told} that one group {ENDPOINT.third} more often than another."

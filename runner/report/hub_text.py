@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from runner import hub
-from runner.errors import VerificationError
-from runner.reading import shortened
-from runner.record import HubRecord
+from runner.core.errors import VerificationError
+from runner.core.reading import shortened
+from runner.core.text import briefly, plain
+from runner.experiment import EXPERIMENT
+from runner.hub import layout
+from runner.hub.record import HubRecord
+from runner.report import tables
 from runner.report.pages import columns, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
-from runner.report.wording import NOTHING, STATUS_WORDS, aligned, briefly, moment
-from runner.statistics import Statistics
-from runner.text import plain
+from runner.report.wording import NOTHING, STATUS_WORDS, aligned, moment
+from runner.verify.statistics import Statistics
 
+ENDPOINT = EXPERIMENT.endpoint
 MOST_COLUMNS = 6
 """Arms that stand side by side."""
 MARKS = {"good": "+", "neutral": " ", "bad": "!"}
 
 
 def render_list(hubs: Sequence[Path]) -> str:
-    """One line per hub: path, profile, how many arms succeeded, met the rules, collapsed.
+    """One line per hub: path, profile, arms that succeeded, met the rules, reached the endpoint.
 
     A hub whose record cannot be read is listed with the reason.
     """
     if not hubs:
         return "no sealed hubs here; `phasehub run MANIFEST` makes one"
-    rows = [("hub", "profile", "succeeded", "rules hold", "collapsed")]
+    rows = [("hub", "profile", "succeeded", "rules hold", ENDPOINT.past)]
     return aligned([*rows, *(_hub_row(path) for path in hubs)])
 
 
 def _hub_row(path: Path) -> tuple[str, ...]:
     try:
-        record = hub.read(path)
+        record = layout.read(path)
     except VerificationError as error:
         return (str(path), f"broken: {shortened(str(error))}")
     counted = tally(record)
     profile = record.profile or NOTHING
-    return (str(path), profile, counted.succeeded, counted.rules_hold, counted.collapsed)
+    return (str(path), profile, counted.succeeded, counted.rules_hold, counted.reached)
 
 
 def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
@@ -53,7 +57,7 @@ def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
         _groups(view),
         _differing(view),
         _measurements(view),
-        _verdict(view),
+        tables.on_console(view.rules) if view.rules else "",
         *_failures(record),
         aligned(facts(record)),
     ]
@@ -66,51 +70,28 @@ def _outcome(view: View) -> str:
 
 
 def _groups(view: View) -> str:
-    """How often each group of arms that differ in the seed alone collapsed."""
+    """How often the endpoint came about in each group of arms that differ in the seed alone."""
     if view.groups is None:
         return ""
-    rows = [(row.label, row.collapsed, row.rate) for row in view.groups.groups]
-    return aligned([("over seeds", "collapsed", "rate (95 % interval)"), *rows])
+    rows = [(row.label, row.reached, row.rate) for row in view.groups.groups]
+    return aligned([("over seeds", ENDPOINT.past, "rate (95 % interval)"), *rows])
 
 
 def _differing(view: View) -> str:
     """Knobs that differ by line, arms by column."""
     if not view.knob_names:
         return ""
-    return _turned(
-        ("what differs", *view.knob_names), [(row.label, *row.knobs) for row in view.rows]
-    )
+    return _fitting(tables.differing(view.knob_names, view.rows), "what differs")
 
 
 def _measurements(view: View) -> str:
-    measured = [
-        (
-            row.label,
-            row.outcome,
-            row.collapsed,
-            *(f"{c.text} ({c.footnote})" if c.footnote else c.text for c in row.cells),
-        )
-        for row in view.rows
-    ]
-    names = ("what was measured", "outcome", "collapse", *columns(view.results))
+    table = tables.measured(columns(view.results), view.rows)
     notes = [
         f"({number}) {briefly(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
         for number, note in enumerate(view.footnotes, start=1)
     ]
     told = [f"  {view.definitions}"] if view.definitions else []
-    return "\n".join([_turned(names, measured), *notes, *told])
-
-
-def _verdict(view: View) -> str:
-    if not view.rules:
-        return ""
-    words = {True: "holds", False: "fails", None: "not measured"}
-    told = [
-        [f"{words[c.holds]}: {c.measured}" if c else NOTHING for c in rule.cells]
-        for rule in view.rules
-    ]
-    arms = [(name, *cells) for name, *cells in zip(view.judged, *told, strict=True)]
-    return _turned(("rule", *(rule.rule for rule in view.rules)), arms)
+    return "\n".join([_fitting(table, "what was measured"), *notes, *told])
 
 
 def _failures(record: HubRecord) -> list[str]:
@@ -126,7 +107,12 @@ def _failures(record: HubRecord) -> list[str]:
     ]
 
 
-def _turned(names: Sequence[str], arms: Sequence[Sequence[str]]) -> str:
-    """A column for each arm, as consoles are narrow; a line for each where arms are many."""
-    rows = [names, *arms]
-    return aligned(rows if len(arms) > MOST_COLUMNS else list(zip(*rows, strict=True)))
+def _fitting(table: tables.Table, first: str) -> str:
+    """A column for each arm, as consoles are narrow; a line for each where arms are many.
+
+    ``first`` is the heading of the first column.
+    """
+    if len(table.rows) <= MOST_COLUMNS:
+        return tables.on_console(tables.turned(table, first))
+    head, *rest = table.columns
+    return tables.on_console(replace(table, columns=(replace(head, heading=first), *rest)))

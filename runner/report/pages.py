@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
 
-from runner import hub
-from runner.dataset_names import users
-from runner.digest import pretty_json
-from runner.record import DatasetRecord, Difference, HubRecord
-from runner.report import wording
-from runner.report.arm_rows import Results, Row
+from runner.core.digest import pretty_json
+from runner.core.text import briefly, listing, plain, visible
+from runner.experiment import EXPERIMENT
+from runner.experiment.interface import Plot
+from runner.hub import layout
+from runner.hub.metrics_table import metrics_rows
+from runner.hub.record import DatasetRecord, HubRecord
+from runner.manifest.dataset_names import users
+from runner.report import group_tables, tables, wording
+from runner.report.arm_rows import Results
 from runner.report.designs import EXPLORED
+from runner.report.inlined import inline, is_telling
+from runner.report.origin import origin
 from runner.report.repeat import how_to_repeat
-from runner.report.reproduction import what_differs
-from runner.report.tables import metrics_rows
 from runner.report.view import View, make_view
-from runner.statistics import Statistics, read_statistics
-from runner.text import plain, visible
+from runner.verify.statistics import Statistics, read_statistics
 
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
 KINDS = {"good": "good:", "neutral": "note:", "bad": "problem:"}
-HOLDS = {True: "✓", False: "✗", None: "not measured"}
 
 
 def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] = ()) -> None:
@@ -37,10 +41,10 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
     if problem:
         record = record.model_copy(update={"notes": (*record.notes, problem)})
     view = make_view(record, earlier, statistics)
-    for name in (hub.README, hub.SUMMARY, hub.REPORT):
+    for name in (layout.README, layout.SUMMARY, layout.REPORT):
         (folder / name).write_text(render(name, view, folder), encoding="utf-8")
     rows = metrics_rows(record)
-    metrics = folder / hub.metrics_name(record.stage, record.phase)
+    metrics = folder / layout.metrics_name(record.stage, record.phase)
     metrics.write_bytes(pretty_json(rows))
 
 
@@ -51,30 +55,50 @@ MOST_DATASETS = 40
 def _statistics(folder: Path) -> tuple[Statistics | None, str | None]:
     """The statistics over arms, or why they cannot be shown."""
     try:
-        return read_statistics(folder, hub.STATISTICS), None
+        return read_statistics(folder, layout.STATISTICS), None
     except ValueError as error:
         return None, f"the statistics over arms cannot be used: {error}"
 
 
 def render(name: str, view: View, folder: Path) -> str:
-    """The text of one page; ``folder`` tells which files of the dataset the hub has."""
-    record = view.record
+    """The text of one page; ``folder`` tells which files the hub has, and holds its pictures."""
+    record, told = view.record, EXPERIMENT.results.worded[0]
     page = page_environment("runner.report").get_template(f"{name}.j2")
-    return page.render(
-        view=view,
-        record=record,
-        status=wording.STATUS_WORDS,
-        columns=columns(view.results),
-        scores=[heading for heading, _ in view.results],
-        marks=MARKS,
-        kinds=KINDS,
-        holds=HOLDS,
-        facts=facts(record),
-        metrics=hub.metrics_name(record.stage, record.phase),
-        arm_dirs={arm.name: hub.arm_dir(arm.name) for arm in record.arms},
-        explored=EXPLORED,
-        repeat=how_to_repeat(record, folder),
-    )
+    values = {
+        "view": view,
+        "record": record,
+        "status": wording.STATUS_WORDS,
+        "columns": columns(view.results),
+        "scores": [heading for heading, _ in view.results],
+        "marks": MARKS,
+        "kinds": KINDS,
+        "facts": facts(record),
+        "metrics": layout.metrics_name(record.stage, record.phase),
+        "arm_dirs": {arm.name: layout.arm_dir(arm.name) for arm in record.arms},
+        "explored": EXPLORED,
+        "repeat": how_to_repeat(record, folder),
+        "telling": partial(is_telling, folder),
+        "told_score": {stat: heading for heading, stat in view.results}.get(told, told),
+    }
+    if name == layout.REPORT:
+        return _alone(page, {**values, "origin": origin(record, facts(record), folder)}, folder)
+    return page.render(values)
+
+
+def _alone(page: Template, values: dict[str, Any], folder: Path) -> str:
+    """A page with its pictures inside; it says how large it is, in megabytes."""
+    values["inlined"] = inline(folder, picture_paths(values["view"]))
+    size = len(page.render(values, megabytes="").encode())
+    return page.render(values, megabytes=f"{size / 1e6:.1f}")
+
+
+def picture_paths(view: View) -> Iterator[str]:
+    """Every picture of a page, the most important first."""
+    plots = [path for path, _ in view.plots]
+    yield from plots[:1]
+    for _, one in EXPERIMENT.results.pictures:
+        yield from (picture.path for picture in view.pictures if picture.name == one.name)
+    yield from plots[1:]
 
 
 def columns(results: Results) -> list[str]:
@@ -122,7 +146,7 @@ def _datasets(record: HubRecord) -> Iterator[tuple[str, str]]:
     )
     arms = users(record.datasets, record.arms)
     for one in record.datasets[:MOST_DATASETS]:
-        shown_to = wording.briefly([arm.name for arm in arms[one.name]]) or "no arm"
+        shown_to = briefly([arm.name for arm in arms[one.name]]) or "no arm"
         yield one.name, f"{_origin(one)}, for {shown_to}"
     if len(record.datasets) > MOST_DATASETS:
         yield "further datasets", f"{len(record.datasets) - MOST_DATASETS}, in hub.json"
@@ -134,30 +158,30 @@ def _origin(dataset: DatasetRecord) -> str:
     return f"{dataset.parameters_sha256}, {origin}"
 
 
-def _label(row: Row) -> str:
-    return f"{row.phase} · {row.label}" if row.phase else row.label
-
-
-def _planned(difference: Difference) -> str:
-    if difference.kind == "unexpected":
-        return "not in the plan"
-    return wording.declared(difference.planned)
-
-
-def _effective(difference: Difference) -> str:
-    return "not shown" if difference.kind == "missing" else wording.declared(difference.effective)
-
-
 def _breakable(name: str) -> Markup:
     """A dotted name that a narrow column may break behind its dots and underscores."""
-    return Markup(str(escape(name)).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704
+    return Markup(str(escape(visible(name))).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704
 
 
 def _shown(value: object) -> object:
     """What stands on a page: nothing in it can turn the line around or steer a terminal."""
-    if not isinstance(value, str):
-        return value
-    return Markup(visible(value)) if isinstance(value, Markup) else visible(value)  # noqa: S704
+    # Markup is made of what was shown already, and may hold megabytes of pictures.
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _by_heading(pictures: Sequence[tuple[str, Plot]]) -> list[tuple[str, list[str]]]:
+    """The names of pictures under each heading."""
+    found: dict[str, list[str]] = {}
+    for heading, one in pictures:
+        found.setdefault(heading, []).append(one.name)
+    return list(found.items())
+
+
+def _explained(constant: str | None) -> str:
+    """What the scores of a table are, and what would be scored for nothing."""
+    results = EXPERIMENT.results
+    beside = [results.baseline_words.format(scores=constant)] if constant else []
+    return " ".join([results.explained, *beside])
 
 
 def page_environment(package: str) -> Environment:
@@ -171,6 +195,17 @@ def page_environment(package: str) -> Environment:
         keep_trailing_newline=True,
         finalize=_shown,
     )
+    results = EXPERIMENT.results
+    environment.globals |= {
+        "endpoint": EXPERIMENT.endpoint,
+        "tables": tables,
+        "group_tables": group_tables,
+        "explained": _explained,
+        "subject_word": EXPERIMENT.parameters.subject_word,
+        "foremost_plot": results.plots[0].name,
+        "foremost_picture": results.pictures[0][1].name,
+        "kinds_of_pictures": _by_heading(results.pictures),
+    }
     environment.filters |= {
         "outcome": wording.outcome,
         "md": wording.markdown,
@@ -178,12 +213,8 @@ def page_environment(package: str) -> Environment:
         "plain": plain,
         "duration": wording.duration,
         "moment": wording.moment,
-        "listing": wording.listing,
-        "briefly": wording.briefly,
-        "label": _label,
-        "planned": _planned,
-        "effective": _effective,
+        "listing": listing,
+        "briefly": briefly,
         "breakable": _breakable,
-        "what_differs": what_differs,
     }
     return environment

@@ -8,13 +8,13 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from models.config import count_parameters
-from runner.dataset_names import users
-from runner.estimates import arm_memory, cpu_seconds, duration, gibibytes
-from runner.plan import Job, Plan, digest, parameters_of, plan_remarks
-from runner.record import RegisteredFinding, differing_knobs, leaves
+from runner.core.text import listing
+from runner.experiment import EXPERIMENT
+from runner.hub.record import RegisteredFinding, differing_knobs, leaves
+from runner.manifest.dataset_names import users
+from runner.plan.estimates import duration, gibibytes
+from runner.plan.model import ArmJob, Job, Plan, digest, plan_remarks
 from runner.report.designs import answerable
-from runner.report.wording import listing
 
 MOST_COLUMNS = 6
 """Arms that are shown side by side; more are shown below each other."""
@@ -77,7 +77,7 @@ _ARM_COLUMNS = (
 )
 
 
-def _arm_row(job: Job) -> tuple[str, ...]:
+def _arm_row(job: ArmJob) -> tuple[str, ...]:
     """Sizes by formula; the memory is the GPU's on a GPU, where no time is guessed.
 
     There are none of a command of the manifest's own.
@@ -85,20 +85,17 @@ def _arm_row(job: Job) -> tuple[str, ...]:
     placed = (job.name, job.execution.device, str(job.execution.threads), str(job.seed))
     if not job.is_known:
         return (*placed, *["-"] * (len(_ARM_COLUMNS) - len(placed)))
-    parameters = parameters_of(job)
-    counts, on_cpu = count_parameters(parameters), job.execution.device == "cpu"
-    memory, steps, threads = (
-        arm_memory(parameters, job.execution.device),
-        job.steps or 0,
-        job.execution.threads,
-    )
+    parameters = job.values
+    costs, on_cpu = EXPERIMENT.costs, job.execution.device == "cpu"
+    counts, memory = costs.size(parameters), costs.memory(parameters, job.execution.device)
+    steps, threads = job.steps or 0, job.execution.threads
     return (
         *placed,
         f"{counts.live:,}",
         f"{counts.nominal:,}",
         f"~{gibibytes(memory.host_bytes if on_cpu else memory.gpu_bytes)}",
         f"{steps:,}",
-        f"~{duration(cpu_seconds(parameters, steps=steps, threads=threads))}" if on_cpu else "-",
+        f"~{duration(costs.cpu_seconds(parameters, steps, threads))}" if on_cpu else "-",
     )
 
 
@@ -149,7 +146,7 @@ def _steps(plan: Plan) -> Iterator[str]:
         yield "Steps after the arms\n" + _table([("step", "when", "capture", "checkpoint"), *rows])
 
 
-def _parameters(arms: tuple[Job, ...]) -> Iterator[str]:
+def _parameters(arms: tuple[ArmJob, ...]) -> Iterator[str]:
     """The knobs that tell the arms apart, then the ones that they share.
 
     A column for each arm; a row for each where there are many, as a matrix has them.

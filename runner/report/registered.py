@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.confirmation import Confirmation, NamedHub, Result, confirm
-from runner.findings import Registration
-from runner.record import HubRecord
+from runner.experiment import EXPERIMENT
+from runner.hub.record import HubRecord
+from runner.manifest.findings import Registration
 from runner.report.designs import contrast_words
 from runner.report.statements import Kind, Statement
+from runner.verify.registration.confirmation import Confirmation, ContrastResult, confirm
+from runner.verify.sealed_hub import NamedHub
 
-SHOWN = {"flat": "flat", "collapse": "collapsed"}
 ANSWERS = {
     "supports": "evidence that it is so",
     "contradicts": "evidence of the opposite",
@@ -19,15 +20,16 @@ ANSWERS = {
 KINDS: dict[str, Kind] = {"supports": "good", "contradicts": "bad"}
 
 
-def result_words(plan: Registration, found: Confirmation, result: Result) -> str:
+def result_words(plan: Registration, found: Confirmation, result: ContrastResult) -> str:
     """What one primary contrast came to: counts, p, raw and adjusted; or why it is open."""
     if result.counts is None:
         if not found.conflict:
             return "no hub meets the registration"
         return f"hubs begun under the registration contradict each other: {found.conflict}"
+    shown = EXPERIMENT.endpoint.counts[plan.measure].shown
     (hits, others), (runs, others_of) = result.counts.hits, result.counts.runs
     return (
-        f"{hits} of {runs} {SHOWN[plan.measure]}, against {others} of {others_of}; "
+        f"{hits} of {runs} {shown}, against {others} of {others_of}; "
         f"{ANSWERS[result.outcome]} (Boschloo, {plan.sides}, p = {result.p_value:.3g}, adjusted "
         f"for {found.num_primary} primary contrast{'s' if found.num_primary > 1 else ''} "
         f"{result.p_adjusted:.3g})"

@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.hub import JOB, arm_dir
-from runner.record import ArmRecord, DatasetRecord, HubRecord
+from runner.hub.layout import JOB, arm_dir
+from runner.hub.record import ArmRecord, DatasetRecord, HubRecord
+from runner.plan.model import command_of
 
 HARDENED = (
     "--rm --init --network none --read-only --tmpfs /tmp --env HOME=/tmp",
     '--cap-drop ALL --security-opt no-new-privileges --user "$(id -u):$(id -g)"',
 )
-SIMULATE = ("python", "-m", "models", "simulate", "--job", "{job}/job.json", "--out", "{out}")
+SIMULATE = command_of("simulate")
 CONTINUED = " \\\n    "
 
 

@@ -7,11 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.record import MEASURED, ArmRecord, HubRecord, Level
+from runner.core.text import listing
+from runner.experiment import EXPERIMENT
+from runner.hub.record import MEASURED, HubRecord, Level
 from runner.report.reproduction import verdict
-from runner.report.wording import OUTCOMES, STATUS_WORDS, listing, measured
+from runner.report.wording import STATUS_WORDS, measured, reason
 
+ENDPOINT, RESULTS = EXPERIMENT.endpoint, EXPERIMENT.results
 Kind = Literal["good", "neutral", "bad"]
+About = Literal["answer", "course", "remark"]
+"""What a sentence is about: what came out, how the run went as a whole, or a detail of it."""
 
 
 MOST_NAMED = 12
@@ -38,10 +43,11 @@ class Statement:
 
     kind: Kind
     text: str
+    about: About = "answer"
 
 
 def statements(record: HubRecord) -> tuple[Statement, ...]:
-    """What came out: how many ran, which rules hold, what collapsed, what failed, what is odd."""
+    """What came out: how many ran, which rules hold, what came about, what failed, what is odd."""
     return (
         *_reproduction(record),
         *_interruption(record),
@@ -51,7 +57,8 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_proof(record),
         *silences(record),
         *_rules(record),
-        *_collapses(record),
+        *_endpoint(record),
+        *_reasons(record),
         *_shortcomings(record),
         *_remarks(record),
         *_failures(record),
@@ -71,7 +78,8 @@ def _reproduction(record: HubRecord) -> Iterator[Statement]:
 
 def _interruption(record: HubRecord) -> Iterator[Statement]:
     if record.interrupted:
-        yield Statement(kind="bad", text="The run was interrupted; what was finished is here.")
+        text = "The run was interrupted; what was finished is here."
+        yield Statement(kind="bad", text=text, about="course")
 
 
 def _tests(record: HubRecord) -> Iterator[Statement]:
@@ -81,24 +89,25 @@ def _tests(record: HubRecord) -> Iterator[Statement]:
         return
     if tests.status != "succeeded":
         word = STATUS_WORDS[tests.status]
-        yield Statement(kind="bad", text=f"The regression tests: {word}: {tests.message}")
+        text = f"The regression tests: {word}: {tests.message}"
+        yield Statement(kind="bad", text=text, about="course")
         return
     for result in tests.results:
         if result.failed:
-            yield Statement(
-                kind="bad", text=f"Regression test {result.id} failed: {result.message}"
-            )
+            text = f"Regression test {result.id} failed: {result.message}"
+            yield Statement(kind="bad", text=text, about="course")
     counts = Counter("failed" if result.failed else result.outcome for result in tests.results)
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     kind: Kind = "good" if counts.keys() == {"passed"} else "bad" if not tests.hold else "neutral"
-    yield Statement(kind=kind, text=f"Regression tests: {told}; see regression_tests.log.")
+    text = f"Regression tests: {told}; see regression_tests.log."
+    yield Statement(kind=kind, text=text, about="course")
 
 
 def _dataset(record: HubRecord) -> Iterator[Statement]:
     for one in record.datasets:
         if one.status != "succeeded":
             told = f"{STATUS_WORDS[one.status]}: {one.message}"
-            yield Statement(kind="bad", text=f"The {one.name}: {told}")
+            yield Statement(kind="bad", text=f"The {one.name}: {told}", about="course")
 
 
 def _completion(record: HubRecord) -> Statement:
@@ -107,8 +116,9 @@ def _completion(record: HubRecord) -> Statement:
     arms = "arm" if total == 1 else "arms"
     if done == total:
         who = {1: "The arm", 2: "Both arms"}.get(total, f"All {total} arms")
-        return Statement(kind="good", text=f"{who} ran as planned.")
-    return Statement(kind="bad", text=f"{done} of {total} {arms} ran as planned.")
+        return Statement(kind="good", text=f"{who} ran as planned.", about="course")
+    text = f"{done} of {total} {arms} ran as planned."
+    return Statement(kind="bad", text=text, about="course")
 
 
 def _proof(record: HubRecord) -> Iterator[Statement]:
@@ -121,7 +131,8 @@ def _proof(record: HubRecord) -> Iterator[Statement]:
             who = "all arms" if arms == results else f"{len(arms)} of {len(results)} arms"
             if arms != results and len(arms) <= MOST_NAMED:
                 who = listing(names)
-            yield Statement(kind=kind, text=f"{level.capitalize()}: {who}: {told}.")
+            text = f"{level.capitalize()}: {who}: {told}."
+            yield Statement(kind=kind, text=text, about="course")
 
 
 def silences(record: HubRecord) -> Iterator[Statement]:
@@ -131,10 +142,11 @@ def silences(record: HubRecord) -> Iterator[Statement]:
         text = f"{arm.name}: {audit.silence} in its audit, as no number there is finite"
         less = "; of a part or of a window of steps none does, so it is not called audited"
         told = less if audit.outcome == "in_part" else ""
-        yield Statement(kind="neutral", text=f"{text}{told}.")
+        yield Statement(kind="neutral", text=f"{text}{told}.", about="remark")
     if len(found) > MOST_NAMED:
         more = f"Comparisons say nothing in the audits of {len(found) - MOST_NAMED} more arms"
-        yield Statement(kind="neutral", text=f"{more}; the outcome of each has the number.")
+        text = f"{more}; the outcome of each has the number."
+        yield Statement(kind="neutral", text=text, about="remark")
 
 
 def _rules(record: HubRecord) -> Iterator[Statement]:
@@ -151,76 +163,68 @@ def _rules(record: HubRecord) -> Iterator[Statement]:
         yield Statement(kind="bad", text="The success rules hold for no arm.")
 
 
-def _collapses(record: HubRecord) -> Iterator[Statement]:
-    known = [arm for arm in record.arms if arm.collapsed is not None]
+def _endpoint(record: HubRecord) -> Iterator[Statement]:
+    known = [(arm.name, arm.fate) for arm in record.arms if arm.fate.reached is not None]
     if len(known) > MOST_NAMED:
-        number = sum(bool(arm.collapsed) for arm in known)
+        number = sum(bool(fate.reached) for _, fate in known)
         kind: Kind = "bad" if number else "good"
-        yield Statement(kind=kind, text=f"{number} of {len(known)} arms collapsed.")
-        counts = Counter(arm.shortcoming for arm in known if arm.shortcoming)
+        yield Statement(kind=kind, text=f"{number} of {len(known)} arms {ENDPOINT.past}.")
+        counts = Counter(fate.shortcoming for _, fate in known if fate.shortcoming)
         for word, count in counts.items():
-            text = f"{count} of {len(known)} arms are {OUTCOMES[word]}."
+            text = f"{count} of {len(known)} arms are {ENDPOINT.outcomes[word]}."
             yield Statement(kind="bad", text=text)
         return
-    for arm in known:
-        if arm.collapsed:
-            when = "" if arm.collapse_epoch is None else f" at epoch {arm.collapse_epoch}"
-            why = f": {arm.collapse_reason}" if arm.collapse_reason else ""
-            yield Statement(kind="bad", text=f"{arm.name} collapsed{when}{why}.")
-    spared = [arm.name for arm in known if not (arm.collapsed or arm.shortcoming)]
+    for name, fate in known:
+        if fate.reached:
+            when = "" if fate.when is None else f" at {ENDPOINT.unit} {fate.when}"
+            why = f": {fate.why}" if fate.why else ""
+            yield Statement(kind="bad", text=f"{name} {ENDPOINT.past}{when}{why}.")
+    spared = [name for name, fate in known if not (fate.reached or fate.shortcoming)]
     if spared:
-        yield Statement(kind="good", text=f"No collapse: {listing(spared)}.")
+        yield Statement(kind="good", text=f"No {ENDPOINT.noun}: {listing(spared)}.")
+
+
+def _reasons(record: HubRecord) -> Iterator[Statement]:
+    """Why arms are said to have reached the endpoint, where they are too many to be named."""
+    known = [arm for arm in record.arms if arm.fate.reached is not None]
+    counts = Counter(reason(arm) or "no reason given" for arm in known if arm.fate.reached)
+    if len(known) > MOST_NAMED and counts:
+        told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+        yield Statement(kind="bad", text=f"Reasons for calling them {ENDPOINT.past}: {told}.")
 
 
 def _shortcomings(record: HubRecord) -> Iterator[Statement]:
-    """Arms that have not collapsed, and that are no reconstruction either."""
-    found = [arm for arm in record.arms if arm.shortcoming]
+    """Arms in which the endpoint did not come about, and that are no result either."""
+    found = [arm for arm in record.arms if arm.fate.shortcoming]
     for arm in found if len(record.arms) <= MOST_NAMED else ():
-        if arm.shortcoming == "unfinished":
-            told = (
-                f"unfinished: amp_ssim {measured(arm.stats.get('amp_ssim'))} is that of no object "
-                "yet, and the loss was still falling at the last epoch"
-            )
-        else:
-            told = arm.collapse_reason or OUTCOMES[str(arm.shortcoming)]
+        told = ENDPOINT.shortcoming(vars(arm), measured)
         yield Statement(kind="bad", text=f"{arm.name} is {told}.")
 
 
 def _remarks(record: HubRecord) -> Iterator[Statement]:
     """What a score does not tell of an arm."""
-    found = [(arm.name, text) for arm in record.arms for text in _odd(arm)]
+    found = [(arm.name, text) for arm in record.arms for text in RESULTS.odd(arm.stats)]
     for name, text in found[:MOST_NAMED]:
-        yield Statement(kind="bad", text=f"{name}: {text}.")
+        yield Statement(kind="bad", text=f"{name}: {text}.", about="remark")
     if len(found) > MOST_NAMED:
-        more = f"{len(found) - MOST_NAMED} further remarks on contrast, phase or lost numbers"
-        yield Statement(kind="bad", text=f"{more} are in the metrics table.")
-
-
-def _odd(arm: ArmRecord) -> Iterator[str]:
-    stats = arm.stats
-    if stats.get("low_contrast") is True:
-        share = stats.get("amp_contrast")
-        told = f"{share:.0%}" if isinstance(share, float) else "little"
-        yield f"its amplitude has {told} of the true contrast"
-    if stats.get("phase_flat") is True:
-        yield "its phase is constant, while its amplitude is not: the phase alone has collapsed"
-    lost, again = stats.get("nonfinite_epoch"), stats.get("recovered_epoch")
-    if isinstance(lost, int) and isinstance(again, int):
-        yield f"its losses were not finite at epoch {lost}, and finite again from epoch {again} on"
+        more = f"{len(found) - MOST_NAMED} further remarks on {RESULTS.odd_about}"
+        text = f"{more} are in the metrics table."
+        yield Statement(kind="bad", text=text, about="remark")
 
 
 def _failures(record: HubRecord) -> Iterator[Statement]:
     for arm in record.arms:
         if arm.status != "succeeded":
             told = f": {arm.message}" if arm.message else ""
-            yield Statement(kind="bad", text=f"{arm.name}: {STATUS_WORDS[arm.status]}{told}")
+            text = f"{arm.name}: {STATUS_WORDS[arm.status]}{told}"
+            yield Statement(kind="bad", text=text, about="course")
 
 
 def _notes(record: HubRecord) -> Iterator[Statement]:
     """What was odd about an arm and does not bear on its results."""
     for arm in record.arms:
         for note in arm.notes:
-            yield Statement(kind="neutral", text=f"{arm.name}: {note}.")
+            yield Statement(kind="neutral", text=f"{arm.name}: {note}.", about="remark")
 
 
 def _identical(record: HubRecord) -> Iterator[Statement]:
@@ -229,6 +233,7 @@ def _identical(record: HubRecord) -> Iterator[Statement]:
             kind="bad",
             text=f"{listing(group.arms)} have bit-identical final weights although their plans "
             f"differ: {listing(group.knobs)} had no effect on them.",
+            about="course",
         )
 
 
@@ -240,10 +245,13 @@ def _steps(record: HubRecord) -> Iterator[Statement]:
         taken = f"{words} of {listing(done)} are under steps/{step.name}/"
         if not done:
             taken = "nothing was captured" if step.held else "not taken"
-        yield Statement(kind="neutral", text=f"Step {step.name}: {step.basis}: {taken}.")
-        for arm, reason in step.left_out.items():
-            yield Statement(kind="neutral", text=f"Step {step.name} left out {arm}: {reason}.")
+        text = f"Step {step.name}: {step.basis}: {taken}."
+        yield Statement(kind="neutral", text=text, about="remark")
+        for arm, why in step.left_out.items():
+            text = f"Step {step.name} left out {arm}: {why}."
+            yield Statement(kind="neutral", text=text, about="remark")
         for capture in step.captures:
             if capture.status != "succeeded":
                 told = f"{STATUS_WORDS[capture.status]}: {capture.message}"
-                yield Statement(kind="bad", text=f"Step {step.name}, {capture.arm}: {told}")
+                text = f"Step {step.name}, {capture.arm}: {told}"
+                yield Statement(kind="bad", text=text, about="course")

@@ -1,38 +1,234 @@
-"""The table of a phase for machines: one row per arm, the same keys in every row."""
+"""The tables of all pages, each made once: Markdown, HTML and the console show the same cells."""
 
 from __future__ import annotations
 
-from models.config import STATS
-from runner.record import ArmRecord, HubRecord
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-TIMING = ("wall_s", "steps_per_s", "peak_memory_bytes")
+from runner.experiment import EXPERIMENT
+from runner.hub.record import ArmRecord, Difference, ReproductionRecord
+from runner.report.arm_rows import Row
+from runner.report.drawn import Drawn
+from runner.report.reproduction import what_differs
+from runner.report.wording import NOTHING, aligned, declared, markdown
 
-
-def metrics_rows(record: HubRecord) -> list[dict[str, object]]:
-    """One row per arm: what it is, every statistic, its timing; ``null`` where there is none.
-
-    Scalars of ``stats.json`` and the tables beside them stand under their own names; what an arm
-    measured cannot take the place of what it is.
-    """
-    every_stat = (name for arm in record.arms for name in arm.stats)
-    names: dict[str, object] = dict.fromkeys([*STATS, *every_stat])
-    return [names | _row(record, arm) for arm in record.arms]
+Kind = Literal["", "good", "bad", "quiet"]
 
 
-def _row(record: HubRecord, arm: ArmRecord) -> dict[str, object]:
-    return {
-        **arm.stats,
-        **{name: arm.timing.get(name) for name in TIMING},
-        "phase": record.phase,
-        "profile": record.profile,
-        "arm": arm.name,
-        "status": arm.status,
-        "architecture": arm.architecture,
-        "seed": arm.seed,
-        "device": arm.execution.device,
-        "collapsed": arm.collapsed,
-        "collapse_epoch": arm.collapse_epoch,
-        "collapse_reason": arm.collapse_reason,
-        "null_reasons": arm.null_reasons,
-        "final_weights_sha256": arm.final_weights_sha256,
-    }
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """A mark before a cell's text, and the word for it."""
+
+    mark: str
+    word: str
+    kind: Kind
+
+
+HOLDS = {
+    True: Sign(mark="✓", word="holds", kind="good"),
+    False: Sign(mark="✗", word="fails", kind="bad"),
+    None: Sign(mark="not measured", word="not measured", kind="quiet"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What stands in one place: a text, and what is said of it."""
+
+    text: str
+    kind: Kind = ""
+    sign: Sign | None = None
+    note: int | None = None
+    """Number of a footnote."""
+    dagger: str = ""
+    """A sign behind the text that a remark below the table begins with."""
+    aside: str = ""
+    """What stands behind the text with less weight."""
+    drawn: Drawn | None = None
+    """A drawing in its place, where pages can have one; elsewhere the column is left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A heading; ``code`` for names of knobs and rules, ``is_drawn`` for one of drawings."""
+
+    heading: str
+    is_number: bool = False
+    is_code: bool = False
+    is_drawn: bool = False
+    may_wrap: bool = False
+    """Whether a cell of numbers may be broken into lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Columns and rows; the first cell of a row is its heading."""
+
+    label: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    kinds: tuple[str, ...] = ()
+    """Of each row: names by which a page may colour it; none where rows are alike."""
+    id: str = ""
+    wraps: bool = False
+    """Whether long headings of rows may be broken."""
+
+    @property
+    def lines(self) -> list[tuple[tuple[Cell, ...], str]]:
+        """Rows with their kinds."""
+        kinds = self.kinds or ("",) * len(self.rows)
+        return list(zip(self.rows, kinds, strict=True))
+
+
+def cells(texts: Sequence[str]) -> tuple[Cell, ...]:
+    """Plain cells."""
+    return tuple(Cell(text=text) for text in texts)
+
+
+# --- of arms -------------------------------------------------------------------------------------
+
+
+def differing(names: Sequence[str], rows: Sequence[Row]) -> Table:
+    """The knobs that are not the same in all arms."""
+    return Table(
+        label="What differs between the arms",
+        columns=(Column(heading="arm"), *(Column(heading=n, is_code=True) for n in names)),
+        rows=tuple((_arm(row, marked=False), *cells(row.knobs)) for row in rows),
+        kinds=tuple("earlier" if row.phase else "" for row in rows),
+    )
+
+
+def measured(headings: Sequence[str], rows: Sequence[Row]) -> Table:
+    """What became of the arms and what was measured of them."""
+    endpoint = EXPERIMENT.endpoint
+    return Table(
+        label="What was measured of the arms",
+        id="measured-table",
+        columns=(
+            *(Column(heading=name) for name in ("arm", "outcome", endpoint.noun)),
+            *(Column(heading=name, is_number=True) for name in headings),
+        ),
+        rows=tuple(
+            (
+                _arm(row),
+                Cell(text=row.outcome, kind="bad" if row.fate == "failed" else ""),
+                Cell(
+                    text=row.came_about,
+                    kind="bad" if row.fate in (endpoint.past, "unsound") else "",
+                ),
+                *(Cell(text=one.text, note=one.footnote) for one in row.cells),
+            )
+            for row in rows
+        ),
+        kinds=tuple(f"{row.fate}{' earlier' if row.phase else ''}" for row in rows),
+    )
+
+
+def mismatches(arm: ArmRecord) -> Table:
+    """What was live in an arm beside what was planned."""
+    return Table(
+        label=f"How {arm.name} differs from its plan",
+        columns=tuple(Column(heading=name) for name in ("knob", "planned", "effective")),
+        rows=tuple(
+            (Cell(text=one.knob), *cells((_planned(one), _effective(one))))
+            for one in arm.differences
+        ),
+    )
+
+
+def _planned(difference: Difference) -> str:
+    if difference.kind == "unexpected":
+        return "not in the plan"
+    return declared(difference.planned)
+
+
+def _effective(difference: Difference) -> str:
+    return "not shown" if difference.kind == "missing" else declared(difference.effective)
+
+
+def reproduced(record: ReproductionRecord) -> Table:
+    """Each deterministic file beside its original."""
+    names = ("deterministic file", "original", "made again", "")
+    return Table(
+        label="Files beside their originals",
+        wraps=True,
+        columns=tuple(Column(heading=name) for name in names),
+        rows=tuple(
+            (
+                *cells((one.path, _digest(one.before), _digest(one.after))),
+                Cell(text=what_differs(one), kind="good" if one.identical else "bad"),
+            )
+            for one in record.files
+        ),
+    )
+
+
+def _digest(sha256: str | None) -> str:
+    return (sha256 or "none")[:12]
+
+
+def _arm(row: Row, *, marked: bool = True) -> Cell:
+    name = f"{row.phase} · {row.label}" if row.phase else row.label
+    return Cell(text=name, dagger="†" if marked and not row.as_planned else "")
+
+
+def turned(table: Table, first: str) -> Table:
+    """The table with its columns as rows; ``first`` is the heading above the old ones."""
+    headings = [column.heading for column in table.columns[1:]]
+    return Table(
+        label=table.label,
+        columns=(
+            Column(heading=first, is_code=any(one.is_code for one in table.columns)),
+            *(Column(heading=row[0].text) for row in table.rows),
+        ),
+        rows=tuple(
+            (Cell(text=heading), *(row[place] for row in table.rows))
+            for place, heading in enumerate(headings, start=1)
+        ),
+    )
+
+
+# --- what they are written in --------------------------------------------------------------------
+
+
+def in_markdown(table: Table) -> str:
+    """Lines of Markdown, without a line end behind the last."""
+    shown = [place for place, column in enumerate(table.columns) if not column.is_drawn]
+    columns = [table.columns[place] for place in shown]
+    rows = [
+        [markdown(column.heading) for column in columns],
+        *([_in_markdown(row[place]) for place in shown] for row in table.rows),
+    ]
+    rule = "|" + "".join("---:|" if column.is_number else "---|" for column in columns)
+    head, *lines = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, rule, *lines])
+
+
+def _in_markdown(cell: Cell) -> str:
+    sign = f"{cell.sign.mark} " if cell.sign else ""
+    note = f" ({cell.note})" if cell.note else ""
+    aside = f" ({markdown(cell.aside)})" if cell.aside else ""
+    dagger = f" {cell.dagger}" if cell.dagger else ""
+    return f"{sign}{markdown(cell.text)}{note}{aside}{dagger}"
+
+
+def on_console(table: Table) -> str:
+    """Columns of text, two blanks apart."""
+    heads = [column.heading for column in table.columns if not column.is_drawn]
+    rows = [
+        [
+            _on_console(cell)
+            for cell, column in zip(row, table.columns, strict=True)
+            if not column.is_drawn
+        ]
+        for row in table.rows
+    ]
+    return aligned([heads, *rows])
+
+
+def _on_console(cell: Cell) -> str:
+    """Without asides: consoles are narrow."""
+    if cell.sign:
+        return f"{cell.sign.word}: {cell.text}"
+    return f"{cell.text} ({cell.note})" if cell.note else cell.text or NOTHING

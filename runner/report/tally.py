@@ -1,10 +1,10 @@
-"""A hub in three phrases: how many arms succeeded, met the rules, collapsed."""
+"""A hub in three phrases: how many arms succeeded, met the rules, reached the endpoint."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.record import HubRecord
+from runner.hub.record import HubRecord
 from runner.report.wording import NOTHING
 
 MOST_NAMED = 6
@@ -18,19 +18,19 @@ class Tally:
     """``2 of 2``."""
     rules_hold: str
     """Of the arms that were judged; a dash where none was."""
-    collapsed: str
+    reached: str
     """Names, or their number where there are many; a dash where none did."""
 
 
 def tally(record: HubRecord) -> Tally:
     """Count the arms of a hub."""
     judged = [arm for arm in record.arms if arm.rules]
-    names = [arm.name for arm in record.arms if arm.collapsed]
+    names = [arm.name for arm in record.arms if arm.fate.reached]
     many = f"{len(names)} arms"
     return Tally(
         succeeded=f"{sum(arm.status == 'succeeded' for arm in record.arms)} of {len(record.arms)}",
         rules_hold=f"{sum(arm.met_all_rules for arm in judged)} of {len(judged)}"
         if judged
         else NOTHING,
-        collapsed=(", ".join(names) if len(names) <= MOST_NAMED else many) or NOTHING,
+        reached=(", ".join(names) if len(names) <= MOST_NAMED else many) or NOTHING,
     )

@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from runner.hub import arm_dir
-from runner.record import ArmRecord, HubRecord, RuleRecord, differing_knobs, leaves
+from runner.core.text import plain
+from runner.experiment import EXPERIMENT
+from runner.hub.layout import arm_dir
+from runner.hub.record import ArmRecord, HubRecord, differing_knobs, leaves
 from runner.report.arm_rows import Footnote, Results, Row, arm_table, constant_scores
-from runner.report.cautions import cautions
+from runner.report.comparability import cautions
 from runner.report.groups import GroupsView, evidence_statements, groups_view
 from runner.report.registered import registered_statements
+from runner.report.rule_table import judged, rule_table, rules_of
 from runner.report.statements import Statement, statements
-from runner.report.wording import (
-    declared,
-    measured,
-)
-from runner.statistics import Statistics
+from runner.report.tables import Table
+from runner.report.wording import came_about_and_why, declared, measured
+from runner.verify.statistics import Statistics
 
-PLOTS = (
-    ("scores.png", "scores of every run, by group"),
-    (
-        "losses.png",
-        "losses, and the decoder's dead share, by epoch; a cross where an arm collapsed",
-    ),
-    ("learning_rates.png", "learning rate as it was used, by epoch"),
-    ("gradient_norms.png", "norm of the gradient before and after clipping, by step"),
-    ("correlations.png", "Fourier ring correlation with the truth, by spatial frequency"),
-    ("activations.png", "activations of every layer, from the input to the output"),
-)
+PLOTS = tuple((one.name, one.caption) for one in EXPERIMENT.results.plots)
 """The plots over all arms, at the hub's root, in the order in which pages show them."""
 
 MOST_ARMS = 12
 """Arms of which every page shows pictures; of more it shows one of each group."""
 
-PICTURES = (
-    ("recon.png", "reconstruction, ground truth and error"),
-    ("loss.png", "losses and learning rate by epoch"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleCell:
-    """A rule and one arm: what was measured, how far from the bound, whether it holds."""
-
-    measured: str
-    margin: str
-    holds: bool | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleRow:
-    """A success rule against every arm that was judged."""
-
-    rule: str
-    cells: tuple[RuleCell | None, ...]
-    """In the order of ``View.judged``; ``None`` for an arm that was not held against it."""
+PICTURES = tuple((one.name, one.caption) for _, one in EXPERIMENT.results.pictures)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +37,8 @@ class Picture:
     path: str
     caption: str
     as_planned: bool
+    came_to: str
+    """What became of the arm where that is the endpoint or no result; empty for a sound one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +47,10 @@ class View:
 
     record: HubRecord
     statements: tuple[Statement, ...]
+    headlines: tuple[Statement, ...]
+    """The same, those first that answer the question."""
+    reasons: tuple[tuple[str, str], ...]
+    """Name of each arm that came to the endpoint or to no result, and why that is said."""
     knob_names: tuple[str, ...]
     rows: tuple[Row, ...]
     footnotes: tuple[Footnote, ...]
@@ -83,14 +59,18 @@ class View:
     """Heading and statistic of the scores in ``rows``."""
     definitions: str
     """By which definitions the scores are; empty where nothing was scored."""
-    judged: tuple[str, ...]
-    rules: tuple[RuleRow, ...]
+    num_judged: int
+    num_rules: int
+    rules: Table | None
+    """The success rules against the arms; ``None`` where no arm was judged."""
     shared: tuple[tuple[str, str], ...]
     """Name and value of every knob that is the same in all arms."""
     pictures: tuple[Picture, ...]
     """Of all arms, or where they are many of one arm of each group."""
     hidden_pictures: tuple[Picture, ...]
-    """The reconstructions that are linked and not shown."""
+    """The others, which are linked."""
+    kept: tuple[tuple[str, tuple[Picture, ...]], ...]
+    """Name of each arm that left pictures of its endpoint, and those."""
     plots: tuple[tuple[str, str], ...]
     """Path and caption of the plots over all arms."""
     cautions: tuple[str, ...]
@@ -98,12 +78,31 @@ class View:
     groups: GroupsView | None
     """What several arms show together; ``None`` where no statistics were made."""
     constant: str | None
-    """What a constant image would score on the same object; ``None`` where nothing was scored."""
+    """What is scored for nothing; ``None`` where nothing was scored."""
 
     @property
     def is_large(self) -> bool:
         """Whether there are so many arms that their groups are to be read first."""
         return len(self.record.arms) > MOST_ARMS
+
+    @property
+    def answers(self) -> tuple[Statement, ...]:
+        """What came out: what statistics and registered tests say, then the arms."""
+        return tuple(one for one in self.headlines if one.about == "answer")
+
+    @property
+    def course(self) -> tuple[Statement, ...]:
+        """How the run went as a whole, and whatever is bad about it."""
+        return tuple(
+            one
+            for one in self.headlines
+            if one.about == "course" or (one.about == "remark" and one.kind == "bad")
+        )
+
+    @property
+    def remarks(self) -> tuple[Statement, ...]:
+        """Details that are not bad."""
+        return tuple(one for one in self.headlines if one.about == "remark" and one.kind != "bad")
 
     @property
     def failed(self) -> tuple[ArmRecord, ...]:
@@ -117,7 +116,6 @@ def make_view(
     """The view of a record, with the arms of ``earlier`` hubs beside its own."""
     own: list[tuple[str | None, ArmRecord]] = [(None, arm) for arm in record.arms]
     table = arm_table(own + [(hub.phase, arm) for hub in earlier for arm in hub.arms])
-    judged = tuple(arm for arm in record.arms if arm.rules)
     groups = (
         groups_view(statistics, record.phase, [stat for _, stat in table.results])
         if statistics
@@ -125,23 +123,28 @@ def make_view(
     )
     pictures, hidden = _pictures(record.arms, groups)
     hubs = [(hub.phase, hub) for hub in (record, *earlier)]
+    told = statements(record)
+    tested = (
+        *registered_statements(record),
+        *(evidence_statements(statistics) if statistics else ()),
+    )
     return View(
         record=record,
-        statements=(
-            *statements(record),
-            *registered_statements(record),
-            *(evidence_statements(statistics) if statistics else ()),
-        ),
+        statements=(*told, *tested),
+        headlines=(*tested, *told),
+        reasons=tuple(_reasons(record.arms)),
         knob_names=table.knob_names,
         rows=table.rows,
         footnotes=table.footnotes,
         results=table.results,
         definitions=table.definitions,
-        judged=tuple(arm.name for arm in judged),
-        rules=_rules(judged),
+        num_judged=len(judged(record.arms)),
+        num_rules=len(rules_of(record.arms)),
+        rules=rule_table(record.arms),
         shared=_shared(record.arms),
         pictures=pictures,
         hidden_pictures=hidden,
+        kept=tuple(_kept(record.arms)),
         plots=_plots(record),
         cautions=cautions(hubs, record.compared, dict(table.results)),
         groups=groups,
@@ -149,33 +152,13 @@ def make_view(
     )
 
 
-def _rules(judged: Sequence[ArmRecord]) -> tuple[RuleRow, ...]:
-    texts = dict.fromkeys(rule.rule for arm in judged for rule in arm.rules)
-    return tuple(
-        RuleRow(rule=text, cells=tuple(_rule_cell(arm, text) for arm in judged)) for text in texts
-    )
-
-
-def _rule_cell(arm: ArmRecord, text: str) -> RuleCell | None:
-    for rule in arm.rules:
-        if rule.rule == text:
-            return RuleCell(measured=_values(rule), margin=_margin(rule), holds=rule.holds)
-    return None
-
-
-def _values(rule: RuleRecord) -> str:
-    """What was measured, by name where a rule has several statistics."""
-    if len(rule.values) < 2:
-        return measured(rule.measured)
-    return ", ".join(f"{name} {measured(value)}" for name, value in rule.values.items())
-
-
-def _margin(rule: RuleRecord) -> str:
-    """Distance from the bound, of what decides where a rule has several parts."""
-    if rule.margin is None:
-        return ""
-    part = f" of {rule.decided_by}" if rule.decided_by not in ("", rule.rule) else ""
-    return f"{rule.margin:+#.3g}{part}"
+def _reasons(arms: Sequence[ArmRecord]) -> Iterator[tuple[str, str]]:
+    endpoint = EXPERIMENT.endpoint
+    for arm in arms:
+        if arm.fate.reached:
+            yield arm.name, f"{endpoint.past}: {plain(arm.fate.why or 'no reason given')}"
+        elif arm.fate.shortcoming:
+            yield arm.name, plain(endpoint.shortcoming(vars(arm), measured))
 
 
 def _shared(arms: Sequence[ArmRecord]) -> tuple[tuple[str, str], ...]:
@@ -197,14 +180,40 @@ def _plots(record: HubRecord) -> tuple[tuple[str, str], ...]:
 def _pictures(
     arms: Sequence[ArmRecord], groups: GroupsView | None
 ) -> tuple[tuple[Picture, ...], tuple[Picture, ...]]:
-    """The pictures that are shown, and the reconstructions that are linked only."""
+    """The pictures that are shown, and those that are linked only.
+
+    Of many arms, of each kind one for each group: the first that there is.
+    """
     every = _all_pictures(arms)
     if len(arms) <= MOST_ARMS:
         return every, ()
-    chosen = (groups.chosen if groups else [arm.name for arm in arms])[:MOST_ARMS]
-    shown = tuple(picture for picture in every if picture.arm in chosen)
-    rest = (picture for picture in every if picture.arm not in chosen)
-    return shown, tuple(picture for picture in rest if picture.name == PICTURES[0][0])
+    left = {(one.arm, one.name) for one in every}
+    chosen = set(_chosen(left, groups.members if groups else [(arm.name,) for arm in arms]))
+    shown = tuple(one for one in every if (one.arm, one.name) in chosen)
+    return shown, tuple(one for one in every if (one.arm, one.name) not in chosen)
+
+
+def _chosen(
+    left: set[tuple[str, str]], groups: Sequence[Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """Arm and name of the first picture of each kind that a group has."""
+    for name, _ in PICTURES:
+        firsts = (next((arm for arm in group if (arm, name) in left), None) for group in groups)
+        yield from [(arm, name) for arm in firsts if arm is not None][:MOST_ARMS]
+
+
+def _came_to(arm: ArmRecord) -> str:
+    """In few words, what became of an arm that is no result."""
+    if arm.fate.reached:
+        return f"{EXPERIMENT.endpoint.past}: {came_about_and_why(arm)}"
+    return came_about_and_why(arm) if arm.fate.shortcoming else ""
+
+
+def _kept(arms: Sequence[ArmRecord]) -> Iterator[tuple[str, tuple[Picture, ...]]]:
+    for arm in arms:
+        every = _all_pictures([arm])
+        if pictures := tuple(one for one in every if one.name in EXPERIMENT.results.kept):
+            yield arm.name, pictures
 
 
 def _all_pictures(arms: Sequence[ArmRecord]) -> tuple[Picture, ...]:
@@ -215,6 +224,7 @@ def _all_pictures(arms: Sequence[ArmRecord]) -> tuple[Picture, ...]:
             path=f"{arm_dir(arm.name)}/{name}",
             caption=caption,
             as_planned=not arm.differences,
+            came_to=_came_to(arm),
         )
         for arm in arms
         for name, caption in PICTURES

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from runner.record import ArmRecord, ArmStatus
-from runner.text import plain
+from runner.core.text import plain
+from runner.experiment import EXPERIMENT
+from runner.hub.record import ArmRecord, ArmStatus
 
 NOTHING = "—"
-MOST_LISTED = 6
 
 STATUS_WORDS: dict[ArmStatus, str] = {
     "succeeded": "succeeded",
@@ -25,14 +25,6 @@ STATUS_WORDS: dict[ArmStatus, str] = {
     "audit_failed": "audit failed",
     "not_run": "not run",
 }
-
-
-OUTCOMES = {
-    "not_finite": "not finite",
-    "unlike_object": "unlike the object",
-    "unfinished": "unfinished",
-}
-"""What an arm may come to that is neither a collapse nor a reconstruction."""
 
 
 def outcome(arm: ArmRecord) -> str:
@@ -55,7 +47,7 @@ def measured(value: object) -> str:
 
 
 def declared(value: object) -> str:
-    """A knob as a manifest would have it, without loss of digits."""
+    """A knob as a manifest would have it, with all its digits."""
     if value is None:
         return NOTHING
     if isinstance(value, bool):
@@ -84,18 +76,6 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def listing(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
-
-
-def briefly(names: Sequence[str]) -> str:
-    """As ``listing``, the first ones where there are many: ``a, b, c and 5 more``."""
-    if len(names) <= MOST_LISTED:
-        return listing(names)
-    return f"{', '.join(names[:MOST_LISTED])} and {len(names) - MOST_LISTED} more"
-
-
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, two blanks apart; rows may be short."""
     widths: dict[int, int] = {}
@@ -111,16 +91,45 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def collapse(arm: ArmRecord) -> str:
-    """Whether an arm collapsed, and when: ``no``, ``epoch 7``; a dash where nothing is known.
+def came_about(arm: ArmRecord) -> str:
+    """Whether the endpoint came about in an arm, and when: ``no``, a time; a dash if unknown.
 
-    What has not collapsed and is no reconstruction either is said instead.
+    What an arm came to that is no result either is said instead.
     """
-    if arm.collapsed is None:
+    fate, endpoint = arm.fate, EXPERIMENT.endpoint
+    if fate.reached is None:
         return NOTHING
-    if not arm.collapsed:
-        return OUTCOMES[arm.shortcoming] if arm.shortcoming else "no"
-    return "yes" if arm.collapse_epoch is None else f"epoch {arm.collapse_epoch}"
+    if not fate.reached:
+        return endpoint.outcomes[fate.shortcoming] if fate.shortcoming else "no"
+    return "yes" if fate.when is None else f"{endpoint.unit} {fate.when}"
+
+
+LONGEST_REASON = 40
+
+
+def reason(arm: ArmRecord) -> str:
+    """Why the endpoint is said to have come about in an arm: the word that its reason opens with.
+
+    Empty where it did not come about, or no reason is given.
+    """
+    if not arm.fate.reached:
+        return ""
+    return plain((arm.fate.why or "").partition(":")[0].strip())[:LONGEST_REASON]
+
+
+def came_about_and_why(arm: ArmRecord) -> str:
+    """``came_about`` with its ``reason`` behind a colon."""
+    return ": ".join(filter(None, (came_about(arm), reason(arm))))
+
+
+def finding(name: str, value: object) -> str:
+    """What was measured; of a flag in words, its own where it has some."""
+    if not isinstance(value, bool):
+        return measured(value)
+    words = EXPERIMENT.results.flags.get(name)
+    if words is None:
+        return f"{name.replace('_', ' ')}: {measured(value)}"
+    return words[0] if value else words[1]
 
 
 def markdown(text: object) -> str:

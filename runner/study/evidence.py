@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from runner.confirmation import NamedHub, Outcome, confirm
-from runner.design import knob_designs
-from runner.findings import (
+from runner.core.text import listing
+from runner.experiment import EXPERIMENT
+from runner.hub.record import ArmRecord, HubRecord, as_registered
+from runner.manifest.findings import (
     ComparisonExpectation,
     Expectation,
     Finding,
@@ -24,16 +25,25 @@ from runner.findings import (
     RateExpectation,
     RuleExpectation,
 )
-from runner.knobs import has_knobs
-from runner.record import ArmRecord, HubRecord, as_registered
-from runner.registered_runs import counts
+from runner.manifest.rule_parser import parse
 from runner.report.designs import contrast_words, spelled
 from runner.report.registered import result_words
-from runner.report.wording import listing, measured
-from runner.rule_parser import parse
-from runner.statistics import CollapseComparison, Comparison, Group, ScoreDifference, Statistics
+from runner.report.wording import measured
 from runner.study.store import KeptHub, current
+from runner.verify.parameter_differences import has_knobs
+from runner.verify.registration.confirmation import Outcome, confirm
+from runner.verify.registration.power import knob_designs
+from runner.verify.registration.registered_runs import counts
+from runner.verify.sealed_hub import NamedHub
+from runner.verify.statistics import (
+    Comparison,
+    EndpointComparison,
+    Group,
+    ScoreDifference,
+    Statistics,
+)
 
+ENDPOINT = EXPERIMENT.endpoint
 Status = Literal["supported", "refuted", "no evidence", "open"]
 
 
@@ -185,12 +195,12 @@ def _answer(expectation: Expectation, hub: KeptHub) -> tuple[Outcome, str]:
 def _rate(expectation: RateExpectation, hub: KeptHub) -> tuple[Outcome, str]:
     statistics = _statistics(hub)
     group = statistics.groups[_group(expectation.arms, hub)]
-    if group.collapse_interval is None:
+    if group.interval is None:
         raise Unanswered("none of these arms ran as planned")
-    low, high = group.collapse_interval
+    low, high = group.interval
     above, below = low > expectation.bound, high < expectation.bound
     words = (
-        f"{group.num_collapsed} of {group.num_arms} collapsed "
+        f"{group.num_reached} of {group.num_arms} {ENDPOINT.past} "
         f"(Wilson 95 % interval {low:.2f} to {high:.2f})"
     )
     if not (above or below):
@@ -201,9 +211,9 @@ def _rate(expectation: RateExpectation, hub: KeptHub) -> tuple[Outcome, str]:
 def _comparison(expectation: ComparisonExpectation, hub: KeptHub) -> tuple[Outcome, str]:
     arms, against = (_group(where, hub) for where in (expectation.arms, expectation.against))
     row = _pair(_statistics(hub).comparisons, arms, against)
-    by_score = expectation.measure != "collapse"
-    found: CollapseComparison | ScoreDifference | None
-    found = row.metrics.get(expectation.measure) if by_score else row.collapse
+    by_score = expectation.measure != ENDPOINT.noun
+    found: EndpointComparison | ScoreDifference | None
+    found = row.metrics.get(expectation.measure) if by_score else row.endpoint
     if found is None:
         raise Unanswered(f"its statistics do not compare {expectation.measure}")
     words = found.words + _confounded(row) + (_hopeless(row, hub) if not by_score else "")
@@ -288,10 +298,14 @@ def _rule(expectation: RuleExpectation, record: HubRecord) -> tuple[Outcome, str
 
 _AMONG: dict[str, Callable[[ArmRecord], bool]] = {
     "all": lambda _: True,
-    "collapsed": lambda arm: arm.collapsed is True,
-    "not_collapsed": lambda arm: arm.collapsed is False,
+    ENDPOINT.past: lambda arm: arm.fate.reached is True,
+    f"not_{ENDPOINT.past}": lambda arm: arm.fate.reached is False,
 }
-_FATE = {"all": "", "collapsed": " that collapsed", "not_collapsed": " that did not collapse"}
+_FATE = {
+    "all": "",
+    ENDPOINT.past: f" that {ENDPOINT.past}",
+    f"not_{ENDPOINT.past}": f" that did not {ENDPOINT.plural}",
+}
 
 
 def told(expectation: Expectation) -> str:
@@ -299,9 +313,10 @@ def told(expectation: Expectation) -> str:
     if isinstance(expectation, RateExpectation):
         more = "more" if expectation.expect == "above" else "less"
         arms = spelled(expectation.arms)
-        return f"{more} than {expectation.bound:.0%} of runs with {arms} collapse"
+        return f"{more} than {expectation.bound:.0%} of runs with {arms} {ENDPOINT.plural}"
     if isinstance(expectation, ComparisonExpectation):
-        measure = "rate of collapse" if expectation.measure == "collapse" else expectation.measure
+        by_score = expectation.measure != ENDPOINT.noun
+        measure = expectation.measure if by_score else f"rate of {ENDPOINT.noun}"
         return (
             f"{measure} with {spelled(expectation.arms)} {expectation.expect} than with "
             f"{spelled(expectation.against)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import StudyError
+from runner.core.errors import StudyError
 
 BEGIN = "<!-- begin generated: {} -->"
 END = "<!-- end generated -->"

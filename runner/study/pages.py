@@ -9,23 +9,22 @@ from functools import cache
 
 from jinja2 import Environment
 
-from runner import hub
-from runner.record import HubRecord
+from runner.core.text import plain
+from runner.hub import layout
+from runner.hub.record import HubRecord
 from runner.report.arm_rows import definitions
 from runner.report.designs import EXPLORED, could_have_shown
+from runner.report.origin import machine_words
 from runner.report.pages import page_environment
 from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS
 from runner.report.wording import NOTHING, markdown, moment
-from runner.sealed import Machine
 from runner.study.evidence import JudgedFinding, Judgement
 from runner.study.phases import Phase
 from runner.study.sealed_text import embedded
 from runner.study.selection import rank
 from runner.study.store import KeptHub, Store
-from runner.text import plain
 
-GIB = 2**30
 INDEX = "README.md"
 HISTORY = "history.md"
 
@@ -109,8 +108,8 @@ def history_block(store: Store) -> str:
 
 def _shown(phase: Phase, one: KeptHub) -> Shown:
     text = ""
-    if hub.SUMMARY in one.files:
-        sealed = one.files[hub.SUMMARY].decode(errors="replace")
+    if layout.SUMMARY in one.files:
+        sealed = one.files[layout.SUMMARY].decode(errors="replace")
         text = embedded(sealed, folder=one.folder, has=one.files.__contains__, deeper=1)
     return Shown(
         hub=one,
@@ -138,7 +137,7 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     if ran.command:
         yield "command", f"`{_code(shlex.join(['phasehub', *ran.command[1:]]))}`"
     if ran.machine.cpu:
-        yield "machine", markdown(_machine(ran.machine))
+        yield "machine", markdown(machine_words(ran.machine))
     isolation = "each arm isolated" if record.engine.isolated else "not isolated"
     yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
     yield "code", _commit(record)
@@ -148,17 +147,6 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     digests = ", ".join(f"`{one.parameters_sha256}`" for one in record.datasets)
     yield f"digest{'s' * several} of the dataset{'s' * several}", digests
     yield "digest of SHA256SUMS", f"`{one.digest}`"
-
-
-def _machine(machine: Machine) -> str:
-    gpus = machine.gpus if isinstance(machine.gpus, tuple) else ()
-    told = [
-        f"{machine.cpu.get('usable_cores')} cores of {machine.cpu.get('model')}",
-        f"{machine.memory_bytes / GIB:.0f} GiB of memory",
-        ", ".join(str(gpu.get("name")) for gpu in gpus) or "no GPU",
-        str(machine.system.get("distribution")),
-    ]
-    return ", ".join(told)
 
 
 def _commit(record: HubRecord) -> str:
@@ -185,7 +173,7 @@ def _hub_row(one: KeptHub) -> tuple[str, ...]:
         f"[{one.name}]({one.folder}/)",
         counted.succeeded,
         counted.rules_hold,
-        markdown(counted.collapsed),
+        markdown(counted.reached),
     )
     if one.record.profile is None:
         return cells
@@ -209,7 +197,7 @@ def _attempt(one: KeptHub) -> tuple[str, ...]:
         f"{markdown(record.engine.name)} on {record.device}",
         counted.succeeded,
         counted.rules_hold,
-        markdown(counted.collapsed),
+        markdown(counted.reached),
         _ending(one),
         f"`{(record.code.commit or record.code.models_sha256)[:12]}`"
         + (" changed" if record.code.dirty else ""),

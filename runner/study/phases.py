@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import hub
-from runner.digest import canonical_json
-from runner.errors import StudyError
-from runner.findings import Finding
-from runner.manifest import Arm, LoadedManifest, load, planned_arms, resolve
-from runner.record import differing_knobs, leaves
-from runner.report.wording import NOTHING, declared, listing
+from runner.core.errors import StudyError
+from runner.core.text import listing
+from runner.experiment import Parameters
+from runner.hub import layout
+from runner.hub.record import differing_knobs, leaves
+from runner.manifest.arms import PlannedArm
+from runner.manifest.findings import Finding
+from runner.manifest.model import LoadedManifest, load
+from runner.report.wording import NOTHING, declared
 from runner.study.store import KeptHub, Store, current
 
 TAKEN = ("readme", "history", "reference")
@@ -45,7 +46,7 @@ class Phase:
         """How far it has been run."""
         if self.full is None:
             names = ", ".join(str(one.record.profile) for one in self.hubs)
-            return f"only as profile {names}" if names else "not run"
+            return f"only as profile {names}" if names else "no hub kept"
         if self.full.record.interrupted:
             return "interrupted"
         return "run in part" if self.full.record.only else "run"
@@ -56,9 +57,11 @@ class Phase:
         return f"{self.name}.md"
 
     def has_changed_since(self, one: KeptHub) -> bool:
-        """Whether the manifest is another one than the hub was made from."""
-        sealed = one.files.get(hub.MANIFEST)
-        return self.manifest is not None and sealed not in (None, self.manifest.source)
+        """Whether the manifest is another one than the hub was made from; ``#:`` lines aside."""
+        sealed = one.files.get(layout.MANIFEST)
+        if self.manifest is None or sealed is None:
+            return False
+        return _without_directives(sealed) != _without_directives(self.manifest.source)
 
     def declared_arms(self) -> tuple[tuple[str, ...], list[tuple[str, tuple[str, ...]]]]:
         """The knobs that differ between the planned arms; each arm's name and their values.
@@ -67,28 +70,31 @@ class Phase:
         """
         if self.manifest is None:
             return (), []
-        declaration = self.manifest.manifest
-        groups: dict[bytes, list[tuple[Arm, int]]] = {}
-        for arm in planned_arms(declaration):
-            parameters = resolve(declaration, arm).model_dump(mode="json")
-            seed = declaration.phase.seed if arm.seed is None else arm.seed
-            groups.setdefault(canonical_json(parameters), []).append((arm, seed))
+        groups: dict[Parameters, list[PlannedArm]] = {}
+        for arm in self.manifest.variant().arms:
+            groups.setdefault(arm.parameters, []).append(arm)
         plans = [
-            {**json.loads(parameters), "seed": listing([str(seed) for _, seed in members])}
+            {**parameters.model_dump(mode="json"), "seed": listing([str(m.seed) for m in members])}
             for parameters, members in groups.items()
         ]
         names = (*(name for name in differing_knobs(plans) if name != "seed"), "seed")
         flat = [dict(leaves(plan)) for plan in plans]
         return names, [
             (
-                _row_name([arm for arm, _ in members]),
+                _row_name(members),
                 tuple(declared(plan[name]) if name in plan else NOTHING for name in names),
             )
             for members, plan in zip(groups.values(), flat, strict=True)
         ]
 
 
-def _row_name(arms: Sequence[Arm]) -> str:
+def _without_directives(manifest: bytes) -> bytes:
+    """A manifest without the lines that speak to editors, such as ``#:schema``."""
+    lines = manifest.splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(b"#:"))
+
+
+def _row_name(arms: Sequence[PlannedArm]) -> str:
     optional = " (optional)" if arms[0].optional else ""
     name = arms[0].name if len(arms) == 1 else f"{arms[0].name} to {arms[-1].name}"
     return name + optional

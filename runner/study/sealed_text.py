@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from runner.core.text import visible
 from runner.report.wording import fence
-from runner.text import visible
 
 NOT_KEPT = "*Not kept here: {}.*"
 """In place of a picture."""

@@ -8,34 +8,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from runner import hub
-from runner.digest import canonical_json
-from runner.record import ArmRecord, FileRecord, HubRecord
+from runner.core.digest import canonical_json
+from runner.experiment import EXPERIMENT
+from runner.hub import layout
+from runner.hub.record import ArmRecord, FileRecord, HubRecord
 
 LARGEST_BYTES = 260_000
 """Of a single file that is kept, but for those that are always."""
 ALLOWANCE_BYTES = {"phase": 420_000, "profile": 62_000}
 """What the files of a hub may take beside its record: of a phase in full, of a profile of it."""
 STUDY_BYTES = 6_000_000
-"""What all hubs of a study may take."""
+"""What all hubs of a study may take where it does not say so itself."""
 
 SUFFIXES = (".json", ".csv", ".png", ".md", ".toml")
-ALWAYS = (hub.MANIFEST, hub.SUMMARY, hub.ENVIRONMENT, hub.STATISTICS)
+ALWAYS = (layout.MANIFEST, layout.SUMMARY, layout.ENVIRONMENT, layout.STATISTICS)
 """What is kept of the hub that speaks for its phase however large it is, beside the record."""
 
-_LEFT_OUT = re.compile(rf"{re.escape(hub.CRATE)}|{re.escape(hub.PROVENANCE)}")
-_RANKS = (
-    re.compile(r".*_metrics_.*\.json"),
-    re.compile(r"losses\.png"),
-    re.compile(r"arms/[^/]+/recon\.png"),
-    re.compile(r"scores\.png"),
-    re.compile(r"(?!arms/).*\.png"),
-    re.compile(r"arms/[^/]+/(stats|history)\.json"),
-    re.compile(r"arms/[^/]+/loss\.png"),
-    re.compile(r"arms/[^/]+/(metrics|effective_config)\.json"),
-    re.compile(r"arms/[^/]+/activation_report[^/]*\.json"),
-    re.compile(r"arms/[^/]+/[^/]+\.csv"),
-)
+_LEFT_OUT = re.compile(rf"{re.escape(layout.CRATE)}|{re.escape(layout.PROVENANCE)}")
+_RANKS = tuple(re.compile(one) for one in EXPERIMENT.results.files.telling)
 """What is kept first, where not all can be; files that match none come last."""
 
 
@@ -72,9 +62,9 @@ def _is_wanted(file: FileRecord, shown: set[str]) -> bool:
     if file.bytes > LARGEST_BYTES or not file.path.endswith(SUFFIXES):
         return False
     place, *rest = file.path.split("/")
-    if place in hub.CARRIED:
+    if place in layout.BUNDLED:
         return False
-    of_arm = place == hub.ARMS and rest
+    of_arm = place == layout.ARMS and rest
     return not (of_arm and file.path.endswith(".png") and rest[0] not in shown)
 
 
@@ -85,10 +75,10 @@ def rank(path: str) -> int:
 
 
 def first_of_groups(arms: Sequence[ArmRecord]) -> Iterator[str]:
-    """Names of the first arm of each group, and of its first one that collapsed."""
+    """Names of the first arm of each group, and of its first one that reached the endpoint."""
     seen: set[tuple[bytes, bool]] = set()
     for arm in arms:
-        group = (canonical_json(arm.parameters), bool(arm.collapsed))
+        group = (canonical_json(arm.parameters), bool(arm.fate.reached))
         if group not in seen:
             seen.add(group)
             yield arm.name

@@ -9,21 +9,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
-from runner import hub
-from runner.checksums import CHECKSUMS, compare_checksums
-from runner.consistency import describe, inconsistencies
-from runner.digest import entries, sha256_bytes
-from runner.errors import StudyError, VerificationError
-from runner.reading import parse_table, read_file, typed
-from runner.record import HubRecord
-from runner.sealed import Environment, SealedHub
-from runner.statistics import Statistics, parse_statistics
-from runner.study.selection import STUDY_BYTES, kept_files
+from runner.core.digest import entries, sha256_bytes
+from runner.core.errors import VerificationError
+from runner.core.reading import parse_table, read_file, typed
+from runner.hub import layout
+from runner.hub.checksums import CHECKSUMS, compare_checksums
+from runner.hub.record import HubRecord
+from runner.study.selection import ALWAYS, kept_files
+from runner.verify.consistency import describe, inconsistencies
+from runner.verify.sealed_hub import Environment, SealedHub
+from runner.verify.statistics import Statistics, parse_statistics
 
 HUBS = "hubs"
-RECORD_FILES = (hub.RECORD, CHECKSUMS)
+RECORD_FILES = (layout.RECORD, CHECKSUMS)
 """What is kept of every hub, also of one that a newer one has taken the place of."""
-MOST_NAMED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +66,11 @@ class KeptHub:
 
         Raises ``VerificationError`` for what cannot be read.
         """
-        if hub.ENVIRONMENT not in self.files:
+        if layout.ENVIRONMENT not in self.files:
             return Environment()
         try:
-            table = parse_table(self.files[hub.ENVIRONMENT], hub.ENVIRONMENT)
-            return typed(Environment, table, hub.ENVIRONMENT)
+            table = parse_table(self.files[layout.ENVIRONMENT], layout.ENVIRONMENT)
+            return typed(Environment, table, layout.ENVIRONMENT)
         except ValueError as error:
             raise VerificationError(f"{self.folder}/{error}; leave the hub out") from error
 
@@ -81,10 +80,10 @@ class KeptHub:
 
         Raises ``VerificationError`` for what cannot be read.
         """
-        if hub.STATISTICS not in self.files:
+        if layout.STATISTICS not in self.files:
             return None
         try:
-            return parse_statistics(self.files[hub.STATISTICS], hub.STATISTICS)
+            return parse_statistics(self.files[layout.STATISTICS], layout.STATISTICS)
         except ValueError as error:
             raise VerificationError(f"{self.folder}/{error}; leave the hub out") from error
 
@@ -112,7 +111,7 @@ def _read_kept(folder: Path) -> KeptHub:
         raise VerificationError(present.describe())
     one = KeptHub(
         name=folder.name,
-        record=hub.read(folder),
+        record=layout.read(folder),
         files={path.as_posix(): _content(folder, path.as_posix()) for path in entries(folder)},
     )
     _require_place(folder, one.record)
@@ -127,7 +126,7 @@ def read_sealed(folder: Path) -> KeptHub:
     for fewer. What is kept has not all files that this takes. Raises ``VerificationError`` for one
     that is not as it was sealed, contradicts itself, or is not called by its time.
     """
-    if not hub.is_name(folder.resolve().name):
+    if not layout.is_name(folder.resolve().name):
         raise VerificationError(
             f"{folder} is not called by its time, like 2026-01-30T050000Z; give the folder of a "
             "sealed hub under the name that it was sealed with"
@@ -147,24 +146,23 @@ def read_sealed(folder: Path) -> KeptHub:
 
 def _content(folder: Path, path: str) -> bytes:
     try:
-        return read_file(folder, path, most=hub.MOST_RECORD_BYTES)
+        return read_file(folder, path, most=layout.MOST_RECORD_BYTES)
     except ValueError as error:
         raise VerificationError(f"{folder}/{error}; leave the hub out") from error
 
 
 def _require_place(folder: Path, record: HubRecord) -> None:
-    if not hub.is_name(folder.name) or record.phase != folder.parent.name:
+    if not layout.is_name(folder.name) or record.phase != folder.parent.name:
         raise VerificationError(
             f"{folder} holds a hub of {record.phase}; it belongs into {HUBS}/{record.phase}/<time>"
         )
 
 
-def combined(store: Store, sealed: Iterable[KeptHub], study: Path) -> Store:
+def combined(store: Store, sealed: Iterable[KeptHub], study: Path, most_bytes: int) -> Store:
     """The store with hubs added: the current ones with their files, the others as records alone.
 
-    Raises:
-        VerificationError: another hub is kept under the same name.
-        StudyError: it would take more than a study may.
+    Of these as many as fit into ``most_bytes``. Raises ``VerificationError`` where another hub is
+    kept under the same name.
     """
     whole = dict(store)
     for one in sealed:
@@ -180,8 +178,7 @@ def combined(store: Store, sealed: Iterable[KeptHub], study: Path) -> Store:
         key: _cut(one, kept_files(one.record) if key in shown else ())
         for key, one in sorted(whole.items())
     }
-    _require_room(result.values())
-    return result
+    return fitted(result, most_bytes)
 
 
 def _cut(one: KeptHub, kept: Iterable[str]) -> KeptHub:
@@ -206,20 +203,30 @@ def current(hubs: Iterable[KeptHub]) -> Iterator[KeptHub]:
         yield max(same, key=lambda one: (one.is_whole, one.name))
 
 
-def _require_room(hubs: Iterable[KeptHub]) -> None:
-    sizes = {
-        f"{one.folder}/{path}": len(content) for one in hubs for path, content in one.files.items()
-    }
-    total = sum(sizes.values())
-    if total <= STUDY_BYTES:
-        return
-    largest = sorted(sizes, key=lambda path: (-sizes[path], path))[:MOST_NAMED]
-    raise StudyError(
-        "\n".join(
-            [
-                f"the hubs of the study would take {total:,} bytes and {STUDY_BYTES:,} are allowed",
-                *(f"  {sizes[path]:,} {path}" for path in largest),
-                "Remove the folder of a hub that is no longer needed, or sync fewer.",
-            ]
-        )
-    )
+FOUNDATION = (layout.STATISTICS,)
+"""What stays of the hub that speaks for its phase, beside the record, where room is short."""
+
+
+def fitted(store: Store, most_bytes: int) -> Store:
+    """The store with no more files than fit into ``most_bytes``.
+
+    Files give way in this order: all of a hub that has more than fits by itself; then, of profiles
+    before phases in full and of older hubs before newer, what is not always kept; then, in the same
+    order, what is. Records and statistics stay in any case, as findings rest on them. So nothing is
+    ever refused for its size, and what is newest stays longest.
+    """
+    fits = dict(store)
+    for key, one in store.items():
+        if _size(one) > most_bytes:
+            fits[key] = _cut(one, FOUNDATION)
+    turns = sorted(fits, key=lambda key: (fits[key].record.profile is None, fits[key].name, key))
+    for kept in (ALWAYS, FOUNDATION):
+        for key in turns:
+            if sum(map(_size, fits.values())) <= most_bytes:
+                return fits
+            fits[key] = _cut(fits[key], kept)
+    return fits
+
+
+def _size(one: KeptHub) -> int:
+    return sum(map(len, one.files.values()))

@@ -7,14 +7,15 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from runner import hub
-from runner.checksums import CHECKSUMS
-from runner.errors import StudyError
-from runner.findings import Register, load_register
+from runner.core.errors import StudyError
+from runner.hub import layout
+from runner.hub.checksums import CHECKSUMS
+from runner.manifest.findings import Register, load_register
 from runner.study.evidence import judge
 from runner.study.markers import block, has_blocks, replaced
 from runner.study.pages import HISTORY, INDEX, study_blocks
 from runner.study.phases import phases_of, read_manifests
+from runner.study.settings import read_settings
 from runner.study.store import HUBS, Store, combined, read_sealed, read_store
 
 TITLES = {INDEX: "# The study", HISTORY: "# History of attempts"}
@@ -53,8 +54,8 @@ def wanted_hubs(artifacts: Path) -> list[Path]:
     registered: list[Path] = []
     ran: dict[Path, set[int]] = {}
     seeds: set[int] = set()
-    for path in hub.find_hubs(artifacts):
-        record = hub.read(path)
+    for path in layout.find_hubs(artifacts):
+        record = layout.read(path)
         ran[path] = {arm.seed for arm in record.arms if arm.status != "not_run"}
         seeds.update(*(one.plan.seeds for one in record.registered))
         variant = (record.phase, record.profile)
@@ -69,7 +70,7 @@ def wanted_hubs(artifacts: Path) -> list[Path]:
 def _updated(study: Path, hubs: Iterable[Path]) -> Store:
     sealed = [read_sealed(path) for path in hubs]
     store = read_store(study, but=[one.key for one in sealed])
-    return combined(store, sealed, study)
+    return combined(store, sealed, study, read_settings(study).hubs.most_bytes)
 
 
 def _files(store: Store) -> dict[Path, bytes]:

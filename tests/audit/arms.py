@@ -108,7 +108,7 @@ def run(root: Path, verb: str, parameters: dict[str, Any], seed: int) -> bool:
 
 def labels(root: Path, parameters: dict[str, Any], seed: int) -> list[str]:
     """Knobs whose labels differ from the plan, as the runner compares them."""
-    from runner.effective import compare_effective, compare_history
+    from runner.verify.effective import compare_effective, compare_history
 
     effective, history = (
         json.loads((root / "train" / f"{name}.json").read_text())

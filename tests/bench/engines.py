@@ -10,12 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from runner.core.errors import EngineError
+from runner.core.installation import SOURCES, state_dir
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Launch, Limits
-from runner.environment import state_dir
-from runner.errors import EngineError
-from runner.snapshot import take
-from runner.wheels import ROOT
+from runner.engines.images.snapshot import take
 from tests.bench.pairs import compare
 
 ROUNDS = 5
@@ -58,7 +57,7 @@ def run_no_op(engine: Engine, folder: Path) -> None:
 def measure() -> None:
     """Print seconds per arm through each engine that this machine has."""
     for name in ("docker", "process"):
-        code = take(ROOT, state_dir())
+        code = take(SOURCES, state_dir())
         needs = Needs(variant="cpu", cache=state_dir(), say=lambda line: None, code=code)
         try:
             engine = open_engine(name, needs)

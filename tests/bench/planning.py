@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from runner.manifest import load
-from runner.plan import make_plan
+from runner.manifest.model import load
+from runner.plan.model import make_plan
 from runner.report.plan_text import render_plan
 from tests.bench.pairs import compare
 

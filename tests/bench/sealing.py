@@ -9,9 +9,9 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner import hub
 from runner.archive import pack, unpack
-from runner.removal import remove_tree
+from runner.core.files import remove_tree
+from runner.hub import layout
 from tests.bench.pairs import compare
 
 FILES, BYTES = 16, 64 * 2**20
@@ -28,7 +28,7 @@ def measure() -> None:
         sealed: list[Path] = []
 
         def seal() -> None:
-            staging = hub.stage(root / "artifacts", "bench", datetime.now(UTC))
+            staging = layout.stage(root / "artifacts", "bench", datetime.now(UTC))
             for file in source.iterdir():
                 os.link(file, staging.path / file.name)
             sealed.append(staging.seal())
@@ -49,7 +49,7 @@ def measure() -> None:
         )
         compare(
             f"Verifying {size}",
-            ("phasehub verify", lambda: hub.verify(sealed[0])),
+            ("phasehub verify", lambda: layout.verify(sealed[0])),
             (
                 "sha256sum -c SHA256SUMS",
                 lambda: subprocess.run(

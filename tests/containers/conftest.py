@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from runner.core.errors import EngineError
+from runner.core.installation import SOURCES, state_dir
 from runner.engines.base import Launch, Limits
-from runner.environment import state_dir
-from runner.errors import EngineError
-from runner.snapshot import take
-from runner.wheels import ROOT
+from runner.engines.images.snapshot import take
 
 MIB = 1 << 20
 COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
@@ -20,7 +19,7 @@ COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
 
 @pytest.fixture(scope="session")
 def client():
-    from runner.daemon import connect
+    from runner.engines.daemon import connect
 
     try:
         return connect()
@@ -33,13 +32,13 @@ def client():
 @pytest.fixture(scope="session")
 def code():
     """The code of this checkout, copied."""
-    return take(ROOT, state_dir())
+    return take(SOURCES, state_dir())
 
 
 @pytest.fixture(scope="session")
 def image(client, code):
     """The CPU image, built once; what it is made of is kept under .phasehub for the next time."""
-    from runner.image import build
+    from runner.engines.images.build import build
 
     return build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
 

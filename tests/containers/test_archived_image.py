@@ -7,20 +7,36 @@ import uuid
 
 import pytest
 
-from runner.errors import EngineError
-from runner.foreign_image import load
-from runner.image import save
+from runner.core.errors import EngineError
+from runner.engines.images.archived import load
+from runner.engines.images.build import save
+
+
+@pytest.fixture
+def layered(client, image):
+    """The id of an image of two layers, a tenth of the size of the arms'."""
+    container = client.containers.create(
+        image.base_id, ["sh", "-c", "echo hello >/greeting"], network_mode="none"
+    )
+    try:
+        container.start()
+        assert container.wait()["StatusCode"] == 0
+        made = container.commit("phasehub-test-layered", "1")
+    finally:
+        container.remove(force=True)
+    yield made.id
+    client.images.remove(made.id, force=True)
 
 
 def test_a_saved_image_is_the_one_that_was_asked_for_and_saves_the_same_again(
-    client, image, tmp_path
+    client, layered, tmp_path
 ):
     for name in ("one.tar", "two.tar"):
-        save(client, image.id, tmp_path / name)
+        save(client, layered, tmp_path / name)
     listed = subprocess.run(
         ["tar", "-xOf", tmp_path / "one.tar", "manifest.json"], capture_output=True, check=True
     )
-    assert image.id.removeprefix("sha256:") in listed.stdout.decode()
+    assert layered.removeprefix("sha256:") in listed.stdout.decode()
     assert (
         subprocess.run(["cmp", tmp_path / "one.tar", tmp_path / "two.tar"], check=False).returncode
         == 0

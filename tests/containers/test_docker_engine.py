@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.core.errors import EngineError
 from runner.engines.base import PROMISES, Handle
-from runner.errors import EngineError
 from tests.containers.conftest import COMPLETE
 
 pytestmark = pytest.mark.docker
@@ -139,7 +139,7 @@ import json, os, sys
 from pathlib import Path
 from runner.engines.base import Launch, Limits
 from runner.engines.docker import DockerEngine
-from runner.image import Image
+from runner.engines.images.build import Image
 
 told = json.loads(sys.stdin.read())
 for key in ("job_dir", "out_dir", "log_path"):

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from runner import hub
-from runner.environment import state_dir
-from runner.errors import EngineError
-from runner.foreign_image import load
-from runner.image import build
+from runner.core.errors import EngineError
+from runner.core.installation import state_dir
+from runner.engines.images.archived import load
+from runner.engines.images.build import build
+from runner.hub import layout
 
 pytestmark = pytest.mark.docker
 
@@ -133,7 +133,7 @@ def test_code_of_others_runs_in_a_container_without_a_word(
     assert "to be built by phasehub's Dockerfile" in done.stderr
     assert not canary.exists()
     made = Path(done.stdout.splitlines()[-1])
-    client.images.remove(json.loads((made / hub.RECORD).read_bytes())["image"]["id"], force=True)
+    client.images.remove(json.loads((made / layout.RECORD).read_bytes())["image"]["id"], force=True)
 
 
 def test_a_dockerfile_that_is_not_phasehub_s_is_not_built(reproduce, foreign, loopback, seal_anew):
@@ -172,14 +172,14 @@ def test_one_that_is_allowed_is_built_without_a_network(
     assert "to be built by the hub's OWN DOCKERFILE" in done.stderr
     assert asked == []
     made = Path(done.stdout.splitlines()[-1])
-    client.images.remove(json.loads((made / hub.RECORD).read_bytes())["image"]["id"], force=True)
+    client.images.remove(json.loads((made / layout.RECORD).read_bytes())["image"]["id"], force=True)
 
 
 def test_a_base_image_is_not_fetched_from_where_the_hub_says(
     reproduce, foreign, loopback, seal_anew
 ):
     port, asked = loopback
-    manifest = foreign / hub.MANIFEST
+    manifest = foreign / layout.MANIFEST
     manifest.write_text(f'image.base = "127.0.0.1:{port}/base:1"\n' + manifest.read_text())
     seal_anew(foreign)
     done = reproduce()

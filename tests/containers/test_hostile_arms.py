@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from runner.collect import collect
 from runner.engines import usage
 from runner.engines.capped import LARGEST
+from runner.jobs.collection import collect
 from tests.containers.conftest import COMPLETE, MIB
 
 pytestmark = pytest.mark.docker

@@ -5,12 +5,13 @@ import shutil
 
 import pytest
 
-from runner.base_image import LOCAL_BASE, choose_base, dockerfile_base
-from runner.dockerfile import build_stage
-from runner.environment import describe_python, locked_python, state_dir
-from runner.errors import EngineError
-from runner.image import build
-from runner.wheels import lock_path, read_lock
+from runner.core.errors import EngineError
+from runner.core.installation import state_dir
+from runner.engines.environments.locked_python import describe_python, locked_python
+from runner.engines.environments.wheels import lock_path, read_lock
+from runner.engines.images.base import LOCAL_BASE, choose_base, dockerfile_base
+from runner.engines.images.build import build
+from runner.engines.images.stage import build_stage
 
 pytestmark = pytest.mark.docker
 

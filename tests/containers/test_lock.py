@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runner import hub
-from runner.environment import state_dir
+from runner.core.installation import state_dir
+from runner.hub import layout
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = """
@@ -62,7 +62,7 @@ def test_a_run_is_held_to_the_locked_base_image(image, tmp_path):
     # No engine is asked for: it is the locked one.
     done = phasehub("run", manifest, "--locked", "--out", out)
     assert done.returncode == 0, done.stderr
-    assert hub.read(Path(done.stdout.splitlines()[-1])).engine.name == "docker"
+    assert layout.read(Path(done.stdout.splitlines()[-1])).engine.name == "docker"
 
     table["entries"][0]["base"] |= {"id": "sha256:" + "0" * 64, "digests": []}
     path.write_text(json.dumps(table))
@@ -70,5 +70,5 @@ def test_a_run_is_held_to_the_locked_base_image(image, tmp_path):
     assert done.returncode == 4
     assert "  base image: locked " in done.stderr
     assert "sha256:000000000000, found " in done.stderr
-    record = hub.read(Path(done.stdout.splitlines()[-1]))
+    record = layout.read(Path(done.stdout.splitlines()[-1]))
     assert [arm.status for arm in record.arms] == ["could_not_start"]

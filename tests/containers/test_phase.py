@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from runner import hub
-from runner.environment import state_dir
+from runner.core.installation import state_dir
+from runner.hub import layout
 from tests import phases
 from tests.phases import ROOT, command, run
 
@@ -22,7 +23,7 @@ def write(tmp_path):
 
 def deterministic(path: Path) -> dict[str, str]:
     """Path → digest of every file of a hub that is declared deterministic."""
-    return {file.path: file.sha256 for file in hub.read(path).artifacts if file.deterministic}
+    return {file.path: file.sha256 for file in layout.read(path).artifacts if file.deterministic}
 
 
 def containers_of(phase: str) -> str:
@@ -36,16 +37,20 @@ def containers_of(phase: str) -> str:
 
 @pytest.mark.docker
 def test_containers_and_processes_leave_the_same_bits(image, tmp_path):
-    manifest = ROOT / "manifests" / "quickstart.toml"
+    """The quickstart's quick profile, audited, on an object with a quarter of the patches."""
+    whole = (ROOT / "manifests" / "quickstart.toml").read_text()
+    manifest = tmp_path / "quickstart.toml"
+    manifest.write_text(whole.replace("object_size = 160", "object_size = 96"))
+    assert manifest.read_text() != whole
     hubs = {}
     for engine in ("docker", "process"):
         path, code, said = run(manifest, tmp_path / engine, "--profile", "quick", engine=engine)
-        record = hub.read(path)
+        record = layout.read(path)
         assert code == 0, said
         assert [arm.status for arm in record.arms] == ["succeeded", "succeeded"]
         assert record.engine.name == engine
         assert record.engine.isolated is (engine == "docker")
-        assert hub.verify(path).intact
+        assert layout.verify(path).intact
         subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=path, check=True)
         hubs[engine] = path
     container, process = deterministic(hubs["docker"]), deterministic(hubs["process"])
@@ -130,7 +135,7 @@ raise SystemExit(1)"""]
 @pytest.mark.docker
 def test_hostile_arms_end_as_they_should_and_the_others_go_on(image, write, tmp_path):
     path, code, said = run(write(HOSTILE, timeout_s=600), tmp_path)
-    record = hub.read(path)
+    record = layout.read(path)
     fates = {arm.name: arm for arm in record.arms}
     assert code == 1, said
     assert fates["good"].status == "succeeded"
@@ -168,7 +173,7 @@ def test_hostile_arms_end_as_they_should_and_the_others_go_on(image, write, tmp_
     )
     assert (path / fates["floods_its_log"].log).stat().st_size < 25 << 20
     assert all(len(line) <= 1000 for line in fates["floods_its_log"].log_tail)
-    assert hub.verify(path).intact
+    assert layout.verify(path).intact
     assert containers_of("trial") == ""
 
 
@@ -210,7 +215,7 @@ name = "later"
     os.killpg(process.pid, number)
     out, _ = process.communicate(timeout=120)
     path = Path(out.splitlines()[-1])
-    record = hub.read(path)
+    record = layout.read(path)
     assert process.returncode == 130
     assert record.interrupted
     assert {arm.name: arm.status for arm in record.arms} == {
@@ -219,7 +224,7 @@ name = "later"
         "later": "not_run",
     }
     assert containers_of("trial") == ""
-    assert hub.verify(path).intact
+    assert layout.verify(path).intact
 
 
 @pytest.mark.docker
@@ -230,8 +235,8 @@ def test_a_daemon_that_is_not_there_is_told_in_the_hub_and_by_the_exit_code(
     path, code, said = run(write('[[arms]]\nname = "only"\n'), tmp_path)
     assert code == 3
     assert "daemon" in said
-    assert hub.read(path).arm("only").status == "could_not_start"
-    assert hub.verify(path).intact
+    assert layout.read(path).arm("only").status == "could_not_start"
+    assert layout.verify(path).intact
 
 
 REGRESSION = """
@@ -251,9 +256,10 @@ seed = [1, 2]
 
 @pytest.mark.docker
 def test_regression_tests_run_in_the_image_of_the_arms_and_a_matrix_makes_them(write, tmp_path):
+    shutil.copytree(ROOT / "tests" / "models", tmp_path / "tests" / "models")
     path, code, stderr = run(write(REGRESSION), tmp_path / "artifacts")
     assert code == 0, stderr
-    record = hub.read(path)
+    record = layout.read(path)
     assert [arm.name for arm in record.arms] == ["one-s1", "one-s2"]
     assert [arm.seed for arm in record.arms] == [1, 2]
     (result,) = record.tests.results

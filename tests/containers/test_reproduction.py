@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from runner import hub
-from runner.environment import state_dir
-from runner.image import build
+from runner.core.installation import state_dir
+from runner.engines.images.build import build
+from runner.hub import layout
 
 ROOT = Path(__file__).parents[2]
 PHASE = ROOT / "manifests" / "phase8.toml"
@@ -39,8 +39,9 @@ def archive(client, image, code, tmp_path_factory):
     """Quick phase 8, run in containers and archived with its image, which is then removed."""
     folder = tmp_path_factory.mktemp("phase8")
     whole = PHASE.read_text()
+    shutil.copytree(ROOT / "tests" / "models", folder / "tests" / "models")
     manifest = folder / PHASE.name
-    manifest.write_text(whole.replace("object_size = 224", "object_size = 160"))
+    manifest.write_text(whole.replace("object_size = 224", "object_size = 96"))
     assert manifest.read_text() != whole
     done = phasehub(
         *("run", manifest, "--profile", "quick", "--engine", "docker", "--out", folder),
@@ -68,7 +69,7 @@ def restored(archive, tmp_path_factory):
 
 def answer(done):
     assert done.stdout, done.stderr
-    return json.loads((Path(done.stdout.splitlines()[-1]) / hub.RECORD).read_bytes())[
+    return json.loads((Path(done.stdout.splitlines()[-1]) / layout.RECORD).read_bytes())[
         "reproduction"
     ]
 

@@ -10,8 +10,8 @@ from models.arm import train_arm
 from models.config import Dataset, Parameters
 from models.data.grid_lines import simulate
 from models.job import Events, read_job
-from runner.manifest import load
-from runner.plan import InputRef, job_document, make_plan
+from runner.manifest.model import load
+from runner.plan.model import InputRef, job_document, make_plan
 
 MANIFEST = Path(__file__).parents[2] / "manifests" / "collapse-demo.toml"
 

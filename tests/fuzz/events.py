@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
-from runner.events import EventReader
-from runner.progress import JobProgress, PlainDisplay
+from runner.jobs.events import EventReader
+from runner.jobs.progress import JobProgress, PlainDisplay
 from tests.fuzz.folders import KIND_DOES
 from tests.fuzz.outcome import Case, Finding, watched
 from tests.fuzz.values import STRINGS, dumped, mutate, odd_text, odd_value

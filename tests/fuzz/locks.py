@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from runner.errors import RunnerError
-from runner.wheels import read_lock
+from runner.core.errors import RunnerError
+from runner.engines.environments.wheels import read_lock
 from tests.fuzz.folders import KIND_DOES
 from tests.fuzz.outcome import Case, Finding, watched
 from tests.fuzz.values import STRINGS

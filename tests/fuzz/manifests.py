@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import random
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -93,12 +94,26 @@ def judge() -> Callable[[Case, Watch], Iterator[Finding]]:
         kind, content = next(cases(case.random.getrandbits(60)))
         path = case.work / f"{FILE}.toml"
         path.write_bytes(content)
+        give_tests(case.work)
         case.names = (path.name,)
         case.done.append(kind)
         verb = case.random.choice((["check"], ["check"], ["plan", "--device", "cpu"]))
         yield from command(case, watch, [*verb, str(path)]).findings
 
     return run
+
+
+def give_tests(project: Path) -> None:
+    """Put the tests that the project's manifests name where a manifest in ``project`` has them."""
+    for name in _selected():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(MANIFESTS.parent / name, project / name)
+
+
+@functools.cache
+def _selected() -> list[str]:
+    named = {name for text in _seeds() for name in re.findall(r"tests/models/[\w/]+\.py", text)}
+    return sorted(name for name in named if (MANIFESTS.parent / name).is_file())
 
 
 @functools.cache

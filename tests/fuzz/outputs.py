@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from runner import arms
-from runner.attempts import Attempt, lay_out
-from runner.captures import stored_checkpoints
-from runner.collect import RESULT
-from runner.digest import pretty_json
+from runner.core.digest import pretty_json
 from runner.engines.base import Outcome
-from runner.plan import Plan
-from runner.record import HubRecord
+from runner.hub.record import HubRecord
+from runner.jobs.attempts import Attempt, lay_out
+from runner.jobs.collection import RESULT
+from runner.manifest.rule_parser import parse
+from runner.phase import arms
+from runner.phase.captures import stored_checkpoints
+from runner.plan.model import Plan
 from runner.report import write_reports
-from runner.rule_parser import parse
 from tests.fuzz.folders import digests, put, spoil
 from tests.fuzz.outcome import Case, Finding, pages, watched
 from tests.fuzz.seeds import Seed

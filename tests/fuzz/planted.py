@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from runner.errors import EngineError
+from runner.core.errors import EngineError
 from tests.fuzz import harness
 from tests.fuzz.outcome import Case, Finding, watched
 from tests.fuzz.watch import Watch

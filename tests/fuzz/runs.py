@@ -7,6 +7,7 @@ their results, and the hub that is sealed verifies.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -14,12 +15,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from runner import execute, schedule
-from runner.audit_report import REPORT
-from runner.collect import RESULT
-from runner.digest import sha256_file
+from runner.core.digest import sha256_file
+from runner.core.project import models_digest
 from runner.engines.base import Handle, Launch, Outcome
-from runner.environment import models_digest
+from runner.jobs import schedule
+from runner.jobs.collection import RESULT
+from runner.phase import execute
+from runner.verify.audit_report import REPORT
 from tests.fuzz.events import NAME as EVENTS
 from tests.fuzz.events import written
 from tests.fuzz.folders import digests, put
@@ -202,6 +204,7 @@ def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
         phase = seed.folder.parent.name
         manifest = case.work / f"{phase}.toml"
         manifest.write_bytes((seed.folder / "manifest.toml").read_bytes())
+        shutil.copytree(ROOT / "tests" / "models", case.work / "tests" / "models")
         arms = [arm["name"] for arm in seed.record["arms"]]
         steps = [
             f"{step['name']}_{one['arm']}"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PROGRAMS = frozenset({"git", "nvidia-smi", "rm", "ssh-keygen"})
+PROGRAMS = frozenset({"git", "rm", "ssh-keygen"})
 """What a verb may start on the host. Nothing of it is foreign."""
 NO_PYTHON = "/nonexistent/python"
 """No engine can be opened with it, so a verb that is given it ends before anything runs."""

@@ -28,14 +28,14 @@ def imported_by(*arguments: str) -> set[str]:
 
 def test_help_imports_nothing_heavy():
     heavy = {"torch", "lightning", "numpy", "docker", "requests", "pydantic", "jinja2", "rich"}
-    heavy |= {"fsspec", "s3fs", "aiohttp", "botocore"}
+    heavy |= {"fsspec", "s3fs", "aiohttp", "botocore", "pynvml"}
     assert imported_by("--help") & heavy == set()
 
 
 def test_check_imports_neither_torch_nor_docker_nor_numpy():
     names = imported_by("check", "manifests/phase8.toml")
     assert "pydantic" in names, "the check did not run"
-    assert names & {"torch", "lightning", "numpy", "docker", "requests"} == set()
+    assert names & {"torch", "lightning", "numpy", "docker", "requests", "pynvml"} == set()
 
 
 VERBS = [
@@ -71,7 +71,7 @@ def test_every_verb_has_help(verb):
 
 
 def test_exit_codes_are_unique():
-    from runner import errors
+    from runner.core import errors
 
     classes = [errors.RunnerError, *errors.RunnerError.__subclasses__()]
     codes = [c.exit_code for c in classes]

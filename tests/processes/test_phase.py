@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from runner import hub
-from runner.places import Places
-from runner.statistics import read_statistics
+from runner.core.host_paths import Places
+from runner.hub import layout
+from runner.verify.statistics import read_statistics
 from tests import phases
 from tests.phases import ROOT, command, run
 
@@ -30,6 +30,38 @@ def other_checkout(tmp_path):
     return root
 
 
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    """A phase of one arm, run by the locked environment: hub, exit code, what was said."""
+    folder = tmp_path_factory.mktemp("earlier")
+    arms = '[[arms]]\nname = "only"\ntrain.learning_rate = 3e-3\n'
+    return run(
+        phases.write(folder, arms, name="before", epochs=2), folder / "hubs", engine="process"
+    )
+
+
+SEEDED = """
+[[arms]]
+name = "one"
+[[arms]]
+name = "same"
+[[arms]]
+name = "other"
+seed = 8
+"""
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory):
+    """A phase run by the interpreter of the tests: its record."""
+    folder = tmp_path_factory.mktemp("seeded")
+    path, code, said = run(
+        phases.write(folder, SEEDED), folder, "--python", sys.executable, engine="process"
+    )
+    assert code == 0, said
+    return layout.read(path)
+
+
 TWO_RATES = """
 [[arms]]
 name = "slow"
@@ -46,7 +78,7 @@ def test_a_knob_that_is_dropped_on_its_way_fails_its_arm(other_checkout, write, 
     assert "parameters, lr=rate, betas" in text
     source.write_text(text.replace("parameters, lr=rate, betas", "parameters, lr=1e-3, betas"))
     path, code, said = run(write(TWO_RATES), tmp_path, engine="process", cwd=other_checkout)
-    record = hub.read(path)
+    record = layout.read(path)
     assert code == 1, said
     assert record.arm("fast").status == "succeeded"
     slow = record.arm("slow")
@@ -58,31 +90,14 @@ def test_a_knob_that_is_dropped_on_its_way_fails_its_arm(other_checkout, write, 
     assert "train.learning\\_rate" in summary or "train.learning_rate" in summary
 
 
-def test_another_seed_gives_other_weights_and_the_same_seed_the_same(write, tmp_path):
-    arms = """
-[[arms]]
-name = "one"
-[[arms]]
-name = "same"
-[[arms]]
-name = "other"
-seed = 8
-"""
-    path, code, said = run(write(arms), tmp_path, engine="process")
-    record = hub.read(path)
-    assert code == 0, said
-    digests = [record.arm(name).final_weights_sha256 for name in ("one", "same", "other")]
+def test_another_seed_gives_other_weights_and_the_same_seed_the_same(seeded):
+    digests = [seeded.arm(name).final_weights_sha256 for name in ("one", "same", "other")]
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_another_interpreter_is_told_apart_from_the_lock(write, tmp_path):
-    path, code, said = run(
-        write('[[arms]]\nname = "only"\n'), tmp_path, "--python", sys.executable, engine="process"
-    )
-    record = hub.read(path)
-    assert code == 0, said
-    assert record.engine.facts["interpreter"] == Places().hide(sys.executable)
-    assert record.engine.facts["differences"] == []
+def test_another_interpreter_is_told_apart_from_the_lock(seeded):
+    assert seeded.engine.facts["interpreter"] == Places().hide(sys.executable)
+    assert seeded.engine.facts["differences"] == []
 
 
 def test_what_an_interpreter_lacks_of_the_lock_is_listed_in_the_hub(write, tmp_path):
@@ -92,7 +107,7 @@ def test_what_an_interpreter_lacks_of_the_lock_is_listed_in_the_hub(write, tmp_p
     bare = str(tmp_path / "bare" / "bin" / "python")
     manifest = write('[[arms]]\nname = "only"\nresources.network = true\n')
     path, code, _ = run(manifest, tmp_path, "--python", bare, engine="process")
-    record = hub.read(path)
+    record = layout.read(path)
     assert code == 1
     assert "torch: locked 2.13.0+cpu, not installed" in record.engine.facts["differences"]
     network, packages, statistics = record.notes
@@ -102,9 +117,9 @@ def test_what_an_interpreter_lacks_of_the_lock_is_listed_in_the_hub(write, tmp_p
     assert "all of them in hub.json" in (path / "summary.md").read_text()
 
 
-def test_stdout_ends_with_the_hub_and_stderr_has_plain_progress(write, tmp_path):
-    path, _, said = run(write('[[arms]]\nname = "only"\n', epochs=2), tmp_path, engine="process")
-    assert json.loads((path / "hub.json").read_text())["phase"] == "trial"
+def test_stdout_ends_with_the_hub_and_stderr_has_plain_progress(earlier):
+    path, _, said = earlier
+    assert json.loads((path / "hub.json").read_text())["phase"] == "before"
     assert "only: epoch 2/2" in said
     assert "steps/s" in said
     assert "\x1b" not in said
@@ -128,21 +143,17 @@ seed = [1, 2]
 """
 
 
-def test_a_phase_ends_with_statistics_over_its_seeds_and_those_of_an_earlier_phase(write, tmp_path):
-    earlier, code, said = run(
-        write('[[arms]]\nname = "only"\ntrain.learning_rate = 3e-3\n', name="before"),
-        tmp_path,
-        engine="process",
-    )
+def test_a_phase_ends_with_statistics_over_its_seeds_and_those_of_an_earlier_phase(write, earlier):
+    before, code, said = earlier
     assert code == 0, said
-    manifest = write(SEEDS, name="after")
+    manifest = write(SEEDS, name="after", epochs=2)
     text = manifest.read_text().replace("seed = 7", 'seed = 7\ncompare_with = ["before", "never"]')
     manifest.write_text(text)
-    path, code, said = run(manifest, tmp_path, engine="process")
+    path, code, said = run(manifest, before.parents[1], engine="process")
     assert code == 0, said
-    record = hub.read(path)
+    record = layout.read(path)
     assert record.summary.status == "succeeded"
-    assert [one.name for one in record.compared] == [f"before/{earlier.name}"]
+    assert [one.name for one in record.compared] == [f"before/{before.name}"]
     statistics = read_statistics(path, "statistics.json")
     assert [(group.label, group.num_arms) for group in statistics.groups] == [
         ("lr1e-3", 2),
@@ -159,6 +170,6 @@ def test_a_phase_in_which_nothing_succeeded_says_why_it_has_no_statistics(write,
     arms = '[[arms]]\nname = "broken"\ncommand = ["python", "-c", "raise SystemExit(3)"]\n'
     path, code, _ = run(write(arms), tmp_path, engine="process")
     assert code == 1
-    assert hub.read(path).summary is None
-    assert "no statistics over arms: no arm succeeded" in hub.read(path).notes
+    assert layout.read(path).summary is None
+    assert "no statistics over arms: no arm succeeded" in layout.read(path).notes
     assert not (path / "statistics.json").exists()

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner import hub
-from runner.environment import state_dir
+from runner.core.installation import state_dir
+from runner.hub import layout
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,7 +102,7 @@ def zero_share(path_npz):
 
 
 def test_the_steps_are_taken_for_the_arms_that_they_speak_of(sealed):
-    record = hub.read(sealed)
+    record = layout.read(sealed)
     assert record.arm("dead").collapse_reason.startswith("flat")
     assert {step.name: step.held for step in record.steps} == {
         "before": True,
@@ -130,8 +130,8 @@ def test_what_a_step_made_is_in_the_hub_and_sealed(sealed):
         "job.json",
         "result.json",
     }
-    assert hub.verify(sealed).intact
-    kinds = {file.path: file.deterministic for file in hub.read(sealed).artifacts}
+    assert layout.verify(sealed).intact
+    kinds = {file.path: file.deterministic for file in layout.read(sealed).artifacts}
     assert kinds["steps/gradients/dead/grad_hist.npz"] is True
     assert kinds["steps/gradients/dead/environment.json"] is False
 
@@ -160,8 +160,8 @@ def test_a_diagnosis_afterwards_is_that_of_the_arm_and_leaves_the_hub_alone(seal
     assert (record["phase"], record["hub"]) == ("demo", sealed.name)
     assert (record["capture"]["checkpoint"], record["capture"]["epoch"]) == ("at_collapse", epoch)
     assert record["notes"] == []
-    assert hub.verify(out).intact
-    assert hub.verify(sealed).intact
+    assert layout.verify(out).intact
+    assert layout.verify(sealed).intact
 
 
 def test_without_a_folder_the_reports_lie_beside_the_hubs_of_the_phase(sealed):
@@ -171,7 +171,7 @@ def test_without_a_folder_the_reports_lie_beside_the_hubs_of_the_phase(sealed):
     assert folder.parent == sealed.parent / "diagnoses"
     shares = zero_share(folder / "slow" / "grad_hist.npz")
     assert all(share < 1 for name, share in shares.items() if name.startswith("encoder."))
-    assert hub.find_hubs(sealed.parents[1]) == [sealed]
+    assert layout.find_hubs(sealed.parents[1]) == [sealed]
 
 
 def test_weights_or_an_arm_that_are_not_there_are_named(sealed):

@@ -1,15 +1,17 @@
 """A small hub with one arm of each fate, as a record and as a folder; and hubs of real runs."""
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from models.config import Parameters
-from runner.record import (
+from runner.hub.record import (
     ArmRecord,
     CodeRecord,
     DatasetRecord,
@@ -256,18 +258,31 @@ def audited_manifest():
 
 
 @pytest.fixture(scope="session")
-def tiny_hubs(tmp_path_factory):
-    """Hubs of a tiny phase: run twice in different folders, and with another learning rate."""
-    hubs = []
+def tiny_hubs(tmp_path_factory, worker_id):
+    """Hubs of a tiny phase: run twice in different folders, and with another learning rate.
+
+    They are run once for all workers, and nobody writes to them.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent
+    made = folder / "tiny_hubs.json"
+    with FileLock(folder / "tiny_hubs.lock"):
+        if not made.exists():
+            made.write_text(json.dumps([str(hub) for hub in run_tiny_hubs(folder)]))
+        return [Path(hub) for hub in json.loads(made.read_text())]
+
+
+def run_tiny_hubs(folder):
+    """Run the phases of ``tiny_hubs`` below ``folder``; the hubs."""
     for name, manifest in (
         ("first", AUDITED),
         ("second", AUDITED),
         ("changed", AUDITED.replace("2e-3", "1e-3")),
     ):
-        done = run_phase(tmp_path_factory.mktemp(name), manifest)
+        done = run_phase(folder / f"tiny_{name}", manifest)
         assert done.returncode == 0, done.stderr
-        hubs.append(Path(done.stdout.splitlines()[-1]))
-    return hubs
+        yield Path(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture

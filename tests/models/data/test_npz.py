@@ -40,7 +40,7 @@ def test_a_missing_key_is_named(arrays, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "change", "complaint"),
+    ("key", "change", "mistake"),
     [
         ("diffraction", lambda a: a[:, :, :-1], r"diffraction has shape \(200, 16, 15, 1\)"),
         ("diffraction", lambda a: a[:0], r"diffraction has shape \(0, 16, 16, 1\)"),
@@ -59,11 +59,11 @@ def test_a_missing_key_is_named(arrays, tmp_path):
         ("norm_Y_I", lambda a: a[None], "norm_Y_I must be one positive number"),
     ],
 )
-def test_a_wrong_array_is_named_with_what_is_wrong(arrays, tmp_path, key, change, complaint):
+def test_a_wrong_array_is_named_with_what_is_wrong(arrays, tmp_path, key, change, mistake):
     with np.errstate(invalid="ignore"):
         arrays[key] = change(arrays[key])
     np.savez(tmp_path / "x.npz", **arrays)
-    with pytest.raises(DatasetError, match=complaint):
+    with pytest.raises(DatasetError, match=mistake):
         load_split(tmp_path / "x.npz")
 
 

@@ -29,7 +29,7 @@ from models.training.module import GAINS
 from models.training.optimizers import OPTIMIZERS
 from models.training.schedulers import SCHEDULERS
 from models.training.units import UNITS, output_units
-from runner.effective import compare_effective
+from runner.verify.effective import compare_effective
 
 DEMANDING = {
     "model": {"architecture": "stable_hybrid", "max_hidden_channels": 3, "max_levels": 1},

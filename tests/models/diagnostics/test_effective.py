@@ -23,7 +23,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from models.config import Parameters
-from runner.effective import compare_effective
+from runner.verify.effective import compare_effective
 
 Path = tuple[str, ...]
 
@@ -69,6 +69,7 @@ VALUES: dict[str, list[Any]] = {
     "dataset.probe_sha256": [OTHER_PROBE],
     "diagnostics.activation_report": ["activation_report_other.json"],
     "train.scheduler.threshold": [0.9],
+    "train.clip.eps": [10.0],
 }
 """Values to try first, where the type of a leaf tells none or none that acts."""
 

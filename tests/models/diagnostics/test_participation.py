@@ -21,7 +21,7 @@ from models.seeding import numpy_generator
 from models.training.module import PatchFit
 from models.training.observers import Calls
 from models.training.optimizers import OPTIMIZERS
-from runner.effective import compare_effective
+from runner.verify.effective import compare_effective
 
 _OF_OPTIMIZER = Train.model_fields["optimizer"].annotation
 KINDS = {member().kind: member for member in get_args(_OF_OPTIMIZER)}

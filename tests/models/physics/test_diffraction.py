@@ -54,15 +54,15 @@ def test_normalisation_does_not_depend_on_the_brightness_of_the_probe():
 
 
 @pytest.mark.parametrize(
-    ("probe", "complaint"),
+    ("probe", "mistake"),
     [
         (torch.ones(4, 8, dtype=torch.complex64), "one square image"),
         (torch.zeros(8, 8, dtype=torch.complex64), "aperture is 0.0"),
         (torch.full((8, 8), torch.nan, dtype=torch.complex64), "aperture is nan"),
     ],
 )
-def test_a_probe_without_light_or_shape_is_refused(probe, complaint):
-    with pytest.raises(ValueError, match=complaint):
+def test_a_probe_without_light_or_shape_is_refused(probe, mistake):
+    with pytest.raises(ValueError, match=mistake):
         normalise_probe(probe)
 
 

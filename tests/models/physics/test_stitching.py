@@ -70,7 +70,7 @@ def test_complex_patches_stay_complex():
 
 
 @pytest.mark.parametrize(
-    ("shape", "stride", "complaint"),
+    ("shape", "stride", "mistake"),
     [
         ((5, 4, 4), 2, r"2×2 square patches were expected"),
         ((4, 4, 6), 2, r"2×2 square patches were expected"),
@@ -78,8 +78,8 @@ def test_complex_patches_stay_complex():
         ((4, 4, 4), 0, "a tile of 0 px does not fit a patch of 4 px"),
     ],
 )
-def test_patches_that_do_not_make_the_image_are_refused(shape, stride, complaint):
-    with pytest.raises(ValueError, match=complaint):
+def test_patches_that_do_not_make_the_image_are_refused(shape, stride, mistake):
+    with pytest.raises(ValueError, match=mistake):
         stitch(np.zeros(shape), stride, 2, 2)
 
 

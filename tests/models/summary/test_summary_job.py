@@ -8,7 +8,7 @@ from models.__main__ import main
 from models.config.summary import SummaryGroup
 from models.summary.comparisons import Group
 from models.summary.document import described
-from tests.models.summary.conftest import FLAT, SOUND, files, run
+from tests.models.summary.conftest import FLAT, SOUND, Phase, files, run
 
 PLOTS = {
     "losses.png", "learning_rates.png", "gradient_norms.png", "correlations.png",
@@ -26,8 +26,7 @@ def statistics(out):
     return json.loads((out / "statistics.json").read_text())
 
 
-@pytest.fixture
-def two_groups(phase):
+def with_two_groups(phase):
     report = {"lifter": {"position": 0, "mean": 0.1, "share_not_positive": 0.4}}
     phase.add("low", [files(SOUND, activations=report), files(SOUND), files(FLAT)], rate=1e-3)
     phase.add("high", [files(FLAT), "failed", "configuration_differs"], rate=1e-2)
@@ -35,9 +34,21 @@ def two_groups(phase):
     return phase
 
 
-def test_statistics_and_plots_are_left_and_declared_deterministic(two_groups):
-    code, out = summarise(two_groups)
+@pytest.fixture
+def two_groups(phase):
+    return with_two_groups(phase)
+
+
+@pytest.fixture(scope="module")
+def summarised(tmp_path_factory):
+    """What the job leaves of the two groups."""
+    code, out = summarise(with_two_groups(Phase(tmp_path_factory.mktemp("two_groups"))))
     assert code == 0
+    return out
+
+
+def test_statistics_and_plots_are_left_and_declared_deterministic(summarised):
+    out = summarised
     result = json.loads((out / "result.json").read_text())
     assert {f["path"]: f["deterministic"] for f in result["files"]} == {
         **dict.fromkeys(PLOTS | {"statistics.json"}, True),
@@ -46,15 +57,14 @@ def test_statistics_and_plots_are_left_and_declared_deterministic(two_groups):
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in PLOTS)
 
 
-def test_the_same_job_gives_the_same_bytes(two_groups):
-    _, one = summarise(two_groups, "one")
+def test_the_same_job_gives_the_same_bytes(summarised, two_groups):
     _, other = summarise(two_groups, "other")
     for name in PLOTS | {"statistics.json"}:
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+        assert (summarised / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def test_a_group_tells_its_seeds_rate_and_spread(two_groups):
-    low, _ = statistics(summarise(two_groups)[1])["groups"]
+def test_a_group_tells_its_seeds_rate_and_spread(summarised):
+    low, _ = statistics(summarised)["groups"]
     assert (low["name"], low["knobs"], low["seeds"]) == ("low", {"rate": 1e-3}, [0, 1, 2])
     assert (low["num_arms"], low["num_collapsed"]) == (3, 1)
     assert low["arms_collapsed"] == ["low_2"]
@@ -65,8 +75,8 @@ def test_a_group_tells_its_seeds_rate_and_spread(two_groups):
     assert low["metrics"]["phase_ssim"]["all"]["n"] == 2
 
 
-def test_arms_that_did_not_run_as_planned_are_named_and_do_not_count(two_groups):
-    _, high = statistics(summarise(two_groups)[1])["groups"]
+def test_arms_that_did_not_run_as_planned_are_named_and_do_not_count(summarised):
+    _, high = statistics(summarised)["groups"]
     assert (high["arms"], high["num_arms"]) == (["high_0"], 1)
     assert high["not_counted"] == [
         {"name": "high_1", "seed": 1, "status": "failed"},
@@ -103,7 +113,7 @@ def test_an_input_with_other_bytes_is_refused(two_groups, capsys):
         ("stats.json", "[]", "stats.json holds no table"),
         ("stats.json", "{}", "stats.json does not say whether the arm collapsed"),
         ("history.json", "{", "arm broken_0: "),
-        ("grad_norms.csv", "step,pre_clip\n1,2", "'post_clip'"),
+        ("grad_norms.csv", "step,epoch,pre_clip\n1,0,2", "'post_clip'"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_its_arm(phase, capsys, file, text, told):
@@ -152,7 +162,8 @@ def test_where_no_arm_left_an_activation_report_there_is_no_empty_plot(phase):
 def test_collapsed_is_flat_by_either_definition(stats, collapsed, shortcoming):
     one = run(**({"collapsed": False, "collapse_epoch": 1} | stats))
     assert (one.collapsed, one.shortcoming) == (collapsed, shortcoming)
-    assert one.collapse_epoch == (1 if collapsed else None)
+    assert one.fate == ("collapsed" if collapsed else shortcoming)
+    assert one.fate_epoch == (1 if one.fate else None)
 
 
 def test_what_is_no_collapse_is_counted_beside_it():

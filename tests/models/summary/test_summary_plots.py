@@ -1,10 +1,13 @@
 """The plots over arms: what is drawn, what is capped, and that both are said."""
 
+from collections import Counter
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from models.summary import figure as figure_module
 from models.summary.comparisons import Group
 from models.summary.curves import (
     MOST_POINTS,
@@ -55,7 +58,7 @@ def test_every_arm_has_a_line_in_the_colour_of_its_group(drawn):
     figure = drawn(plot_losses, choose(runs, ["a", "b"]))
     colours = [line.get_color() for line in figure.axes[0].get_lines()]
     assert colours == ["C0", "C0", "C1"]
-    assert legend(figure) == ["a", "b", "collapse"]
+    assert legend(figure) == ["a", "b", "collapsed: flat: 0 of 3"]
     assert figure.axes[0].get_title(loc="left") == "3 arms in 2 groups"
 
 
@@ -66,6 +69,62 @@ def test_the_epoch_of_a_collapse_is_marked_on_its_line(drawn):
     (mark,) = marks
     assert (mark.get_xdata(), mark.get_color()) == ([2], "C1")
     assert mark.get_ydata() == [runs[1].history["train_loss"][2]]
+
+
+FATES = [
+    {"collapsed": True, "collapse_kind": "flat", "collapse_epoch": 2},
+    {"collapsed": True, "collapse_kind": "flat", "collapse_epoch": None},
+    {"collapse_kind": "not_finite", "collapse_epoch": 0},
+    {"collapse_kind": "unlike_object", "collapse_epoch": None},
+    {"unfinished": True},
+    {},
+]
+
+
+def marks(axes):
+    """How many marks of each kind some axes have."""
+    drawn = Counter(line.get_marker() for line in axes.get_lines())
+    return {fate: drawn[marker] for fate, (marker, _) in figure_module.FATES.items()}
+
+
+def test_whatever_became_of_an_arm_is_marked_in_every_panel_that_has_lines(drawn):
+    report = {"layer": {"position": 0, "mean": 0.5, "share_not_positive": 0.25}}
+    curve = np.linspace(1, 0, 30)
+    runs = [trained(activations=report, frc=(curve, curve), **told) for told in FATES]
+    runs[1].history["train_loss"][:] = np.nan  # nothing of it can be drawn
+    runs[2].gradients["pre_clip"][:] = np.inf
+    shown = choose(runs, ["a"])
+    expected = {"collapsed": 2, "not_finite": 1, "unlike_object": 1, "unfinished": 1}
+    plots = (plot_losses, plot_learning_rates, plot_gradients, plot_correlations, plot_activations)
+    for plot in plots:
+        figure = drawn(plot, shown)
+        told = {axes: {text.get_text() for text in axes.texts} for axes in figure.axes}
+        panels = [axes for axes, texts in told.items() if texts <= {"0.5"}]
+        assert panels
+        assert [marks(axes) for axes in panels] == [expected] * len(panels), plot
+        assert legend(figure)[1:] == [
+            "collapsed: flat: 2 of 6", "not finite: 1 of 6", "unlike the object: 1 of 6",
+            "unfinished: 1 of 6",
+        ]  # fmt: skip
+    panels = drawn(plot_scores, [Group(label="a", runs=tuple(runs))]).axes
+    assert [marks(axes) for axes in panels if not axes.texts] == [expected] * 6
+
+
+def test_a_mark_stands_where_the_epoch_began_in_the_trace_of_gradients(drawn):
+    flat = trained(collapsed=True, collapse_epoch=2)
+    flat.gradients["epoch"] = np.repeat([0.0, 1.0, 2.0, 3.0], 250)
+    figure = drawn(plot_gradients, choose([flat], ["a"]))
+    (mark,) = [line for line in figure.axes[0].get_lines() if line.get_marker() == "x"]
+    assert 500 - 3 < mark.get_xdata()[0] <= 500
+
+
+def test_a_run_without_a_score_stands_at_the_left_edge(drawn):
+    runs = (run(), run(collapsed=True, phase_ssim=None))
+    figure = drawn(plot_scores, [Group(label="a", runs=runs)])
+    axes = next(axes for axes in figure.axes if axes.get_xlabel() == "phase_ssim")
+    (mark,) = [line for line in axes.get_lines() if line.get_marker() == "x"]
+    assert list(mark.get_xdata()) == [0]
+    assert mark.get_transform().transform((0, 1))[0] == pytest.approx(axes.bbox.x0)
 
 
 def test_of_many_arms_each_group_keeps_its_first_seeds(drawn):
@@ -154,6 +213,14 @@ def test_scores_show_every_run_and_the_median_of_each_group(drawn):
     markers = [line.get_marker() for line in axes.get_lines()]
     assert markers == ["o", "o", "o", "|", "x", "|"]
     assert axes.get_lines()[3].get_xdata() == [0.8]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_group_of_which_no_run_came_to_an_end_has_an_empty_line(drawn):
+    groups = [Group(label="a", runs=()), Group(label="b", runs=(run(amp_ssim=0.7),))]
+    figure = drawn(plot_scores, groups)
+    axes = next(axes for axes in figure.axes if axes.get_xlabel() == "amp_ssim")
+    assert [line.get_ydata()[0] for line in axes.get_lines()] == [1, 1]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
 
 

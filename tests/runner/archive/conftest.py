@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.hub import stage, write_record
+from runner.hub.layout import stage, write_record
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = ROOT / ".venv-s3" / "bin"

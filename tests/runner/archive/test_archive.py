@@ -12,9 +12,9 @@ from backports import zstd
 
 from runner.archive import Source, pack, unpack
 from runner.archive.layout import END, header, padding
-from runner.checksums import write_checksums
-from runner.digest import entries
-from runner.errors import VerificationError
+from runner.core.digest import entries
+from runner.core.errors import VerificationError
+from runner.hub.checksums import write_checksums
 
 FILES = {
     "hub.json": b"{}\n",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from runner.archive import write_bag
-from runner.digest import entries
-from runner.errors import EngineError, VerificationError
-from runner.hub import stage, write_record
+from runner.core.digest import entries
+from runner.core.errors import EngineError, VerificationError
+from runner.hub.layout import stage, write_record
 
 ROOT = Path(__file__).parents[3]
 VALIDATOR = ROOT / ".venv-validators" / "bin" / "bagit.py"

@@ -10,9 +10,9 @@ from threading import Thread
 
 import pytest
 
-from runner.digest import entries, sha256_bytes
-from runner.hub import verify
-from runner.store_errors import redacted
+from runner.archive.store_errors import redacted
+from runner.core.digest import entries, sha256_bytes
+from runner.hub.layout import verify
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = ROOT / ".venv-s3" / "bin"

@@ -15,11 +15,11 @@ from backports import zstd
 
 from runner.archive import Source, archive_hub, image_file, pack, restore
 from runner.archive.layout import header, padding
-from runner.dataset import find
-from runner.digest import entries, sha256_bytes, sha256_file
-from runner.errors import EngineError, VerificationError
-from runner.hub import read, stage, verify, write_record
-from runner.record import FileRecord
+from runner.core.digest import entries, sha256_bytes, sha256_file
+from runner.core.errors import EngineError, VerificationError
+from runner.hub.layout import read, stage, verify, write_record
+from runner.hub.record import FileRecord
+from runner.jobs.datasets import find
 
 NOW = datetime(2026, 1, 30, 5, 0, 0, tzinfo=UTC)
 ARRAYS = {"metadata.json": b"{}", "test.npz": b"test", "train.npz": b"train" * 999}

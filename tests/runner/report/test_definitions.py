@@ -7,20 +7,21 @@ from types import SimpleNamespace
 import pytest
 
 from models.config import SCORE_DEFINITION
-from runner import consistency, hub
-from runner.arms import describe
-from runner.conditions import judge_condition
-from runner.digest import pretty_json
-from runner.record import ArmRecord
+from runner.core.digest import pretty_json
+from runner.hub import layout
+from runner.hub.metrics_table import metrics_rows
+from runner.hub.record import ArmRecord
+from runner.phase.arms import describe
+from runner.phase.conditions import judge_condition
 from runner.report.arm_rows import arm_table, definitions
 from runner.report.groups import group_row
 from runner.report.hub_text import render_show
 from runner.report.pages import render
 from runner.report.statements import statements
-from runner.report.tables import metrics_rows
 from runner.report.view import make_view
-from runner.report.wording import collapse
-from runner.statistics import Group
+from runner.report.wording import came_about
+from runner.verify import consistency
+from runner.verify.statistics import Group
 
 NEW = {
     "score_definition": 2, "phase_aligned_ssim": 0.9512, "phase_aligned_mae": 0.0499,
@@ -67,8 +68,8 @@ def test_an_old_hub_is_shown_with_its_scores_and_says_that_they_are_old(record, 
     view = make_view(record)
     assert ("phase SSIM", "phase_ssim") in view.results
     for text in (
-        render(hub.SUMMARY, view, hub_folder),
-        render(hub.REPORT, view, hub_folder),
+        render(layout.SUMMARY, view, hub_folder),
+        render(layout.REPORT, view, hub_folder),
         render_show(record),
     ):
         assert "Scores and collapse by the old definition 1: the phase is scored with" in text
@@ -81,7 +82,7 @@ def test_a_new_hub_shows_the_aligned_scores_under_their_own_name(record, sound, 
     headings = [heading for heading, _ in view.results]
     assert headings[-2:] == ["phase SSIM, aligned", "phase MAE, aligned"]
     assert "phase SSIM" not in headings
-    for text in (render(hub.SUMMARY, view, hub_folder), render_show(new)):
+    for text in (render(layout.SUMMARY, view, hub_folder), render_show(new)):
         assert "0.9512" in text
         assert "Scores and collapse by definition 2: the phase is scored once its global" in text
         assert "old definition" not in text
@@ -135,8 +136,8 @@ OUTCOMES = {
 def test_what_is_no_collapse_is_an_outcome_of_its_own(record, sound, word):
     changed, cell, sentence = OUTCOMES[word]
     arm = renewed(sound, **changed)
-    assert arm.shortcoming == word
-    assert collapse(arm) == cell
+    assert arm.fate.shortcoming == word
+    assert came_about(arm) == cell
     assert sentence in told(record, arm)
     assert not any("collapsed" in text or "No collapse" in text for text in told(record, arm))
     assert arm_table([(None, arm)]).rows[0].fate == "unsound"
@@ -149,7 +150,7 @@ def test_a_flat_arm_has_collapsed_as_before(record, sound):
     arm = renewed(
         sound, collapsed=True, collapse_kind="flat", collapse_epoch=7, collapse_reason="flat: 0"
     )
-    assert (arm.shortcoming, collapse(arm)) == (None, "epoch 7")
+    assert (arm.fate.shortcoming, came_about(arm)) == (None, "epoch 7")
     assert "stable_sgd collapsed at epoch 7: flat: 0." in told(record, arm)
     assert judge_condition("an_arm_collapses", [arm]).held
 
@@ -197,7 +198,7 @@ def test_a_group_counts_what_is_no_collapse_beside_it():
     }  # fmt: skip
     old = Group.model_validate(facts)
     new = Group.model_validate(facts | {"other_outcomes": {"not_finite": 1, "unfinished": 1}})
-    assert [group_row(group, ()).collapsed for group in (old, new)] == [
+    assert [group_row(group, ()).reached for group in (old, new)] == [
         "1 of 3", "1 of 3 (1 not finite, 1 unfinished)",
     ]  # fmt: skip
 
@@ -207,7 +208,7 @@ def test_the_table_of_a_hub_from_before_a_score_existed_is_still_its_own(record,
     rows = metrics_rows(record)
     for row in rows:
         assert row.pop("phase_aligned_ssim") is None
-    path = tmp_path / hub.metrics_name(record.stage, record.phase)
+    path = tmp_path / layout.metrics_name(record.stage, record.phase)
     path.write_bytes(pretty_json(rows))
     sealed = SimpleNamespace(record=record, folder=tmp_path)
     assert not [one for one in consistency.check_whole(sealed) if "metrics" in one]

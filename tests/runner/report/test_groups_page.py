@@ -2,42 +2,57 @@
 
 import json
 import re
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from models.summary.comparisons import Group
+from models.summary.curves import plot_learning_rates, plot_losses
 from models.summary.document import statistics as computed
+from models.summary.figure import choose
 from models.summary.runs import Run
-from runner.digest import pretty_json
-from runner.groups import Source, summary_of
-from runner.record import ComparedHub, FileRecord, SummaryRecord
+from models.summary.scores_plot import plot_scores
+from runner.core.digest import pretty_json
+from runner.experiment.ptychography.results import COMMON
+from runner.hub.record import ComparedHub, FileRecord, SummaryRecord
 from runner.report import write_reports
-from runner.report.arm_rows import COMMON
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.hub_text import render_show
 from runner.report.view import MOST_ARMS, make_view
-from runner.statistics import Statistics
+from runner.verify.groups import summary_of
+from runner.verify.sealed_hub import NamedHub
+from runner.verify.statistics import Statistics
+from tests.runner.conftest import PIXEL
 
 PLOTS = ("losses.png", "scores.png")
 
 
 def statistics_of(*records, own=True):
     """What the job at the end of a phase would say of some records."""
-    hubs = [Source(name=f"{record.phase}/{i}", record=record) for i, record in enumerate(records)]
+    hubs = [NamedHub(name=f"{record.phase}/{i}", record=record) for i, record in enumerate(records)]
+    summary = summary_of(hubs, own=own)
+    runs = runs_of(*records, own=own)
+    return Statistics.model_validate(json.loads(json.dumps(computed(summary, runs, 1))))
+
+
+def runs_of(*records, own=True):
+    """The arms of some records as that job sees them."""
+    hubs = [NamedHub(name=f"{record.phase}/{i}", record=record) for i, record in enumerate(records)]
     summary = summary_of(hubs, own=own)
     arms = {(source.name, arm.name): arm for source in hubs for arm in source.record.arms}
     empty = dict.fromkeys(("step", "pre_clip", "post_clip"), np.array([]))
-    runs = [
+    course = dict.fromkeys(("train_loss", "val_loss", "learning_rate"), np.linspace(0.2, 0.1, 9))
+    return [
         Run(
-            group=place, name=arm.name, seed=arm.seed, history={}, frc=(), activations={},
+            group=place, name=arm.name, seed=arm.seed, history=course, frc=(), activations={},
             stats=arms[group.hub, arm.name].stats, gradients=empty,
         )
         for place, group in enumerate(summary.groups)
         for arm in group.arms
         if arm.status == "succeeded"
     ]  # fmt: skip
-    return Statistics.model_validate(json.loads(json.dumps(computed(summary, runs, 1))))
 
 
 @pytest.fixture
@@ -74,6 +89,8 @@ def matrix(record):
 @pytest.fixture
 def pages(tmp_path):
     """Writes the pages of a record and gives their texts back."""
+    for name in PLOTS:
+        (tmp_path / name).write_bytes(PIXEL)
 
     def write(record, *earlier, statistics=True):
         if statistics:
@@ -203,12 +220,13 @@ def test_the_rules_of_many_arms_have_a_row_for_each_arm(matrix, pages):
     text = pages(matrix())["summary.md"]
     verdict = text[text.index("## Verdict") :]
     (row,) = rows(verdict, "none-lr0.02-s1")
-    assert row[1:] == ["✗ 0.2771 (margin -0.523)", "✗ 0.5131 (margin -0.363)", "✗ yes"]
+    assert row[1:] == ["✗ 0.2771 (margin -0.523)", "✗ 0.5131 (margin -0.363)", "✗ collapsed"]
 
 
 def test_many_collapses_are_told_by_their_number(matrix):
     texts = [one.text for one in make_view(matrix()).statements]
     assert "4 of 20 arms collapsed." in texts
+    assert "Reasons for calling them collapsed: 4 flat." in texts
     assert "All success rules hold for 16 of 20 arms." in texts
 
 
@@ -232,9 +250,84 @@ class Tags(HTMLParser):
 def test_the_page_with_groups_is_well_formed_and_shows_the_plots(matrix, pages):
     text = pages(matrix())["report.html"]
     Tags(text)
-    for name in PLOTS:
-        assert f'<img src="{name}"' in text
-    assert "correlations.png" not in text
+    for caption in ("scores of every run, by group", "losses, and the decoder"):
+        assert re.search(rf'<img src="data:image/png;base64,[^"]+" alt="{caption}', text)
+    assert "Fourier ring correlation" not in text
+
+
+def test_in_a_large_phase_the_first_picture_stands_before_every_table(matrix, pages):
+    text = pages(matrix())["report.html"]
+    assert text.index("<figure>") < text.index("<table")
+    assert text.index("No evidence in any of 6 comparisons") < text.index("<figure>")
+
+
+def crosses(draw, monkeypatch, tmp_path):
+    """How many crosses each panel of a plot has."""
+    figures = []
+    monkeypatch.setattr("models.summary.figure.save_png", lambda figure, _: figures.append(figure))
+    draw(tmp_path / "plot.png")
+    panels = [axes.get_lines() for axes in figures[0].axes if not axes.texts]
+    return {sum(line.get_marker() == "x" for line in lines) for lines in panels}
+
+
+def test_crosses_marked_cells_and_the_record_are_as_many(matrix, pages, monkeypatch, tmp_path):
+    """The plots draw by the arms' files, the pages by the record: both mark the same arms."""
+    record = matrix(num_seeds=20, num_flat=14)
+    flat = [arm for arm in record.arms if arm.collapsed]
+    assert len(flat) == 14
+    runs = runs_of(record)
+    labels = [group.label for group in statistics_of(record).groups]
+    for plot in (plot_losses, plot_learning_rates):
+        drawn = partial(plot, choose(runs, labels))
+        assert crosses(drawn, monkeypatch, tmp_path) == {14}
+    by_label = [
+        Group(label=label, runs=tuple(run for run in runs if run.group == place))
+        for place, label in enumerate(labels)
+    ]
+    assert crosses(partial(plot_scores, by_label), monkeypatch, tmp_path) == {14}
+    written = pages(record)
+    table = re.search(r'id="measured-table">(.*?)</table>', written["report.html"], re.DOTALL)[1]
+    assert table.count('<td class="bad">epoch 7: flat</td>') == 14
+    assert table.count('class="bad"') == 14
+    assert written["summary.md"].count("| epoch 7: flat |") == 14
+    assert written["report.html"].count("<dd>collapsed: flat: the amplitude") == 14
+
+
+def test_of_each_kind_of_picture_a_group_shows_the_first_that_it_has(matrix):
+    """What only some arms have is shown, too, although none of them is the first of its group."""
+    record = matrix()
+    late = record.arms[9]
+    assert late.collapsed is False
+    picture = late.files[1].model_copy(update={"path": "grad_hist_at_collapse.png"})
+    late = late.model_copy(update={"files": (*late.files, picture)})
+    arms = tuple(late if arm.name == late.name else arm for arm in record.arms)
+    changed = record.model_copy(update={"arms": arms})
+    view = make_view(changed, statistics=statistics_of(changed))
+    shown = [(one.arm, one.name) for one in view.pictures if one.name != "recon.png"]
+    assert shown == [(late.name, "grad_hist_at_collapse.png")]
+
+
+def test_of_many_failures_the_first_are_told_and_the_rest_is_folded(matrix, pages):
+    record = matrix()
+    lost = {"status": "timed_out", "message": "too slow", "log_tail": ("epoch 0",), "stats": {}}
+    arms = tuple(arm.model_copy(update=lost) for arm in record.arms[:15]) + record.arms[15:]
+    text = pages(record.model_copy(update={"arms": arms}), statistics=False)["report.html"]
+    Tags(text)
+    assert "5 of 20 arms ran as planned." in text
+    assert text.count("timed out: too slow</li>") == 15
+    told = text[: text.index("<figure>")]
+    assert re.search(r"<details><summary>\d+ more</summary>", told)
+    assert "15 arms: message, exit status and log of each" in text
+
+
+def test_comparisons_are_a_table_with_drawn_intervals(matrix, pages):
+    text = pages(matrix(num_seeds=8, num_flat=8))["report.html"]
+    table = re.search(r'aria-label="Comparisons of two groups">(.*?)</table>', text, re.DOTALL)[1]
+    body = table[table.index("<tbody>") :]
+    assert body.count("<tr>") == 6
+    assert body.count('<svg class="interval"') == 6
+    assert '<td class="number">8 of 8</td><td class="number">0 of 8</td>' in body
+    assert '<td class="good">yes</td>' in body
 
 
 def test_tables_of_the_summary_with_groups_are_regular(matrix, pages):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from runner.manifest import load
-from runner.plan import make_plan
-from runner.record import as_registered
+from runner.hub.record import as_registered
+from runner.manifest.model import load
+from runner.plan.model import make_plan
 from runner.report.plan_text import render_plan
 
 MANIFEST = """\

@@ -6,20 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.record import ArmRecord
+from runner.core.text import briefly, listing, plain
+from runner.hub.record import ArmRecord
 from runner.report.wording import (
     STATUS_WORDS,
-    briefly,
-    collapse,
+    came_about,
     declared,
     duration,
     fence,
-    listing,
     markdown,
     measured,
     moment,
 )
-from runner.text import plain
 
 
 def cells(line):
@@ -110,7 +108,7 @@ def test_of_many_names_the_first_are_listed():
 )  # fmt: skip
 def test_a_collapse_is_told_with_its_epoch(record, collapsed, epoch, told):
     changed = {"collapsed": collapsed, "collapse_epoch": epoch}
-    assert collapse(record.arms[0].model_copy(update=changed)) == told
+    assert came_about(record.arms[0].model_copy(update=changed)) == told
 
 
 def test_every_status_has_a_word():

@@ -3,13 +3,13 @@
 import json
 
 from models.config import Parameters
-from runner.digest import pretty_json, sha256_bytes
-from runner.manifest import Resources
-from runner.plan import Execution, Job, command_of
-from runner.record import MEASURED, FileRecord
-from runner.rule_parser import parse
-from runner.verdict import identical_arms, judge
-from tests.runner.test_effective import shown
+from runner.core.digest import pretty_json, sha256_bytes
+from runner.hub.record import MEASURED, FileRecord
+from runner.manifest.rule_parser import parse
+from runner.manifest.tables import Resources
+from runner.plan.model import Job, PlannedExecution, command_of
+from runner.verify.verdict import identical_arms, judge
+from tests.runner.verify.test_effective import shown
 
 COLLAPSE = ("collapsed", "collapse_epoch", "collapse_reason", "collapse_kind")
 
@@ -98,6 +98,6 @@ def _job(name, experiment, parameters, seed, command, arm=None):
         execution = arm.execution.model_dump(exclude={"gpu_ids"})
     return Job(
         name=name, experiment=experiment, parameters=parameters, seed=seed,
-        execution=Execution(**execution), resources=Resources(), command=command,
+        execution=PlannedExecution(**execution), resources=Resources(), command=command,
         environment=arm.environment if arm else {}, num_parameters=None, steps=None,
     ).model_dump(mode="json")  # fmt: skip

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runner import hub
-from runner.conclusion import write_metadata
-from runner.digest import pretty_json
+from runner.core.digest import pretty_json
+from runner.hub import layout
+from runner.phase.finalize import write_metadata
 from runner.report import write_reports
 from tests.runner.study.agreeing import agreeing
 
@@ -78,7 +78,7 @@ def seal(project, record):
             },
         )
         now = datetime(2026, 1, 30, 5, minute, 0, tzinfo=UTC)
-        staging = hub.stage(artifacts or project / "artifacts", one.phase, now)
+        staging = layout.stage(artifacts or project / "artifacts", one.phase, now)
         folder = staging.path
         files = {
             "manifest.toml": MANIFEST.encode(),
@@ -92,7 +92,7 @@ def seal(project, record):
             (folder / name).write_bytes(content)
         write_reports(one, folder)
         write_metadata(one, folder, f"{one.phase}/{staging.final.name}")
-        hub.write_record(folder, one)
+        layout.write_record(folder, one)
         return staging.seal()
 
     return sealed

@@ -5,9 +5,14 @@ import itertools
 
 import pytest
 
-from runner.digest import pretty_json
-from runner.errors import VerificationError
-from runner.findings import ComparisonExpectation, Finding, RateExpectation, RuleExpectation
+from runner.core.digest import pretty_json
+from runner.core.errors import VerificationError
+from runner.manifest.findings import (
+    ComparisonExpectation,
+    Finding,
+    RateExpectation,
+    RuleExpectation,
+)
 from runner.study.evidence import JudgedFinding, Judgement, judge, told
 from runner.study.store import KeptHub
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.errors import StudyError
+from runner.core.errors import StudyError
 from runner.study.markers import block, has_blocks, replaced
 
 PAGE = Path("docs/study/page.md")

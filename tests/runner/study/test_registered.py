@@ -2,10 +2,10 @@
 
 import pytest
 
-from runner.findings import load_register
-from runner.record import as_registered
+from runner.hub.record import as_registered
+from runner.manifest.findings import load_register
 from runner.study import sync
-from tests.runner.test_confirmation import SEEDS, arm, grid
+from tests.runner.verify.registration.test_confirmation import SEEDS, arm, grid
 
 NORM = "model.decoder_norm"
 REGISTER = f"""\

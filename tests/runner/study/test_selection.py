@@ -2,13 +2,8 @@
 
 import pytest
 
-from runner.record import FileRecord
-from runner.study.selection import (
-    ALLOWANCE_BYTES,
-    LARGEST_BYTES,
-    first_of_groups,
-    kept_files,
-)
+from runner.hub.record import FileRecord
+from runner.study.selection import ALLOWANCE_BYTES, LARGEST_BYTES, first_of_groups, kept_files
 
 
 def listing(record, **files):

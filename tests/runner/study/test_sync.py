@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.checksums import CHECKSUMS, write_checksums
-from runner.consistency import inconsistencies
-from runner.errors import StudyError, VerificationError
-from runner.hub import verify
-from runner.sealed import SealedHub
+from runner.core.errors import ManifestError, StudyError, VerificationError
+from runner.hub.checksums import CHECKSUMS, write_checksums
+from runner.hub.layout import verify
 from runner.study import store, sync
-from runner.study.selection import ALLOWANCE_BYTES
+from runner.study.selection import ALLOWANCE_BYTES, ALWAYS
+from runner.verify.consistency import inconsistencies
+from runner.verify.sealed_hub import SealedHub
 
 ROOT = Path(__file__).parents[3]
 FIRST = "hubs/phase8/2026-01-30T050000Z"
@@ -57,10 +57,11 @@ def refused(project, error, *hubs):
 def test_a_phase_without_a_hub_says_so_and_shows_what_is_declared(project):
     synced(project)
     text = page(project)
-    assert "**Status: not run.** No hub of this phase has been sealed" in text
+    assert "**Status: no hub kept.** No sealed hub of this phase is kept here" in text
     assert "| stable_sgd | — | sgd | 0.9 | 0 | 1 |" in text
-    assert "| [phase8](phase8.md) | Does SGD or AdamW keep it from collapsing? | not run |" in page(
-        project, "README.md"
+    assert (
+        "| [phase8](phase8.md) | Does SGD or AdamW keep it from collapsing? | no hub kept |"
+        in page(project, "README.md")
     )
     assert "| none yet |" in page(project, "history.md")
 
@@ -138,6 +139,14 @@ def test_a_manifest_that_changed_since_is_told(project, seal):
         f"**The manifest has changed since**: this hub was made from [an earlier one]({FIRST}"
         in (page(project))
     )
+
+
+def test_a_line_for_editors_changes_no_manifest(project, seal):
+    seal()
+    manifest = project / "manifests" / "phase8.toml"
+    manifest.write_text("#:schema ../docs/schema/manifest.schema.json\n" + manifest.read_text())
+    synced(project)
+    assert "has changed since" not in page(project)
 
 
 def test_findings_have_their_status_from_hubs(project, seal, record):
@@ -321,7 +330,7 @@ def test_a_hub_that_was_forged_and_sealed_anew_is_refused_as_verify_refuses_it(p
     lines = refused(project, VerificationError, hub).splitlines()
     assert lines[0] == (
         "artifacts/phase8/2026-01-30T050000Z contradicts itself, although its checksums hold: it "
-        "was sealed anew"
+        "was sealed again"
     )
     assert "  arm stable_sgd: its stats in hub.json are not those of its files" in lines
     assert not (project / "docs" / "study" / "hubs").exists()
@@ -402,19 +411,58 @@ def test_a_phase_with_an_unsafe_name_is_refused(project, seal, tmp_path_factory)
     assert "hub.json: phase: expected a safe file name" in refused(project, VerificationError, hub)
 
 
-def test_more_than_a_study_may_take_is_refused_with_the_largest_files(project, seal, monkeypatch):
-    monkeypatch.setattr(store, "STUDY_BYTES", 300_000)
-    more = {f"plot{number}.png": b"x" * (60_000 + number) for number in range(3)}
-    sizes = [60_002, 60_001, 60_000]
-    assert sum(sizes) < ALLOWANCE_BYTES["phase"]
-    seal(more=more)
-    seal(1, phase="phase7", more=more)
-    lines = refused(project, StudyError).splitlines()
-    assert re.fullmatch(
-        r"the hubs of the study would take [\d,]+ bytes and 300,000 are allowed", lines[0]
-    )
-    assert lines[1] == "  60,002 hubs/phase7/2026-01-30T050100Z/plot2.png"
-    assert lines[-1] == "Remove the folder of a hub that is no longer needed, or sync fewer."
+PLOTS = {f"plot{number}.png": b"x" * 60_000 for number in range(3)}
+
+
+def kept(project, phase, stamp="2026-01-30T050000Z"):
+    """Sizes of what is kept of a hub, its record left out."""
+    folder = project / "docs" / "study" / "hubs" / phase / stamp
+    files = {path.name: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    return {name: size for name, size in files.items() if name not in store.RECORD_FILES}
+
+
+def allow(project, most_bytes):
+    (project / "docs" / "study" / "study.toml").write_text(f"[hubs]\nmost_bytes = {most_bytes}\n")
+
+
+def test_where_room_is_short_older_hubs_give_way_and_none_is_refused(project, seal):
+    seal(phase="phase7", more=PLOTS)
+    synced(project)
+    whole = kept(project, "phase7")
+    assert whole.keys() > PLOTS.keys()
+    allow(project, 2 * sum(map(len, tree(project / "docs/study/hubs").values())) - 100_000)
+    seal(1, more=PLOTS)
+    synced(project)
+    assert kept(project, "phase8", "2026-01-30T050100Z").keys() > PLOTS.keys()
+    assert kept(project, "phase7").keys() == whole.keys() & set(ALWAYS)
+    before = tree(project / "docs")
+    synced(project, artifacts=project / "none")
+    assert tree(project / "docs") == before, "the same from what is kept alone"
+
+
+def test_records_and_statistics_are_kept_where_nothing_else_has_room(project, seal):
+    allow(project, 0)
+    seal(more={**PLOTS})
+    synced(project)
+    assert kept(project, "phase8").keys() <= {"statistics.json"}
+    assert "Only its record is kept" in page(project)
+
+
+def test_a_hub_that_is_too_large_by_itself_leaves_the_others_what_they_have(project, seal):
+    seal(phase="phase7", more=PLOTS)
+    synced(project)
+    whole = kept(project, "phase7")
+    allow(project, sum(map(len, tree(project / "docs/study/hubs").values())) + 90_000)
+    seal(1, more={**PLOTS, "plot9.png": b"x" * 120_000})
+    synced(project)
+    assert "plot9.png" not in kept(project, "phase8", "2026-01-30T050100Z")
+    assert kept(project, "phase7") == whole
+
+
+def test_a_wrong_setting_is_named_with_its_line(project, seal):
+    seal()
+    (project / "docs" / "study" / "study.toml").write_text("[hubs]\nmost = 3\n")
+    assert "study.toml:2: hubs.most: " in refused(project, ManifestError)
 
 
 def test_broken_markers_are_refused_by_file_and_line(project, seal):

@@ -1,0 +1,162 @@
+"""Any hubs side by side: the same tables, statistics and plots as a phase has beside its own.
+
+Nothing is refused for being different: what differs beside the declared knobs is said where the
+tables are read. A hub that was changed after its seal is compared too, and said so at the top.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.core.digest import pretty_json
+from runner.core.errors import EngineError, RunnerError, VerificationError
+from runner.core.files import remove_tree
+from runner.core.host_paths import Places
+from runner.core.installation import SOURCES, state_dir
+from runner.engines import Needs, open_engine
+from runner.engines.base import Engine, Outcome
+from runner.hub import layout
+from runner.hub.provenance import describe_engine, take_code
+from runner.hub.record import EngineRecord, SummaryRecord
+from runner.jobs.attempts import Attempt
+from runner.jobs.progress import Display, display
+from runner.jobs.schedule import run_attempts
+from runner.manifest.tables import Resources
+from runner.phase.run import NO_ENGINE, WORK
+from runner.phase.summary import ArmsOf, summarise
+from runner.report.comparison import PAGE, render_comparison
+from runner.verify.baselines import Baseline, open_hub
+from runner.verify.statistics import Statistics, read_statistics
+
+RECORD = "comparison.json"
+PLOT = ".png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareRequest:
+    """What the user asked for on the command line; without ``out`` nothing is kept."""
+
+    hubs: tuple[Path, ...]
+    engine: str = "auto"
+    python: Path | None = None
+    out: Path | None = None
+
+
+@dataclass(kw_only=True)
+class Summarised:
+    """What the job over all arms left, and what kept it from leaving more."""
+
+    engine: EngineRecord = NO_ENGINE
+    summary: SummaryRecord | None = None
+    statistics: Statistics | None = None
+    notes: list[str]
+
+
+def compare(request: CompareRequest) -> str:
+    """The comparison as Markdown; with ``out`` also as a sealed folder with plots.
+
+    Raises:
+        VerificationError: A folder is no hub; or fewer than two were given.
+        EngineError: An engine that was asked for by name is not there; or ``out`` exists.
+    """
+    hubs = opened(request.hubs)
+    with tempfile.TemporaryDirectory(prefix="phasehub-compare-") as temporary:
+        final = Path(temporary, "kept") if request.out is None else request.out.resolve()
+        with layout.staged_at(final) as staging, display() as shown:
+            found = look(hubs, request, staging.path, shown)
+            page = describe(hubs, found, staging.path, with_plots=request.out is not None)
+            if request.out is not None:
+                staging.seal()
+    return page
+
+
+def opened(folders: Sequence[Path]) -> tuple[Baseline, ...]:
+    """The hubs, each once, verified. Raises ``VerificationError`` for what is no hub."""
+    distinct = list({folder.resolve(): folder for folder in folders}.values())
+    if len(distinct) < 2:
+        raise VerificationError(
+            "a comparison needs two different hubs or more; `phasehub list` names the sealed hubs"
+        )
+    return tuple(open_hub(folder) for folder in distinct)
+
+
+def look(
+    hubs: Sequence[Baseline], request: CompareRequest, folder: Path, shown: Display
+) -> Summarised:
+    """Run the job over all arms; without an engine there is a note in place of statistics."""
+    found = Summarised(notes=[])
+    try:
+        code = take_code(SOURCES, state_dir()).snapshot
+        engine = open_engine(
+            request.engine,
+            Needs(
+                variant="cpu", cache=state_dir(), say=shown.say, code=code, python=request.python
+            ),
+        )
+    except EngineError as error:
+        if request.engine != "auto":
+            raise
+        found.notes.append(f"no statistics over arms: {error}")
+        return found
+    found.engine = describe_engine(engine, code)
+    run_id = secrets.token_hex(8)
+    try:
+        found.summary = run_summary(hubs, engine, run_id, folder, shown)
+        found.statistics = read_statistics(folder, layout.STATISTICS)
+    except (RunnerError, OSError, ValueError) as error:
+        found.notes.append(f"no statistics over arms: {error}")
+    finally:
+        with suppress(EngineError):
+            engine.remove_leftovers(run_id)
+        remove_tree(folder / WORK)
+    if found.summary is not None and found.summary.status != "succeeded":
+        tail = "; ".join(found.summary.log_tail[-1:])
+        found.notes.append(f"no statistics over arms: {found.summary.message}: {tail}")
+    return found
+
+
+def run_summary(
+    hubs: Sequence[Baseline], engine: Engine, run_id: str, folder: Path, shown: Display
+) -> SummaryRecord:
+    """The job at the end of a phase, over the arms of all hubs, none of them in the middle."""
+
+    def run(attempt: Attempt) -> Outcome:
+        outcomes = run_attempts(
+            engine, [attempt], places=[()], shown=shown, journal=lambda _event, **_facts: None
+        )
+        return outcomes[attempt.launch.name]
+
+    return summarise(
+        [ArmsOf(name=one.facts.name, record=one.record, folder=one.folder) for one in hubs],
+        work=folder / WORK / "summary",
+        folder=folder,
+        seed=hubs[0].record.seed,
+        resources=Resources(),
+        labels={"phase": "comparison", "run": run_id},
+        run=run,
+        own=False,
+    )
+
+
+def describe(hubs: Sequence[Baseline], found: Summarised, folder: Path, *, with_plots: bool) -> str:
+    """Write the page and the record into ``folder``; the page, with plots if they are kept."""
+    places = Places(comparison=folder)
+    found.notes = [places.hide(note) for note in found.notes]
+    plots = [path.name for path in folder.iterdir() if path.suffix == PLOT and with_plots]
+    page = render_comparison(hubs, found.statistics, notes=found.notes, plots=plots)
+    (folder / PAGE).write_text(page, encoding="utf-8")
+    summary = found.summary
+    record = {
+        "schema_version": 1,
+        "hubs": [one.facts.model_dump(mode="json") for one in hubs],
+        "engine": found.engine.model_dump(mode="json"),
+        "summary": None if summary is None else summary.model_dump(mode="json"),
+        "notes": found.notes,
+    }
+    (folder / RECORD).write_bytes(pretty_json(places.hidden(record)))
+    return page

@@ -1,0 +1,77 @@
+"""``phasehub resume`` and ``phasehub status``: runs that have begun and are not sealed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from runner.core.digest import entries
+from runner.hub.checksums import CHECKSUMS
+from runner.jobs.progress import display
+from runner.phase.execute import decide, go_on, held_to, sigterm_as_interrupt
+from runner.phase.resume import code_again, refuse_another_plan, request_of, told
+from runner.phase.run import Run
+from runner.phase.unfinished import Unfinished, choose, held, starts, unfinished
+
+
+def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
+    """Go on with a run, the only one that nothing carries on if none is ``named``, and seal it.
+
+    Returns:
+        The hub's path and the exit code.
+
+    Raises:
+        RunnerError: There is none, another process is at it, or it cannot go on as it was begun.
+    """
+    one = choose(named, artifacts)
+    staging, known = one.staging, one.begun
+    with sigterm_as_interrupt(), held(staging), display() as shown:
+        request = replace(request_of(known), artifacts=staging.path.parent.parent)
+        decided = decide(request)
+        refuse_another_plan(known, decided.loaded, decided.plan, staging.path)
+        code = code_again(known, staging.path, decided.tests)
+        run = Run(
+            loaded=decided.loaded,
+            plan=decided.plan,
+            staging=staging,
+            code=code,
+            shown=shown,
+            started=known.started,
+            run_id=known.run_id,
+            notes=list(known.notes),
+            only=known.asked.only,
+            signing_key=request.signing_key,
+            lock=held_to(request, decided, code.snapshot) if request.locked else None,
+            registered=known.registered,
+            started_before=starts(staging),
+        )
+        make_writable(staging.path)
+        run.journal("resumed")
+        for line in told(run):
+            shown.say(line)
+        return go_on(run, request)
+
+
+def make_writable(folder: Path) -> None:
+    """Undo what the end of a run does to its files, if that is where it was ended."""
+    if (folder / CHECKSUMS).exists():
+        for name in entries(folder):
+            path = folder / name
+            path.chmod(path.stat().st_mode | 0o200)
+        (folder / CHECKSUMS).unlink()
+
+
+def status(artifacts: Path) -> Iterator[str]:
+    """A line for every run that has begun and is not sealed."""
+    for one in unfinished(artifacts):
+        yield describe(one)
+
+
+def describe(one: Unfinished) -> str:
+    """Where a run lies, since when, how far it is, and whether anything carries it on."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(one.begun.started))
+    how_far = f"{one.ended} of {len(one.begun.arms)} arms ended"
+    fate = "alive" if one.alive else f"dead; phasehub resume {one.staging.path}"
+    return f"{one.staging.path}  since {since}  {how_far}  {fate}"

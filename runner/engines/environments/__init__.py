@@ -1,0 +1,4 @@
+"""Locked packages: parsed, downloaded, installed into an environment, fingerprinted.
+
+Imports ``core`` alone.
+"""

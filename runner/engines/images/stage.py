@@ -1,0 +1,132 @@
+"""Builds one stage of the Dockerfile at the daemon, from named files and without a network."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.core.errors import EngineError
+from runner.core.text import Say
+from runner.engines.images.dockerfile import Recipe, read_recipe
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+DOCKERFILE = "Dockerfile"
+SILENCE_S = 3600
+"""The longest that a step of a build may say nothing, s; unpacking CUDA takes minutes."""
+
+
+def build_stage(
+    client: DockerClient,
+    target: str,
+    *,
+    reference: str,
+    content: Mapping[str, Path],
+    arguments: Mapping[str, str],
+    labels: Mapping[str, str],
+    work: Path,
+    say: Say,
+    dockerfile: Path,
+) -> None:
+    """Build the stage ``target`` and name it ``reference``.
+
+    ``content`` is all that the build sees: path in its context → file or folder of this machine.
+    ``work`` is where the context is packed. Raises ``EngineError`` with the step that failed and
+    the end of its output.
+    """
+    text = stages_of(read_recipe(dockerfile), target, arguments)
+    with tempfile.TemporaryFile(dir=work) as context:
+        _pack(context, text, content)
+        context.seek(0)
+        events = client.api.build(
+            fileobj=context,
+            custom_context=True,
+            tag=reference,
+            target=target,
+            buildargs=dict(arguments),
+            labels=dict(labels),
+            network_mode="none",
+            rm=True,
+            forcerm=True,
+            decode=True,
+            timeout=SILENCE_S,
+        )
+        finished = _follow(events, reference, say)
+    _remove_intermediate(client, finished)
+
+
+def stages_of(recipe: Recipe, target: str, arguments: Mapping[str, str]) -> str:
+    """The part of a Dockerfile that ``target`` needs, as BuildKit would find it.
+
+    The classic builder, which is all that the API offers, runs every stage above its target. Given
+    the whole file it would ask for the wheels again whenever a source changes.
+    """
+    text = recipe.needed(target, arguments)
+    if text is None:
+        raise EngineError(f"the Dockerfile has no stage {target}; restore it from git")
+    return text
+
+
+def _pack(context: Any, dockerfile: str, content: Mapping[str, Path]) -> None:  # noqa: ANN401
+    """Write a build context whose bytes follow from names and contents alone."""
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        entry = _plain(tarfile.TarInfo("Dockerfile"))
+        encoded = dockerfile.encode()
+        entry.size, entry.mode = len(encoded), 0o644
+        tar.addfile(entry, io.BytesIO(encoded))
+        for name, source in content.items():
+            tar.add(source, name, filter=_plain)
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mtime = 0
+    entry.mode = 0o755 if entry.isdir() else 0o644
+    return entry
+
+
+def _follow(events: Iterator[dict[str, Any]], reference: str, say: Say) -> list[str]:
+    """Tell of the steps of a build; the last image of each stage but the last.
+
+    Raises ``EngineError`` with the step that failed.
+    """
+    step, image = "before the first step", ""
+    told: list[str] = []
+    finished: list[str] = []
+    for event in events:
+        text = str(event.get("stream", ""))
+        told += [line for line in text.splitlines() if line.strip()]
+        if text.startswith("Step "):
+            step, told = text.strip(), []
+            if re.match(r"Step \S+ : (COPY|RUN) ", text):
+                say(f"  {step[:100]}")
+            if " : FROM " in text and image:
+                finished.append(image)
+        if layer := re.match(r" ---> ([0-9a-f]{12})$", text.rstrip()):
+            image = layer[1]
+        if "error" in event:
+            output = "\n".join(f"  {line}" for line in told[-15:])
+            raise EngineError(
+                f"{reference} cannot be built: {step} failed: {event['error']}\n{output}\n"
+                "The base image must have Python 3.11 with pip and the venv module; "
+                "`phasehub base-image` makes one, and --engine process needs none"
+            )
+    return finished
+
+
+def _remove_intermediate(client: DockerClient, images: list[str]) -> None:
+    """Remove the images of stages that were only copied from: they hold the wheels once more."""
+    from docker.errors import APIError
+
+    for image in images:
+        # The daemon refuses for those that the built image lies on.
+        with suppress(APIError):
+            client.images.remove(image)

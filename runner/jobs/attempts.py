@@ -1,0 +1,78 @@
+"""One try at one job on disk: ``job.json``, an empty output folder, and the engine's launch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.core.digest import sha256_bytes
+from runner.engines.base import Launch, Limits
+from runner.manifest.tables import Resources
+from runner.plan.model import InputRef, Job, job_document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try at one job: its launch, and the digest of the ``job.json`` that it was given."""
+
+    job: Job
+    number: int
+    launch: Launch
+    job_sha256: str
+
+    @property
+    def job_file(self) -> Path:
+        """Where ``job.json`` lies."""
+        return self.launch.job_dir / "job.json"
+
+
+def lay_out(
+    job: Job,
+    *,
+    folder: Path,
+    number: int = 1,
+    inputs: Mapping[str, InputRef] | None = None,
+    data_dir: Path | None = None,
+    labels: Mapping[str, str],
+) -> Attempt:
+    """Make ``folder`` with the job's input and a fresh output folder, so nothing stale can mix in.
+
+    Raises ``FileExistsError`` when the folder was used before.
+    """
+    job_dir, out_dir = folder / "job", folder / "out"
+    job_dir.mkdir(parents=True)
+    out_dir.mkdir()
+    document = job_document(job, inputs or {})
+    (job_dir / "job.json").write_bytes(document)
+    return Attempt(
+        job=job,
+        number=number,
+        job_sha256=sha256_bytes(document),
+        launch=Launch(
+            name=job.name,
+            command=job.command,
+            job_dir=job_dir,
+            data_dir=data_dir,
+            out_dir=out_dir,
+            log_path=folder / "console.log",
+            environment=job.environment,
+            limits=limits(job.resources),
+            labels={**labels, "arm": job.name, "attempt": str(number)},
+        ),
+    )
+
+
+def limits(resources: Resources) -> Limits:
+    """A job's bounds in the units of engines."""
+    return Limits(
+        timeout_s=resources.timeout_s,
+        memory_bytes=resources.memory_bytes,
+        pids=resources.pids,
+        shm_bytes=resources.shm_bytes,
+        tmp_bytes=resources.tmp_bytes,
+        disk_bytes=resources.disk_bytes,
+        threads=resources.threads,
+        network=resources.network,
+        seccomp=resources.seccomp,
+    )

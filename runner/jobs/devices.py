@@ -1,0 +1,92 @@
+"""Where a run computes: the CPU or GPUs, and how many arms fit side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psutil
+
+from runner.core import locks
+from runner.core.errors import EngineError, GpuError
+from runner.core.text import briefly
+from runner.engines import gpus
+from runner.engines.environments.wheels import Variant
+from runner.jobs.schedule import Place
+from runner.manifest.model import LoadedManifest
+from runner.plan.model import Device, Job
+
+
+def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
+    """The device, and what the user must know about the choice, if anything.
+
+    Args:
+        asked: ``auto`` (a GPU when the manifest wants one and there is one), ``cpu``, or ``cuda``,
+            which insists.
+        wants_gpu: Whether any arm of the manifest asks for a GPU.
+
+    Raises:
+        EngineError: ``cuda`` was asked for and there is no GPU.
+    """
+    if asked == "cpu" or (asked == "auto" and not wants_gpu):
+        chosen_against = "running on the CPU as asked, although the manifest asks for a GPU"
+        return "cpu", chosen_against if wants_gpu else None
+    if gpus.available():
+        return "cuda", locks.place().remark
+    if asked == "cuda":
+        raise no_gpu("--device cuda")
+    return "cpu", "the manifest asks for a GPU and there is none: running on the CPU"
+
+
+def no_gpu(who: str) -> GpuError:
+    """The error where a GPU is needed, by ``who``, and there is none."""
+    return GpuError(
+        f"{who}: this machine has no NVIDIA GPU that its driver lists and CUDA_VISIBLE_DEVICES "
+        "leaves; install its driver"
+    )
+
+
+@contextmanager
+def with_no_other_device() -> Iterator[None]:
+    """A block that makes numbers again: what is said of a missing GPU does not advise the CPU.
+
+    Raises ``EngineError`` in place of ``GpuError``.
+    """
+    try:
+        yield
+    except GpuError as error:
+        raise EngineError(
+            f"{error.problem}, or use another machine: on a CPU other bits come out. To have a "
+            "new hub of the same phase, `phasehub run` its manifest.toml with --device cpu"
+        ) from error
+
+
+@contextmanager
+def reserve_places(jobs: Sequence[Job]) -> Iterator[list[Place]]:
+    """Places for the arms: one a GPU, or one for every share of the cores and the memory.
+
+    There is one at least. GPUs are held against other runners until the block ends. Raises
+    ``EngineError`` when others hold them all, or when there is none.
+    """
+    if on_gpu := [job.name for job in jobs if job.execution.device == "cuda"]:
+        ids = [gpu.id for gpu in gpus.available()]
+        if not ids:
+            raise no_gpu(f"no GPU for {briefly(on_gpu)}")
+        with gpus.reserve(ids) as held:
+            yield [(gpu,) for gpu in held]
+        return
+    yield [()] * _num_side_by_side(jobs)
+
+
+def _num_side_by_side(jobs: Sequence[Job]) -> int:
+    cores = len(psutil.Process().cpu_affinity() or [0])
+    by_cores = cores // max(job.execution.threads for job in jobs)
+    memory = max(job.resources.memory_bytes for job in jobs)
+    by_memory = psutil.virtual_memory().total // memory
+    return max(1, min(by_cores, by_memory, len(jobs)))
+
+
+def package_variant(loaded: LoadedManifest, device: Device) -> Variant:
+    """The packages that the jobs of a phase need: those that it names, or those for the device."""
+    named = loaded.manifest.image.variant
+    return device if named == "auto" else named

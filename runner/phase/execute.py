@@ -1,0 +1,446 @@
+"""A phase, step by step: check, plan, engine, datasets, arms, verdict, reports, seal."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from runner.core.digest import digest_json
+from runner.core.errors import EngineError, RunnerError
+from runner.core.files import remove_tree
+from runner.core.installation import SOURCES, state_dir
+from runner.core.text import listing
+from runner.engines import Needs, open_engine
+from runner.engines.base import Engine, Outcome
+from runner.engines.images.snapshot import Snapshot
+from runner.experiment import EXPERIMENT
+from runner.hub import layout, provenance
+from runner.hub.record import DatasetRecord, SummaryRecord
+from runner.hub.signing import try_key
+from runner.jobs.attempts import Attempt, lay_out
+from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
+from runner.jobs.datasets import Dataset, given_digest, origin, prepare
+from runner.jobs.devices import choose_device, package_variant, reserve_places
+from runner.jobs.progress import display
+from runner.jobs.schedule import run_attempts
+from runner.manifest.model import LoadedManifest, load
+from runner.phase import arms, audits, phase_tests, resume
+from runner.phase.finalize import conclude, seal
+from runner.phase.follow_ups import run_steps
+from runner.phase.lock_mismatches import (
+    dataset_mismatches,
+    engine_mismatches,
+    engine_name_mismatches,
+    plan_mismatches,
+)
+from runner.phase.lockfile import Lock, find_lock
+from runner.phase.resume import ResumeError, begun
+from runner.phase.run import WORK, Request, Run, write_declaration
+from runner.phase.summary import ArmsOf, summarise
+from runner.phase.unfinished import begin, held, unfinished, write_engine
+from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
+from runner.plan.preflight import preflight, this_machine
+from runner.report.plan_text import left_out
+from runner.verify import verdict
+from runner.verify.baselines import find_compared
+from runner.verify.bundled_source import bundle_baselines
+from runner.verify.registration.committed import registered_now
+from runner.verify.registration.power import registration_mismatches
+
+MOST_DIFFERENCES = 10
+"""Packages that a note names; an interpreter without any would fill a page."""
+
+
+def run_phase(request: Request) -> tuple[Path, int]:
+    """Run a phase and seal its hub.
+
+    Returns:
+        The hub's path and the exit code.
+
+    Raises:
+        RunnerError: Nothing was run: the manifest, the device or the output folder is at fault.
+    """
+    decided = decide(request)
+    loaded, plan = decided.loaded, decided.plan
+    code = provenance.take_code(SOURCES, state_dir(), tests=decided.tests, diff_name=layout.DIFF)
+    lock = held_to(request, decided, code.snapshot) if request.locked else None
+    with (
+        sigterm_as_interrupt(),
+        layout.staged(request.artifacts, plan.phase, datetime.now(UTC)) as staging,
+        held(staging),
+        display() as shown,
+    ):
+        run = Run(
+            loaded=loaded,
+            plan=plan,
+            staging=staging,
+            code=code,
+            shown=shown,
+            only=request.only,
+            signing_key=request.signing_key,
+            lock=lock,
+            registered=registered_now(loaded),
+        )
+        write_declaration(run)
+        for told in not_as_registered(run):
+            run.note(told)
+        if decided.remark:
+            run.note(decided.remark)
+        if plan.left_out:
+            run.note(left_out(plan.left_out))
+        if request.only:
+            run.note(f"run with --only: {listing(request.only)}; the phase may have other arms")
+        for text in (*decided.remarks, *others_of(plan, request.artifacts)):
+            shown.say(text)
+        begin(staging, begun(run, request))
+        staging.kept = True
+        return go_on(run, request)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What follows from a request on this machine, before anything is run."""
+
+    loaded: LoadedManifest
+    plan: Plan
+    device: Device
+    remark: str | None
+    """What a reader of the hub must know of the device."""
+    remarks: tuple[str, ...]
+    """What the user must know of room and time."""
+
+    @property
+    def tests(self) -> Path | None:
+        """The project whose tests the phase runs, if it runs any."""
+        return self.loaded.project if self.plan.tests else None
+
+
+def decide(request: Request) -> Decided:
+    """Read, plan, and look whether there is room. Raises ``RunnerError`` for what cannot run."""
+    loaded = load(request.manifest)
+    device, remark = choose_device(request.device, wants_gpu=asks_for_gpu(loaded, request.profile))
+    plan = make_plan(
+        loaded,
+        profile=request.profile,
+        only=request.only,
+        with_optional=request.with_optional,
+        device=device,
+    )
+    machine = this_machine(request.artifacts, with_gpus=device == "cuda")
+    remarks = tuple(preflight(plan, machine))
+    if request.signing_key is not None:
+        try_key(request.signing_key)
+    return Decided(loaded=loaded, plan=plan, device=device, remark=remark, remarks=remarks)
+
+
+def others_of(plan: Plan, artifacts: Path) -> Iterator[str]:
+    """Of every run of the same plan that has begun and is carried on by nothing: how to go on."""
+    for one in unfinished(artifacts):
+        if not one.alive and one.begun.plan_sha256 == digest(plan):
+            yield (
+                f"{one.staging.path} is an unfinished run of the same plan, {one.ended} of "
+                f"{len(one.begun.arms)} arms ended; `phasehub resume {one.staging.path}` goes on "
+                "with it"
+            )
+
+
+def go_on(run: Run, request: Request) -> tuple[Path, int]:
+    """Run whatever has not ended yet, and seal; the hub's path and the exit code.
+
+    Raises ``ResumeError`` where this cannot be done as it was begun; the run lies there as before.
+    """
+    try:
+        run.compared = find_compared(
+            request.artifacts,
+            run.loaded.manifest.phase.compare_with,
+            run.plan.profile,
+            run.note,
+        )
+        remove_tree(run.staging.path / layout.COMPARED)  # of a process before this one
+        bundle_baselines(run.compared, run.staging.path)
+        carry_out(run, request)
+    except ResumeError:
+        raise
+    except RunnerError as error:
+        run.failure = error
+        run.shown.say(str(error))
+    except KeyboardInterrupt:
+        run.interrupted = True
+        run.shown.say("interrupted: jobs are stopped; sealing what was finished")
+    record = conclude(run)
+    path = seal(run, record)
+    return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
+
+
+def not_as_registered(run: Run) -> list[str]:
+    """Why this run will not count for what is registered for its phase, a sentence each."""
+    wrong = registration_mismatches(
+        run.registered, phase=run.plan.phase, profile=run.plan.profile, arms=run.plan.arms
+    )
+    code = run.code.record
+    uncommitted = "the code is not committed" if code.commit else "no commit of the code is known"
+    if run.registered and (code.commit is None or code.dirty is not False):
+        why = f"{uncommitted}, so that no commit shows what came first"
+        return [f"this run does not count for any registered finding: {why}", *wrong]
+    unwritten = [
+        f"this run does not count for {one.id}: no commit has its registration; commit "
+        "docs/study/findings.toml before the run"
+        for one in run.registered
+        if not one.commit
+    ]
+    return [*unwritten, *wrong]
+
+
+def held_to(request: Request, decided: Decided, code: Snapshot) -> Lock:
+    """The lock of a manifest. Raises ``RunnerError`` for none, or one that does not match."""
+    plan = decided.plan
+    lock = find_lock(decided.loaded, plan, decided.device)
+    named = asked_engine(request, lock)
+    engine = "process" if named == "auto" else named
+    lock.hold(
+        [
+            *engine_name_mismatches(lock.entry, engine),
+            *plan_mismatches(lock.entry, plan, code.root),
+        ]
+    )
+    return lock
+
+
+def asked_engine(request: Request, lock: Lock | None) -> str:
+    """The engine that was asked for; the locked one where any would do, unless ``--python`` is."""
+    if lock is None or request.engine != "auto" or request.python is not None:
+        return request.engine
+    return lock.entry.engine
+
+
+def carry_out(run: Run, request: Request) -> None:
+    """Prepare the engine, run the tests that the phase names, make the datasets, run every arm."""
+    engine = open_engine(
+        asked_engine(request, run.lock),
+        Needs(
+            variant=package_variant(run.loaded, run.device),
+            cache=state_dir(),
+            say=run.shown.say,
+            code=run.code.snapshot,
+            base=run.loaded.manifest.image.base,
+            python=request.python,
+        ),
+    )
+    run.engine = provenance.describe_engine(engine, run.code.snapshot)
+    resume.refuse_another_engine(run)
+    write_engine(run.staging, run.engine)
+    run.notes += mismatches(run)
+    if run.lock is not None:
+        run.lock.hold(engine_mismatches(run.lock.entry, run.engine))
+    try:
+        resume.take_up(run, engine)
+        if run.plan.tests is not None and run.tests is None:
+            run_tests(run, engine, run.plan.tests)
+        make_datasets(run, engine)
+        audits.audit_datasets(run, engine)
+        run_arms(run, engine)
+        if run.data:
+            summarise_arms(run, engine)
+            run_steps(run, engine)
+    finally:
+        with suppress(EngineError):  # where the engine no longer answers, that is the error to tell
+            engine.remove_leftovers(run.run_id)
+
+
+def mismatches(run: Run) -> list[str]:
+    """What a reader of the hub must know about where it ran: other packages, relaxed limits."""
+    found = run.engine.facts.get("differences")
+    differences = [str(told) for told in found] if isinstance(found, list) else []
+    notes = [*plan_remarks(run.plan), *(n for job in run.plan.arms for n in relaxed(job))]
+    if differences:
+        shown = "; ".join(differences[:MOST_DIFFERENCES])
+        rest = ", all of them in hub.json" if len(differences) > MOST_DIFFERENCES else ""
+        notes.append(
+            f"the environment is not the lock's, {len(differences)} differences{rest}: {shown}"
+        )
+    return notes
+
+
+def relaxed(job: Job) -> Iterator[str]:
+    """What an arm may do that others may not, a sentence each."""
+    if job.resources.network:
+        yield f"{job.name} may reach the network"
+    if job.resources.seccomp != "strict":
+        yield (
+            f"{job.name} may make other system calls than computing takes: its seccomp profile is "
+            f"{job.resources.seccomp}"
+        )
+
+
+def run_tests(run: Run, engine: Engine, job: Job) -> None:
+    """Run the phase's regression tests. The arms run whatever they say: both are results."""
+    attempt = phase_tests.prepare(
+        job,
+        code=run.code.snapshot,
+        folder=run.staging.path / WORK / job.name / "1",
+        labels=run.labels,
+    )
+
+    def ended(attempt: Attempt, outcome: Outcome) -> None:
+        record = phase_tests.conclude(attempt, outcome, folder=run.staging.path)
+        run.of_tests[job.name] = record
+        run.shown.say(phase_tests.describe(record))
+        remove_tree(attempt.launch.out_dir)
+
+    run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal, ended=ended)
+
+
+def make_datasets(run: Run, engine: Engine, cache: Path | None = None) -> None:
+    """Make the datasets of all arms, one after the other.
+
+    The arms of one that cannot be simulated do not run; the others do. Hubs of this phase that were
+    made from the same are asked whether it is theirs; a ``cache`` of the caller's own has nothing
+    in it that they could tell of. A run that goes on takes those of arms that have ended out of the
+    cache again: audits and follow-ups may still need them.
+    """
+    sealed = {} if cache else sealed_data(run.artifacts, run.plan.phase)
+    for job in run.plan.datasets:
+        made = make_dataset(run, engine, job, sealed, cache or state_dir() / "datasets")
+        if made is not None:
+            run.data[job.name] = made
+
+
+def make_dataset(
+    run: Run, engine: Engine, job: Job, sealed: Mapping[str, Sealed], cache: Path
+) -> Dataset | None:
+    """One dataset; ``None``, with the failure on record, if it cannot be simulated."""
+    witness = sealed.get(digest_json(origin(job, run.code.snapshot, run.engine)))
+    made = prepare(
+        job,
+        code=run.code.snapshot,
+        engine=run.engine,
+        sealed=witness,
+        cache=cache,
+        labels=run.labels,
+        run=lambda attempt: run_alone(run, engine, attempt),
+        say=run.shown.say,
+        given=run.loaded.given.get(given_digest(job) or ""),
+    )
+    if isinstance(made, DatasetRecord):
+        run.datasets[job.name] = made
+        run.shown.say(f"{job.name}: {made.status}: {made.message}")
+        return None
+    if (before := run.datasets.get(job.name)) is not None:
+        return resume.same_data(before, made)
+    run.datasets[job.name] = made.record
+    if run.lock is not None:
+        run.lock.hold(dataset_mismatches(run.lock.entry, made.record))
+    if witness and (names := differing(witness.files, digests(made.record.files))):
+        run.note(
+            f"the data differ in {names} from those of {witness.hub}, which have the same address: "
+            "one of the two hubs was made on another kind of machine, or is not what it says; "
+            "`phasehub verify` and `phasehub reproduce` tell"
+        )
+    for caution in EXPERIMENT.given.notes(made.record.metadata):
+        if caution not in run.notes:
+            run.note(caution)
+    made.describe_in(run.staging.path / made.record.folder)
+    return made
+
+
+def run_arms(run: Run, engine: Engine) -> None:
+    """Run the arms that have not ended side by side, each with its audit at its heels.
+
+    Results are in the hub as soon as they end. An arm without a dataset is on record as not run.
+    """
+    manifest = run.loaded.manifest
+    attempts = []
+    for job in run.plan.arms:
+        if job.name in run.arms:
+            attempts += resume.audit_again(run, job)
+            continue
+        if (dataset := run.dataset_of(job)) is None:
+            run.arms[job.name] = arms.without_data(job, run.why_no_data(job))
+            continue
+        attempts.append(
+            lay_out(
+                job,
+                folder=run.staging.path / WORK / job.name / str(run.attempt_of(job.name)),
+                number=run.attempt_of(job.name),
+                inputs=dataset.inputs,
+                data_dir=dataset.folder,
+                labels=run.labels,
+            )
+        )
+
+    def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
+        if attempt.job.experiment == "audit":
+            audits.end(run, attempt, outcome)
+            return ()
+        record = arms.conclude(
+            attempt,
+            outcome,
+            folder=run.staging.path,
+            stage=manifest.phase.stage,
+            rules=manifest.verdict.rules,
+        )
+        if audit := audits.begin(run, attempt.job, record):
+            remove_tree(attempt.launch.out_dir)
+            return [audit]
+        run.arms[record.name] = record
+        remove_tree(attempt.launch.out_dir)
+        run.shown.say(arms.describe(record))
+        return ()
+
+    if attempts:
+        with reserve_places([attempt.job for attempt in attempts]) as places:
+            run_attempts(
+                engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
+            )
+
+
+def summarise_arms(run: Run, engine: Engine) -> None:
+    """Let the job at the end say what all arms show, beside those of the compared hubs.
+
+    The arms' results stand without it: whatever fails here is a note and ends nothing.
+    """
+    record = conclude(run)
+    if not any(arm.status == "succeeded" for arm in record.arms):
+        return
+    # Not by its full name, which is a time: the same phase gives the same statistics.
+    own = ArmsOf(name=run.plan.phase, record=record, folder=run.staging.path)
+    others = [
+        ArmsOf(name=one.facts.name, record=one.record, folder=one.folder) for one in run.compared
+    ]
+    try:
+        run.summary = summarise(
+            [own, *others],
+            work=run.staging.path / WORK / ".summary",
+            folder=run.staging.path,
+            seed=record.seed,
+            resources=run.plan.datasets[0].resources,
+            labels=run.labels,
+            run=lambda attempt: run_alone(run, engine, attempt),
+        )
+    except (RunnerError, OSError) as error:
+        run.summary = SummaryRecord(status="could_not_start", message=str(error))
+
+
+def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:
+    """Run one job while no other does."""
+    outcomes = run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal)
+    return outcomes[attempt.launch.name]
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that both stop the jobs and keep what was finished."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,231 @@
+"""Go on with a run that has begun: the same plan, code, engine and data, or not at all.
+
+What is on record stands, held against its digests. Jobs that a former process has left are stopped,
+what they wrote is removed, and they are run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from runner.core.errors import EngineError
+from runner.core.files import remove_tree
+from runner.core.installation import SOURCES, state_dir
+from runner.engines.base import Engine
+from runner.engines.images.snapshot import Snapshot, take
+from runner.hub import layout, provenance
+from runner.hub.record import MEASURED, ArmRecord, DatasetRecord, EngineRecord
+from runner.jobs.attempts import Attempt
+from runner.jobs.dataset_cache import differing, digests
+from runner.jobs.datasets import Dataset
+from runner.manifest.dataset_names import folder_of
+from runner.manifest.model import LoadedManifest
+from runner.phase import audit_jobs, audits
+from runner.phase.run import WORK, Request, Run
+from runner.phase.unfinished import (
+    Asked,
+    Begun,
+    changed_files,
+    is_final,
+    read_engine,
+)
+from runner.plan.model import Job, Plan, digest
+
+SAME_BITS = ("image", "models_sha256", "packages_sha256", "python")
+"""Facts of an engine on which the bits of results depend."""
+DECLARED = (
+    layout.MANIFEST,
+    layout.PLAN,
+    layout.LOCK,
+    layout.DIFF,
+    layout.CODE,
+    layout.JOURNAL,
+    layout.COMPARED,
+    layout.ARMS,
+    layout.AUDITS,
+)
+"""What lies in a staged folder whatever has ended."""
+
+
+class ResumeError(EngineError):
+    """A run cannot go on as it was begun; it lies there as before."""
+
+
+def begun(run: Run, request: Request) -> Begun:
+    """What is put on disk of a run when it begins."""
+    return Begun(
+        run_id=run.run_id,
+        started=run.started,
+        asked=Asked(
+            manifest=str(request.manifest.resolve()),
+            engine=request.engine,
+            device=run.device,
+            profile=request.profile,
+            only=request.only,
+            with_optional=request.with_optional,
+            artifacts=str(request.artifacts.resolve()),
+            python=None if request.python is None else str(request.python.absolute()),
+            signing_key=None if request.signing_key is None else str(request.signing_key.resolve()),
+            locked=request.locked,
+        ),
+        manifest_sha256=run.loaded.sha256,
+        plan_sha256=digest(run.plan),
+        arms=tuple(job.name for job in run.plan.arms),
+        snapshot_sha256=run.code.snapshot.sha256,
+        code=run.code.record,
+        registered=run.registered,
+        notes=tuple(run.notes),
+    )
+
+
+def request_of(known: Begun) -> Request:
+    """What was asked for when a run began, on the device that it computes on."""
+    asked = known.asked
+    return Request(
+        manifest=Path(asked.manifest),
+        engine=asked.engine,
+        device=asked.device,
+        profile=asked.profile,
+        only=asked.only,
+        with_optional=asked.with_optional,
+        artifacts=Path(asked.artifacts),
+        python=None if asked.python is None else Path(asked.python),
+        signing_key=None if asked.signing_key is None else Path(asked.signing_key),
+        locked=asked.locked,
+    )
+
+
+def refuse_another_plan(known: Begun, loaded: LoadedManifest, plan: Plan, staged: Path) -> None:
+    """Raise ``ResumeError`` where the manifest was changed, or means something else by now."""
+    if loaded.sha256 != known.manifest_sha256:
+        raise ResumeError(
+            f"{loaded.path} was changed since the run began; it can go on once the file is as it "
+            f"is in {staged / layout.MANIFEST}. To have the new one run, use `phasehub run`"
+        )
+    if digest(plan) != known.plan_sha256:
+        raise ResumeError(
+            f"this version of phasehub plans something else from {loaded.path} than the one that "
+            f"the run began with; go on with that, commit {known.code.commit or 'unknown'}"
+        )
+
+
+def code_again(known: Begun, staged: Path, tests: Path | None) -> provenance.Code:
+    """The code that the run began with: as the checkout still has it, or as the run carries it.
+
+    Raises ``ResumeError`` where there is neither.
+    """
+    snapshot = take(SOURCES, state_dir(), tests=tests)
+    if snapshot.sha256 != known.snapshot_sha256:
+        snapshot = _carried(known, staged)
+    return provenance.Code(record=known.code, diff=b"", snapshot=snapshot)
+
+
+def _carried(known: Begun, staged: Path) -> Snapshot:
+    carried = take(staged / layout.CODE, state_dir())
+    if carried.models_sha256 != known.code.models_sha256:
+        raise ResumeError(
+            f"{staged / layout.CODE} is not the code that the run began with; go on from a "
+            f"checkout of commit {known.code.commit or 'unknown'}"
+        )
+    return carried
+
+
+def refuse_another_engine(run: Run) -> None:
+    """Raise ``ResumeError`` where the rest would be computed by something else."""
+    before = read_engine(run.staging)
+    if before is None:
+        return
+    for name, (then, now) in _facts(before, run.engine):
+        if then != now:
+            raise ResumeError(
+                f"the run began with {name} {then} and would go on with {now}; have the former "
+                "again, or run the manifest again as a whole"
+            )
+
+
+def _facts(before: EngineRecord, now: EngineRecord) -> Iterator[tuple[str, tuple[object, object]]]:
+    yield "the engine", (before.name, now.name)
+    for name in SAME_BITS:
+        yield name, (before.facts.get(name), now.facts.get(name))
+
+
+def take_up(run: Run, engine: Engine) -> None:
+    """Stop what former processes left, and remove whatever no record speaks of."""
+    engine.remove_leftovers(run.run_id)
+    remove_tree(run.staging.path / WORK)
+    for name, arm in list(run.arms.items()):
+        if not is_final(arm):
+            del run.arms[name]
+        elif changed := changed_files(run.staging.path / layout.arm_dir(name), arm.files):
+            run.note(f"{name} is run again: {changed[0]} is not as it was when the arm ended")
+            del run.arms[name]
+    for name, record in list(run.datasets.items()):
+        if record.status not in MEASURED:
+            del run.datasets[name]
+    sweep(run)
+
+
+def sweep(run: Run) -> None:
+    """Remove what lies in the staged folder and is of nothing that has ended."""
+    folder = run.staging.path
+    logs = {arm.log for arm in run.arms.values()} | {data.log for data in run.datasets.values()}
+    kept = {*DECLARED, layout.DATASET, *filter(None, logs)}
+    if run.tests is not None:
+        kept |= {layout.TESTS, layout.TESTS_LOG}
+    _keep_only(folder, kept)
+    _keep_only(folder / layout.ARMS, set(run.arms))
+    _keep_only(folder / layout.AUDITS, {name for name, arm in run.arms.items() if arm.audit})
+    for job in run.plan.datasets:
+        if job.name not in run.datasets:
+            remove_tree(folder / folder_of(job.name))
+    for record in run.datasets.values():
+        if record.audit is None:
+            remove_tree(folder / layout.dataset_audit_dir(record))
+
+
+def _keep_only(folder: Path, names: set[str]) -> None:
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name not in names:
+            remove_tree(path)
+
+
+def same_data(before: DatasetRecord, made: Dataset) -> Dataset | None:
+    """The dataset as it is on record; ``None`` where its audit withdrew it.
+
+    Raises ``ResumeError`` where it is another one now.
+    """
+    if names := differing(digests(before.files), digests(made.record.files)):
+        raise ResumeError(
+            f"{before.name} comes out differently than when the run began: {names}; run the "
+            "manifest again as a whole"
+        )
+    return replace(made, record=before) if before.status == "succeeded" else None
+
+
+def audit_again(run: Run, job: Job) -> list[Attempt]:
+    """The audit of an arm that ended before its audit did; nothing where all is done."""
+    record = run.arms[job.name]
+    if not audit_jobs.is_waiting(record) or run.dataset_of(job) is None:
+        return []
+    attempt = audits.begin(run, job, audit_jobs.as_it_ended(record))
+    return [] if attempt is None else [attempt]
+
+
+def told(run: Run) -> Iterator[str]:
+    """What becomes of each arm, a line each."""
+    for job in run.plan.arms:
+        yield f"{job.name}: {_becomes(run.arms.get(job.name), run.started_before[job.name])}"
+
+
+def _becomes(record: ArmRecord | None, starts: int) -> str:
+    if record is not None and audit_jobs.is_waiting(record):
+        return "ended before; its audit is still to come"
+    if record is not None and is_final(record):
+        return f"ended before, {record.status.replace('_', ' ')}"
+    if starts:
+        return (
+            f"was started {'once' if starts == 1 else f'{starts} times'} and did not end: run again"
+        )
+    return "was not started yet"

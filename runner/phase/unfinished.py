@@ -1,0 +1,222 @@
+"""What of a run is on disk before its hub is sealed, so that any process can go on with it.
+
+Beside the staged folder ``.staging-<time>`` lies ``.run-<time>``: ``run.json`` says what was asked
+for and decided, ``arms/``, ``datasets/`` and ``tests/`` have a record of everything that has ended,
+and a lock in it is held for as long as a process carries the run on. What is in here counts; the
+staged folder has the files that it speaks of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from runner.core import locks
+from runner.core.digest import pretty_json, sha256_file
+from runner.core.errors import EngineError, VerificationError
+from runner.core.files import write_durably
+from runner.core.names import Sha256
+from runner.core.reading import parse_json, read_file, read_table, typed
+from runner.hub import layout
+from runner.hub.record import (
+    ArmRecord,
+    CodeRecord,
+    EngineRecord,
+    FileRecord,
+    Record,
+    RegisteredFinding,
+)
+
+RUN = "run.json"
+ENGINE = "engine.json"
+_LOCK = "run"
+
+R = TypeVar("R", bound=Record)
+
+
+class Records(dict[str, R]):
+    """Records by name, each of them on disk before it is in here."""
+
+    def __init__(self, folder: Path, kind: type[R]) -> None:
+        """Read what is there. Raises ``VerificationError`` for what is no such record."""
+        super().__init__()
+        self._folder = folder
+        for path in sorted(folder.glob("*.json")):
+            try:
+                record = typed(kind, read_table(folder, path.name), path.name)
+            except ValueError as error:
+                raise VerificationError(
+                    f"{folder}: {error}; without this file, what it speaks of is run again"
+                ) from error
+            super().__setitem__(path.stem, record)
+
+    def __setitem__(self, name: str, record: R) -> None:
+        """Write the record, wait for the disk, and have it from now on."""
+        content = pretty_json(record.model_dump(mode="json"))
+        write_durably(self._folder / f"{name}.json", content)
+        super().__setitem__(name, record)
+
+    def __delitem__(self, name: str) -> None:
+        """Have it no more, here and on disk."""
+        (self._folder / f"{name}.json").unlink(missing_ok=True)
+        super().__delitem__(name)
+
+
+class Asked(Record):
+    """What the user asked for, with absolute paths."""
+
+    manifest: str
+    engine: str
+    device: str
+    profile: str | None
+    only: tuple[str, ...]
+    with_optional: bool
+    artifacts: str
+    python: str | None
+    signing_key: str | None
+    locked: bool
+
+
+class Begun(Record):
+    """What was decided when a run began; what goes on with it must come to the same."""
+
+    version: Literal[1] = 1
+    run_id: str
+    started: float
+    """Seconds since 1970."""
+    asked: Asked
+    manifest_sha256: Sha256
+    plan_sha256: Sha256
+    arms: tuple[str, ...]
+    snapshot_sha256: Sha256
+    """Digest of the code with the project's tests."""
+    code: CodeRecord
+    registered: tuple[RegisteredFinding, ...]
+    notes: tuple[str, ...]
+    """What a reader of the hub must know, as far as it was known then."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """A run that has begun and is not sealed."""
+
+    staging: layout.Staging
+    begun: Begun
+    alive: bool
+    """Whether a process carries it on now."""
+    ended: int
+    """Arms of which there is a record."""
+
+
+def begin(staging: layout.Staging, begun: Begun) -> None:
+    """Put on disk that a run has begun."""
+    write_durably(staging.state / RUN, pretty_json(begun.model_dump(mode="json")))
+
+
+def write_engine(staging: layout.Staging, engine: EngineRecord) -> None:
+    """Put on disk where the jobs run."""
+    write_durably(staging.state / ENGINE, pretty_json(engine.model_dump(mode="json")))
+
+
+def read_begun(staging: layout.Staging) -> Begun:
+    """What was decided. Raises ``VerificationError`` where no run lies there that can go on."""
+    try:
+        return typed(Begun, read_table(staging.state, RUN), RUN)
+    except ValueError as error:
+        raise VerificationError(
+            f"{staging.state}: {error}; this run cannot go on, run its manifest again"
+        ) from error
+
+
+def read_engine(staging: layout.Staging) -> EngineRecord | None:
+    """Where its jobs ran so far; ``None`` where none could."""
+    if not (staging.state / ENGINE).is_file():
+        return None
+    try:
+        return typed(EngineRecord, read_table(staging.state, ENGINE), ENGINE)
+    except ValueError as error:
+        raise VerificationError(f"{staging.state}: {error}; run the manifest again") from error
+
+
+@contextmanager
+def held(staging: layout.Staging) -> Iterator[None]:
+    """Hold a run for as long as the block lasts.
+
+    Raises ``EngineError`` where another process does.
+    """
+    staging.state.mkdir(mode=0o700, exist_ok=True)
+    with locks.hold(staging.state, _LOCK) as free:
+        if not free:
+            raise EngineError(
+                f"{staging.path} is carried on by another process; `phasehub status` shows how far "
+                "it is"
+            )
+        yield
+
+
+def unfinished(artifacts: Path) -> list[Unfinished]:
+    """Every run below ``artifacts`` that has begun and is not sealed, oldest first."""
+    found = []
+    for staging in layout.all_staged(artifacts):
+        if (staging.state / RUN).is_file():
+            begun = read_begun(staging)
+            with locks.hold(staging.state, _LOCK) as free:
+                alive = not free
+            ended = sum(1 for _ in (staging.state / "arms").glob("*.json"))
+            found.append(Unfinished(staging=staging, begun=begun, alive=alive, ended=ended))
+    return sorted(found, key=lambda one: one.begun.started)
+
+
+def choose(named: Path | None, artifacts: Path) -> Unfinished:
+    """The run that is meant: the one named, or the only one that nothing carries on.
+
+    Raises ``EngineError`` where there is none, or more than one and none is named.
+    """
+    known = unfinished(named.resolve().parent.parent if named else artifacts)
+    if named is not None:
+        for one in known:
+            if named.resolve() in (one.staging.path.resolve(), one.staging.final.resolve()):
+                return one
+        raise EngineError(f"{named} is no unfinished run; `phasehub status` lists them")
+    dead = [one for one in known if not one.alive]
+    if len(dead) == 1:
+        return dead[0]
+    if not dead:
+        raise EngineError(f"below {artifacts} there is no run to go on with")
+    names = ", ".join(str(one.staging.path) for one in dead)
+    raise EngineError(f"several runs are unfinished; name one of them: {names}")
+
+
+def starts(staging: layout.Staging) -> Counter[str]:
+    """How often each job was started so far, by the journal; a line cut short counts as none."""
+    found: Counter[str] = Counter()
+    try:
+        content = read_file(staging.path, layout.JOURNAL, most=layout.MOST_RECORD_BYTES)
+    except ValueError:
+        return found
+    for line in content.splitlines():
+        try:
+            told = parse_json(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict) and told.get("event") == "started":
+            found[str(told.get("name"))] += 1
+    return found
+
+
+def changed_files(folder: Path, files: tuple[FileRecord, ...]) -> list[str]:
+    """The files of a record that are not, or are no longer, as it says."""
+    return [
+        file.path
+        for file in files
+        if not (folder / file.path).is_file() or sha256_file(folder / file.path) != file.sha256
+    ]
+
+
+def is_final(arm: ArmRecord) -> bool:
+    """Whether an arm has come to its end: not one whose turn never came or that was stopped."""
+    return arm.status not in ("interrupted", "could_not_start", "not_run")

@@ -1,0 +1,76 @@
+"""One name, one thing, in plain words: no two classes of the runner are called the same."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+RUNNER = Path(__file__).parents[2] / "runner"
+STILL_TWICE = {"Entry", "Image", "Judgement", "Phase", "Recipe", "Stage", "Step"}
+"""Still to be renamed in one of their two places. The set may only shrink."""
+
+
+def classes_of(source: str) -> list[str]:
+    """The names of all classes in a module, inner ones too."""
+    return [node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
+
+
+def test_a_class_is_found_wherever_it_stands():
+    assert classes_of("class A:\n    class B: pass\ndef f():\n    class C: pass") == ["A", "B", "C"]
+
+
+def test_no_class_name_is_defined_twice():
+    places = defaultdict(list)
+    for path in sorted(RUNNER.rglob("*.py")):
+        for name in classes_of(path.read_text(encoding="utf-8")):
+            places[name].append(path.relative_to(RUNNER).as_posix())
+    assert len(places) > 100, "the classes were not found"
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    assert {*twice} == STILL_TWICE, twice
+
+
+PLAINER = {
+    "told": "said, given, or what it is: a message, words, lines",
+    "anew": "again",
+    "laid to": "attributed to",
+    "nobody whom": "none of those that",
+    "circumstances": "environment facts",
+    "departures": "mismatches",
+    "complaints": "mistakes",
+    "cautions": "notes",
+    "carried": "bundled",
+    "attestation": "provenance, or the test result",
+    "octets": "bytes",
+}
+"""Words that have a plainer one here."""
+PLAIN = ("core", "experiment", "manifest", "plan", "verify", "compare")
+"""The rooms in which they are looked for."""
+KEYS = {
+    "compare/diff/text.py": {"fact.told"},
+    "compare/environment_facts.py": {"told=text"},
+    "manifest/findings.py": {'Literal["shared", "anew"]'},
+    "verify/parameter_differences.py": {'"drawn anew with each seed"'},
+}
+"""Keys and values of files that users have, in which a word stays."""
+
+
+def unplain(text: str) -> list[str]:
+    """The words of a text that have a plainer one."""
+    return [word for word in PLAINER if re.search(rf"\b{word}\b", text)]
+
+
+def test_a_word_is_found_as_a_word_and_not_in_a_name():
+    assert unplain("it was told anew") == ["told", "anew"]
+    assert unplain("foretold DRAWN_ANEW") == []
+
+
+def test_rooms_speak_plainly():
+    found = {}
+    for path in sorted(one for room in PLAIN for one in (RUNNER / room).rglob("*.py")):
+        name, text = path.relative_to(RUNNER).as_posix(), path.read_text(encoding="utf-8")
+        for key in KEYS.get(name, ()):
+            assert key in text, f"{name} has {key} no more; take it off the list"
+            text = text.replace(key, "")
+        if words := unplain(text):
+            found[name] = [f"{word}: write {PLAINER[word]}" for word in words]
+    assert found == {}

@@ -1,0 +1,50 @@
+"""Pictures go into the page, the most important first, and nothing that is no picture."""
+
+import base64
+
+import pytest
+
+from runner.report.inlined import PNG, inline, is_telling
+from tests.runner.conftest import PIXEL
+
+
+def test_a_picture_stands_in_its_address_byte_for_byte(tmp_path):
+    (tmp_path / "a.png").write_bytes(PIXEL)
+    found = inline(tmp_path, ["a.png", "a.png"])
+    kind, _, inside = found.addresses["a.png"].partition(",")
+    assert kind == "data:image/png;base64"
+    assert base64.b64decode(inside) == PIXEL
+    assert found.left_out == {}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<svg onload='alert(1)'/>", b"GIF89a", PNG[:7], b"<script>"]
+)
+def test_what_is_no_png_is_not_shown_whatever_it_is_called(tmp_path, content):
+    (tmp_path / "recon.png").write_bytes(content)
+    assert inline(tmp_path, ["recon.png"]).left_out == {"recon.png": "it is no PNG picture"}
+
+
+def test_a_link_out_of_the_hub_is_not_followed(tmp_path):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "secret.png").write_bytes(PIXEL)
+    (tmp_path / "hub" / "recon.png").symlink_to(tmp_path / "secret.png")
+    assert inline(tmp_path / "hub", ["recon.png", "../secret.png"]).addresses == {}
+    assert not is_telling(tmp_path / "hub", "recon.png")
+
+
+def test_the_first_pictures_take_the_room_that_there_is(tmp_path):
+    for name, size in (("large", 3000), ("small", 10), ("last", 2000)):
+        (tmp_path / name).write_bytes(PNG + bytes(size))
+    found = inline(tmp_path, ["large", "last", "small"], most=5000)
+    assert list(found.addresses) == ["large", "small"]
+    assert found.left_out == {"last": "the page would be too large to mail"}
+    assert sum(map(len, found.addresses.values())) <= 5000
+
+
+def test_only_what_is_there_and_not_empty_is_linked(tmp_path):
+    (tmp_path / "full").write_text("x")
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    told = {name: is_telling(tmp_path, name) for name in ("full", "empty", "folder", "no", None)}
+    assert [name for name, tells in told.items() if tells] == ["full"]
