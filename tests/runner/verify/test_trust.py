@@ -62,7 +62,7 @@ def test_a_variable_that_phasehub_does_not_set_is_refused_by_its_name(plan, name
 def test_a_value_is_words_and_nowhere_a_path(plan, value):
     table = plan.model_dump(mode="json")
     table["dataset"]["environment"]["TZ"] = value
-    with pytest.raises(ValidationError, match="environment.TZ"):
+    with pytest.raises(ValidationError, match=r"environment\.TZ"):
         Plan.model_validate_json(json.dumps(table))
 
 
