@@ -54,27 +54,44 @@ class Step:
 def audit_step(step: Step, probe: Tensor, p: Declared, thin_from: int) -> list[Check]:
     """Loss, gradient in the optimizer's memory, and update of one step, tensor by tensor.
 
-    What differs is looked at once more with the room that pixels take whose sign is undecided.
+    What differs is looked at once more: with the rounding of a second order of the samples, and the
+    room that pixels take whose sign is undecided.
     """
-    checks = compared(step, probe, p, thin_from, dict.fromkeys(step.before["weights"], 0.0))
-    if all(check.verdict == "agrees" for check in checks) or p.train.loss != "mae":
+    weights, stride = step.before["weights"], p.dataset.train_stride
+    slack = dict.fromkeys(weights, 0.0)
+    checks = compared(step, probe, p, thin_from, slack, orders=1)
+    if all(check.verdict == "agrees" for check in checks):
         return checks
-    weights, measured = step.before["weights"], step.batch.double()
-    wide = {name: tensor.to(double(tensor)) for name, tensor in weights.items()}
-    slack = undecided(wide, weights, measured, probe, p, p.dataset.train_stride)
-    return compared(step, probe, p, thin_from, slack) if any(slack.values()) else checks
+    if p.train.loss == "mae":
+        wide = {name: tensor.to(double(tensor)) for name, tensor in weights.items()}
+        slack = undecided(wide, weights, step.batch.double(), probe, p, stride)
+    return compared(step, probe, p, thin_from, slack, orders=2)
 
 
 def compared(
-    step: Step, probe: Tensor, p: Declared, thin_from: int, slack: Mapping[str, float]
+    step: Step,
+    probe: Tensor,
+    p: Declared,
+    thin_from: int,
+    slack: Mapping[str, float],
+    orders: int,
 ) -> list[Check]:
-    """The checks of a step, with ``slack`` for the gradient of each tensor, an L2 norm."""
+    """The checks of a step, with ``slack`` for the gradient of each tensor, an L2 norm.
+
+    Rounding is measured in so many ``orders`` of the samples, 1 or 2: a sum that cancels, as that
+    of a bias ahead of a norm does, may by chance come out right in one of them. With 2 it is also
+    taken to be what float32 may take away of an element of the layer's largest gradient.
+    """
     weights = step.before["weights"]
     stride = p.dataset.train_stride
     wide = {name: tensor.to(double(tensor)) for name, tensor in weights.items()}
     loss, gradient = loss_and_gradient(wide, step.batch.double(), probe, p, stride)
     twin_loss, twin = loss_and_gradient(weights, step.batch, probe, p, stride)
     raw, noise = (total_norm(gradient), total_norm(twin)), noise_of(gradient, twin)
+    if orders == 2:
+        _, turned = loss_and_gradient(weights, step.batch.flip(0), probe, p, stride)
+        least, again = cancelling(gradient), noise_of(gradient, turned)
+        noise = {name: max(size, again[name], least[name]) for name, size in noise.items()}
     unclipped = gradient
     gradient, twin = (clipped(g, w, p.train.clip) for g, w in ((gradient, wide), (twin, weights)))
     label = f"step {step.number}"
@@ -98,8 +115,7 @@ def compared(
         if name not in step.after["weights"]:
             update.problems.append(f"{name} is gone after the step")
             continue
-        size = norm(unclipped[name])
-        kept = norm(gradient[name]) / size if size and math.isfinite(size) else 1.0
+        kept = share_kept(gradient[name], unclipped[name], noise[name], p.train.clip)
         room = (kept * noise[name], kept * slack[name])
         ahead = Tensors(name, step, gradient[name], twin[name], room, thin_from)
         ahead.compare(memory, update, step.rate, p.train.optimizer)
@@ -115,12 +131,36 @@ def noise_of(gradient: Weights, twin: Weights) -> dict[str, float]:
     tensor of one or two elements may by chance be rounded to what it is.
     """
     own = {name: rounding_of(twin[name], g) / math.sqrt(g.numel()) for name, g in gradient.items()}
+    least = statistics.median(own.values())
+    return {name: max(size, least) for name, size in largest_of_layer(own).items()}
+
+
+def cancelling(gradient: Weights) -> dict[str, float]:
+    """Rounding of an element of each tensor's gradient where its sum may cancel."""
+    own = {name: norm(g) / math.sqrt(g.numel()) for name, g in gradient.items()}
+    return {name: OWN / TWIN * size for name, size in largest_of_layer(own).items()}
+
+
+def largest_of_layer(sizes: Mapping[str, float]) -> dict[str, float]:
+    """For each tensor the largest size among those of its layer."""
     layers: dict[str, float] = {}
-    for name, size in own.items():
+    for name, size in sizes.items():
         layer = name.rpartition(".")[0]
         layers[layer] = max(layers.get(layer, 0.0), size)
-    least = statistics.median(own.values())
-    return {name: max(layers[name.rpartition(".")[0]], least) for name in own}
+    return {name: layers[name.rpartition(".")[0]] for name in sizes}
+
+
+def share_kept(gradient: Tensor, unclipped: Tensor, noise: float, clip: Declared) -> float:
+    """Share of a gradient's rounding that clipping leaves.
+
+    Scaled elements are scaled with what rounding made of them. A bound on values takes it from the
+    elements past the bound, and leaves it whole to all others, however small the rest has become.
+    """
+    if clip.kind == "value":
+        inside = pairs(unclipped).abs() <= clip.max_value + 3 * noise
+        return math.sqrt(float(inside.double().mean()))
+    size = norm(unclipped)
+    return norm(gradient) / size if size and math.isfinite(size) else 1.0
 
 
 def rounding_of(twin: Tensor, wide: Tensor) -> float:

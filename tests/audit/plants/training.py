@@ -9,6 +9,7 @@ SGD = {"optimizer": {"kind": "sgd"}}
 BUILD = "optimizer = build(train.optimizer, self.net.parameters(), train.learning_rate)\n"
 CLIP = "            self.clipper()\n"
 AGC = {"clip": {"kind": "agc"}}
+LIMIT = "            _real(gradient).clamp_(-self.max_value, self.max_value)\n"
 
 
 def adam(more: str) -> tuple[str, str, str]:
@@ -79,6 +80,13 @@ PLANTS = (
     plant("smaller floor of units", "adaptive clipping takes weights for 1e-6 where they are small",
           (CLIPPING, ".clamp(min=self.eps)", ".clamp(min=1e-6)"),
           train={"clip": {"kind": "agc", "eps": 0.5}}),
+    plant("wider bound of values", "clipping by value takes a bound that is a percent larger",
+          (CLIPPING, LIMIT, LIMIT.replace("self.max_value", "1.01 * self.max_value")),
+          train={"clip": {"kind": "value", "max_value": 0.001}}),
+    plant("small values dropped", "clipping by value takes a hundredth of its bound for 0",
+          (CLIPPING, LIMIT, LIMIT + "            part = _real(gradient)\n"
+           "            part[part.abs() < 0.01 * self.max_value] = 0\n"),
+          train={"clip": {"kind": "value", "max_value": 0.001}}),
     plant("cosine one epoch longer", "the schedule is told one epoch more than there is",
           (MODULE, "optimizer, train.epochs)", "optimizer, train.epochs + 1)"),
           train={"scheduler": {"kind": "warmup_cosine", "warmup_epochs": 0}}),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,3 +123,35 @@ def test_rates_are_those_of_the_schedules(workshop, scheduler):
     for epoch in range(9):
         expected = parameters.train.learning_rate_after(losses[:epoch])
         assert rate_of_epoch(plain(parameters).train, losses[:epoch]) == pytest.approx(expected)
+
+
+def test_a_bound_on_values_leaves_the_rounding_of_what_lies_below_it():
+    from models.audit.steps import share_kept
+
+    gradient = torch.tensor([5.0, 1e-4, 0.0, 0.0])
+    clip = SimpleNamespace(kind="value", max_value=1e-3)
+    left = share_kept(gradient.clamp(-1e-3, 1e-3), gradient, 0.0, clip)
+    assert left == pytest.approx(math.sqrt(3 / 4))
+    clip = SimpleNamespace(kind="norm", max_norm=0.5)
+    assert share_kept(0.1 * gradient, gradient, 0.0, clip) == pytest.approx(0.1)
+
+
+def test_the_phase_of_nothing_is_not_compared_and_its_amplitude_is():
+    from models.audit.end import audit_images
+    from models.audit.scores import Images
+
+    zero, one = np.zeros((4, 4)), np.ones((4, 4))
+    images = Images(
+        amplitude=zero, phase=zero, target_amplitude=one, target_phase=zero, scale=math.nan,
+        near_cut=0.0, aligned=zero + math.nan, offset=math.nan, common=0.0, near_turn=1.0,
+    )  # fmt: skip
+    stored = {
+        "amplitude": zero, "phase": one, "phase_aligned": zero + math.nan,
+        "target_amplitude": one, "target_phase": zero, "amplitude_scale": np.array(math.nan),
+    }  # fmt: skip
+    check, _ = audit_images(images, stored)
+    assert (check.verdict, check.not_comparable) == ("agrees", 2)
+    check, _ = audit_images(images, stored | {"amplitude": one})
+    assert check.verdict == "differs"
+    check, _ = audit_images(images._replace(scale=1.0), stored | {"amplitude_scale": np.array(1.0)})
+    assert check.verdict == "differs"
