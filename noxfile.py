@@ -23,6 +23,7 @@ QUICK = (
         for room in ("core", "experiment", "manifest", "plan", "hub", "report", "study")
     ),
     *(f"tests/runner/jobs/test_{part}.py" for part in ("events", "progress")),
+    "--ignore=tests/runner/report/test_real_pages.py",  # its pages are those of a run
 )
 """Tests that start no job and need no Docker."""
 
