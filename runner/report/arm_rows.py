@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runner.core.text import listing, plain
 from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, differing_knobs, leaves
+from runner.report.tables import Cell
 from runner.report.wording import (
     NOTHING,
     came_about_and_why,
@@ -45,14 +46,6 @@ def definitions(shown: Sequence[tuple[str | None, ArmRecord]]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArmCell:
-    """A value as text, and the number of the footnote that says why there is none."""
-
-    text: str
-    footnote: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Footnote:
     """Why scores are missing: which ones, and of which arms."""
 
@@ -75,7 +68,7 @@ class Row:
     fate: str
     outcome: str
     came_about: str
-    cells: tuple[ArmCell, ...]
+    cells: tuple[Cell, ...]
     knobs: tuple[str, ...]
     as_planned: bool
 
@@ -139,8 +132,8 @@ def _row(
         came_about=came_about_and_why(arm),
         cells=(
             *(_cell(arm, stat, numbers) for _, stat in columns),
-            ArmCell(text=measured(arm.timing.get("steps_per_s"))),
-            ArmCell(text=duration(arm.wall_s)),
+            Cell(text=measured(arm.timing.get("steps_per_s"))),
+            Cell(text=duration(arm.wall_s)),
         ),
         knobs=tuple(declared(plan[name]) if name in plan else NOTHING for name in knobs),
         as_planned=not arm.differences,
@@ -155,11 +148,11 @@ def _fate(arm: ArmRecord) -> str:
     return "unsound" if arm.fate.shortcoming else "fine"
 
 
-def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> ArmCell:
+def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
     """A statistic; one that means nothing has a footnote."""
     value = arm.stats.get(stat)
     reason = arm.null_reasons.get(stat) if value is None else None
-    return ArmCell(text=measured(value), footnote=numbers[reason] if reason else None)
+    return Cell(text=measured(value), note=numbers[reason] if reason else None)
 
 
 def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:

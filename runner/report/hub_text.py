@@ -12,7 +12,7 @@ from runner.core.text import briefly, plain
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import HubRecord
-from runner.report import tables
+from runner.report import arm_tables, tables
 from runner.report.pages import columns, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
@@ -81,11 +81,11 @@ def _differing(view: View) -> str:
     """Knobs that differ by line, arms by column."""
     if not view.knob_names:
         return ""
-    return _fitting(tables.differing(view.knob_names, view.rows), "what differs")
+    return _fitting(arm_tables.differing(view.knob_names, view.rows), "what differs")
 
 
 def _measurements(view: View) -> str:
-    table = tables.measured(columns(view.results), view.rows)
+    table = arm_tables.measured(columns(view.results), view.rows)
     notes = [
         f"({number}) {briefly(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
         for number, note in enumerate(view.footnotes, start=1)

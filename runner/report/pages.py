@@ -18,7 +18,7 @@ from runner.hub import layout
 from runner.hub.metrics_table import metrics_rows
 from runner.hub.record import DatasetRecord, HubRecord
 from runner.manifest.dataset_names import users
-from runner.report import group_tables, tables, wording
+from runner.report import arm_tables, group_tables, tables, wording
 from runner.report.arm_rows import Results
 from runner.report.designs import EXPLORED
 from runner.report.inlined import inline, is_telling
@@ -198,6 +198,7 @@ def page_environment(package: str) -> Environment:
     results = EXPERIMENT.results
     environment.globals |= {
         "endpoint": EXPERIMENT.endpoint,
+        "arm_tables": arm_tables,
         "tables": tables,
         "group_tables": group_tables,
         "explained": _explained,

@@ -1,4 +1,4 @@
-"""The tables of all pages, each made once: Markdown, HTML and the console show the same cells."""
+"""A table as all pages show it: Markdown, HTML and the console have the same cells."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, Difference, ReproductionRecord
-from runner.report.arm_rows import Row
 from runner.report.drawn import Drawn
-from runner.report.reproduction import what_differs
-from runner.report.wording import NOTHING, aligned, declared, markdown
+from runner.report.wording import NOTHING, aligned, markdown
 
 Kind = Literal["", "good", "bad", "quiet"]
 
@@ -84,93 +80,6 @@ class Table:
 def cells(texts: Sequence[str]) -> tuple[Cell, ...]:
     """Plain cells."""
     return tuple(Cell(text=text) for text in texts)
-
-
-# --- of arms -------------------------------------------------------------------------------------
-
-
-def differing(names: Sequence[str], rows: Sequence[Row]) -> Table:
-    """The knobs that are not the same in all arms."""
-    return Table(
-        label="What differs between the arms",
-        columns=(Column(heading="arm"), *(Column(heading=n, is_code=True) for n in names)),
-        rows=tuple((_arm(row, marked=False), *cells(row.knobs)) for row in rows),
-        kinds=tuple("earlier" if row.phase else "" for row in rows),
-    )
-
-
-def measured(headings: Sequence[str], rows: Sequence[Row]) -> Table:
-    """What became of the arms and what was measured of them."""
-    endpoint = EXPERIMENT.endpoint
-    return Table(
-        label="What was measured of the arms",
-        id="measured-table",
-        columns=(
-            *(Column(heading=name) for name in ("arm", "outcome", endpoint.noun)),
-            *(Column(heading=name, is_number=True) for name in headings),
-        ),
-        rows=tuple(
-            (
-                _arm(row),
-                Cell(text=row.outcome, kind="bad" if row.fate == "failed" else ""),
-                Cell(
-                    text=row.came_about,
-                    kind="bad" if row.fate in (endpoint.past, "unsound") else "",
-                ),
-                *(Cell(text=one.text, note=one.footnote) for one in row.cells),
-            )
-            for row in rows
-        ),
-        kinds=tuple(f"{row.fate}{' earlier' if row.phase else ''}" for row in rows),
-    )
-
-
-def mismatches(arm: ArmRecord) -> Table:
-    """What was live in an arm beside what was planned."""
-    return Table(
-        label=f"How {arm.name} differs from its plan",
-        columns=tuple(Column(heading=name) for name in ("knob", "planned", "effective")),
-        rows=tuple(
-            (Cell(text=one.knob), *cells((_planned(one), _effective(one))))
-            for one in arm.differences
-        ),
-    )
-
-
-def _planned(difference: Difference) -> str:
-    if difference.kind == "unexpected":
-        return "not in the plan"
-    return declared(difference.planned)
-
-
-def _effective(difference: Difference) -> str:
-    return "not shown" if difference.kind == "missing" else declared(difference.effective)
-
-
-def reproduced(record: ReproductionRecord) -> Table:
-    """Each deterministic file beside its original."""
-    names = ("deterministic file", "original", "made again", "")
-    return Table(
-        label="Files beside their originals",
-        wraps=True,
-        columns=tuple(Column(heading=name) for name in names),
-        rows=tuple(
-            (
-                *cells((one.path, _digest(one.before), _digest(one.after))),
-                Cell(text=what_differs(one), kind="good" if one.identical else "bad"),
-            )
-            for one in record.files
-        ),
-    )
-
-
-def _digest(sha256: str | None) -> str:
-    return (sha256 or "none")[:12]
-
-
-def _arm(row: Row, *, marked: bool = True) -> Cell:
-    name = f"{row.phase} · {row.label}" if row.phase else row.label
-    return Cell(text=name, dagger="†" if marked and not row.as_planned else "")
 
 
 def turned(table: Table, first: str) -> Table:

@@ -5,11 +5,11 @@ from html import unescape
 
 import pytest
 
+from runner.report.arm_tables import differing as differing_table
+from runner.report.arm_tables import measured as measured_table
 from runner.report.drawn import rate
 from runner.report.pages import page_environment
 from runner.report.tables import HOLDS, Cell, Column, Table, cells, in_markdown, on_console, turned
-from runner.report.tables import differing as differing_table
-from runner.report.tables import measured as measured_table
 from runner.report.view import make_view
 
 TABLE = Table(
