@@ -8,9 +8,10 @@ from runner.hub import layout
 from runner.hub.record import ArmRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.devices import reserve_places
-from runner.jobs.schedule import run_attempts
+from runner.jobs.schedule import refuse_lost, run_attempts
 from runner.phase import arms, audit_jobs
-from runner.phase.run import WORK, Run
+from runner.phase.run import Run
+from runner.phase.unfinished import WORK
 from runner.plan.model import OF_AUDIT, Job, dataset_audit_job
 
 
@@ -40,6 +41,7 @@ def audit_datasets(run: Run, engine: Engine) -> None:
     ]
 
     def ended(attempt: Attempt, outcome: Outcome) -> None:
+        refuse_lost(attempt, outcome)
         name = attempt.job.name.removesuffix(OF_AUDIT)
         record = run.datasets[name]
         folder = run.staging.path / layout.dataset_audit_dir(record)
@@ -72,6 +74,13 @@ def begin(run: Run, arm: Job, record: ArmRecord) -> Attempt | None:
         data_dir=dataset.folder,
         labels=run.labels,
     )
+
+
+def again(run: Run, attempt: Attempt) -> Attempt | None:
+    """Another attempt at an audit that was ended by others."""
+    name = attempt.job.name.removesuffix(OF_AUDIT)
+    arm = next(job for job in run.plan.arms if job.name == name)
+    return begin(run, arm, audit_jobs.as_it_ended(run.arms[name]))
 
 
 def end(run: Run, attempt: Attempt, outcome: Outcome) -> None:

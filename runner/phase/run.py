@@ -13,6 +13,8 @@ from pathlib import Path
 from runner.core.digest import canonical_json, pretty_json
 from runner.core.errors import RunnerError
 from runner.core.host_paths import Places
+from runner.engines.base import Handle
+from runner.engines.leftovers import marks
 from runner.hub import layout, provenance
 from runner.hub.record import (
     ArmRecord,
@@ -32,10 +34,6 @@ from runner.phase.unfinished import Records
 from runner.plan.model import Device, Job, Plan, computes_on
 from runner.verify.baselines import Compared
 from runner.verify.bundled_source import carry_code
-
-WORK = ".attempts"
-"""Folder of the attempts inside the staged hub; gone before the seal."""
-
 
 NO_ENGINE = EngineRecord(name="none", isolated=False)
 """What a hub says when no engine could be opened."""
@@ -94,6 +92,10 @@ class Run:
     """The findings that were registered for the phase when the run began."""
     started_before: Counter[str] = field(default_factory=Counter)
     """How often each job was started by processes that carried the run on before this one."""
+    adopted: dict[str, Handle] = field(default_factory=dict)
+    """Arms whose jobs a process before this one has started, and that are taken over."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """How often each job was ended by others, and started again by this process."""
 
     def __post_init__(self) -> None:
         """Take up what is on disk of the run; nothing where it begins now."""
@@ -161,8 +163,12 @@ class Run:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What marks this run's jobs at the engine."""
-        return {"phase": self.plan.phase, "run": self.run_id}
+        """What marks this run's jobs at the engine, also for whoever finds them without us."""
+        return {
+            "phase": self.plan.phase,
+            "run": self.run_id,
+            **marks(self.staging.state.resolve()),
+        }
 
     def note(self, text: str) -> None:
         """Say something once that a reader of the hub must know too."""
@@ -192,4 +198,4 @@ def write_declaration(run: Run) -> None:
         (folder / layout.LOCK).write_bytes(run.lock.content)
     if run.code.diff:
         (folder / layout.DIFF).write_bytes(run.code.diff)
-    run.journal("planned", manifest_sha256=run.loaded.sha256, run=run.run_id)
+    run.journal("planned", version=1, manifest_sha256=run.loaded.sha256, run=run.run_id)
