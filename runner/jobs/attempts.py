@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.digest import sha256_bytes, sha256_file
+from runner.core.files import remove_tree
 from runner.engines.base import Launch, Limits
 from runner.manifest.model import Resources
 from runner.plan.model import InputRef, Job, job_document
@@ -63,6 +64,13 @@ def reopen(
     except OSError:
         return None
     return attempt if same and attempt.launch.out_dir.is_dir() else None
+
+
+def renew(attempt: Attempt) -> Attempt:
+    """The same attempt once more, with a fresh output folder; its job has been stopped."""
+    remove_tree(attempt.launch.out_dir)
+    attempt.launch.out_dir.mkdir()
+    return attempt
 
 
 def _attempt(

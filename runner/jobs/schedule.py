@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from runner.core.errors import EngineError, EngineLostError
 from runner.core.interrupts import held_back
+from runner.core.text import ReaderGone
 from runner.engines.base import Engine, Handle, Outcome
 from runner.jobs.attempts import Attempt
 from runner.jobs.events import NAME, EventReader
@@ -70,12 +71,6 @@ def run_attempts(
     at_work = _AtWork(engine, attempts, places, shown, journal, ended, cut_short or ended)
     at_work.take_over(adopted or {})
     return at_work.run()
-
-
-def refuse_lost(attempt: Attempt, outcome: Outcome) -> None:
-    """Raise ``EngineLostError`` for a job that was ended by others; it says nothing."""
-    if outcome.status == "interrupted":
-        raise EngineLostError(f"{attempt.launch.name}: {outcome.message}")
 
 
 class _AtWork:
@@ -214,14 +209,15 @@ class _AtWork:
         """
         if isinstance(cause, KeyboardInterrupt):
             for name, job in list(self._running.items()):
-                with suppress(EngineError):
+                with suppress(EngineError, ReaderGone):
                     if (outcome := self._engine.poll(job.handle)) is not None:
                         self._end(name, job, outcome)
         for job in self._running.values():
             with suppress(EngineError, OSError):
                 self._engine.stop(job.handle)
         for name, job in self._running.items():
-            with suppress(EngineError, OSError):  # on a full disk what is known is in the journal
+            # On a full disk, and where nobody reads any more, what is known is in the journal.
+            with suppress(EngineError, OSError, ReaderGone):
                 self._cut_short(self._by_name[name], _interrupted(job.handle, cause))
 
 

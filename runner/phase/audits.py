@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runner.core.files import remove_tree
 from runner.engines.base import Engine, Outcome
 from runner.hub import layout
 from runner.hub.record import ArmRecord
-from runner.jobs.attempts import Attempt, lay_out
+from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.devices import reserve_places
-from runner.jobs.schedule import refuse_lost, run_attempts
+from runner.jobs.schedule import run_attempts
 from runner.phase import arms, audit_jobs
 from runner.phase.run import Run
 from runner.phase.unfinished import WORK
@@ -40,8 +42,9 @@ def audit_datasets(run: Run, engine: Engine) -> None:
         and run.datasets[job.name].audit is None
     ]
 
-    def ended(attempt: Attempt, outcome: Outcome) -> None:
-        refuse_lost(attempt, outcome)
+    def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
+        if run.tries_again(attempt, outcome):
+            return [renew(attempt)]
         name = attempt.job.name.removesuffix(OF_AUDIT)
         record = run.datasets[name]
         folder = run.staging.path / layout.dataset_audit_dir(record)
@@ -50,11 +53,18 @@ def audit_datasets(run: Run, engine: Engine) -> None:
         if record.status != "succeeded":
             del run.data[name]
             run.shown.say(f"{name}: audit failed: {record.message}")
+        return ()
 
     if attempts:
         with reserve_places([attempt.job for attempt in attempts]) as places:
             run_attempts(
-                engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
+                engine,
+                attempts,
+                places=places,
+                shown=run.shown,
+                journal=run.journal,
+                ended=ended,
+                cut_short=lambda _attempt, _outcome: None,  # nothing is known of the data then
             )
 
 

@@ -22,12 +22,12 @@ from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.record import DatasetRecord, SummaryRecord
 from runner.hub.signing import try_key
-from runner.jobs.attempts import Attempt, lay_out
+from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.devices import choose_device, package_variant, reserve_places
 from runner.jobs.progress import display
-from runner.jobs.schedule import refuse_lost, run_attempts
+from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audits, phase_tests, resume
 from runner.phase.finalize import conclude, seal
@@ -52,8 +52,6 @@ from runner.verify.bundled_source import carry_compared
 from runner.verify.registration.committed import registered_now
 from runner.verify.registration.power import registration_mismatches
 
-MOST_LOST = 2
-"""Times that a job is started again after others have ended it."""
 MOST_DIFFERENCES = 10
 """Packages that a note names; an interpreter without any would fill a page."""
 
@@ -314,15 +312,12 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
         folder=run.staging.path / WORK / job.name / "1",
         labels=run.labels,
     )
-
-    def ended(attempt: Attempt, outcome: Outcome) -> None:
-        refuse_lost(attempt, outcome)
+    outcome = run_alone(run, engine, attempt)
+    with held_back():
         record = phase_tests.conclude(attempt, outcome, folder=run.staging.path)
         run.of_tests[job.name] = record
         run.shown.say(phase_tests.describe(record))
         remove_tree(attempt.launch.out_dir)
-
-    run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal, ended=ended)
 
 
 def make_datasets(run: Run, engine: Engine, cache: Path | None = None) -> None:
@@ -461,12 +456,9 @@ def conclude_job(run: Run, attempt: Attempt, outcome: Outcome) -> Sequence[Attem
 
 
 def lost(run: Run, attempt: Attempt, outcome: Outcome) -> Attempt | None:
-    """Another attempt at a job that was ended by others, as long as that was not often."""
-    name = attempt.launch.name
-    if outcome.status != "interrupted" or run.lost[name] >= MOST_LOST:
+    """Another attempt at an arm, or an audit, that was ended by others, if there is to be one."""
+    if not run.tries_again(attempt, outcome):
         return None
-    run.lost[name] += 1
-    run.shown.say(f"{name} is started again")
     remove_tree(attempt.launch.job_dir.parent)
     if attempt.job.experiment == "audit":
         return audits.again(run, attempt)
@@ -505,8 +497,12 @@ def summarise_arms(run: Run, engine: Engine) -> None:
 
 
 def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:
-    """Run one job while no other does. Raises ``EngineLostError`` where others have ended it."""
-    outcomes = run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal)
-    outcome = outcomes[attempt.launch.name]
-    refuse_lost(attempt, outcome)
-    return outcome
+    """Run one job while no other does; once more where others have ended it."""
+    while True:
+        outcomes = run_attempts(
+            engine, [attempt], places=[()], shown=run.shown, journal=run.journal
+        )
+        outcome = outcomes[attempt.launch.name]
+        if not run.tries_again(attempt, outcome):
+            return outcome
+        renew(attempt)

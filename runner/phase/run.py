@@ -13,7 +13,7 @@ from pathlib import Path
 from runner.core.digest import canonical_json, pretty_json
 from runner.core.errors import RunnerError
 from runner.core.host_paths import Places
-from runner.engines.base import Handle
+from runner.engines.base import Handle, Outcome
 from runner.engines.leftovers import marks
 from runner.hub import layout, provenance
 from runner.hub.record import (
@@ -25,6 +25,7 @@ from runner.hub.record import (
     SummaryRecord,
     TestsRecord,
 )
+from runner.jobs.attempts import Attempt
 from runner.jobs.datasets import Dataset
 from runner.jobs.progress import Display
 from runner.manifest.dataset_names import ONLY, assigned
@@ -35,6 +36,8 @@ from runner.plan.model import Device, Job, Plan, computes_on
 from runner.verify.baselines import Compared
 from runner.verify.bundled_source import carry_code
 
+MOST_LOST = 2
+"""Times that a job is started again after others have ended it."""
 NO_ENGINE = EngineRecord(name="none", isolated=False)
 """What a hub says when no engine could be opened."""
 
@@ -169,6 +172,15 @@ class Run:
             "run": self.run_id,
             **marks(self.staging.state.resolve()),
         }
+
+    def tries_again(self, attempt: Attempt, outcome: Outcome) -> bool:
+        """Whether a job that was ended by others is started again: as long as that is not often."""
+        name = attempt.launch.name
+        if outcome.status != "interrupted" or self.lost[name] >= MOST_LOST:
+            return False
+        self.lost[name] += 1
+        self.shown.say(f"{name} is started again")
+        return True
 
     def note(self, text: str) -> None:
         """Say something once that a reader of the hub must know too."""

@@ -7,10 +7,8 @@ from tests.faults.cases import OF_JOBS, Case, attempt
 SHARE = (
     ("kill -9", "declared"),
     ("kill -9", "an arm is to start"),
-    ("kill -9", "an arm runs"),
     ("kill -9", "an arm is on record"),
     ("kill -9", "the sums are written"),
-    ("INT", "an arm runs"),
     ("INT", "the record is written"),
     ("TERM", "an arm has ended"),
     ("HUP", "an arm runs"),
