@@ -34,7 +34,7 @@ nox.options.sessions = ["tests"]
 def phasehub(session: nox.Session, *arguments: str) -> None:
     """Run the command line of phasehub in the environment that setup.sh made.
 
-    On Ctrl-C nox waits as long as phasehub takes to stop its jobs and to seal what is finished.
+    On Ctrl-C nox waits as long as phasehub takes to stop its jobs; what has ended is on record.
     Progress stays on stderr, so that the last line on stdout is the result.
     """
     session.run(
@@ -224,6 +224,12 @@ def bench(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Hostile inputs by the thousand: `nox -s fuzz -- --cases 20000 [--target hubs] [--seed 7]`."""
     tool(session, "python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def faults(session: nox.Session) -> None:
+    """Runs that are killed, interrupted and frozen: `nox -s faults -- --cases 200`."""
+    tool(session, "python", "-m", "tests.faults", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from runner.core.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
+from runner.core.interrupts import interrupts
 from runner.core.text import ReaderGone, Screen
 from runner.engines import EngineName
 
@@ -484,11 +485,43 @@ def resume(
 
 
 @app.command()
+def seal(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
+    ] = None,
+    out: Out = Path("artifacts"),
+) -> None:
+    """Seal the hub of a run that was cut short with what has ended. It cannot go on after that.
+
+    Jobs that still run are stopped. The last line on stdout is the hub's path.
+    """
+    from runner.commands import seal as sealing
+
+    print(sealing.seal(run, out))
+
+
+@app.command()
 def status(out: Out = Path("artifacts")) -> None:
     """List the runs that have begun and are not sealed, and how far they are."""
     from runner.commands import resume as resuming
 
     for line in resuming.status(out):
+        print(line)
+
+
+@app.command()
+def clean(
+    out: Out = Path("artifacts"),
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it, rather than list it.")] = False,
+) -> None:
+    """List what dead runs have left: folders, containers, processes. With --yes, remove it.
+
+    Nothing is touched that another user, another machine or a run that is alive has made.
+    """
+    from runner.commands import clean as cleaning
+
+    for line in cleaning.clean(out, remove=yes, say=lambda told: print(told, file=sys.stderr)):
         print(line)
 
 
@@ -561,7 +594,9 @@ def main() -> NoReturn:
     terminal but signs that can be seen.
     """
     sys.stdout, sys.stderr = (cast("TextIO", Screen(one)) for one in (sys.stdout, sys.stderr))
-    sys.exit(_read(lambda: _guarded(lambda: app(standalone_mode=False))))
+    with interrupts(then_ignore=True):
+        code = _read(lambda: _guarded(lambda: app(standalone_mode=False)))
+    sys.exit(code)
 
 
 def _read(command: Callable[[], int]) -> int:
@@ -590,9 +625,20 @@ def _guarded(command: Callable[[], object]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("phasehub: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Exception:
-        return _report_bug()
+    except Exception as error:
+        if (gone := _said_of_daemon(error)) is None:
+            return _report_bug()
+        print(f"phasehub: {gone}", file=sys.stderr)
+        return gone.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _said_of_daemon(error: Exception) -> RunnerError | None:
+    """What to say of a Docker daemon that went away, where nobody else has said it."""
+    daemon = sys.modules.get("runner.engines.daemon")  # else nothing was asked of one
+    if daemon is None or not isinstance(error, daemon.LOST):
+        return None
+    return cast("RunnerError", daemon.engine_error(error))
 
 
 def _report_bug() -> int:

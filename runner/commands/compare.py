@@ -27,8 +27,9 @@ from runner.jobs.attempts import Attempt
 from runner.jobs.progress import Display, display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.tables import Resources
-from runner.phase.run import NO_ENGINE, WORK
+from runner.phase.run import NO_ENGINE
 from runner.phase.summary import ArmsOf, summarise
+from runner.phase.unfinished import WORK
 from runner.report.comparison import PAGE, render_comparison
 from runner.verify.baselines import Baseline, open_hub
 from runner.verify.statistics import Statistics, read_statistics

@@ -15,6 +15,7 @@ from runner.core.errors import ARM_FAILED, EngineError, VerificationError
 from runner.core.files import remove_tree
 from runner.core.host_paths import Places
 from runner.core.installation import SOURCES, state_dir
+from runner.core.interrupts import interrupts
 from runner.core.reading import typed
 from runner.engines import Needs, open_engine
 from runner.engines import choose as choose_engine
@@ -43,8 +44,7 @@ from runner.phase.captures import (
     require_stored,
     stored_checkpoints,
 )
-from runner.phase.execute import sigterm_as_interrupt
-from runner.phase.run import WORK
+from runner.phase.unfinished import WORK
 from runner.plan.model import Job, Plan, command_of
 from runner.verify.sealed_hub import SealedHub
 from runner.verify.trust import Consent, base_reasons, pulled_base, refuse, within_defaults
@@ -100,7 +100,7 @@ def diagnose(request: DiagnoseRequest) -> tuple[Path, int]:
     patient = examine(request)
     wants_gpu = patient.order.arm.execution.device == "cuda"
     device, remark = choose_device(request.device, wants_gpu=wants_gpu)
-    with sigterm_as_interrupt(), staged(request) as staging, display() as shown:
+    with interrupts(), staged(request) as staging, display() as shown:
         order = on_device(patient.order, device)
         notes = [*([remark] if remark else []), *patient.notes]
         record = carry_out(request, patient, order, staging, shown, notes)

@@ -10,6 +10,7 @@ from pathlib import Path
 from runner.core.digest import sha256_file
 from runner.core.errors import EngineError, ManifestError
 from runner.core.installation import SOURCES, state_dir
+from runner.core.interrupts import interrupts
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Outcome
 from runner.engines.environments.wheels import lock_path
@@ -24,7 +25,6 @@ from runner.jobs.progress import Display, display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import lock_mismatches, lockfile
-from runner.phase.execute import sigterm_as_interrupt
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
 
 
@@ -54,7 +54,7 @@ def lock(request: LockRequest) -> Path:
     plan = make_plan(loaded, profile=request.profile, with_optional=optional, device=wanted)
     path = lockfile.lock_file(request.manifest)
     code = take_code(SOURCES, state_dir()).snapshot
-    with sigterm_as_interrupt(), display() as shown:
+    with interrupts(), display() as shown:
         if remark:
             shown.say(remark)
         entry = resolve(request, loaded, plan, wanted, code, shown)

@@ -7,13 +7,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from runner.core.digest import entries
-from runner.hub.checksums import CHECKSUMS
+from runner.core.interrupts import interrupts
 from runner.jobs.progress import display
-from runner.phase.execute import decide, go_on, held_to, sigterm_as_interrupt
-from runner.phase.resume import code_again, refuse_another_plan, request_of, told
+from runner.phase.execute import decide, go_on, held_to
+from runner.phase.resume import (
+    code_again,
+    make_writable,
+    refuse_another_plan,
+    request_of,
+    told,
+)
 from runner.phase.run import Run
-from runner.phase.unfinished import Unfinished, choose, held, starts, unfinished
+from runner.phase.unfinished import (
+    Unfinished,
+    choose,
+    held,
+    mend_journal,
+    read_begun,
+    starts,
+    unfinished,
+)
 
 
 def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
@@ -25,9 +38,9 @@ def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
     Raises:
         RunnerError: There is none, another process is at it, or it cannot go on as it was begun.
     """
-    one = choose(named, artifacts)
-    staging, known = one.staging, one.begun
-    with sigterm_as_interrupt(), held(staging), display() as shown:
+    staging = choose(named, artifacts).staging
+    with interrupts(), held(staging), display() as shown:
+        known = read_begun(staging)
         request = replace(request_of(known), artifacts=staging.path.parent.parent)
         decided = decide(request)
         refuse_another_plan(known, decided.loaded, decided.plan, staging.path)
@@ -48,19 +61,11 @@ def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
             started_before=starts(staging),
         )
         make_writable(staging.path)
+        mend_journal(staging)
         run.journal("resumed")
         for line in told(run):
             shown.say(line)
         return go_on(run, request)
-
-
-def make_writable(folder: Path) -> None:
-    """Undo what the end of a run does to its files, if that is where it was ended."""
-    if (folder / CHECKSUMS).exists():
-        for name in entries(folder):
-            path = folder / name
-            path.chmod(path.stat().st_mode | 0o200)
-        (folder / CHECKSUMS).unlink()
 
 
 def status(artifacts: Path) -> Iterator[str]:

@@ -32,6 +32,10 @@ class GpuError(EngineError):
         self.problem = problem
 
 
+class EngineLostError(EngineError):
+    """An engine that has started jobs does not answer any more; they may go on without us."""
+
+
 class VerificationError(RunnerError):
     """A hub, a dataset or a file is not what it says it is."""
 

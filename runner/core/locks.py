@@ -72,6 +72,15 @@ def wrong(folder: Path) -> str | None:
     return None
 
 
+def exists(folder: Path, name: str) -> bool:
+    """Whether the lock ``name`` was ever held there."""
+    return _file(folder, name).exists()
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{PREFIX}{name}.lock"
+
+
 @contextmanager
 def hold(folder: Path, name: str) -> Iterator[bool]:
     """Hold the lock ``name`` until the block ends; whether it was free.
@@ -80,7 +89,7 @@ def hold(folder: Path, name: str) -> Iterator[bool]:
     """
     if problem := wrong(folder):
         raise EngineError(f"{folder} {problem}; locks cannot lie there. Mend that, and run again")
-    path = folder / f"{PREFIX}{name}.lock"
+    path = _file(folder, name)
     try:
         descriptor = _open(path)
     except OSError as error:

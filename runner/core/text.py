@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from errno import EIO, EPIPE
 from typing import TextIO
 
 Say = Callable[[str], None]
@@ -45,11 +47,21 @@ class ReaderGone(BaseException):
     """Nobody reads any more what is printed. As with an interrupt, nothing on the way takes it."""
 
 
+@contextmanager
+def _read_by_somebody() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (EPIPE, EIO):
+            raise
+        raise ReaderGone from error
+
+
 class Screen:
     """A text stream that writes what it is given as ``visible`` has it; all else is the stream's.
 
     The command line puts its standard streams behind one, so that no verb can forget. Raises
-    ``ReaderGone`` where the stream is a pipe that nobody reads.
+    ``ReaderGone`` where the stream is a pipe that nobody reads, or a terminal that was closed.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -57,10 +69,8 @@ class Screen:
 
     def write(self, text: str) -> int:
         """Write ``text``, made visible."""
-        try:
+        with _read_by_somebody():
             return self._stream.write(visible(text))
-        except BrokenPipeError as error:
-            raise ReaderGone from error
 
     def writelines(self, lines: list[str]) -> None:
         """Write each line, made visible."""
@@ -69,10 +79,8 @@ class Screen:
 
     def flush(self) -> None:
         """Write out what has been kept back."""
-        try:
+        with _read_by_somebody():
             self._stream.flush()
-        except BrokenPipeError as error:
-            raise ReaderGone from error
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)

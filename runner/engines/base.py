@@ -6,10 +6,13 @@ A handle survives the death of the runner: it is plain data that is written to t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+
+from runner.core import clock
 
 Status = Literal[
     "succeeded",
@@ -92,6 +95,17 @@ class Handle:
     started_at: float
     timeout_s: float
     disk_bytes: int
+    gpu_ids: tuple[str, ...] = ()
+    boot_id: str = field(default_factory=clock.boot_id)
+    began_s: float = field(default_factory=time.monotonic)
+    """When it was started, by the clock of this boot, which nobody sets."""
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time since the start; by the date where the machine was started again meanwhile."""
+        if self.boot_id == clock.boot_id():
+            return time.monotonic() - self.began_s
+        return max(0.0, time.time() - self.started_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +119,10 @@ class Outcome:
     ended_at: float
     notes: tuple[str, ...] = ()
     """What else a reader of the job's record must know, a sentence each."""
+
+    def __post_init__(self) -> None:
+        """A clock that was set back meanwhile makes no end before the start."""
+        object.__setattr__(self, "ended_at", max(self.started_at, self.ended_at))
 
 
 class Engine(Protocol):
@@ -133,10 +151,11 @@ class Engine(Protocol):
     def adopt(self, handle: Handle) -> bool:
         """Whether the job that a former runner started is still known to the engine."""
 
-    def remove_leftovers(self, run_id: str) -> list[str]:
+    def remove_leftovers(self, run_id: str, spare: Collection[str] = ()) -> list[str]:
         """Stop and remove every job whose label ``run`` is ``run_id``; the names of those found.
 
-        For what no handle tells of: a job whose start was cut short by an interrupt.
+        For what no handle tells of: a job whose start was cut short by an interrupt. Those whose
+        handles have an id in ``spare`` go on.
         """
 
     def describe(self) -> dict[str, object]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, NotFound
@@ -12,10 +15,12 @@ from docker.models.containers import Container
 
 from runner.engines import seccomp
 from runner.engines.base import PROMISES, Handle, Launch
-from runner.engines.daemon import reason
+from runner.engines.daemon import Client, answering, reason
 from runner.engines.ending import Ending, Killed
 from runner.engines.keeper import Seen
 
+LABEL = "phasehub."
+"""What the names of our labels begin with."""
 KILLED = (137, 143)
 """Exit statuses of SIGKILL and SIGTERM."""
 
@@ -26,7 +31,9 @@ def ending(attrs: Mapping[str, Any], handle: Handle, seen: Seen) -> Ending:
     started, ended = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"])
     code = int(state["ExitCode"])
     killed_for: Killed | None = seen.excess
-    if killed_for is None and code in KILLED and ended - started >= handle.timeout_s:
+    if killed_for == "time" and code not in KILLED:
+        killed_for = None  # it had ended by itself when its time was over
+    elif killed_for is None and code in KILLED and ended - started >= handle.timeout_s:
         killed_for = "time"
     elif killed_for is None and code != 0 and state["OOMKilled"]:
         killed_for = "memory"
@@ -58,6 +65,38 @@ def remove(container: Container) -> None:
         except APIError as error:
             if "already in progress" not in str(error):
                 raise
+
+
+def labelled(client: Client, **wanted: str) -> Iterator[tuple[Container, dict[str, str]]]:
+    """Every container of a run, running or not, with our labels; those that have the given ones."""
+    labels = [f"{LABEL}run", *(f"{LABEL}{key}={value}" for key, value in wanted.items())]
+    filters: dict[str, str | list[str] | bool] = {"label": labels}
+    with answering():
+        found = client.containers.list(all=True, filters=filters, ignore_removed=True)
+    for container in found:
+        ours = {key: value for key, value in container.labels.items() if key.startswith(LABEL)}
+        yield container, {key.removeprefix(LABEL): value for key, value in ours.items()}
+
+
+def discard(container: Container, owner: tuple[int, int] | None = None) -> None:
+    """Stop and remove a container; what its job has written belongs to the caller then."""
+    with answering():
+        remove(container)
+    for mount in container.attrs.get("Mounts", []):
+        if mount.get("Destination") == "/out":
+            take_back(Path(mount["Source"]), owner or (os.getuid(), os.getgid()))
+
+
+def take_back(out_dir: Path, owner: tuple[int, int]) -> None:
+    """Make ``owner`` the owner of all outputs; links are not followed.
+
+    A caller who is not root owns them already.
+    """
+    if os.getuid() != 0 or not out_dir.is_dir():
+        return
+    # chown(1) copes with trees that are deeper than a path can be long.
+    named = f"{owner[0]}:{owner[1]}"
+    subprocess.run(["chown", "-R", "-h", named, "--", str(out_dir)], check=True)
 
 
 def enforced(info: Mapping[str, Any]) -> frozenset[str]:

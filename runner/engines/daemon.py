@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, EngineLostError
 
 Client = docker.DockerClient
 
 ANSWER_S = 120
 """The longest wait for one answer of the daemon, s."""
 
+LOST = (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError)
+"""What is raised when the daemon does not answer, or answers to the end."""
 MAPPED = {"name=rootless": "rootless", "name=userns": "remapping users"}
 
 
@@ -26,12 +31,36 @@ def connect() -> Client:
     try:
         client = docker.from_env(timeout=ANSWER_S)
         client.ping()
-    except DockerException as error:
+    except LOST as error:
         raise EngineError(f"no Docker daemon answers: {reason(error)}. {_remedy(error)}") from None
     return client
 
 
-def _remedy(error: DockerException) -> str:
+@contextmanager
+def answering() -> Iterator[None]:
+    """A block that asks the daemon. Raises ``EngineError`` for what it refuses, in its words.
+
+    It is an ``EngineLostError`` where the daemon does not answer, and for nothing that it says.
+    """
+    try:
+        yield
+    except LOST as error:
+        raise engine_error(error) from error
+
+
+def engine_error(error: Exception) -> EngineError:
+    """What is to be said of one of ``LOST``."""
+    if isinstance(error, APIError):
+        return EngineError(
+            f"the Docker daemon refuses: {reason(error)}; see `docker info` and its log"
+        )
+    return EngineLostError(
+        f"the Docker daemon no longer answers: {reason(error)}. Its containers may go on without "
+        "us; see `systemctl status docker`"
+    )
+
+
+def _remedy(error: Exception) -> str:
     if "PermissionError" in str(error) or "Permission denied" in str(error):
         return (
             "You may not use it: join the group `docker` and log in again, or use --engine process"
@@ -55,7 +84,9 @@ def usable() -> Client:
     Under such a daemon an arm that runs as our uid would write files that belong to another.
     """
     client = connect()
-    _refuse_mapped_users(client.info())
+    with answering():
+        info = client.info()
+    _refuse_mapped_users(info)
     return client
 
 

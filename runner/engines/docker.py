@@ -10,23 +10,34 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from docker.errors import DockerException, NotFound
+from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig, Mount
 
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, EngineLostError
 from runner.engines import Needs, seccomp
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
-from runner.engines.containers import ending, enforced, finished_at, refusal, remove
-from runner.engines.daemon import Client, connect, reason, usable
+from runner.engines.containers import (
+    LABEL,
+    discard,
+    ending,
+    enforced,
+    finished_at,
+    labelled,
+    refusal,
+    remove,
+    take_back,
+)
+from runner.engines.daemon import LOST, Client, answering, connect, usable
 from runner.engines.ending import conclude
+from runner.engines.images.base import present
 from runner.engines.images.build import Image, build
 from runner.engines.keeper import Keeper
 
@@ -34,7 +45,10 @@ UNPRIVILEGED = (10001, 10001)
 """uid and gid of a container whose caller is root."""
 STOP_S = 3
 """Time between asking a job to stop and killing it, s."""
-LABEL = "phasehub."
+GRACE_S = 20.0
+"""How much later than its runner a container ends itself at its time limit, s."""
+ENDED_FOR = (137, 143, 255)
+"""Exit statuses of containers that a daemon ends with itself, or finds ended."""
 DRAINED_S = 0.05
 """Time that the end of a console takes as a rule, once its container has ended, s."""
 DRAIN_S = 60.0
@@ -57,22 +71,25 @@ class DockerEngine:
         self._user = self._caller if self._caller[0] != 0 else UNPRIVILEGED
         self._client: Client = connect()
         self._keepers: dict[str, Keeper] = {}
+        self._unseen: set[str] = set()
+        """Containers that may have ended while the daemon, or no runner, was there."""
 
     @cached_property
     def _info(self) -> Mapping[str, Any]:
         """What the daemon says of itself and its kernel."""
-        info: Mapping[str, Any] = self._client.info()
+        with answering():
+            info: Mapping[str, Any] = self._client.info()
         return info
 
     def check(self) -> None:
         """Raise ``EngineError`` when no daemon answers, it maps users, or the image is gone."""
         self._client = usable()
-        try:
-            self._client.images.get(self._image.reference)
-        except NotFound:
+        with answering():
+            found = present(self._client, self._image.reference)
+        if found is None:
             raise EngineError(
                 f"the image {self._image.reference} was removed; run again to build it"
-            ) from None
+            )
 
     def start(self, launch: Launch) -> Handle:
         """Create and start the container. Raises ``EngineError`` with what the daemon refuses."""
@@ -85,20 +102,25 @@ class DockerEngine:
             container.start()
         except BaseException as error:
             if container is not None:
-                container.remove(force=True)
+                with suppress(*LOST):  # the first error is the one to tell
+                    container.remove(force=True)
             self._take_back(launch.out_dir)
-            if isinstance(error, (DockerException, OSError)):
+            if isinstance(error, LOST):
+                with answering():  # a daemon that is about to go refuses what it is asked
+                    self._client.ping()
+            if isinstance(error, (*LOST, OSError)):
                 raise EngineError(refusal(launch, error)) from None
             raise
         handle = Handle(
             engine=self.name,
             id=str(container.id),
             name=launch.name,
-            log_path=str(launch.log_path),
-            out_dir=str(launch.out_dir),
+            log_path=str(launch.log_path.resolve()),
+            out_dir=str(launch.out_dir.resolve()),
             started_at=time.time(),
             timeout_s=launch.limits.timeout_s,
             disk_bytes=launch.limits.disk_bytes,
+            gpu_ids=launch.gpu_ids,
         )
         self._keepers[handle.id] = Keeper(container, handle, lambda: console)
         return handle
@@ -116,7 +138,7 @@ class DockerEngine:
         gpus = DeviceRequest(device_ids=list(launch.gpu_ids), capabilities=[["gpu"]])
         return self._client.containers.create(
             self._image.reference,
-            command=[_placed(word) for word in launch.command],
+            command=_bounded([_placed(word) for word in launch.command], limits.timeout_s),
             name=f"phasehub-{launch.name}-{secrets.token_hex(4)}",
             user=f"{self._user[0]}:{self._user[1]}",
             environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1", **launch.environment},  # noqa: S108
@@ -148,21 +170,26 @@ class DockerEngine:
         """
         container = self._find(handle)
         if container is None:
-            now = time.time()
-            return Outcome(
-                status="interrupted",
-                exit_code=None,
-                message="its container was removed by someone else; run the phase again",
-                started_at=handle.started_at,
-                ended_at=now,
-            )
+            return self._interrupted(handle, "its container was removed by someone else")
         keeper = self._keeper(container, handle)
         if container.attrs["State"]["Running"]:
             return None
         if not keeper.finish(DRAINED_S) and time.time() < finished_at(container.attrs) + DRAIN_S:
             return None
         self._take_back(Path(handle.out_dir))
-        return conclude(handle, ending(container.attrs, handle, keeper.seen()))
+        found = ending(container.attrs, handle, keeper.seen())
+        if handle.id in self._unseen and found.killed_for is None and found.exit_code in ENDED_FOR:
+            return self._interrupted(handle, "its container was ended while nobody followed it")
+        return conclude(handle, found)
+
+    def _interrupted(self, handle: Handle, why: str) -> Outcome:
+        return Outcome(
+            status="interrupted",
+            exit_code=None,
+            message=f"{why}; run the phase again",
+            started_at=handle.started_at,
+            ended_at=time.time(),
+        )
 
     def stop(self, handle: Handle) -> None:
         """Stop the container if it runs, keep its log and outputs, remove it; safe to repeat."""
@@ -171,11 +198,12 @@ class DockerEngine:
             self._dismiss(handle.id)
             return
         keeper = self._keeper(container, handle)
-        if container.attrs["State"]["Running"]:
-            container.stop(timeout=STOP_S)
-        keeper.finish(STOP_S)
-        self._take_back(Path(handle.out_dir))
-        remove(container)
+        with answering():
+            if container.attrs["State"]["Running"]:
+                container.stop(timeout=STOP_S)
+            keeper.finish(STOP_S)
+            self._take_back(Path(handle.out_dir))
+            remove(container)
         self._dismiss(handle.id)
 
     def adopt(self, handle: Handle) -> bool:
@@ -183,20 +211,19 @@ class DockerEngine:
         container = self._find(handle)
         if container is None:
             return False
+        self._unseen.add(handle.id)
         self._keeper(container, handle)
         return True
 
-    def remove_leftovers(self, run_id: str) -> list[str]:
-        """Remove every container of a run, running or not; their names."""
-        label: dict[str, str | list[str] | bool] = {"label": f"{LABEL}run={run_id}"}
-        found = self._client.containers.list(all=True, filters=label, ignore_removed=True)
-        for container in found:
-            remove(container)
-            self._dismiss(str(container.id))
-            for mount in container.attrs.get("Mounts", []):
-                if mount.get("Destination") == "/out":
-                    self._take_back(Path(mount["Source"]))
-        return sorted(str(container.name) for container in found)
+    def remove_leftovers(self, run_id: str, spare: Collection[str] = ()) -> list[str]:
+        """Remove every container of a run, running or not, but those to spare; their names."""
+        removed = []
+        for container, _ in labelled(self._client, run=run_id):
+            if str(container.id) not in spare:
+                discard(container, self._caller)
+                self._dismiss(str(container.id))
+                removed.append(str(container.name))
+        return sorted(removed)
 
     def describe(self) -> dict[str, object]:
         """Version and kernel features of the daemon, isolation, and the image's identity."""
@@ -215,14 +242,15 @@ class DockerEngine:
 
     def _find(self, handle: Handle) -> Container | None:
         try:
-            return self._client.containers.get(handle.id)
-        except NotFound:
-            return None
-        except DockerException as error:
-            raise EngineError(
-                f"the Docker daemon no longer answers: {reason(error)}. Its containers go on "
-                "without us; start it again and repeat the command"
-            ) from None
+            with answering():
+                return self._client.containers.get(handle.id)
+        except EngineLostError:
+            self._unseen.update(self._keepers)
+            raise
+        except EngineError as error:
+            if isinstance(error.__cause__, NotFound):
+                return None
+            raise
 
     def _keeper(self, container: Container, handle: Handle) -> Keeper:
         """Who keeps a container; one that another runner started gets one now."""
@@ -245,16 +273,21 @@ class DockerEngine:
         os.chown(launch.out_dir, *self._user)
 
     def _take_back(self, out_dir: Path) -> None:
-        """Make the caller the owner of all outputs; links are not followed."""
-        if self._user == self._caller or not out_dir.is_dir():
-            return
-        owner = f"{self._caller[0]}:{self._caller[1]}"
-        # chown(1) copes with trees that are deeper than a path can be long.
-        subprocess.run(["chown", "-R", "-h", owner, "--", str(out_dir)], check=True)
+        """Make the caller the owner of all outputs."""
+        if self._user != self._caller:
+            take_back(out_dir, self._caller)
 
 
 def _placed(word: str) -> str:
     return word.replace("{job}", "/job").replace("{out}", "/out")
+
+
+def _bounded(command: list[str], timeout_s: float) -> list[str]:
+    """The command under a program of every base system that ends it, should we not do so.
+
+    Once it ends, the container does, whatever else runs in there.
+    """
+    return ["timeout", "--signal=KILL", f"{timeout_s + GRACE_S:.0f}", *command]
 
 
 def refuse_unreadable(folder: Path) -> None:
@@ -272,7 +305,8 @@ def open_engine(needs: Needs) -> DockerEngine:
     """Build the image if need be. Raises ``EngineError`` as ``build`` does."""
     if needs.python is not None:
         raise EngineError("--python is for --engine process; a container has its own Python")
-    image = needs.image or build(
-        needs.variant, base=needs.base, cache=needs.cache, say=needs.say, root=needs.code.root
-    )
-    return DockerEngine(image)
+    with answering():
+        image = needs.image or build(
+            needs.variant, base=needs.base, cache=needs.cache, say=needs.say, root=needs.code.root
+        )
+        return DockerEngine(image)

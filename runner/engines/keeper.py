@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
@@ -36,7 +37,7 @@ Stream = Callable[[], Iterable[bytes]]
 class Seen:
     """What was seen of a container while it ran."""
 
-    excess: Excess | None = None
+    excess: Excess | Literal["time"] | None = None
     log_left_out: int = 0
 
 
@@ -51,7 +52,7 @@ class Keeper:
         self._container = container
         self._handle = handle
         self._guard = Guard(Path(handle.out_dir), handle.disk_bytes)
-        self._excess: Excess | None = None
+        self._excess: Excess | Literal["time"] | None = None
         self._left_out = 0
         self._over = threading.Event()
         self._copier = threading.Thread(
@@ -104,12 +105,14 @@ class Keeper:
         pid = self._pid()
         while not self._over.wait(min(LOOK_S, max(0.05, self._left_s()))):
             self._excess = self._excess or self._guard.look([pid, *descendants(pid)] if pid else [])
-            if self._excess or self._left_s() <= 0:
+            if self._excess is None and self._left_s() <= 0:
+                self._excess = "time"
+            if self._excess:
                 with suppress(*LOST):
                     self._container.kill()
 
     def _left_s(self) -> float:
-        return self._handle.started_at + self._handle.timeout_s - time.time()
+        return self._handle.timeout_s - self._handle.elapsed_s
 
     def _runs(self) -> bool:
         """Whether the daemon says that the container runs; if it says nothing, it may."""

@@ -14,8 +14,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,14 @@ from runner.engines.environments.locked_python import describe_python, differenc
 from runner.engines.environments.wheels import lock_path
 
 SUFFIX = ".process"
+LABEL = "phasehub."
+MARK = "from runner.engines.supervisor import main"
+"""What supervisors of every installation have in common."""
 SUPERVISOR = [sys.executable, "-I", "-c", supervisor.START]
 STOP_S = 10.0
 """The longest wait for a supervisor to end its job, s."""
+GRACE_S = 20.0
+"""How long after a job's time limit its supervisor has ended it at the latest, s."""
 NUM_SHOWN = 3
 """Differences from the lock that are told; the hub lists all."""
 ENFORCED = frozenset({"disk", "memory", "time"})
@@ -105,11 +111,12 @@ class ProcessEngine:
             engine=self.name,
             id=identity,
             name=launch.name,
-            log_path=str(launch.log_path),
-            out_dir=str(launch.out_dir),
+            log_path=str(launch.log_path.resolve()),
+            out_dir=str(launch.out_dir.resolve()),
             started_at=time.time(),
             timeout_s=launch.limits.timeout_s,
             disk_bytes=launch.limits.disk_bytes,
+            gpu_ids=launch.gpu_ids,
         )
 
     def _lay_out(self, view: Path, launch: Launch) -> None:
@@ -155,7 +162,7 @@ class ProcessEngine:
     def _supervise(self, view: Path, launch: Launch) -> subprocess.Popen[bytes]:
         with launch.log_path.open("ab") as log:  # what it has to say itself if it cannot start
             return subprocess.Popen(
-                [*SUPERVISOR, str(view), _label(launch.labels)],
+                [*SUPERVISOR, str(view), *_words(launch.labels)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -168,7 +175,11 @@ class ProcessEngine:
         """``None`` while the supervisor runs; afterwards how the job ended, until ``stop``."""
         view = _view(Path(handle.out_dir))
         if not _ended(view) and self._runs(handle):
-            return None
+            if handle.elapsed_s < handle.timeout_s + GRACE_S:
+                return None
+            _stop_supervisor(handle.id)  # it does not run as it should: it was frozen, say
+            if not _ended(view):
+                return conclude(handle, _overdue(handle))
         try:
             return conclude(handle, _ending(view))
         except ValueError as error:
@@ -198,16 +209,13 @@ class ProcessEngine:
             return child.poll() is None
         return processes.runs(handle.id)
 
-    def remove_leftovers(self, run_id: str) -> list[str]:
-        """Stop every supervisor of a run with its job; the names of their output folders."""
-        found = []
-        for identity, words in processes.command_lines():
-            *started, view, label = words if len(words) > len(SUPERVISOR) else ["", ""]
-            if started[1:] == SUPERVISOR[1:] and label == _label({"run": run_id}):
-                _stop_supervisor(identity)
-                remove_tree(Path(view))
-                found.append(Path(view).name.removesuffix(SUFFIX))
-        return sorted(found)
+    def remove_leftovers(self, run_id: str, spare: Collection[str] = ()) -> list[str]:
+        """Stop every supervisor of a run but those to spare; the names of their output folders."""
+        of_run = [one for one in supervisors() if one.labels.get("run") == run_id]
+        found = [one for one in of_run if one.identity not in spare]
+        for one in found:
+            one.stop()
+        return sorted(one.view.name.removesuffix(SUFFIX) for one in found)
 
     def describe(self) -> dict[str, object]:
         """The interpreter, how it differs from the lock, and what is not kept from a job."""
@@ -229,8 +237,35 @@ def _view(out_dir: Path) -> Path:
     return out_dir.resolve().with_name(out_dir.name + SUFFIX)
 
 
-def _label(labels: Mapping[str, str]) -> str:
-    return f"phasehub.run={labels.get('run', '')}"
+@dataclass(frozen=True, kw_only=True)
+class Supervisor:
+    """A supervisor that runs, whichever runner has started it."""
+
+    identity: str
+    view: Path
+    """The folder of what its job sees."""
+    labels: Mapping[str, str]
+
+    def stop(self) -> None:
+        """Have it end its job, and remove its folder."""
+        _stop_supervisor(self.identity)
+        remove_tree(self.view)
+
+
+def supervisors() -> Iterator[Supervisor]:
+    """Every supervisor on this machine of which we may see the command line."""
+    for identity, words in processes.command_lines():
+        told = words[len(SUPERVISOR) :]
+        if len(told) < 2 or words[1:3] != SUPERVISOR[1:3] or MARK not in words[3]:
+            continue
+        if told[0].endswith(SUFFIX):  # it will be removed
+            labels = dict(word.removeprefix(LABEL).partition("=")[::2] for word in told[1:])
+            yield Supervisor(identity=identity, view=Path(told[0]), labels=labels)
+
+
+def _words(labels: Mapping[str, str]) -> list[str]:
+    """Labels as they stand on a supervisor's command line."""
+    return [f"{LABEL}{key}={value}" for key, value in labels.items()]
 
 
 def _library_path() -> dict[str, str]:
@@ -251,6 +286,17 @@ def _ending(view: Path) -> Ending:
     a job can reach that file.
     """
     return typed(Ending, read_table(view, supervisor.RECORD), supervisor.RECORD)
+
+
+def _overdue(handle: Handle) -> Ending:
+    """The end of a job that its supervisor has not ended in time."""
+    return Ending(
+        exit_code=None,
+        killed_for="time",
+        memory_bytes=0,
+        started_at=handle.started_at,
+        ended_at=handle.started_at + handle.elapsed_s,
+    )
 
 
 def _stop_supervisor(identity: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs one command of the process engine and bounds it: ``python -c START FOLDER LABEL``.
+"""Runs one command of the process engine and bounds it: ``python -c START FOLDER LABEL…``.
 
 A process of its own, so that the limits hold and the job's end is known when the runner has died.
 Orphans of its descendants become its children, so nothing that the job starts escapes by leaving
@@ -55,7 +55,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     spec = json.loads((folder / SPEC).read_text("utf-8"))
-    started = time.time()
+    started, began = time.time(), time.monotonic()
     with CappedLog(Path(spec["log"])) as log:
         code, killed_for = run(spec, log, asked)
     record = {
@@ -63,7 +63,7 @@ def main() -> None:
         "killed_for": killed_for,
         "memory_bytes": spec["memory_bytes"],
         "started_at": started,
-        "ended_at": time.time(),
+        "ended_at": started + time.monotonic() - began,
         "log_left_out": log.left_out,
     }
     part = folder / f".{RECORD}.part"

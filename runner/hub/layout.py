@@ -145,6 +145,17 @@ def all_staged(artifacts: Path) -> list[Staging]:
     ]
 
 
+def outlived_states(artifacts: Path) -> list[Path]:
+    """What was known of runs whose hubs are sealed by now, where it was left."""
+    return [
+        path
+        for path in sorted(artifacts.glob(f"*/{_STATE}*"))
+        if is_name(name := path.name.removeprefix(_STATE))
+        and (path.with_name(name) / CHECKSUMS).is_file()
+        and not path.with_name(f"{_STAGING}{name}").exists()
+    ]
+
+
 def staged(artifacts: Path, phase: str, now: datetime) -> AbstractContextManager[Staging]:
     """``stage``; what is raised in the block discards it."""
     return undone(lambda: stage(artifacts, phase, now), Staging.discard)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.digest import sha256_bytes
+from runner.core.digest import sha256_bytes, sha256_file
+from runner.core.files import remove_tree
 from runner.engines.base import Launch, Limits
 from runner.manifest.tables import Resources
 from runner.plan.model import InputRef, Job, job_document
@@ -40,21 +41,56 @@ def lay_out(
 
     Raises ``FileExistsError`` when the folder was used before.
     """
-    job_dir, out_dir = folder / "job", folder / "out"
-    job_dir.mkdir(parents=True)
-    out_dir.mkdir()
-    document = job_document(job, inputs or {})
-    (job_dir / "job.json").write_bytes(document)
+    attempt = _attempt(job, folder, number, inputs, data_dir, labels)
+    attempt.launch.job_dir.mkdir(parents=True)
+    attempt.launch.out_dir.mkdir()
+    attempt.job_file.write_bytes(job_document(job, inputs or {}))
+    return attempt
+
+
+def reopen(
+    job: Job,
+    *,
+    folder: Path,
+    number: int,
+    inputs: Mapping[str, InputRef],
+    data_dir: Path,
+    labels: Mapping[str, str],
+) -> Attempt | None:
+    """The attempt that ``lay_out`` made in ``folder``, if it was at the very same job."""
+    attempt = _attempt(job, folder, number, inputs, data_dir, labels)
+    try:
+        same = sha256_file(attempt.job_file) == attempt.job_sha256
+    except OSError:
+        return None
+    return attempt if same and attempt.launch.out_dir.is_dir() else None
+
+
+def renew(attempt: Attempt) -> Attempt:
+    """The same attempt once more, with a fresh output folder; its job has been stopped."""
+    remove_tree(attempt.launch.out_dir)
+    attempt.launch.out_dir.mkdir()
+    return attempt
+
+
+def _attempt(
+    job: Job,
+    folder: Path,
+    number: int,
+    inputs: Mapping[str, InputRef] | None,
+    data_dir: Path | None,
+    labels: Mapping[str, str],
+) -> Attempt:
     return Attempt(
         job=job,
         number=number,
-        job_sha256=sha256_bytes(document),
+        job_sha256=sha256_bytes(job_document(job, inputs or {})),
         launch=Launch(
             name=job.name,
             command=job.command,
-            job_dir=job_dir,
+            job_dir=folder / "job",
             data_dir=data_dir,
-            out_dir=out_dir,
+            out_dir=folder / "out",
             log_path=folder / "console.log",
             environment=job.environment,
             limits=limits(job.resources),

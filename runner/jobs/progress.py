@@ -6,6 +6,7 @@ Jobs tell how they get on through ``events.jsonl``; an engine plays no part in i
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -174,7 +175,8 @@ class LiveDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        with suppress(OSError):  # of a terminal that was closed
+            self._progress.stop()
 
     def say(self, text: str) -> None:
         """Print one line above the bars."""

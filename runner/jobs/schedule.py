@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, EngineLostError
+from runner.core.interrupts import held_back
+from runner.core.text import ReaderGone
 from runner.engines.base import Engine, Handle, Outcome
 from runner.jobs.attempts import Attempt
 from runner.jobs.events import NAME, EventReader
 from runner.jobs.progress import Display, JobProgress
 
 POLL_S = 0.2
+PATIENCE_S = 60.0
+"""How long an engine that does not answer is waited for, s."""
 
 Place = tuple[str, ...]
 """Where one job may run: the id of its GPU, or nothing for a share of the cores."""
@@ -29,7 +33,8 @@ Ended = Callable[[Attempt, Outcome], Sequence[Attempt] | None]
 @dataclass(kw_only=True)
 class _Running:
     handle: Handle
-    place: Place
+    place: Place | None
+    """``None`` for a job that was taken over and has none of the places."""
     progress: JobProgress
     events: EventReader
 
@@ -42,102 +47,189 @@ def run_attempts(
     shown: Display,
     journal: Journal,
     ended: Ended = lambda _attempt, _outcome: None,
+    cut_short: Ended | None = None,
+    adopted: Mapping[str, Handle] | None = None,
 ) -> dict[str, Outcome]:
     """Run every attempt, as many at a time as there are places.
 
     One that fails takes nothing along: the others go on. ``ended`` is called as each one ends, so
     that what is finished is kept whatever happens next; an attempt that it returns is the next to
-    get a place. Whatever is raised out of here, an interrupt above all, leaves no job behind.
+    get a place. ``cut_short`` is called in its place for those that are stopped here. The jobs of
+    ``adopted``, by the names of their launches, run or have ended already and are taken over. Each
+    act is in the journal before it is done.
+
+    Whatever is raised out of here, an interrupt above all, leaves no job behind; but where the
+    engine is lost its jobs go on, for whoever takes them over.
 
     Returns:
         How each attempt ended, by the name of its launch.
 
     Raises:
         ValueError: There are attempts and no place for any of them, ever.
+        EngineLostError: The engine has not answered for ``PATIENCE_S``.
     """
-    waiting, free = deque(attempts), deque(places)
-    if waiting and not free:
-        raise ValueError(f"no place to run {waiting[0].launch.name}")
-    by_name = {attempt.launch.name: attempt for attempt in waiting}
-    running: dict[str, _Running] = {}
-    outcomes: dict[str, Outcome] = {}
+    at_work = _AtWork(engine, attempts, places, shown, journal, ended, cut_short or ended)
+    at_work.take_over(adopted or {})
+    return at_work.run()
 
-    def finish(name: str, outcome: Outcome, place: Place) -> None:
-        outcomes[name] = outcome
-        free.append(place)
-        journal("ended", name=name, status=outcome.status, exit_code=outcome.exit_code)
-        following = ended(by_name[name], outcome) or ()
-        by_name.update((attempt.launch.name, attempt) for attempt in following)
-        waiting.extendleft(reversed(following))
 
-    try:
-        while waiting or running:
-            while waiting and free:
-                attempt, place = waiting.popleft(), free.popleft()
-                begun = _begin(engine, attempt, place)
-                if isinstance(begun, Outcome):
-                    shown.say(f"{attempt.launch.name}: {begun.message}")
-                    finish(attempt.launch.name, begun, place)
-                    continue
-                running[attempt.launch.name] = begun
-                shown.begin(begun.progress)
-                journal("started", name=attempt.launch.name, handle=vars(begun.handle))
-            for name, job in list(running.items()):
-                outcome = engine.poll(job.handle)
-                _follow(job, shown)
-                if outcome is not None:
-                    del running[name]
-                    engine.stop(job.handle)
-                    shown.end(job.progress, _last_line(name, outcome))
-                    finish(name, _noted(job, outcome, shown), job.place)
-            if running:
-                time.sleep(POLL_S)
-    except BaseException as cause:
-        for name, job in running.items():
-            # An engine that no longer answers cannot stop its jobs; what is known is kept still.
-            with suppress(EngineError):
-                engine.stop(job.handle)
-            ended(by_name[name], _interrupted(job.handle, cause))
-        raise
-    return outcomes
+class _AtWork:
+    """Jobs that wait, those that run, and how the others ended."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        attempts: Iterable[Attempt],
+        places: Iterable[Place],
+        shown: Display,
+        journal: Journal,
+        ended: Ended,
+        cut_short: Ended,
+    ) -> None:
+        self._engine = engine
+        self._waiting, self._free = deque(attempts), deque(places)
+        if self._waiting and not self._free:
+            raise ValueError(f"no place to run {self._waiting[0].launch.name}")
+        self._shown = shown
+        self._journal = journal
+        self._ended = ended
+        self._cut_short = cut_short
+        self._by_name = {attempt.launch.name: attempt for attempt in self._waiting}
+        self._running: dict[str, _Running] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._lost_since: float | None = None
+
+    def take_over(self, adopted: Mapping[str, Handle]) -> None:
+        """Follow jobs that are there already; each has its place if that is one of ours."""
+        for name, handle in adopted.items():
+            attempt = self._by_name[name]
+            self._waiting.remove(attempt)
+            place = handle.gpu_ids if handle.gpu_ids in self._free else None
+            if place is not None:
+                self._free.remove(place)
+            self._journal("adopted", name=name)
+            self._follow(attempt, handle, place)
+
+    def run(self) -> dict[str, Outcome]:
+        """Run all that waits, to its end."""
+        try:
+            while self._waiting or self._running:
+                while self._waiting and self._free:
+                    self._begin(self._waiting.popleft(), self._free.popleft())
+                self._look()
+                if self._running:
+                    time.sleep(POLL_S)
+        except EngineLostError:
+            raise
+        except BaseException as cause:
+            self._stop_all(cause)
+            raise
+        return self._outcomes
+
+    def _begin(self, attempt: Attempt, place: Place) -> None:
+        on_gpu = attempt.job.execution.device == "cuda"
+        launch = replace(attempt.launch, gpu_ids=place if on_gpu else ())
+        now = time.time()
+        self._journal("intended", name=launch.name, attempt=attempt.number)
+        try:
+            handle = self._engine.start(launch)
+        except EngineLostError:
+            raise
+        except EngineError as error:
+            outcome = Outcome(
+                status="could_not_start",
+                exit_code=None,
+                message=str(error),
+                started_at=now,
+                ended_at=time.time(),
+            )
+            self._shown.say(f"{launch.name}: {outcome.message}")
+            self._finish(launch.name, outcome, place)
+            return
+        self._follow(attempt, handle, place)
+        self._journal("started", name=launch.name, handle=vars(handle))
+
+    def _follow(self, attempt: Attempt, handle: Handle, place: Place | None) -> None:
+        job = _Running(
+            handle=handle,
+            place=place,
+            progress=JobProgress(attempt.launch.name, attempt.job.steps),
+            events=EventReader(attempt.launch.out_dir / NAME),
+        )
+        self._running[attempt.launch.name] = job
+        self._shown.begin(job.progress)
+
+    def _look(self) -> None:
+        """See how each job gets on, and finish those that have ended."""
+        for name, job in list(self._running.items()):
+            try:
+                outcome = self._engine.poll(job.handle)
+            except EngineLostError as error:
+                self._wait_for_engine(error)
+                return
+            self._lost_since = None
+            for event in job.events.new():
+                self._shown.event(job.progress, job.progress.update(event))
+            if outcome is not None:
+                self._end(name, job, outcome)
+
+    def _end(self, name: str, job: _Running, outcome: Outcome) -> None:
+        with held_back():
+            self._shown.end(job.progress, _last_line(name, outcome))
+            self._finish(name, _noted(job, outcome, self._shown), job.place)
+
+    def _wait_for_engine(self, error: EngineLostError) -> None:
+        now = time.monotonic()
+        if self._lost_since is None:
+            self._lost_since = now
+            self._shown.say(f"{error}; waiting for it for {PATIENCE_S:g} s")
+        if now - self._lost_since >= PATIENCE_S:
+            raise error
+
+    def _finish(self, name: str, outcome: Outcome, place: Place | None) -> None:
+        """Take note of a job's end and collect what it left: as a whole, whatever signals come."""
+        with held_back():
+            self._journal("ended", name=name, status=outcome.status, exit_code=outcome.exit_code)
+            following = self._ended(self._by_name[name], outcome) or ()
+            self._journal("concluded", name=name)
+            self._outcomes[name] = outcome
+            if (job := self._running.pop(name, None)) is not None:
+                # What is left of it is removed once all else is over, if it cannot be now.
+                with suppress(EngineError):
+                    self._engine.stop(job.handle)
+            if place is not None:
+                self._free.append(place)
+            self._by_name.update((attempt.launch.name, attempt) for attempt in following)
+            self._waiting.extendleft(reversed(following))
+
+    def _stop_all(self, cause: BaseException) -> None:
+        """Stop every job, whichever of them cannot be, and say of each that it was cut short.
+
+        One that has ended by itself just now is concluded like any other.
+        """
+        if isinstance(cause, KeyboardInterrupt):
+            for name, job in list(self._running.items()):
+                with suppress(EngineError, ReaderGone):
+                    if (outcome := self._engine.poll(job.handle)) is not None:
+                        self._end(name, job, outcome)
+        for job in self._running.values():
+            with suppress(EngineError, OSError):
+                self._engine.stop(job.handle)
+        for name, job in self._running.items():
+            # On a full disk, and where nobody reads any more, what is known is in the journal.
+            with suppress(EngineError, OSError, ReaderGone):
+                self._cut_short(self._by_name[name], _interrupted(job.handle, cause))
 
 
 def _interrupted(handle: Handle, cause: BaseException) -> Outcome:
-    why = str(cause) if isinstance(cause, EngineError) else "the run was stopped"
+    told = f"{cause}; run the phase again"
     return Outcome(
         status="interrupted",
         exit_code=None,
-        message=f"{why}; run the phase again",
+        message=told if isinstance(cause, EngineError) else "the run was stopped while it ran",
         started_at=handle.started_at,
         ended_at=time.time(),
     )
-
-
-def _begin(engine: Engine, attempt: Attempt, place: Place) -> _Running | Outcome:
-    on_gpu = attempt.job.execution.device == "cuda"
-    launch = replace(attempt.launch, gpu_ids=place if on_gpu else ())
-    now = time.time()
-    try:
-        handle = engine.start(launch)
-    except EngineError as error:
-        return Outcome(
-            status="could_not_start",
-            exit_code=None,
-            message=str(error),
-            started_at=now,
-            ended_at=time.time(),
-        )
-    return _Running(
-        handle=handle,
-        place=place,
-        progress=JobProgress(launch.name, attempt.job.steps),
-        events=EventReader(launch.out_dir / NAME),
-    )
-
-
-def _follow(job: _Running, shown: Display) -> None:
-    for event in job.events.new():
-        shown.event(job.progress, job.progress.update(event))
 
 
 def _noted(job: _Running, outcome: Outcome, shown: Display) -> Outcome:

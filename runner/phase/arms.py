@@ -35,6 +35,12 @@ def not_run(job: Job, why: RunnerError | None) -> ArmRecord:
     return ArmRecord(status="not_run", message="the run ended before its turn", **planned(job))
 
 
+def cut_short(job: Job, attempts: int, why: RunnerError | None) -> ArmRecord:
+    """The record of an arm that was started, and of whose end nothing is known."""
+    told = str(why or "the run was stopped while it ran")
+    return ArmRecord(status="interrupted", message=told, attempts=attempts, **planned(job))
+
+
 def without_data(job: Job, why: str) -> ArmRecord:
     """The record of an arm that could be shown no dataset."""
     return ArmRecord(status="not_run", message=why, **planned(job))

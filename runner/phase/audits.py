@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runner.core.files import remove_tree
 from runner.engines.base import Engine, Outcome
 from runner.hub import layout
 from runner.hub.record import ArmRecord
-from runner.jobs.attempts import Attempt, lay_out
+from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.devices import reserve_places
 from runner.jobs.schedule import run_attempts
 from runner.phase import arms, audit_jobs
-from runner.phase.run import WORK, Run
+from runner.phase.run import Run
+from runner.phase.unfinished import WORK
 from runner.plan.model import OF_AUDIT, Job, dataset_audit_job
 
 
@@ -39,7 +42,9 @@ def audit_datasets(run: Run, engine: Engine) -> None:
         and run.datasets[job.name].audit is None
     ]
 
-    def ended(attempt: Attempt, outcome: Outcome) -> None:
+    def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
+        if run.tries_again(attempt, outcome):
+            return [renew(attempt)]
         name = attempt.job.name.removesuffix(OF_AUDIT)
         record = run.datasets[name]
         folder = run.staging.path / layout.dataset_audit_dir(record)
@@ -48,11 +53,18 @@ def audit_datasets(run: Run, engine: Engine) -> None:
         if record.status != "succeeded":
             del run.data[name]
             run.shown.say(f"{name}: audit failed: {record.message}")
+        return ()
 
     if attempts:
         with reserve_places([attempt.job for attempt in attempts]) as places:
             run_attempts(
-                engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
+                engine,
+                attempts,
+                places=places,
+                shown=run.shown,
+                journal=run.journal,
+                ended=ended,
+                cut_short=lambda _attempt, _outcome: None,  # nothing is known of the data then
             )
 
 
@@ -72,6 +84,13 @@ def begin(run: Run, arm: Job, record: ArmRecord) -> Attempt | None:
         data_dir=dataset.folder,
         labels=run.labels,
     )
+
+
+def again(run: Run, attempt: Attempt) -> Attempt | None:
+    """Another attempt at an audit that was ended by others."""
+    name = attempt.job.name.removesuffix(OF_AUDIT)
+    arm = next(job for job in run.plan.arms if job.name == name)
+    return begin(run, arm, audit_jobs.as_it_ended(run.arms[name]))
 
 
 def end(run: Run, attempt: Attempt, outcome: Outcome) -> None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import signal
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 from runner.core.digest import digest_json
-from runner.core.errors import EngineError, RunnerError
+from runner.core.errors import EngineError, EngineLostError, RunnerError
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
+from runner.core.interrupts import held_back, insisted, interrupts
 from runner.core.text import listing
 from runner.engines import Needs, open_engine
-from runner.engines.base import Engine, Outcome
+from runner.engines.base import Engine, Handle, Outcome
 from runner.engines.images.snapshot import Snapshot
 from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.record import DatasetRecord, SummaryRecord
 from runner.hub.signing import try_key
-from runner.jobs.attempts import Attempt, lay_out
+from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.devices import choose_device, package_variant, reserve_places
@@ -40,9 +40,9 @@ from runner.phase.lock_mismatches import (
 )
 from runner.phase.lockfile import Lock, find_lock
 from runner.phase.resume import ResumeError, begun
-from runner.phase.run import WORK, Request, Run, write_declaration
+from runner.phase.run import Request, Run, write_declaration
 from runner.phase.summary import ArmsOf, summarise
-from runner.phase.unfinished import begin, held, unfinished, write_engine
+from runner.phase.unfinished import WORK, begin, held, unfinished, write_engine
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
 from runner.plan.preflight import preflight, this_machine
 from runner.report.plan_text import left_out
@@ -70,7 +70,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
     code = provenance.take_code(SOURCES, state_dir(), tests=decided.tests, diff_name=layout.DIFF)
     lock = held_to(request, decided, code.snapshot) if request.locked else None
     with (
-        sigterm_as_interrupt(),
+        interrupts(),
         layout.staged(request.artifacts, plan.phase, datetime.now(UTC)) as staging,
         held(staging),
         display() as shown,
@@ -97,8 +97,9 @@ def run_phase(request: Request) -> tuple[Path, int]:
             run.note(f"run with --only: {listing(request.only)}; the phase may have other arms")
         for text in (*decided.remarks, *others_of(plan, request.artifacts)):
             shown.say(text)
-        begin(staging, begun(run, request))
-        staging.kept = True
+        with held_back():
+            begin(staging, begun(run, request))
+            staging.kept = True
         return go_on(run, request)
 
 
@@ -152,29 +153,49 @@ def others_of(plan: Plan, artifacts: Path) -> Iterator[str]:
 def go_on(run: Run, request: Request) -> tuple[Path, int]:
     """Run whatever has not ended yet, and seal; the hub's path and the exit code.
 
-    Raises ``ResumeError`` where this cannot be done as it was begun; the run lies there as before.
+    Raises ``ResumeError`` where this cannot be done as it was begun, ``EngineLostError`` where the
+    engine does not answer any more, and ``KeyboardInterrupt``; the run lies there as before.
     """
     try:
-        run.compared = find_compared(
-            request.artifacts,
-            run.loaded.manifest.phase.compare_with,
-            run.plan.profile,
-            run.note,
-        )
-        remove_tree(run.staging.path / layout.COMPARED)  # of a process before this one
-        bundle_baselines(run.compared, run.staging.path)
-        carry_out(run, request)
-    except ResumeError:
-        raise
-    except RunnerError as error:
-        run.failure = error
-        run.shown.say(str(error))
+        try:
+            compare_with(run, request.artifacts)
+            carry_out(run, request)
+        except (ResumeError, EngineLostError):
+            raise
+        except RunnerError as error:
+            run.failure = error
+            run.shown.say(str(error))
+        # A run that is sealed by the time that it would be interrupted has ended.
+        with held_back(then_raise=False):
+            record = conclude(run)
+            path = seal(run, record)
+    except EngineLostError as error:
+        raise EngineLostError(f"{error}.\n{ways_on(run.staging)}") from error
     except KeyboardInterrupt:
-        run.interrupted = True
-        run.shown.say("interrupted: jobs are stopped; sealing what was finished")
-    record = conclude(run)
-    path = seal(run, record)
+        with held_back(then_raise=False):
+            run.shown.say(f"interrupted. {ways_on(run.staging)}")
+        raise
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
+
+
+def compare_with(run: Run, artifacts: Path) -> None:
+    """Find the hubs that the phase is compared with, and carry what is read of them."""
+    remove_tree(run.staging.path / layout.COMPARED)  # of a process before this one
+    run.compared = find_compared(
+        artifacts, run.loaded.manifest.phase.compare_with, run.plan.profile, run.note
+    )
+    bundle_baselines(run.compared, run.staging.path)
+
+
+def ways_on(staging: layout.Staging) -> str:
+    """How an unfinished run is gone on with, and how it is sealed as it is."""
+    folder = shlex.quote(str(staging.path))
+    return (
+        "What has ended is kept. To go on with the run:\n"
+        f"    phasehub resume {folder}\n"
+        "To seal its hub as it is, without the rest:\n"
+        f"    phasehub seal {folder}"
+    )
 
 
 def not_as_registered(run: Run) -> list[str]:
@@ -247,9 +268,15 @@ def carry_out(run: Run, request: Request) -> None:
         if run.data:
             summarise_arms(run, engine)
             run_steps(run, engine)
-    finally:
-        with suppress(EngineError):  # where the engine no longer answers, that is the error to tell
-            engine.remove_leftovers(run.run_id)
+    except EngineLostError:
+        raise  # its jobs go on, and the next process takes them over
+    except BaseException:
+        if not insisted():
+            with suppress(EngineError):  # the first error is the one to tell
+                engine.remove_leftovers(run.run_id)
+        raise
+    with suppress(EngineError):
+        engine.remove_leftovers(run.run_id)
 
 
 def mismatches(run: Run) -> list[str]:
@@ -285,14 +312,12 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
         folder=run.staging.path / WORK / job.name / "1",
         labels=run.labels,
     )
-
-    def ended(attempt: Attempt, outcome: Outcome) -> None:
+    outcome = run_alone(run, engine, attempt)
+    with held_back():
         record = phase_tests.conclude(attempt, outcome, folder=run.staging.path)
         run.of_tests[job.name] = record
         run.shown.say(phase_tests.describe(record))
         remove_tree(attempt.launch.out_dir)
-
-    run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal, ended=ended)
 
 
 def make_datasets(run: Run, engine: Engine, cache: Path | None = None) -> None:
@@ -330,11 +355,18 @@ def make_dataset(
         run.datasets[job.name] = made
         run.shown.say(f"{job.name}: {made.status}: {made.message}")
         return None
-    if (before := run.datasets.get(job.name)) is not None:
-        return resume.same_data(before, made)
-    run.datasets[job.name] = made.record
+    before = run.datasets.get(job.name)
+    if before is None:
+        made.describe_in(run.staging.path / made.record.folder)  # not after it is on record
+        run.datasets[job.name] = made.record
     if run.lock is not None:
         run.lock.hold(dataset_mismatches(run.lock.entry, made.record))
+    note_data(run, made, witness)
+    return made if before is None else resume.same_data(before, made)
+
+
+def note_data(run: Run, made: Dataset, witness: Sealed | None) -> None:
+    """Say what a reader of the hub must know of a dataset."""
     if witness and (names := differing(witness.files, digests(made.record.files))):
         run.note(
             f"the data differ in {names} from those of {witness.hub}, which have the same address: "
@@ -344,8 +376,6 @@ def make_dataset(
     for caution in EXPERIMENT.given.notes(made.record.metadata):
         if caution not in run.notes:
             run.note(caution)
-    made.describe_in(run.staging.path / made.record.folder)
-    return made
 
 
 def run_arms(run: Run, engine: Engine) -> None:
@@ -353,50 +383,87 @@ def run_arms(run: Run, engine: Engine) -> None:
 
     Results are in the hub as soon as they end. An arm without a dataset is on record as not run.
     """
-    manifest = run.loaded.manifest
-    attempts = []
+    attempts: list[Attempt] = []
+    adopted: dict[str, Handle] = {}
     for job in run.plan.arms:
         if job.name in run.arms:
             attempts += resume.audit_again(run, job)
-            continue
-        if (dataset := run.dataset_of(job)) is None:
+        elif (dataset := run.dataset_of(job)) is None:
             run.arms[job.name] = arms.without_data(job, run.why_no_data(job))
-            continue
-        attempts.append(
-            lay_out(
-                job,
-                folder=run.staging.path / WORK / job.name / str(run.attempt_of(job.name)),
-                number=run.attempt_of(job.name),
-                inputs=dataset.inputs,
-                data_dir=dataset.folder,
-                labels=run.labels,
-            )
-        )
+        elif (taken := resume.take_over(run, job, dataset)) is not None:
+            attempts.append(taken)
+            adopted[job.name] = run.adopted[job.name]
+        else:
+            attempts.append(lay_out_arm(run, job, dataset, run.attempt_of(job.name)))
 
     def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
-        if attempt.job.experiment == "audit":
-            audits.end(run, attempt, outcome)
-            return ()
-        record = arms.conclude(
-            attempt,
-            outcome,
-            folder=run.staging.path,
-            stage=manifest.phase.stage,
-            rules=manifest.verdict.rules,
-        )
-        if audit := audits.begin(run, attempt.job, record):
-            remove_tree(attempt.launch.out_dir)
-            return [audit]
-        run.arms[record.name] = record
-        remove_tree(attempt.launch.out_dir)
-        run.shown.say(arms.describe(record))
-        return ()
+        if (again := lost(run, attempt, outcome)) is not None:
+            return [again]
+        return conclude_job(run, attempt, outcome)
 
+    def cut_short(attempt: Attempt, outcome: Outcome) -> None:
+        if attempt.job.experiment != "audit":  # an arm waits for its audit as before
+            conclude_job(run, attempt, outcome)
+
+    for name in run.adopted.keys() - adopted.keys():
+        engine.stop(run.adopted[name])
+        remove_tree(Path(run.adopted[name].out_dir).parent)
     if attempts:
         with reserve_places([attempt.job for attempt in attempts]) as places:
             run_attempts(
-                engine, attempts, places=places, shown=run.shown, journal=run.journal, ended=ended
+                engine,
+                attempts,
+                places=places,
+                shown=run.shown,
+                journal=run.journal,
+                ended=ended,
+                cut_short=cut_short,
+                adopted=adopted,
             )
+
+
+def lay_out_arm(run: Run, job: Job, dataset: Dataset, number: int) -> Attempt:
+    """An attempt at an arm on disk."""
+    return lay_out(
+        job,
+        folder=run.staging.path / WORK / job.name / str(number),
+        number=number,
+        inputs=dataset.inputs,
+        data_dir=dataset.folder,
+        labels=run.labels,
+    )
+
+
+def conclude_job(run: Run, attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
+    """Put on record how an arm, or the audit of one, has ended; the audit that follows, if any."""
+    if attempt.job.experiment == "audit":
+        audits.end(run, attempt, outcome)
+        return ()
+    record = arms.conclude(
+        attempt,
+        outcome,
+        folder=run.staging.path,
+        stage=run.loaded.manifest.phase.stage,
+        rules=run.loaded.manifest.verdict.rules,
+    )
+    audit = audits.begin(run, attempt.job, record)
+    if audit is None:
+        run.arms[record.name] = record
+        run.shown.say(arms.describe(record))
+    remove_tree(attempt.launch.out_dir)  # not before it is on record
+    return () if audit is None else (audit,)
+
+
+def lost(run: Run, attempt: Attempt, outcome: Outcome) -> Attempt | None:
+    """Another attempt at an arm, or an audit, that was ended by others, if there is to be one."""
+    if not run.tries_again(attempt, outcome):
+        return None
+    remove_tree(attempt.launch.job_dir.parent)
+    if attempt.job.experiment == "audit":
+        return audits.again(run, attempt)
+    dataset = run.dataset_of(attempt.job)
+    assert dataset is not None
+    return lay_out_arm(run, attempt.job, dataset, attempt.number + 1)
 
 
 def summarise_arms(run: Run, engine: Engine) -> None:
@@ -422,25 +489,19 @@ def summarise_arms(run: Run, engine: Engine) -> None:
             labels=run.labels,
             run=lambda attempt: run_alone(run, engine, attempt),
         )
+    except EngineLostError:
+        raise
     except (RunnerError, OSError) as error:
         run.summary = SummaryRecord(status="could_not_start", message=str(error))
 
 
 def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:
-    """Run one job while no other does."""
-    outcomes = run_attempts(engine, [attempt], places=[()], shown=run.shown, journal=run.journal)
-    return outcomes[attempt.launch.name]
-
-
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that both stop the jobs and keep what was finished."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    """Run one job while no other does; once more where others have ended it."""
+    while True:
+        outcomes = run_attempts(
+            engine, [attempt], places=[()], shown=run.shown, journal=run.journal
+        )
+        outcome = outcomes[attempt.launch.name]
+        if not run.tries_again(attempt, outcome):
+            return outcome
+        renew(attempt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from runner.core.digest import pretty_json
 from runner.core.errors import EngineError
 from runner.core.files import remove_tree
 from runner.hub import layout, provenance
-from runner.hub.record import HubRecord
+from runner.hub.record import ArmRecord, HubRecord
 from runner.hub.ro_crate import crate
 from runner.hub.signing import sign
 from runner.hub.slsa import provenance as provenance_of
@@ -19,7 +20,9 @@ from runner.jobs.datasets import not_made
 from runner.phase import arms, phase_tests
 from runner.phase.arms import timestamp
 from runner.phase.conditions import not_judged
-from runner.phase.run import WORK, Run
+from runner.phase.run import Run
+from runner.phase.unfinished import WORK, starts
+from runner.plan.model import Job
 from runner.report import write_reports
 from runner.verify import verdict
 
@@ -29,9 +32,7 @@ def conclude(run: Run) -> HubRecord:
     phase = run.loaded.manifest.phase
     image = run.engine.facts.get("image")
     records = tuple(
-        arm.model_copy(update={"level": arm.proof})
-        for job in run.plan.arms
-        for arm in [run.arms.get(job.name) or arms.not_run(job, run.failure)]
+        arm.model_copy(update={"level": arm.proof}) for arm in arms_of(run, run.plan.arms)
     )
     return HubRecord(
         phase=phase.name,
@@ -44,7 +45,7 @@ def conclude(run: Run) -> HubRecord:
         stage=phase.stage,
         profile=run.plan.profile,
         started=timestamp(run.started),
-        ended=timestamp(time.time()),
+        ended=timestamp(now(run)),
         interrupted=run.interrupted,
         only=run.only,
         seed=phase.seed,
@@ -74,6 +75,23 @@ def conclude(run: Run) -> HubRecord:
     )
 
 
+def arms_of(run: Run, jobs: Iterable[Job]) -> Iterator[ArmRecord]:
+    """The record of each arm; one of which there is none was cut short, or never started."""
+    started = starts(run.staging)
+    for job in jobs:
+        if job.name in run.arms:
+            yield run.arms[job.name]
+        elif started[job.name]:
+            yield arms.cut_short(job, started[job.name], run.failure)
+        else:
+            yield arms.not_run(job, run.failure)
+
+
+def now(run: Run) -> float:
+    """Seconds since 1970; not before the run began, also where the clock was set back."""
+    return max(run.started, time.time())
+
+
 def seal(run: Run, record: HubRecord) -> Path:
     """Write the reports and the record, and seal the hub; its final path.
 
@@ -82,7 +100,7 @@ def seal(run: Run, record: HubRecord) -> Path:
     folder = run.staging.path
     remove_tree(folder / WORK)
     described = provenance.describe_run(
-        sys.argv, started=timestamp(run.started), ended=timestamp(time.time())
+        sys.argv, started=timestamp(run.started), ended=timestamp(now(run))
     )
     (folder / layout.ENVIRONMENT).write_bytes(pretty_json(run.places.hidden(described)))
     if missing := why_no_statistics(run):

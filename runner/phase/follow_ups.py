@@ -21,7 +21,8 @@ from runner.phase.captures import (
     stored_checkpoints,
 )
 from runner.phase.conditions import judge_condition
-from runner.phase.run import WORK, Run
+from runner.phase.run import Run
+from runner.phase.unfinished import WORK
 
 
 def run_steps(run: Run, engine: Engine) -> None:

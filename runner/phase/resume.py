@@ -1,7 +1,7 @@
 """Go on with a run that has begun: the same plan, code, engine and data, or not at all.
 
-What is on record stands, held against its digests. Jobs that a former process has left are stopped,
-what they wrote is removed, and they are run again.
+What is on record stands, held against its digests. An arm that a former process has left running,
+or that has ended since, is taken over; every other job is stopped and run again.
 """
 
 from __future__ import annotations
@@ -10,24 +10,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from runner.core.digest import entries
 from runner.core.errors import EngineError
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
-from runner.engines.base import Engine
-from runner.engines.images.snapshot import Snapshot, take
+from runner.engines.base import Engine, Handle
+from runner.engines.images.snapshot import take
 from runner.hub import layout, provenance
+from runner.hub.checksums import CHECKSUMS
 from runner.hub.record import MEASURED, ArmRecord, DatasetRecord, EngineRecord
-from runner.jobs.attempts import Attempt
+from runner.jobs.attempts import Attempt, reopen
 from runner.jobs.dataset_cache import differing, digests
 from runner.jobs.datasets import Dataset
 from runner.manifest.dataset_names import folder_of
 from runner.manifest.model import LoadedManifest
 from runner.phase import audit_jobs, audits
-from runner.phase.run import WORK, Request, Run
+from runner.phase.run import Request, Run
 from runner.phase.unfinished import (
+    WORK,
     Asked,
     Begun,
     changed_files,
+    handles,
     is_final,
     read_engine,
 )
@@ -118,18 +122,19 @@ def code_again(known: Begun, staged: Path, tests: Path | None) -> provenance.Cod
     """
     snapshot = take(SOURCES, state_dir(), tests=tests)
     if snapshot.sha256 != known.snapshot_sha256:
-        snapshot = _carried(known, staged)
+        return carried_code(known, staged)
     return provenance.Code(record=known.code, diff=b"", snapshot=snapshot)
 
 
-def _carried(known: Begun, staged: Path) -> Snapshot:
+def carried_code(known: Begun, staged: Path) -> provenance.Code:
+    """The code that a run carries. Raises ``ResumeError`` where it is not what it began with."""
     carried = take(staged / layout.CODE, state_dir())
     if carried.models_sha256 != known.code.models_sha256:
         raise ResumeError(
             f"{staged / layout.CODE} is not the code that the run began with; go on from a "
             f"checkout of commit {known.code.commit or 'unknown'}"
         )
-    return carried
+    return provenance.Code(record=known.code, diff=b"", snapshot=carried)
 
 
 def refuse_another_engine(run: Run) -> None:
@@ -151,27 +156,87 @@ def _facts(before: EngineRecord, now: EngineRecord) -> Iterator[tuple[str, tuple
         yield name, (before.facts.get(name), now.facts.get(name))
 
 
+def make_writable(folder: Path) -> None:
+    """Undo what the end of a run does to its files, if that is where it was ended."""
+    if (folder / CHECKSUMS).exists():
+        for name in entries(folder):
+            path = folder / name
+            path.chmod(path.stat().st_mode | 0o200)
+        (folder / CHECKSUMS).unlink()
+
+
 def take_up(run: Run, engine: Engine) -> None:
-    """Stop what former processes left, and remove whatever no record speaks of."""
-    engine.remove_leftovers(run.run_id)
-    remove_tree(run.staging.path / WORK)
+    """Keep what is on record, take over the arms that run or have ended, and remove all else."""
     for name, arm in list(run.arms.items()):
         if not is_final(arm):
             del run.arms[name]
-        elif changed := changed_files(run.staging.path / layout.arm_dir(name), arm.files):
-            run.note(f"{name} is run again: {changed[0]} is not as it was when the arm ended")
-            del run.arms[name]
+    for name, file in drop_changed(run):
+        run.note(f"{name} is run again: {file} is not as it was when the arm ended")
+    run.adopted = adoptable(run, engine)
+    engine.remove_leftovers(run.run_id, [handle.id for handle in run.adopted.values()])
+    keep_attempts(run)
     for name, record in list(run.datasets.items()):
         if record.status not in MEASURED:
             del run.datasets[name]
     sweep(run)
 
 
+def adoptable(run: Run, engine: Engine) -> dict[str, Handle]:
+    """The arms without a record whose last job the engine still knows."""
+    known = handles(run.staging)
+    return {
+        job.name: known[job.name]
+        for job in run.plan.arms
+        if job.name in known
+        and job.name not in run.arms
+        # Where it lies was laid out by us: a number is the name of its attempt.
+        and Path(known[job.name].out_dir).parent.name.isdecimal()
+        and engine.adopt(known[job.name])
+    }
+
+
+def keep_attempts(run: Run) -> None:
+    """Remove every attempt but those that are taken over."""
+    work = run.staging.path / WORK
+    _keep_only(work, set(run.adopted))
+    for name, handle in run.adopted.items():
+        _keep_only(work / name, {Path(handle.out_dir).parent.name})
+
+
+def take_over(run: Run, job: Job, dataset: Dataset) -> Attempt | None:
+    """The attempt of an arm that is taken over; ``None`` where there is none, or at another job."""
+    handle = run.adopted.get(job.name)
+    if handle is None:
+        return None
+    folder = run.staging.path / WORK / job.name / Path(handle.out_dir).parent.name
+    attempt = reopen(
+        job,
+        folder=folder,
+        number=int(folder.name),
+        inputs=dataset.inputs,
+        data_dir=dataset.folder,
+        labels=run.labels,
+    )
+    if attempt is not None:
+        run.shown.say(f"{job.name}: taken over from the process before")
+    return attempt
+
+
+def drop_changed(run: Run) -> list[tuple[str, str]]:
+    """Forget the arms whose files are not as on record; each with the first such file."""
+    found = []
+    for name, arm in list(run.arms.items()):
+        if changed := changed_files(run.staging.path / layout.arm_dir(name), arm.files):
+            found.append((name, changed[0]))
+            del run.arms[name]
+    return found
+
+
 def sweep(run: Run) -> None:
     """Remove what lies in the staged folder and is of nothing that has ended."""
     folder = run.staging.path
     logs = {arm.log for arm in run.arms.values()} | {data.log for data in run.datasets.values()}
-    kept = {*DECLARED, layout.DATASET, *filter(None, logs)}
+    kept = {*DECLARED, WORK, layout.DATASET, *filter(None, logs)}
     if run.tests is not None:
         kept |= {layout.TESTS, layout.TESTS_LOG}
     _keep_only(folder, kept)
@@ -225,7 +290,6 @@ def _becomes(record: ArmRecord | None, starts: int) -> str:
     if record is not None and is_final(record):
         return f"ended before, {record.status.replace('_', ' ')}"
     if starts:
-        return (
-            f"was started {'once' if starts == 1 else f'{starts} times'} and did not end: run again"
-        )
+        often = "once" if starts == 1 else f"{starts} times"
+        return f"was started {often}: taken over if its job is still there, else run again"
     return "was not started yet"

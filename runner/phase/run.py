@@ -13,6 +13,8 @@ from pathlib import Path
 from runner.core.digest import canonical_json, pretty_json
 from runner.core.errors import RunnerError
 from runner.core.host_paths import Places
+from runner.engines.base import Handle, Outcome
+from runner.engines.leftovers import marks
 from runner.hub import layout, provenance
 from runner.hub.record import (
     ArmRecord,
@@ -23,6 +25,7 @@ from runner.hub.record import (
     SummaryRecord,
     TestsRecord,
 )
+from runner.jobs.attempts import Attempt
 from runner.jobs.datasets import Dataset
 from runner.jobs.progress import Display
 from runner.manifest.dataset_names import ONLY, assigned
@@ -33,10 +36,8 @@ from runner.plan.model import Device, Job, Plan, computes_on
 from runner.verify.baselines import Baseline
 from runner.verify.bundled_source import bundle_code
 
-WORK = ".attempts"
-"""Folder of the attempts inside the staged hub; gone before the seal."""
-
-
+MOST_LOST = 2
+"""Times that a job is started again after others have ended it."""
 NO_ENGINE = EngineRecord(name="none", isolated=False)
 """What a hub says when no engine could be opened."""
 
@@ -94,6 +95,10 @@ class Run:
     """The findings that were registered for the phase when the run began."""
     started_before: Counter[str] = field(default_factory=Counter)
     """How often each job was started by processes that carried the run on before this one."""
+    adopted: dict[str, Handle] = field(default_factory=dict)
+    """Arms whose jobs a process before this one has started, and that are taken over."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """How often each job was ended by others, and started again by this process."""
 
     def __post_init__(self) -> None:
         """Take up what is on disk of the run; nothing where it begins now."""
@@ -161,8 +166,21 @@ class Run:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What marks this run's jobs at the engine."""
-        return {"phase": self.plan.phase, "run": self.run_id}
+        """What marks this run's jobs at the engine, also for whoever finds them without us."""
+        return {
+            "phase": self.plan.phase,
+            "run": self.run_id,
+            **marks(self.staging.state.resolve()),
+        }
+
+    def tries_again(self, attempt: Attempt, outcome: Outcome) -> bool:
+        """Whether a job that was ended by others is started again: as long as that is not often."""
+        name = attempt.launch.name
+        if outcome.status != "interrupted" or self.lost[name] >= MOST_LOST:
+            return False
+        self.lost[name] += 1
+        self.shown.say(f"{name} is started again")
+        return True
 
     def note(self, text: str) -> None:
         """Say something once that a reader of the hub must know too."""
@@ -192,4 +210,4 @@ def write_declaration(run: Run) -> None:
         (folder / layout.LOCK).write_bytes(run.lock.content)
     if run.code.diff:
         (folder / layout.DIFF).write_bytes(run.code.diff)
-    run.journal("planned", manifest_sha256=run.loaded.sha256, run=run.run_id)
+    run.journal("planned", version=1, manifest_sha256=run.loaded.sha256, run=run.run_id)

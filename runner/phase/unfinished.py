@@ -9,11 +9,14 @@ staged folder has the files that it speaks of.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
@@ -21,6 +24,7 @@ from runner.core.errors import EngineError, VerificationError
 from runner.core.files import write_durably
 from runner.core.names import Sha256
 from runner.core.reading import parse_json, read_file, read_table, typed
+from runner.engines.base import Handle
 from runner.hub import layout
 from runner.hub.record import (
     ArmRecord,
@@ -35,7 +39,11 @@ RUN = "run.json"
 ENGINE = "engine.json"
 _LOCK = "run"
 
+WORK = ".attempts"
+"""Folder of the attempts inside the staged hub; gone before the seal."""
+
 R = TypeVar("R", bound=Record)
+_HANDLE = TypeAdapter(Handle)
 
 
 class Records(dict[str, R]):
@@ -158,14 +166,24 @@ def held(staging: layout.Staging) -> Iterator[None]:
         yield
 
 
+def is_carried_on(state: Path) -> bool:
+    """Whether a process holds the run whose state lies in a folder."""
+    with locks.hold(state, _LOCK) as free:
+        return not free
+
+
+def was_carried_on(state: Path) -> bool:
+    """Whether a process once held the run, and none does now."""
+    return state.is_dir() and locks.exists(state, _LOCK) and not is_carried_on(state)
+
+
 def unfinished(artifacts: Path) -> list[Unfinished]:
     """Every run below ``artifacts`` that has begun and is not sealed, oldest first."""
     found = []
     for staging in layout.all_staged(artifacts):
         if (staging.state / RUN).is_file():
             begun = read_begun(staging)
-            with locks.hold(staging.state, _LOCK) as free:
-                alive = not free
+            alive = is_carried_on(staging.state)
             ended = sum(1 for _ in (staging.state / "arms").glob("*.json"))
             found.append(Unfinished(staging=staging, begun=begun, alive=alive, ended=ended))
     return sorted(found, key=lambda one: one.begun.started)
@@ -191,21 +209,64 @@ def choose(named: Path | None, artifacts: Path) -> Unfinished:
     raise EngineError(f"several runs are unfinished; name one of them: {names}")
 
 
-def starts(staging: layout.Staging) -> Counter[str]:
-    """How often each job was started so far, by the journal; a line cut short counts as none."""
-    found: Counter[str] = Counter()
+def journal(staging: layout.Staging) -> Iterator[dict[str, Any]]:
+    """What the journal tells, in its order; a line that was cut short tells nothing."""
     try:
         content = read_file(staging.path, layout.JOURNAL, most=layout.MOST_RECORD_BYTES)
     except ValueError:
-        return found
+        return
     for line in content.splitlines():
         try:
             told = parse_json(line)
         except ValueError:
             continue
-        if isinstance(told, dict) and told.get("event") == "started":
-            found[str(told.get("name"))] += 1
+        if isinstance(told, dict):
+            yield told
+
+
+def mend_journal(staging: layout.Staging) -> None:
+    """End the last line of the journal where a process was killed while it wrote it."""
+    with (staging.path / layout.JOURNAL).open("ab+") as file:
+        if not file.tell():
+            return
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+
+
+def starts(staging: layout.Staging) -> Counter[str]:
+    """How often each job was started so far, by the journal, or was about to be."""
+    return Counter(str(told["name"]) for told in _told(staging, "intended"))
+
+
+def handles(staging: layout.Staging) -> dict[str, Handle]:
+    """By the names of jobs, that by which an engine finds the one that was started last.
+
+    A handle that leads out of the run's folder of attempts is none of ours.
+    """
+    folder = staging.path.resolve()
+    found: dict[str, Handle] = {}
+    for told in _told(staging, "started"):
+        try:
+            handle = _HANDLE.validate_python(_with_places(told.get("handle"), folder))
+        except ValidationError:
+            continue
+        inside = Path(os.path.normpath(handle.out_dir)).is_relative_to(folder / WORK)
+        if inside and handle.log_path.startswith(f"{folder}/"):
+            found[str(told["name"])] = handle
     return found
+
+
+def _told(staging: layout.Staging, event: str) -> Iterator[dict[str, Any]]:
+    return (one for one in journal(staging) if one.get("event") == event and "name" in one)
+
+
+def _with_places(handle: object, folder: Path) -> object:
+    """A handle with the run's folder where the journal has a word for it."""
+    if not isinstance(handle, dict):
+        return handle
+    words = {key: value for key, value in handle.items() if isinstance(value, str)}
+    return handle | {key: value.replace("<hub>", str(folder)) for key, value in words.items()}
 
 
 def changed_files(folder: Path, files: tuple[FileRecord, ...]) -> list[str]:

@@ -187,7 +187,7 @@ def through_nox(manifest, artifacts):
     ("number", "make_command"),
     [(signal.SIGINT, command), (signal.SIGTERM, command), (signal.SIGINT, through_nox)],
 )
-def test_an_interrupt_leaves_no_container_and_keeps_what_was_finished(
+def test_an_interrupt_leaves_no_container_and_a_run_that_can_be_sealed_as_it_is(
     image, write, tmp_path, number, make_command
 ):
     arms = """
@@ -213,10 +213,16 @@ name = "later"
             break
     # As a terminal does it: the signal reaches every process of the group.
     os.killpg(process.pid, number)
-    out, _ = process.communicate(timeout=120)
-    path = Path(out.splitlines()[-1])
-    record = layout.read(path)
+    process.communicate(timeout=120)
     assert process.returncode == 130
+    assert layout.find_hubs(tmp_path) == []
+    assert containers_of("trial") == ""
+    sealed = subprocess.run(
+        [sys.executable, "-m", "runner", "seal", "--out", tmp_path], cwd=ROOT, text=True,
+        check=True, stdout=subprocess.PIPE, env=os.environ | {"PHASEHUB_STATE": str(state_dir())},
+    )  # fmt: skip
+    path = Path(sealed.stdout.splitlines()[-1])
+    record = layout.read(path)
     assert record.interrupted
     assert {arm.name: arm.status for arm in record.arms} == {
         "short": "succeeded",

@@ -112,7 +112,7 @@ class Puppet:
         """Nothing is left over."""
         return False
 
-    def remove_leftovers(self, run_id: str) -> list[str]:
+    def remove_leftovers(self, run_id: str, spare: object = ()) -> list[str]:
         """Nothing is left over."""
         return []
 

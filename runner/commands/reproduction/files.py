@@ -18,7 +18,7 @@ from runner.hub.record import MEASURED, FileRecord, HubRecord, ReproducedFile
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.collection import collect
 from runner.manifest.tables import Resources
-from runner.phase.run import WORK
+from runner.phase.unfinished import WORK
 from runner.plan.model import InputRef, comparison_job
 
 DIFFERENCES = "differences.json"

@@ -23,6 +23,7 @@ from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import INTERRUPTED, EngineError, RunnerError, VerificationError
 from runner.core.installation import state_dir
+from runner.core.interrupts import interrupts
 from runner.core.reading import read_file
 from runner.core.text import listing
 from runner.engines import Needs, choose, gpus, open_engine
@@ -42,12 +43,12 @@ from runner.phase.execute import (
     mismatches,
     run_alone,
     run_arms,
-    sigterm_as_interrupt,
     summarise_arms,
 )
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
-from runner.phase.run import WORK, Run, write_declaration
+from runner.phase.run import Run, write_declaration
+from runner.phase.unfinished import WORK
 from runner.plan.model import computes_on
 from runner.plan.preflight import preflight, this_machine
 from runner.report.reproduction import verdict
@@ -128,7 +129,7 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
     remarks = preflight(plan, this_machine(artifacts, with_gpus=device == "cuda"))
     compared = bundled_baselines(original.folder, original.record)
     with (
-        sigterm_as_interrupt(),
+        interrupts(),
         layout.staged(artifacts, plan.phase, datetime.now(UTC)) as staging,
         display() as shown,
     ):

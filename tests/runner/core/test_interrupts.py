@@ -10,6 +10,12 @@ import pytest
 from runner.archive import remote
 from runner.archive.unpack import unpack
 from runner.core.errors import EngineError
+from runner.core.interrupts import (
+    SIGNALS,
+    held_back,
+    insisted,
+    interrupts,
+)
 from runner.hub import layout
 from runner.phase import execute
 from runner.phase.run import Request
@@ -101,3 +107,64 @@ def test_what_is_sent_or_received_leaves_nothing(tmp_path, interrupted_after):
     with pytest.raises(KeyboardInterrupt):
         use(remote.scratch(tmp_path / "work"))
     assert not (tmp_path / "work").exists()
+
+
+def use_signals(*numbers):
+    for number in numbers:
+        signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_each_signal_interrupts_and_its_handler_is_as_before_afterwards(number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interrupts():
+        use_signals(number)
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupts():
+            use_signals(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_is_closed_is_told_of_once():
+    with interrupts():
+        with pytest.raises(KeyboardInterrupt):
+            use_signals(signal.SIGHUP)
+        use_signals(signal.SIGHUP)
+        assert not insisted()
+
+
+def test_a_second_signal_insists():
+    with interrupts():
+        for last in (False, True):
+            with pytest.raises(KeyboardInterrupt):
+                use_signals(signal.SIGTERM)
+            assert insisted() == last
+
+
+def test_what_is_held_back_comes_when_the_act_is_complete():
+    done = []
+
+    def act():
+        with held_back():
+            with held_back():
+                use_signals(signal.SIGINT, signal.SIGTERM)
+                done.append("inner")
+            done.append("outer")
+
+    with pytest.raises(KeyboardInterrupt), interrupts():
+        act()
+    assert done == ["inner", "outer"]
+
+
+def test_what_is_done_by_then_is_not_interrupted():
+    with interrupts():
+        with held_back(then_raise=False):
+            use_signals(signal.SIGINT)
+        with held_back():
+            pass

@@ -1,10 +1,12 @@
 """Foreign text on a screen."""
 
+import contextlib
 import io
+import os
 
 import pytest
 
-from runner.core.text import Screen, visible
+from runner.core.text import ReaderGone, Screen, visible
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,13 @@ def test_a_screen_shows_what_is_written_to_it_and_is_else_the_stream():
     print("a\x1b[31mb", file=screen, flush=True)
     assert stream.getvalue() == "a\\x1b[31mb\n"
     assert not screen.isatty()
+
+
+def test_a_terminal_that_was_closed_has_no_reader():
+    ours, theirs = os.openpty()
+    stream = os.fdopen(theirs, "w", buffering=1)
+    os.close(ours)
+    with pytest.raises(ReaderGone):
+        Screen(stream).write("somebody there?\n")
+    with contextlib.suppress(OSError):
+        stream.close()

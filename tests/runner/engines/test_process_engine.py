@@ -1,5 +1,6 @@
 """The process engine: the hostile list as far as it promises, and what survives a dead runner."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from runner.core.errors import EngineError
 from runner.engines import processes, supervisor
-from runner.engines.base import PROMISES, Handle, Launch, Limits
+from runner.engines.base import PROMISES, Handle, Launch, Limits, Outcome
 from runner.engines.process import ProcessEngine
 
 ROOT = Path(__file__).parents[3]
@@ -531,3 +532,52 @@ def test_descendants_are_found_through_every_generation():
         assert {child.pid, grandchild} <= set(supervisor.descendants(os.getpid()))
         for pid in (grandchild, child.pid):
             os.kill(pid, signal.SIGKILL)
+
+
+# --- clocks --------------------------------------------------------------------------------------
+
+
+def test_a_supervisor_that_was_frozen_is_ended_soon_after_its_job_s_time_limit(
+    engine, make_launch, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("runner.engines.process.GRACE_S", 0)
+    monkeypatch.setattr("runner.engines.process.STOP_S", 0.1)
+    handle = engine.start(make_launch(WAIT))
+    wait_for(lambda: len(processes_below(tmp_path)) == 2, "supervisor and job")
+    os.kill(processes.pid_of(handle.id), signal.SIGSTOP)
+    assert engine.poll(handle) is None
+    outcome = engine.poll(dataclasses.replace(handle, timeout_s=0.0))
+    assert outcome.status == "timed_out"
+    wait_for(lambda: processes_below(tmp_path) == [], "the end of both")
+    engine.stop(handle)
+
+
+def test_a_clock_that_is_set_forward_ends_no_job_early(engine, make_launch):
+    started = engine.start(make_launch(WAIT))
+    an_hour_ago = dataclasses.replace(started, started_at=started.started_at - 3600)
+    assert an_hour_ago.elapsed_s < 3000
+    assert engine.poll(an_hour_ago) is None
+    engine.stop(started)
+
+
+def test_after_another_start_of_the_machine_the_date_is_all_there_is(engine, make_launch):
+    started = engine.start(make_launch(WAIT))
+    engine.stop(started)
+    before = dataclasses.replace(started, boot_id="another", began_s=1e9)
+    an_hour_ago = dataclasses.replace(before, started_at=before.started_at - 3600)
+    in_an_hour = dataclasses.replace(before, started_at=before.started_at + 3600)
+    assert an_hour_ago.elapsed_s >= 3600
+    assert in_an_hour.elapsed_s == 0
+
+
+def test_no_end_comes_before_its_start():
+    times = {"started_at": 2000.0, "ended_at": 1000.0}
+    assert Outcome(status="failed", exit_code=1, message="", **times).ended_at == 2000.0
+
+
+def test_leftovers_to_spare_go_on(engine, make_launch, run_id):
+    spared, other = engine.start(make_launch(WAIT)), engine.start(make_launch(WAIT, name="two"))
+    assert engine.remove_leftovers(run_id, [spared.id]) == ["out"]
+    assert (engine.poll(spared), engine.adopt(spared)) == (None, True)
+    assert not engine.adopt(other)
+    engine.stop(spared)

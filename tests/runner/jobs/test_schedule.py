@@ -1,11 +1,13 @@
 """Jobs side by side: one that fails takes nothing along, and nothing runs on when the run ends."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from models.config import Dataset
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, EngineLostError
+from runner.core.interrupts import interrupts
 from runner.engines.base import Handle, Outcome
 from runner.jobs.attempts import lay_out
 from runner.jobs.progress import PlainDisplay
@@ -145,3 +147,120 @@ def test_poisoned_events_are_a_note_on_their_job_and_end_nothing(tmp_path):
     }
     (note,) = outcomes["b"].notes
     assert note.startswith("events.jsonl: a line is no event: step.step: ")
+
+
+# --- what is cut short, lost, or taken over ------------------------------------------------------
+
+
+def handle_of(name, gpu_ids=()):
+    return Handle(
+        engine="scripted", id=name, name=name, log_path="", out_dir="", started_at=0.0,
+        timeout_s=1.0, disk_bytes=1, gpu_ids=gpu_ids,
+    )  # fmt: skip
+
+
+class Interrupting(ScriptedEngine):
+    """Has a signal come at the first look at a job; ``then_ended`` have ended by that time."""
+
+    def __init__(self, polls, at, then_ended=()):
+        super().__init__(polls)
+        self.at, self.then_ended = at, then_ended
+
+    def poll(self, handle):
+        if handle.name == self.at:
+            self.at = None
+            self.polls.update(dict.fromkeys(self.then_ended, 1))
+            signal.raise_signal(signal.SIGTERM)
+        return super().poll(handle)
+
+
+def test_an_interrupt_stops_all_jobs_and_loses_none_that_has_ended(tmp_path):
+    engine = Interrupting({"a": 9, "b": 9, "c": 9}, at="b", then_ended=["c"])
+    ended, cut = [], []
+    with pytest.raises(KeyboardInterrupt), interrupts():
+        run_attempts(
+            engine, attempts(tmp_path, "a", "b", "c", "d"), places=[(), (), ()],
+            shown=PlainDisplay(), journal=lambda *a, **k: None,
+            ended=lambda attempt, outcome: ended.append((attempt.job.name, outcome.status)),
+            cut_short=lambda attempt, outcome: cut.append((attempt.job.name, outcome.status)),
+        )  # fmt: skip
+    assert ended == [("c", "succeeded")]
+    assert cut == [("a", "interrupted"), ("b", "interrupted")]
+    assert sorted(engine.stopped) == ["a", "b", "c"]
+
+
+def test_a_signal_while_a_job_is_collected_waits_until_it_is_on_record(tmp_path):
+    engine = ScriptedEngine({"a": 1, "b": 9})
+    told = []
+
+    def ended(attempt, outcome):
+        if outcome.status == "succeeded":
+            signal.raise_signal(signal.SIGHUP)
+        told.append((attempt.job.name, outcome.status))
+
+    with pytest.raises(KeyboardInterrupt), interrupts():
+        run(engine, attempts(tmp_path, "a", "b"), [(), ()], ended)
+    assert told == [("a", "succeeded"), ("b", "interrupted")]
+
+
+def test_one_job_that_cannot_be_stopped_does_not_keep_the_others(tmp_path):
+    engine = ScriptedEngine({"b": 9, "c": 9}, fails_at="a")
+    with pytest.raises(EngineError):
+        run(engine, attempts(tmp_path, "a", "b", "c"), [(), (), ()])
+    assert engine.stopped == ["a", "b", "c"]
+
+
+class Away(ScriptedEngine):
+    """Does not answer for a number of looks."""
+
+    def __init__(self, polls, away):
+        super().__init__(polls)
+        self.away = away
+
+    def poll(self, handle):
+        self.away -= 1
+        if self.away >= 0:
+            raise EngineLostError("the daemon does not answer")
+        return super().poll(handle)
+
+
+def test_an_engine_that_comes_back_is_waited_for(tmp_path, capsys):
+    outcomes = run(Away({"a": 2, "b": 1}, away=3), attempts(tmp_path, "a", "b"), [(), ()])
+    assert [outcome.status for outcome in outcomes.values()] == ["succeeded"] * 2
+    assert capsys.readouterr().err.count("waiting for it for 60 s") == 1
+
+
+def test_the_jobs_of_an_engine_that_stays_away_are_left_to_who_takes_over(tmp_path, monkeypatch):
+    monkeypatch.setattr("runner.jobs.schedule.PATIENCE_S", 0)
+    engine = Away({"a": 9, "b": 9}, away=99)
+    told = []
+    with pytest.raises(EngineLostError, match="does not answer"):
+        run(engine, attempts(tmp_path, "a", "b"), [(), ()], lambda *ended: told.append(ended))
+    assert (told, engine.stopped, engine.running) == ([], [], {"a", "b"})
+
+
+def test_a_job_that_runs_already_is_followed_in_its_place_and_not_started(tmp_path):
+    engine = ScriptedEngine({"a": 2, "b": 1, "c": 1})
+    told = []
+    outcomes = run_attempts(
+        engine, attempts(tmp_path, "a", "b", "c", device="cuda"),
+        places=[("GPU-1",), ("GPU-2",)], shown=PlainDisplay(),
+        journal=lambda event, **facts: told.append((event, facts["name"])),
+        adopted={"a": handle_of("a", ("GPU-2",))},
+    )  # fmt: skip
+    assert {name: outcome.status for name, outcome in outcomes.items()} == dict.fromkeys(
+        "abc", "succeeded"
+    )
+    assert engine.places == {"b": ("GPU-1",), "c": ("GPU-1",)}
+    assert told[0] == ("adopted", "a")
+    assert ("started", "a") not in told
+
+
+def test_what_is_about_to_be_done_is_in_the_journal_first(tmp_path):
+    told = []
+    run_attempts(
+        ScriptedEngine({"a": 1}), attempts(tmp_path, "a"), places=[()], shown=PlainDisplay(),
+        journal=lambda event, **facts: told.append(event),
+        ended=lambda attempt, outcome: told.append("collected"),
+    )  # fmt: skip
+    assert told == ["intended", "started", "ended", "collected", "concluded"]

@@ -1,0 +1,84 @@
+"""The journal has a reader: what was started, how often, and how its jobs are found again."""
+
+import dataclasses
+import json
+
+import pytest
+
+from runner.core.host_paths import Places
+from runner.engines.base import Handle
+from runner.hub import layout
+from runner.phase.unfinished import handles, journal, mend_journal, starts
+
+
+@pytest.fixture
+def staging(tmp_path):
+    found = layout.Staging(path=tmp_path / ".staging-x", final=tmp_path / "x")
+    found.path.mkdir()
+    return found
+
+
+def handle(folder, **changed):
+    facts = {
+        "engine": "process", "id": "7:1", "name": "one", "started_at": 1.0, "timeout_s": 2.0,
+        "disk_bytes": 3, "gpu_ids": ("GPU-1",), "log_path": f"{folder}/.attempts/one/1/console.log",
+        "out_dir": f"{folder}/.attempts/one/1/out",
+    }  # fmt: skip
+    return Handle(**facts | changed)
+
+
+def write(staging, *lines, end="\n"):
+    text = "\n".join(json.dumps(line) for line in lines)
+    with (staging.path / layout.JOURNAL).open("a") as file:
+        file.write(text + end)
+
+
+def started(staging, job, name="one"):
+    """The line, as a run writes it: without the folders of this machine."""
+    places = Places(hub=staging.path)
+    return {"event": "started", "name": name, "handle": places.hidden(dataclasses.asdict(job))}
+
+
+def test_a_handle_comes_back_as_it_was_although_no_folder_of_this_machine_is_told(staging):
+    job = handle(staging.path)
+    line = started(staging, job)
+    assert str(staging.path) not in json.dumps(line)
+    write(staging, line)
+    assert handles(staging) == {"one": job}
+
+
+def test_of_several_the_last_is_meant(staging):
+    second = handle(staging.path, id="8:1")
+    write(staging, started(staging, handle(staging.path)), started(staging, second))
+    assert handles(staging) == {"one": second}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"out_dir": "/etc"},
+        {"out_dir": "<hub>/.attempts/../../../elsewhere"},
+        {"log_path": "/etc/passwd"},
+        {"started_at": "yesterday"},
+    ],
+)
+def test_a_handle_that_leads_elsewhere_is_none(staging, changed):
+    line = started(staging, handle(staging.path))
+    line["handle"] |= changed
+    write(staging, line)
+    assert handles(staging) == {}
+
+
+def test_a_line_that_was_cut_short_tells_nothing_and_spoils_no_other(staging):
+    intended = {"event": "intended", "name": "one"}
+    write(staging, intended, end='\n{"event": "intended", "na')
+    assert starts(staging) == {"one": 1}
+    mend_journal(staging)
+    write(staging, intended)
+    assert starts(staging) == {"one": 2}
+    assert [line["event"] for line in journal(staging)] == ["intended", "intended"]
+
+
+def test_without_a_journal_nothing_was_started(staging):
+    mend_journal(staging)
+    assert (starts(staging), handles(staging)) == ({}, {})
