@@ -33,8 +33,8 @@ _gate = _Gate()
 def interrupts(*, then_ignore: bool = False) -> Iterator[None]:
     """Let each of the signals interrupt the block; one that the caller ignores stays ignored.
 
-    A terminal that is closed is told of once: the shell and the kernel both say so. At the end of a
-    program, where nothing can be interrupted any more, they are ignored.
+    The end of a terminal counts once, though the shell and the kernel both signal it. At the end of
+    a program, where nothing can be interrupted any more, they are ignored.
     """
     _gate.waiting, _gate.came = False, 0
     taken = [one for one in SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
