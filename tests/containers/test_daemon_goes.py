@@ -195,7 +195,9 @@ def told(artifacts, event, name):
 
 
 def under_way(tmp_path):
-    return told(tmp_path, "started", "held") and told(tmp_path, "concluded", "short")
+    # A container is removed after its arm is on record.
+    on_record = told(tmp_path, "started", "held") and told(tmp_path, "concluded", "short")
+    return on_record and len(ours(tmp_path)) == 1
 
 
 def ours(tmp_path):

@@ -390,7 +390,7 @@ def test_processes_of_the_host_and_of_other_arms_are_neither_seen_nor_traced(
     outcome = finish(engine, engine.start(launch))
     seen, traced = launch.log_path.read_text().splitlines()
     assert outcome.status == "succeeded"
-    assert len(seen.split()) == 2  # docker-init and the job itself
+    assert len(seen.split()) == 3  # docker-init, `timeout` and the job itself
     assert traced == "[-1, -1, -1]"
     assert engine.poll(sibling) is None
     engine.stop(sibling)
