@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from runner.core.errors import RunnerError
 from runner.core.files import remove_tree
 from runner.core.text import Say
 from runner.engines.leftovers import Leftover, leftovers
@@ -16,7 +17,7 @@ from runner.phase.unfinished import (
     Unfinished,
     held,
     is_carried_on,
-    unfinished,
+    looked_at,
     was_carried_on,
 )
 
@@ -61,9 +62,12 @@ def is_dead(job: Leftover, artifacts: Path) -> bool:
 
 def folders(artifacts: Path) -> Iterator[Remains]:
     """Runs below ``artifacts`` that nothing carries on, and what was left of sealed ones."""
-    for run in unfinished(artifacts):
-        if not run.alive:
-            yield Remains(told=describe(run), remove=partial(discard, run.staging))
+    for staging, run in looked_at(artifacts):
+        if isinstance(run, RunnerError):
+            told = f"{staging.path}, which cannot go on: {run}"
+            yield Remains(told=told, remove=partial(discard, staging))
+        elif not run.alive:
+            yield Remains(told=describe(run), remove=partial(discard, staging))
     for staging in all_staged(artifacts):
         if was_carried_on(staging.state) and not (staging.state / RUN).exists():
             told = f"{staging.path}, of a run that was cut short before it began"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from runner.core.errors import RunnerError
 from runner.core.interrupts import interrupts
 from runner.jobs.progress import display
 from runner.phase.execute import decide, go_on, held_to
@@ -22,6 +23,7 @@ from runner.phase.unfinished import (
     Unfinished,
     choose,
     held,
+    looked_at,
     mend_journal,
     read_begun,
     starts,
@@ -72,6 +74,9 @@ def status(artifacts: Path) -> Iterator[str]:
     """A line for every run that has begun and is not sealed."""
     for one in unfinished(artifacts):
         yield describe(one)
+    for staging, found in looked_at(artifacts):
+        if isinstance(found, RunnerError):
+            yield f"{staging.path}  cannot go on: {found}"
 
 
 def describe(one: Unfinished) -> str:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
-from runner.core.errors import EngineError, VerificationError
+from runner.core.errors import EngineError, RunnerError, VerificationError
 from runner.core.files import write_durably
 from runner.core.names import Sha256
 from runner.core.reading import parse_json, read_file, read_table, typed
@@ -177,29 +177,45 @@ def was_carried_on(state: Path) -> bool:
     return state.is_dir() and locks.exists(state, _LOCK) and not is_carried_on(state)
 
 
-def unfinished(artifacts: Path) -> list[Unfinished]:
-    """Every run below ``artifacts`` that has begun and is not sealed, oldest first."""
-    found = []
+def looked_at(artifacts: Path) -> Iterator[tuple[layout.Staging, Unfinished | RunnerError]]:
+    """Every run below ``artifacts`` that has begun and is not sealed, or why it cannot be read."""
     for staging in layout.all_staged(artifacts):
-        if (staging.state / RUN).is_file():
-            begun = read_begun(staging)
-            alive = is_carried_on(staging.state)
-            ended = sum(1 for _ in (staging.state / "arms").glob("*.json"))
-            found.append(Unfinished(staging=staging, begun=begun, alive=alive, ended=ended))
+        if (staging.state / RUN).exists():
+            try:
+                yield staging, _look(staging)
+            except RunnerError as error:
+                yield staging, error
+
+
+def unfinished(artifacts: Path) -> list[Unfinished]:
+    """Every such run that can be read, oldest first."""
+    found = [one for _, one in looked_at(artifacts) if isinstance(one, Unfinished)]
     return sorted(found, key=lambda one: one.begun.started)
+
+
+def _look(staging: layout.Staging) -> Unfinished:
+    return Unfinished(
+        staging=staging,
+        begun=read_begun(staging),
+        alive=is_carried_on(staging.state),
+        ended=sum(1 for _ in (staging.state / "arms").glob("*.json")),
+    )
 
 
 def choose(named: Path | None, artifacts: Path) -> Unfinished:
     """The run that is meant: the one named, or the only one that nothing carries on.
 
-    Raises ``EngineError`` where there is none, or more than one and none is named.
+    Raises ``EngineError`` where there is none, or more than one and none is named, and
+    ``VerificationError`` where the one that is named cannot be read.
     """
-    known = unfinished(named.resolve().parent.parent if named else artifacts)
     if named is not None:
-        for one in known:
-            if named.resolve() in (one.staging.path.resolve(), one.staging.final.resolve()):
+        for staging, one in looked_at(named.resolve().parent.parent):
+            if named.resolve() in (staging.path.resolve(), staging.final.resolve()):
+                if isinstance(one, RunnerError):
+                    raise one
                 return one
         raise EngineError(f"{named} is no unfinished run; `phasehub status` lists them")
+    known = unfinished(artifacts)
     dead = [one for one in known if not one.alive]
     if len(dead) == 1:
         return dead[0]

@@ -2,13 +2,26 @@
 
 import dataclasses
 import json
+import os
 
 import pytest
 
+from runner.commands.clean import clean
+from runner.commands.resume import status
+from runner.core.errors import RunnerError, VerificationError
 from runner.core.host_paths import Places
 from runner.engines.base import Handle
 from runner.hub import layout
-from runner.phase.unfinished import handles, journal, mend_journal, starts
+from runner.phase.unfinished import (
+    RUN,
+    choose,
+    handles,
+    journal,
+    looked_at,
+    mend_journal,
+    starts,
+    unfinished,
+)
 
 
 @pytest.fixture
@@ -82,3 +95,47 @@ def test_a_line_that_was_cut_short_tells_nothing_and_spoils_no_other(staging):
 def test_without_a_journal_nothing_was_started(staging):
     mend_journal(staging)
     assert (starts(staging), handles(staging)) == ({}, {})
+
+
+# --- runs whose state is not what it should be ----------------------------------------------------
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A folder of hubs with a run whose record nobody can read."""
+    final = tmp_path / "p" / "2026-01-30T050000Z"
+    staging = layout.Staging(path=final.with_name(f".staging-{final.name}"), final=final)
+    staging.path.mkdir(parents=True)
+    staging.state.mkdir(mode=0o700)
+    (staging.state / RUN).write_text("[" * 100_000)
+    return staging
+
+
+def test_a_run_that_cannot_be_read_is_shown_as_such_and_hides_no_other(broken, tmp_path):
+    assert unfinished(tmp_path) == []
+    (line,) = status(tmp_path)
+    assert line.startswith(f"{broken.path}  cannot go on: ")
+    with pytest.raises(VerificationError, match="run its manifest again"):
+        choose(broken.path, tmp_path)
+    with pytest.raises(RunnerError, match="there is no run to go on with"):
+        choose(None, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_a_record_that_is_no_file_neither_hangs_nor_ends_anything(broken, tmp_path, kind):
+    (broken.state / RUN).unlink()
+    {
+        "fifo": lambda path: os.mkfifo(path),
+        "folder": lambda path: path.mkdir(),
+        "link": lambda path: path.symlink_to("/dev/zero"),
+    }[kind](broken.state / RUN)
+    ((_, why),) = looked_at(tmp_path)
+    assert isinstance(why, VerificationError)
+
+
+def test_it_is_cleaned_on_request(broken, tmp_path):
+    (line,) = clean(tmp_path, remove=False, say=print)
+    assert line.startswith(f"would remove {broken.path}, which cannot go on: ")
+    assert broken.path.exists()
+    list(clean(tmp_path, remove=True, say=print))
+    assert list((tmp_path / "p").iterdir()) == []
