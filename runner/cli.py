@@ -626,11 +626,18 @@ def _guarded(command: Callable[[], object]) -> int:
         print("phasehub: interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if (gone := _said_of_daemon(error)) is None:
+        if (gone := _said_of_disk(error) or _said_of_daemon(error)) is None:
             return _report_bug()
         print(f"phasehub: {gone}", file=sys.stderr)
         return gone.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _said_of_disk(error: Exception) -> RunnerError | None:
+    """What to say of a disk that is full, read-only or broken, where nobody else has said it."""
+    from runner.core.disk import explain
+
+    return explain(error)
 
 
 def _said_of_daemon(error: Exception) -> RunnerError | None:

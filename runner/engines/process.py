@@ -102,7 +102,7 @@ class ProcessEngine:
         except OSError as error:
             remove_tree(view)
             raise EngineError(
-                f"{launch.name} could not be started: {error}. Look at the rights and the "
+                f"{launch.name} could not be started: {_first(error)}. Look at the rights and the "
                 "room where its folders lie"
             ) from None
         identity = processes.identity(process.pid)
@@ -261,6 +261,12 @@ def supervisors() -> Iterator[Supervisor]:
         if told[0].endswith(SUFFIX):  # it will be removed
             labels = dict(word.removeprefix(LABEL).partition("=")[::2] for word in told[1:])
             yield Supervisor(identity=identity, view=Path(told[0]), labels=labels)
+
+
+def _first(error: OSError) -> str:
+    """What went wrong, or went wrong first where a folder was copied."""
+    copied = error.args[0] if isinstance(error, shutil.Error) else None
+    return str(copied[0][2]) if isinstance(copied, list) else str(error)
 
 
 def _words(labels: Mapping[str, str]) -> list[str]:

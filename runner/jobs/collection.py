@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from runner.core.digest import entries, oddity
+from runner.core.disk import is_of_writing
 from runner.core.reading import open_below, parse_table, read_below, typed
 from runner.engines.usage import MOST_FILES
 from runner.hub.record import FileRecord
@@ -126,6 +127,8 @@ def _copy(out_dir: Path, destination: Path, file: FileRecord) -> str | None:
                 size += len(block)
                 copy.write(block)
     except (OSError, ValueError) as error:
+        if is_of_writing(error):
+            raise  # the file is sound, and cannot be kept: no fault of the job
         target.unlink(missing_ok=True)
         return f"{file.path} cannot be copied: {getattr(error, 'strerror', error)}"
     if size != file.bytes:

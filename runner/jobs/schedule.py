@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from runner.core.errors import EngineError, EngineLostError
+from runner.core.disk import refuse_full
+from runner.core.errors import DiskError, EngineError, EngineLostError
 from runner.core.interrupts import held_back
 from runner.core.text import ReaderGone
 from runner.engines.base import Engine, Handle, Outcome
@@ -19,6 +21,9 @@ from runner.jobs.progress import Display, JobProgress
 POLL_S = 0.2
 PATIENCE_S = 60.0
 """How long an engine that does not answer is waited for, s."""
+
+UNCLEAR = ("failed", "could_not_start", "interrupted")
+"""Ends of a job to which a full disk may have brought it."""
 
 Place = tuple[str, ...]
 """Where one job may run: the id of its GPU, or nothing for a share of the cores."""
@@ -168,6 +173,8 @@ class _AtWork:
                 self._wait_for_engine(error)
                 return
             self._lost_since = None
+            if not Path(job.handle.out_dir).is_dir():
+                raise DiskError(f"{job.handle.out_dir} is gone while {name} writes to it")
             for event in job.events.new():
                 self._shown.event(job.progress, job.progress.update(event))
             if outcome is not None:
@@ -189,6 +196,8 @@ class _AtWork:
     def _finish(self, name: str, outcome: Outcome, place: Place | None) -> None:
         """Take note of a job's end and collect what it left: as a whole, whatever signals come."""
         with held_back():
+            if outcome.status in UNCLEAR:
+                refuse_full(self._by_name[name].launch.out_dir, f"{name}: {outcome.message}")
             self._journal("ended", name=name, status=outcome.status, exit_code=outcome.exit_code)
             following = self._ended(self._by_name[name], outcome) or ()
             self._journal("concluded", name=name)
@@ -215,6 +224,8 @@ class _AtWork:
         for job in self._running.values():
             with suppress(EngineError, OSError):
                 self._engine.stop(job.handle)
+        if isinstance(cause, (OSError, DiskError)):
+            return  # nothing more can be kept; what is known is in the journal
         for name, job in self._running.items():
             # On a full disk, and where nobody reads any more, what is known is in the journal.
             with suppress(EngineError, OSError, ReaderGone):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from runner.core.digest import digest_json
-from runner.core.errors import EngineError, EngineLostError, RunnerError
+from runner.core.disk import explained, is_of_writing
+from runner.core.errors import DiskError, EngineError, EngineLostError, RunnerError
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import held_back, insisted, interrupts
@@ -157,25 +158,41 @@ def go_on(run: Run, request: Request) -> tuple[Path, int]:
     engine does not answer any more, and ``KeyboardInterrupt``; the run lies there as before.
     """
     try:
-        try:
-            compare_with(run, request.artifacts)
-            carry_out(run, request)
-        except (ResumeError, EngineLostError):
-            raise
-        except RunnerError as error:
-            run.failure = error
-            run.shown.say(str(error))
-        # A run that is sealed by the time that it would be interrupted has ended.
-        with held_back(then_raise=False):
-            record = conclude(run)
-            path = seal(run, record)
-    except EngineLostError as error:
-        raise EngineLostError(f"{error}.\n{ways_on(run.staging)}") from error
+        with on_disk(run):
+            try:
+                compare_with(run, request.artifacts)
+                carry_out(run, request)
+            except (ResumeError, EngineLostError, DiskError):
+                raise
+            except RunnerError as error:
+                run.failure = error
+                run.shown.say(str(error))
+            # A run that is sealed by the time that it would be interrupted has ended.
+            with held_back(then_raise=False):
+                record = conclude(run)
+                path = seal(run, record)
+    except (EngineLostError, DiskError) as error:
+        raise type(error)(f"{error}.\n{ways_on(run.staging)}") from error
     except KeyboardInterrupt:
         with held_back(then_raise=False):
             run.shown.say(f"interrupted. {ways_on(run.staging)}")
         raise
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
+
+
+@contextmanager
+def on_disk(run: Run) -> Iterator[None]:
+    """Raise ``DiskError`` for what cannot be written or read of a run, or where it is gone."""
+    try:
+        with explained(run.staging.path, state_dir()):
+            yield
+    except (OSError, RunnerError):
+        if not (run.staging.path / layout.JOURNAL).exists():
+            raise EngineError(
+                f"{run.staging.path} is gone: something else has removed or renamed it, and with "
+                "it what had ended; run the manifest again"
+            ) from None
+        raise
 
 
 def compare_with(run: Run, artifacts: Path) -> None:
@@ -489,9 +506,11 @@ def summarise_arms(run: Run, engine: Engine) -> None:
             labels=run.labels,
             run=lambda attempt: run_alone(run, engine, attempt),
         )
-    except EngineLostError:
+    except (EngineLostError, DiskError):
         raise
     except (RunnerError, OSError) as error:
+        if is_of_writing(error):
+            raise
         run.summary = SummaryRecord(status="could_not_start", message=str(error))
 
 

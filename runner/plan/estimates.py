@@ -6,8 +6,10 @@ GIB = 2**30
 
 
 def gibibytes(size: float) -> str:
-    """A size in GiB with one decimal, two below one."""
-    return f"{size / GIB:.{1 if size >= GIB else 2}f} GiB"
+    """A size in GiB with one decimal, two below one; a small one in MiB or KiB."""
+    if size >= GIB / 16:
+        return f"{size / GIB:.{1 if size >= GIB else 2}f} GiB"
+    return f"{size / 2**20:.0f} MiB" if size >= 1 << 20 else f"{size / 2**10:.0f} KiB"
 
 
 def duration(seconds: float) -> str:

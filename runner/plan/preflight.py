@@ -15,12 +15,17 @@ from pathlib import Path
 import psutil
 
 from runner.core.errors import EngineError, ManifestError
+from runner.core.installation import state_dir
 from runner.engines import gpus
 from runner.experiment import EXPERIMENT
 from runner.plan.estimates import duration, gibibytes
 from runner.plan.model import ArmJob, Plan
 
 COSTS = EXPERIMENT.costs
+HUB_BYTES, HUB_FILES = 8 << 20, 250
+"""What a hub takes without its arms: code, pages, plots. One of small arms had 2 MiB, 200 files."""
+ARM_BYTES, ARM_FILES = 1 << 20, 30
+"""What an arm leaves beside its weights; while it is collected, it lies there twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,11 @@ class Machine:
     """What a machine has to offer."""
 
     free_disk_bytes: int
+    """Where the hub will lie."""
+    free_files: int | None = None
+    """Inodes that are left there; ``None`` where the file system does not count them."""
+    free_state_bytes: int | None = None
+    """Where datasets are cached; ``None`` if that is the same disk."""
     memory_bytes: int
     processors: int
     gpu_bytes: int | None = None
@@ -35,18 +45,27 @@ class Machine:
 
 
 def this_machine(folder: Path, *, with_gpus: bool = False) -> Machine:
-    """The machine that runs this process, with the disk that ``folder`` lies on.
+    """The machine that runs this process, with the disks of ``folder`` and of what is cached.
 
     Raises ``EngineError`` when its GPUs are asked for and their driver is broken.
     """
-    existing = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    hubs, state = _existing(folder), _existing(state_dir())
+    disk = os.statvfs(hubs)
     found = gpus.available() if with_gpus else []
     return Machine(
-        free_disk_bytes=shutil.disk_usage(existing).free,
+        free_disk_bytes=shutil.disk_usage(hubs).free,
+        free_files=disk.f_favail if disk.f_files else None,
+        free_state_bytes=(
+            None if hubs.stat().st_dev == state.stat().st_dev else shutil.disk_usage(state).free
+        ),
         memory_bytes=psutil.virtual_memory().total,
         processors=len(os.sched_getaffinity(0)),
         gpu_bytes=min((gpu.memory_bytes for gpu in found if gpu.memory_bytes), default=None),
     )
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.resolve().parents) if path.exists())
 
 
 def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
@@ -72,13 +91,26 @@ def _require_disk(plan: Plan, machine: Machine) -> None:
     states = [audit_bytes(job) for job in plan.arms]
     # The states of an arm go once they are audited; as many arms as processors may have some.
     most = sum(states) if kept else sum(sorted(states)[-machine.processors :])
-    needed = sum(COSTS.dataset_bytes(job.values.dataset) for job in plan.datasets)
-    needed += 2 * sum(map(checkpoint_bytes, plan.arms)) + 2 * most
+    data = sum(COSTS.dataset_bytes(job.values.dataset) for job in plan.datasets)
+    needed = HUB_BYTES + data + 2 * most
+    needed += 2 * sum(ARM_BYTES + checkpoint_bytes(job) for job in plan.arms)
     if needed > machine.free_disk_bytes:
         raise EngineError(
             f"the run writes about {gibibytes(needed)} and the disk has "
             f"{gibibytes(machine.free_disk_bytes)} left; free some, or choose another folder "
             "with --out"
+        )
+    files = HUB_FILES + 2 * ARM_FILES * len(plan.arms)
+    if machine.free_files is not None and files > machine.free_files:
+        raise EngineError(
+            f"the run makes about {files} files and the disk has room for {machine.free_files} "
+            "more (inodes); remove some, or choose another folder with --out"
+        )
+    if machine.free_state_bytes is not None and data > machine.free_state_bytes:
+        raise EngineError(
+            f"the datasets take about {gibibytes(data)} and the disk of {state_dir()} has "
+            f"{gibibytes(machine.free_state_bytes)} left; free some, or choose another folder with "
+            "PHASEHUB_STATE"
         )
 
 

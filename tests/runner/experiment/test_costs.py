@@ -185,7 +185,8 @@ def test_two_threads_are_faster_but_not_twice_as_fast():
 
 
 def test_sizes_and_times_are_told_in_units_that_fit():
-    assert [gibibytes(size) for size in (GIB // 4, 1.26 * GIB)] == ["0.25 GiB", "1.3 GiB"]
+    told = [gibibytes(size) for size in (0, 3 << 10, 40 << 20, GIB // 4, 1.26 * GIB)]
+    assert told == ["0 KiB", "3 KiB", "40 MiB", "0.25 GiB", "1.3 GiB"]
     assert [duration(s) for s in (42, 90, 5400)] == ["42 s", "1.5 min", "1.5 h"]
 
 

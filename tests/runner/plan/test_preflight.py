@@ -62,6 +62,17 @@ def test_a_full_disk_is_refused(planned):
         preflight(planned(), replace(MACHINE, free_disk_bytes=GIB // 10))
 
 
+def test_a_disk_without_inodes_is_refused(planned):
+    assert preflight(planned(), replace(MACHINE, free_files=1000))
+    with pytest.raises(EngineError, match=r"makes about 310 files .* room for 20 more \(inodes\)"):
+        preflight(planned(), replace(MACHINE, free_files=20))
+
+
+def test_a_full_disk_of_what_is_kept_is_refused(planned):
+    with pytest.raises(EngineError, match=r"datasets take about .* has 3 KiB left.*PHASEHUB_STATE"):
+        preflight(planned(), replace(MACHINE, free_state_bytes=3 << 10))
+
+
 def test_a_memory_limit_below_the_estimate_is_refused_with_what_would_help(planned):
     with pytest.raises(ManifestError) as caught:
         preflight(planned(memory_gib=0.5), MACHINE)
