@@ -187,7 +187,8 @@ def on_disk(run: Run) -> Iterator[None]:
         with explained(run.staging.path, state_dir()):
             yield
     except (OSError, RunnerError):
-        if not (run.staging.path / layout.JOURNAL).exists():
+        sealed = run.staging.final.exists()
+        if not sealed and not (run.staging.path / layout.JOURNAL).exists():
             raise EngineError(
                 f"{run.staging.path} is gone: something else has removed or renamed it, and with "
                 "it what had ended; run the manifest again"
