@@ -9,6 +9,8 @@ from xdist.scheduler import LoadScopeScheduling
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts in the background so, and all children would be deaf to Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# nohup ignores it, here and in all children.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class ByFile(LoadScopeScheduling):
