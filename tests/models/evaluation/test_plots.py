@@ -69,14 +69,14 @@ def test_the_picture_has_the_colours_of_its_scales_and_no_more_than_a_palette(dr
         assert len({tuple(step) for step in steps} & shown) > 50, name
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning", "error::UserWarning")
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
 def test_a_broken_prediction_is_drawn_beside_the_truth(exact, drawn, tmp_path, value):
     broken = replace(exact, amplitude=np.full((98, 98), value), phase=np.full((98, 98), value))
     assert picture(broken, tmp_path / "a.png") != drawn.read_bytes()
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning", "error::UserWarning")
 def test_a_truth_without_phase_is_drawn(exact, tmp_path):
     silent = replace(exact, phase=np.zeros((98, 98)), target_phase=np.zeros((98, 98)))
     picture(silent, tmp_path / "a.png")
