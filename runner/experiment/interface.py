@@ -310,6 +310,8 @@ class Progress:
     """What a fit consists of and shows while it goes on; events are called after it."""
 
     unit: str
+    resumed: str
+    """Key by which an arm that went on from a checkpoint says so among its times."""
     fitting: str
     """The stage of a job that is its fit; its units speak for it."""
     shown: tuple[tuple[str, str], ...]
