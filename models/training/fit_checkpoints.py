@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import lightning
 import numpy as np
@@ -67,7 +67,12 @@ class Writer:
             self._remove(self._written.pop(0))
 
     def _write(self, epochs: int, state: Mapping[str, Any], others: list[Path]) -> None:
-        files = [self._put(self._path(epochs, "pt"), lambda file: torch.save(dict(state), file))]
+        files = [
+            self._put(
+                self._path(epochs, "pt"),
+                lambda file: torch.save(dict(state), cast("IO[bytes]", file)),
+            )
+        ]
         files += [self._settled(path) for path in others]
         table = {
             "schema_version": 1,

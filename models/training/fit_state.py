@@ -88,18 +88,18 @@ def restore(fit: Fit, state: Mapping[str, Any]) -> None:
 def _set_progress(trainer: Trainer, epochs: int, steps: int) -> None:
     """Have Lightning count on from there: it stands before an epoch, and restarts nothing."""
     loop = trainer.fit_loop
-    for progress in (loop.epoch_progress.total, loop.epoch_progress.current):
-        progress.ready = progress.completed = epochs
-        progress.started = progress.processed = epochs
+    done = dict.fromkeys(("ready", "started", "processed", "completed"), epochs)
+    loop.epoch_progress.load_state_dict({"total": done, "current": done})
     stepped = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
     stepped.ready = stepped.completed = steps
 
 
 def _generators() -> dict[str, Any]:
     name, words, *rest = np.random.get_state()
+    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "cuda": torch.cuda.get_rng_state_all() if on_gpu else [],
         "numpy": (name, torch.from_numpy(np.asarray(words).astype(np.int64)), *rest),
         "python": random.getstate(),
     }

@@ -43,6 +43,7 @@ class Checkpointing(Callback):
         self._fit, self._given, self._every = fit, given, every
         self._writer = Writer(folder, job_sha256)
         self._state: dict[str, Any] | None = None
+        self._others: list[Path] = []
         self._written_at = time.monotonic()
         self._asked_to_stop = False
 
@@ -95,6 +96,7 @@ class Checkpointing(Callback):
     @override
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on a job that is asked to stop has nothing to add."""
+        self._stop_if_asked()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._state = None
 
@@ -109,7 +111,9 @@ class Checkpointing(Callback):
             raise SystemExit(128 + signal.SIGTERM)
 
     def _take(self) -> None:
+        evidence, self._state = self._fit.evidence, None  # no two of them at a time
         self._state = take(self._fit)
+        self._others = [] if evidence is None else evidence.files
 
     def _is_due(self, epochs: int) -> bool:
         often, minutes = self._every.epochs, self._every.minutes
@@ -120,8 +124,7 @@ class Checkpointing(Callback):
 
     def _write(self) -> None:
         assert self._state is not None
-        evidence = self._fit.evidence
-        self._writer.write(self._state, [] if evidence is None else evidence.files)
+        self._writer.write(self._state, self._others)
         self._written_at = time.monotonic()
 
 

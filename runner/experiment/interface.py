@@ -107,6 +107,8 @@ class Costs:
     """Size of the weights that an arm of so many live numbers stores at its end."""
     audit_bytes: Callable[[Parameters, int], int]
     """Most that the states take which such an arm leaves for its audit."""
+    fit_state_bytes: Callable[[Parameters, int], int]
+    """Most that a state takes from which the fit of such an arm can go on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from hashlib import file_digest
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from runner.core.digest import sha256_file
 from runner.core.files import make_durable, remove_tree, share
 from runner.core.names import Sha256
-from runner.core.reading import open_below, read_table, typed
+from runner.core.reading import MIB, open_below, read_table, typed
 from runner.engines.base import Outcome
 from runner.experiment import EXPERIMENT
 from runner.jobs.attempts import Attempt
@@ -166,8 +166,12 @@ def _is_whole(checkpoint: Checkpoint, place: Path) -> bool:
 def _is_as_told(file: Part, place: Path) -> bool:
     try:
         with open_below(place, file.path) as found:
-            size = os.fstat(found.fileno()).st_size
-            return size == file.bytes and file_digest(found, "sha256").hexdigest() == file.sha256
+            if os.fstat(found.fileno()).st_size != file.bytes:
+                return False
+            digest = sha256()
+            while block := found.read(MIB):
+                digest.update(block)
+            return digest.hexdigest() == file.sha256
     except (OSError, ValueError):
         return False
 

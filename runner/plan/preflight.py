@@ -21,6 +21,8 @@ from runner.plan.estimates import duration, gibibytes
 from runner.plan.model import ArmJob, Plan
 
 COSTS = EXPERIMENT.costs
+STATES_AT_A_TIME = 3
+"""Checkpoints of an arm that there are at most: the last two, and one that is being written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,10 @@ def _require_disk(plan: Plan, machine: Machine) -> None:
     states = [audit_bytes(job) for job in plan.arms]
     # The states of an arm go once they are audited; as many arms as processors may have some.
     most = sum(states) if kept else sum(sorted(states)[-machine.processors :])
+    going_on = [fit_state_bytes(job) for job in plan.arms]
     needed = sum(COSTS.dataset_bytes(job.values.dataset) for job in plan.datasets)
     needed += 2 * sum(map(checkpoint_bytes, plan.arms)) + 2 * most
+    needed += STATES_AT_A_TIME * sum(sorted(going_on)[-machine.processors :])
     if needed > machine.free_disk_bytes:
         raise EngineError(
             f"the run writes about {gibibytes(needed)} and the disk has "
@@ -102,8 +106,15 @@ def audit_bytes(job: ArmJob) -> int:
     return COSTS.audit_bytes(job.values, job.num_parameters or 0)
 
 
+def fit_state_bytes(job: ArmJob) -> int:
+    """Most that a checkpoint takes from which an arm can go on; 0 where it leaves none."""
+    if not job.is_known or job.resources.checkpoint_every is None:
+        return 0
+    return COSTS.fit_state_bytes(job.values, job.num_parameters or 0)
+
+
 def _above_limit(job: ArmJob) -> Iterator[str]:
-    needed = COSTS.memory(job.values, job.execution.device).host_bytes
+    needed = COSTS.memory(job.values, job.execution.device).host_bytes + fit_state_bytes(job)
     if needed > job.resources.memory_bytes:
         yield (
             f"arm {job.name} will take about {gibibytes(needed)} of memory, more than its "
@@ -113,7 +124,7 @@ def _above_limit(job: ArmJob) -> Iterator[str]:
 
 def _above_disk(job: ArmJob) -> Iterator[str]:
     states = audit_bytes(job)
-    needed = checkpoint_bytes(job) + states
+    needed = checkpoint_bytes(job) + states + STATES_AT_A_TIME * fit_state_bytes(job)
     if needed > job.resources.disk_bytes:
         less = " or set [audit] steps to 1" if states else ""
         yield (

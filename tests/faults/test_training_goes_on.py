@@ -13,7 +13,7 @@ from runner.hub import layout
 from tests.faults.phase import Begun, arms, phasehub, remains, results
 from tests.runner.conftest import AUDITED, run_phase
 
-EVERY, EPOCHS = 4, 40
+EVERY, EPOCHS = 4, 24
 TEXT = (
     AUDITED.partition("[[arms]]")[0]
     .replace("epochs = 1", f"epochs = {EPOCHS}")
@@ -69,7 +69,7 @@ def disturbed(folder, *faults, text=TEXT):
     return run
 
 
-FAULTS = ((4, end_all), (12, interrupt), (24, end_jobs))
+FAULTS = ((4, end_all), (8, interrupt), (12, end_jobs))
 """After so many epochs, and so within a later one."""
 
 
@@ -79,7 +79,7 @@ def test_it_goes_on_to_the_same_bits(tmp_path, undisturbed):
     assert results(hub) == undisturbed
     arm = arms(hub)["one"]
     assert (arm.status, arm.proof, arm.attempts) == ("succeeded", "audited", 1 + len(FAULTS))
-    assert 24 <= arm.resumed_from < EPOCHS
+    assert 12 <= arm.resumed_from < EPOCHS
     assert arm.timing["resumed_from_epoch"] == arm.resumed_from
     assert any("went on from a checkpoint" in note for note in arm.notes)
     assert not [*hub.rglob("fit_checkpoint_*")]
