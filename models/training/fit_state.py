@@ -19,7 +19,7 @@ from torch import Tensor
 from models.training.fit import Fit
 
 
-class Part(Protocol):
+class Remembering(Protocol):
     """Something of a fit that has a state of its own."""
 
     def state_dict(self) -> Any:  # noqa: ANN401  tables of plain values and tensors
@@ -29,13 +29,13 @@ class Part(Protocol):
         """Go on from such a state."""
 
 
-def parts_of(fit: Fit) -> dict[str, Part]:
+def parts_of(fit: Fit) -> dict[str, Remembering]:
     """What of a fit has a state, once Lightning has made its optimizer; the optimizer goes first.
 
     A schedule that is loaded does not set the rates of the optimizer, whose state has them.
     """
     (optimizer,), (config,) = fit.trainer.optimizers, fit.trainer.lr_scheduler_configs
-    found: dict[str, Part | None] = {
+    found: dict[str, Remembering | None] = {
         "net": fit.net,
         "optimizer": optimizer,
         "scheduler": config.scheduler,

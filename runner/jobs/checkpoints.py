@@ -35,7 +35,7 @@ REFUSED = 2
 """Exit status of a job that will not begin with what it was given."""
 
 
-class Part(BaseModel):
+class CheckpointFile(BaseModel):
     """A file of a checkpoint."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,7 +54,7 @@ class Checkpoint(BaseModel):
     job_sha256: Sha256
     done: Annotated[int, Field(strict=True, ge=1, le=10**9, alias=UNITS)]
     """How much of the fit was done."""
-    files: Annotated[tuple[Part, ...], Field(min_length=1, max_length=1000)]
+    files: Annotated[tuple[CheckpointFile, ...], Field(min_length=1, max_length=1000)]
 
     @property
     def size(self) -> int:
@@ -163,7 +163,7 @@ def _is_whole(checkpoint: Checkpoint, place: Path) -> bool:
     return whole and len(names) == len(checkpoint.files)
 
 
-def _is_as_told(file: Part, place: Path) -> bool:
+def _is_as_told(file: CheckpointFile, place: Path) -> bool:
     try:
         with open_below(place, file.path) as found:
             if os.fstat(found.fileno()).st_size != file.bytes:
