@@ -220,6 +220,7 @@ def test_there_is_no_result_with_a_file_whose_kind_is_not_declared(job_file, tmp
 def test_what_tells_of_times_and_machines_is_observational():
     observational = {name for name, deterministic in DETERMINISTIC.items() if not deterministic}
     assert observational == {
+        "fit_checkpoint_*",
         "regression_tests.json",
         "timing.json",
         "environment.json",
