@@ -110,15 +110,17 @@ def simulate(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> None:
     """``train``: one arm."""
     job = read_job(options.job, "train")
-    from models.config import Parameters, steps_per_epoch
+    from models.config import CheckpointEvery, Parameters, steps_per_epoch
 
     parameters = validated(Parameters, job.parameters)
+    asked = job.checkpoint_every
+    every = None if asked is None else validated(CheckpointEvery, asked, "checkpoint_every")
     verify_inputs(job)
 
     def run(events: Events) -> None:
         from models.arm import train_arm
 
-        train_arm(job, parameters, options.out, events)
+        train_arm(job, parameters, options.out, events, every)
 
     perform(
         job,
@@ -248,15 +250,15 @@ def activations(options: argparse.Namespace) -> None:
     write_json(options.out / options.name, report)
 
 
-def validated(kind: type[Parsed], content: object) -> Parsed:
-    """``content`` as frozen parameters; raises ``JobError`` that names every wrong key."""
+def validated(kind: type[Parsed], content: object, where: str = "parameters") -> Parsed:
+    """``content`` as a frozen table; raises ``JobError`` that names every wrong key."""
     from pydantic import ValidationError
 
     try:
         return kind.model_validate_json(json.dumps(content))
     except ValidationError as error:
         problems = [
-            f"{'.'.join(['parameters', *map(str, problem['loc'])])}: {problem['msg']}"
+            f"{'.'.join([where, *map(str, problem['loc'])])}: {problem['msg']}"
             for problem in error.errors()
         ]
         raise JobError("; ".join(problems)) from error

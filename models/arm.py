@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from models.config import SCORE_DEFINITION, SCORED_PARTS, Parameters
+from models.config import SCORE_DEFINITION, SCORED_PARTS, CheckpointEvery, Parameters
 from models.data.npz import load_split
 from models.diagnostics.capture import CAPTURES, Subject, title, write_gradients
 from models.diagnostics.effective import LoadedData, effective_config
@@ -31,9 +31,11 @@ from models.seeding import make_deterministic
 from models.training.batches import as_tensor
 from models.training.checkpoints import FILES, Checkpoint, checkpoints_of, store
 from models.training.fit import Fit, prepare
+from models.training.fit_checkpoints import Given, given_to
 from models.training.history import History
 from models.training.inference import infer
 from models.training.loss_plot import plot_losses
+from models.training.resumption import Checkpointing
 from models.training.weights import State, state_of
 
 
@@ -45,10 +47,20 @@ class Evaluation:
     scores: Scores
 
 
-def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> None:
+def train_arm(
+    job: Job,
+    parameters: Parameters,
+    out: Path,
+    events: Events,
+    checkpoint_every: CheckpointEvery | None = None,
+) -> None:
     """Fit, evaluate and describe one network; leaves every file of the contract in ``out``.
 
+    With ``checkpoint_every`` it leaves states to go on from, too, and goes on from the one that
+    lies beside the job.
+
     Raises:
+        JobError: the checkpoint beside the job is not one of this job.
         DatasetError: an input is no dataset.
         ValueError: the dataset does not fit the parameters.
         RuntimeError: the device is missing or cannot compute deterministically.
@@ -56,6 +68,7 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
     started_at = time.perf_counter()
     make_deterministic(job.threads)
     data = load_data(job)
+    given = None if checkpoint_every is None else given_to(job)
     fit = prepare(
         parameters,
         job.seed,
@@ -65,6 +78,8 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
         events=events,
         evidence_to=out,
     )
+    if checkpoint_every is not None:
+        keep_going(fit, job, out, checkpoint_every, given)
     say_subject(job, parameters, fit)
     events.stage("fit")
     fit.run()
@@ -84,7 +99,13 @@ def train_arm(job: Job, parameters: Parameters, out: Path, events: Events) -> No
     diagnose_fit(fit, data, parameters, checkpoints, out)
     write_json(out / "effective_config.json", effective_config(fit, data, out))
     write_json(out / "environment.json", environment(job.device))
-    write_json(out / "timing.json", timing(fit.history, started_at, job.device))
+    write_json(out / "timing.json", timing(fit.history, started_at, job.device, given))
+
+
+def keep_going(fit: Fit, job: Job, out: Path, every: CheckpointEvery, given: Given | None) -> None:
+    """Have a fit leave checkpoints in ``out``, and go on from the one that is ``given``."""
+    callback = Checkpointing(fit, out, every=every, job_sha256=job.sha256, given=given)
+    fit.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
 
 
 def say_subject(job: Job, parameters: Parameters, fit: Fit) -> None:
@@ -219,15 +240,20 @@ def metrics_table(evaluations: dict[str, Evaluation]) -> dict[str, Any]:
     }
 
 
-def timing(history: History, started_at: float, device: str) -> dict[str, float | int | None]:
-    """Observational: seconds of the whole job, training steps a second, most memory in use.
+def timing(
+    history: History, started_at: float, device: str, given: Given | None = None
+) -> dict[str, float | int | None]:
+    """Observational: seconds of this attempt, training steps a second, most memory in use.
 
     The memory is the device's on a GPU, and otherwise the largest resident set of the process.
+    Where it went on from a checkpoint, the epochs that had been done; the steps are all steps.
     """
+    resumed = {} if given is None else {"resumed_from_epoch": given.epochs}
     steps = sum(epoch.steps for epoch in history.epochs)
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "wall_s": time.perf_counter() - started_at,
         "steps_per_s": steps / history.training_s,
         "peak_memory_bytes": torch.cuda.max_memory_allocated() if device == "cuda" else resident,
+        **resumed,
     }

@@ -33,10 +33,17 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
 OPTIONAL: Mapping[str, tuple[str, ...]] = {"simulate": (PROBE,)}
 """Experiment → names of files that it reads if its parameters ask for them."""
 
+OPTIONAL_KEYS: Mapping[str, frozenset[str]] = {"train": frozenset({"checkpoint_every"})}
+"""Experiment → keys that its job may lack."""
+
 RESULT = "result.json"
 EVENTS = "events.jsonl"
 DIFFERENCES = "differences.json"
 AUDIT = "audit.json"
+FIT_CHECKPOINTS = "fit_checkpoint_*"
+"""Names of what a fit leaves to go on from."""
+RESUME = "resume"
+"""Folder beside ``job.json`` with such a checkpoint, of an attempt before this one."""
 
 DETERMINISTIC: Mapping[str, bool] = {
     "train.npz": True,
@@ -70,6 +77,7 @@ DETERMINISTIC: Mapping[str, bool] = {
     "audit_step_*.pt": True,
     "audit_trace.npz": True,
     AUDIT: True,
+    FIT_CHECKPOINTS: False,
     "regression_tests.json": False,
     "timing.json": False,
     "environment.json": False,
@@ -103,6 +111,10 @@ class Job:
     determinism: Literal["portable", "native"]
     inputs: Mapping[str, Input]
     sha256: str
+    folder: Path = Path()
+    """Where ``job.json`` lies."""
+    checkpoint_every: Mapping[str, Any] | None = None
+    """How often its fit leaves a state to go on from, for ``models.config`` to judge; or never."""
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -124,6 +136,7 @@ def read_job(path: Path, experiment: str) -> Job:
         table,
         {"schema_version", "experiment", "name", "parameters", "seed", "execution", "inputs"},
         "job",
+        optional=OPTIONAL_KEYS.get(experiment, frozenset()),
     )
     if table["schema_version"] != 1:
         raise JobError(f"schema_version is {table['schema_version']!r}; this is version 1")
@@ -147,6 +160,12 @@ def read_job(path: Path, experiment: str) -> Job:
         determinism=execution["determinism"],
         inputs=_inputs(table["inputs"], experiment, path.parent),
         sha256=hashlib.sha256(content).hexdigest(),
+        folder=path.parent,
+        checkpoint_every=(
+            _table(table["checkpoint_every"], "checkpoint_every")
+            if "checkpoint_every" in table
+            else None
+        ),
     )
 
 
@@ -210,8 +229,10 @@ def _inputs(value: object, experiment: str, folder: Path) -> dict[str, Input]:
     return found
 
 
-def _exact_keys(table: Mapping[str, Any], wanted: set[str], where: str) -> None:
-    missing, unknown = sorted(wanted - table.keys()), sorted(table.keys() - wanted)
+def _exact_keys(
+    table: Mapping[str, Any], wanted: set[str], where: str, optional: frozenset[str] = frozenset()
+) -> None:
+    missing, unknown = sorted(wanted - table.keys()), sorted(table.keys() - wanted - optional)
     if missing:
         raise JobError(f"{where} lacks {', '.join(missing)}")
     if unknown:
@@ -299,9 +320,13 @@ def is_deterministic(name: str) -> bool:
 def write_result(job: Job, out: Path) -> None:
     """List all files of ``out`` in ``result.json``, which appears complete or not at all.
 
+    Checkpoints of the fit are removed after that, unless they are to be kept.
+
     Raises:
         ValueError: a file is there whose kind is not declared.
     """
+    keeps = job.checkpoint_every is not None and job.checkpoint_every.get("keep") is True
+    discarded = set() if keeps else set(out.glob(FIT_CHECKPOINTS))
     files = [
         {
             "path": path.relative_to(out).as_posix(),
@@ -310,7 +335,7 @@ def write_result(job: Job, out: Path) -> None:
             "deterministic": is_deterministic(path.relative_to(out).as_posix()),
         }
         for path in sorted(out.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path not in discarded
     ]
     result = {
         "schema_version": 1,
@@ -323,3 +348,5 @@ def write_result(job: Job, out: Path) -> None:
     temporary = out / f".{RESULT}"
     write_json(temporary, result)
     temporary.replace(out / RESULT)
+    for path in discarded:
+        path.unlink()

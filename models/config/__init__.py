@@ -15,6 +15,9 @@ from models.config.anatomy import (
     Part,
     Stage,
 )
+from models.config.checkpoints import (
+    CheckpointEvery,
+)
 from models.config.clips import (
     Agc,
     AgcPerTensor,
@@ -108,6 +111,7 @@ __all__ = [
     "AdamW",
     "Agc",
     "AgcPerTensor",
+    "CheckpointEvery",
     "Clip",
     "Constant",
     "Dataset",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,14 @@ class FreshOrder(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.generator.permutation(self.count).tolist())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream is; to be asked between two permutations."""
+        return dict(self.generator.bit_generator.state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Have the next permutation be the one that came next there."""
+        self.generator.bit_generator.state = state
 
 
 @dataclass(frozen=True, kw_only=True)

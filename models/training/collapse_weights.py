@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
@@ -53,6 +54,18 @@ class CollapseWeights(Callback):
         elif self.kept is None:
             self.kept = Sides(epoch=index, before=self._latest, at=state_of(self._net))
             self._latest = {}
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The weights that are kept, and those of the latest epoch that was none to keep."""
+        return {"kept": None if self.kept is None else vars(self.kept), "latest": self._latest}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep what another fit has kept."""
+        kept = state_dict["kept"]
+        self.kept = None if kept is None else Sides(**kept)
+        self._latest = state_dict["latest"]
 
     def release(self) -> None:
         """Drop what was kept: the arm was not declared collapsed."""

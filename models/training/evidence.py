@@ -26,6 +26,10 @@ from models.training.weights import digest
 TRACE = "audit_trace.npz"
 
 
+def _name(step: int) -> str:
+    return f"audit_step_{step:06d}.pt"
+
+
 class Evidence(Callback):
     """Writes ``audit_step_<n>.pt``, the state after n steps, and in the end ``audit_trace.npz``.
 
@@ -51,6 +55,38 @@ class Evidence(Callback):
         """Steps in a window, if every state was left that should have been; otherwise ``None``."""
         complete = self._moments.steps == set(self.written)
         return self._moments.length if complete else None
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The trace so far, and which states were left; these lie in ``files``."""
+        samples = np.concatenate(self._samples or [np.empty(0, np.uint64)])
+        return {
+            "written": [*self.written],
+            "steps": self._steps,
+            "samples": torch.from_numpy(samples.view(np.int64)),
+            "sizes": [len(batch) for batch in self._samples],
+            "losses": torch.tensor(self._losses, dtype=torch.float64),
+            "rates": torch.tensor(self._rates, dtype=torch.float64),
+            "batches": [*self._batches],
+            "ends": [*self._ends],
+        }
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the trace of another fit, whose ``files`` are in the folder of this one."""
+        samples = state_dict["samples"].numpy().view(np.uint64)
+        self._samples = np.split(samples, np.cumsum(state_dict["sizes"], dtype=np.int64)[:-1])
+        self._samples = self._samples if state_dict["sizes"] else []
+        self.written, self._steps = [*state_dict["written"]], state_dict["steps"]
+        self._losses = state_dict["losses"].tolist()
+        self._rates = state_dict["rates"].tolist()
+        self._batches = [*state_dict["batches"]]
+        self._ends = [(steps, begun, ended) for steps, begun, ended in state_dict["ends"]]
+
+    @property
+    def files(self) -> list[Path]:
+        """The states that were left so far."""
+        return [self._folder / _name(step) for step in self.written]
 
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -140,7 +176,7 @@ class Evidence(Callback):
             ),
             "state": dict(self._states(names)),
         }
-        torch.save(content, self._folder / f"audit_step_{step:06d}.pt")
+        torch.save(content, self._folder / _name(step))
 
     def _states(self, names: dict[nn.Parameter, str]) -> Iterator[tuple[str, dict[str, Tensor]]]:
         for optimizer in self._optimizers:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -130,3 +130,35 @@ class GradientsAtEpochs(Callback):
             self.taken.append(
                 measure_gradients(self._module, self._train_nCHW, self._batch_size, epoch)
             )
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Those that were taken so far."""
+        return {
+            "taken": [
+                {
+                    **vars(one),
+                    "tensors": {
+                        name: {**vars(gradient), "counts": torch.from_numpy(gradient.counts)}
+                        for name, gradient in one.tensors.items()
+                    },
+                }
+                for one in self.taken
+            ]
+        }
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Have those that another fit has taken."""
+        self.taken = [
+            Gradients(
+                **{
+                    **plain,
+                    "tensors": {
+                        name: TensorGradient(**{**gradient, "counts": gradient["counts"].numpy()})
+                        for name, gradient in plain["tensors"].items()
+                    },
+                }
+            )
+            for plain in state_dict["taken"]
+        ]

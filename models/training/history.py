@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from models.job import Events
 from models.log import warn
 from models.training.observers import MeanLoss
 from models.training.schedulers import MONITORED
-from models.training.watch import Glance, Watch, is_flat
+from models.training.watch import Glance, Signs, Watch, is_flat
 
 SECONDS_BETWEEN_EVENTS = 1.0
 
@@ -170,6 +170,17 @@ class History(Callback):
         for told in changes(self.epochs):
             warn(f"epoch {trainer.current_epoch}: {told}")
 
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The epochs so far and the time that their steps took."""
+        return {"epochs": [_plain(epoch) for epoch in self.epochs], "training_s": self.training_s}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the epochs of another fit."""
+        self.epochs = [_epoch(plain) for plain in state_dict["epochs"]]
+        self.training_s = state_dict["training_s"]
+
     @property
     def has_nan(self) -> bool:
         """Whether any loss was not finite."""
@@ -184,6 +195,30 @@ class History(Callback):
             if math.isfinite(epoch.val_loss)
         ]
         return min(finite)[1] if finite else None
+
+
+def _plain(epoch: Epoch) -> dict[str, Any]:
+    return {
+        "losses": (epoch.train_loss, epoch.val_loss),
+        "learning_rates": epoch.learning_rates,
+        "steps": epoch.steps,
+        "recon_amp_rel_std": epoch.glance.recon_amp_rel_std,
+        "decoder": {name: astuple(signs) for name, signs in epoch.glance.decoder.items()},
+    }
+
+
+def _epoch(plain: dict[str, Any]) -> Epoch:
+    train_loss, val_loss = plain["losses"]
+    return Epoch(
+        train_loss=train_loss,
+        val_loss=val_loss,
+        learning_rates=tuple(plain["learning_rates"]),
+        glance=Glance(
+            recon_amp_rel_std=plain["recon_amp_rel_std"],
+            decoder={name: Signs(*counted) for name, counted in plain["decoder"].items()},
+        ),
+        steps=plain["steps"],
+    )
 
 
 def changes(epochs: Sequence[Epoch]) -> Iterator[str]:

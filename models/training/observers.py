@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,22 @@ class GradientNorms:
             GradientNorm(step=step, epoch=epoch, pre_clip=before, post_clip=after, bounded=bounded)
         )
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The trace so far."""
+        norms = [(n.pre_clip, n.post_clip, n.bounded) for n in self.trace]
+        return {
+            "places": torch.tensor([(n.step, n.epoch) for n in self.trace], dtype=torch.int64),
+            "norms": torch.tensor(norms, dtype=torch.float64),
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Have the trace of another fit so far."""
+        rows = zip(state["places"].tolist(), state["norms"].tolist(), strict=True)
+        self.trace = [
+            GradientNorm(step=step, epoch=epoch, pre_clip=before, post_clip=after, bounded=bounded)
+            for (step, epoch), (before, after, bounded) in rows
+        ]
+
     def csv(self) -> str:
         """The trace as ``step,epoch,pre_clip,post_clip``, nine digits, which float32 needs."""
         rows = (f"{n.step},{n.epoch},{n.pre_clip:.9g},{n.post_clip:.9g}\n" for n in self.trace)
@@ -72,6 +88,15 @@ class Inputs:
     def _note(self, net: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         (self.training if net.training else self.inference).add(len(inputs[0]))
         self.devices.add(inputs[0].device.type)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was noted so far."""
+        return {name: sorted(getattr(self, name)) for name in ("training", "inference", "devices")}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Have noted what another fit has; the devices of this one count as well."""
+        self.training, self.inference = set(state["training"]), set(state["inference"])
+        self.devices |= set(state["devices"])
 
 
 class Recomputations:
@@ -93,6 +118,14 @@ class Recomputations:
 
     def _note(self, index: int, _block: nn.Module, _inputs: object) -> None:
         self._calls[index] += torch.is_grad_enabled()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The calls so far."""
+        return {"net_calls": self._net_calls, "calls": [*self._calls]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the calls of another fit."""
+        self._net_calls, self._calls = state["net_calls"], [*state["calls"]]
 
     @property
     def by_block(self) -> list[bool | None]:
@@ -123,6 +156,14 @@ class Calls:
 
     def _note(self, name: str, _module: nn.Module, _inputs: object, _output: object) -> None:
         self._calls[name] += torch.is_grad_enabled()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The calls so far."""
+        return {"net_calls": self._net_calls, "calls": dict(self._calls)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the calls of another fit."""
+        self._net_calls, self._calls = state["net_calls"], dict(state["calls"])
 
     @property
     def left_out(self) -> list[str]:
@@ -156,6 +197,14 @@ class Gains:
             self.first = _norm(predicted_BCHW.detach()) / (_norm(sent) or math.nan)
             self._patches_BCHW = None
         return self.loss(predicted_BCHW, measured_BCHW)
+
+    def state_dict(self) -> dict[str, float | None]:
+        """The gain of the first batch, if there was one."""
+        return {"first": self.first}
+
+    def load_state_dict(self, state: dict[str, float | None]) -> None:
+        """Have the gain that another fit had first."""
+        self.first = state["first"]
 
 
 def _norm(values: Tensor) -> float:

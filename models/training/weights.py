@@ -7,6 +7,7 @@ import io
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -99,3 +100,13 @@ class BestWeights(Callback):
         """Copy the weights if this epoch is the best so far."""
         if self._history.best_epoch == len(self._history.epochs) - 1:
             self.state = state_of(self._net)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The weights that are kept, if there are any."""
+        return {"state": self.state}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep what another fit has kept."""
+        self.state = state_dict["state"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -60,6 +61,19 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     new.replace(path)
     _sync(path.parent)
+
+
+def share(source: Path, target: Path) -> None:
+    """Have the same bytes at another place, without a copy where the disk can do so.
+
+    Raises ``OSError`` where it cannot be done, ``FileExistsError`` where something is there.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target, follow_symlinks=False)
 
 
 def make_durable(paths: Iterable[Path]) -> None:

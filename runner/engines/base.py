@@ -59,6 +59,8 @@ class Limits:
     threads: int
     network: bool = False
     seccomp: Seccomp = "strict"
+    stop_s: float = 0.0
+    """What it is given to come to an end by itself once it is asked to stop."""
 
 
 @dataclass(frozen=True, kw_only=True)

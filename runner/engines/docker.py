@@ -44,7 +44,9 @@ from runner.engines.keeper import Keeper
 UNPRIVILEGED = (10001, 10001)
 """uid and gid of a container whose caller is root."""
 STOP_S = 3
-"""Time between asking a job to stop and killing it, s."""
+"""Time between asking a job to stop and killing it, s; a job that leaves checkpoints has more."""
+STOP = "stop_s"
+"""Label with that time."""
 GRACE_S = 20.0
 """How much later than its runner a container ends itself at its time limit, s."""
 ENDED_FOR = (137, 143, 255)
@@ -142,7 +144,10 @@ class DockerEngine:
             name=f"phasehub-{launch.name}-{secrets.token_hex(4)}",
             user=f"{self._user[0]}:{self._user[1]}",
             environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1", **launch.environment},  # noqa: S108
-            labels={f"{LABEL}{key}": value for key, value in launch.labels.items()},
+            labels={
+                **{f"{LABEL}{key}": value for key, value in launch.labels.items()},
+                f"{LABEL}{STOP}": f"{max(STOP_S, limits.stop_s):.0f}",
+            },
             mounts=mounts,
             read_only=True,
             tmpfs={"/tmp": f"size={limits.tmp_bytes},mode=1777,nosuid,nodev,noexec"},  # noqa: S108
@@ -200,7 +205,7 @@ class DockerEngine:
         keeper = self._keeper(container, handle)
         with answering():
             if container.attrs["State"]["Running"]:
-                container.stop(timeout=STOP_S)
+                container.stop(timeout=_stop_s(container))
             keeper.finish(STOP_S)
             self._take_back(Path(handle.out_dir))
             remove(container)
@@ -276,6 +281,12 @@ class DockerEngine:
         """Make the caller the owner of all outputs."""
         if self._user != self._caller:
             take_back(out_dir, self._caller)
+
+
+def _stop_s(container: Container) -> int:
+    """What a container is given to come to an end by itself; one of an earlier version, too."""
+    told = container.labels.get(f"{LABEL}{STOP}", "")
+    return int(told) if told.isdecimal() else STOP_S
 
 
 def _placed(word: str) -> str:

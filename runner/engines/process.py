@@ -134,6 +134,7 @@ class ProcessEngine:
             "timeout_s": launch.limits.timeout_s,
             "memory_bytes": launch.limits.memory_bytes,
             "disk_bytes": launch.limits.disk_bytes,
+            "stop_s": launch.limits.stop_s,
         }
         (view / supervisor.SPEC).write_text(json.dumps(spec), "utf-8")
 

@@ -34,8 +34,8 @@ TICK_S = 0.1
 DRAIN_S = 10.0
 """The longest wait for the end of a console whose writers are all dead, s."""
 SPEC = "launch.json"
-"""In: ``command``, ``environment``, ``cwd``, ``log``, ``out``, ``timeout_s``, ``memory_bytes`` and
-``disk_bytes``."""
+"""In: ``command``, ``environment``, ``cwd``, ``log``, ``out``, ``timeout_s``, ``memory_bytes``,
+``disk_bytes`` and ``stop_s``."""
 RECORD = "ended.json"
 """Out, in one piece, when nothing of the job runs any more."""
 
@@ -91,6 +91,8 @@ def run(spec: Mapping[str, Any], log: CappedLog, asked: list[int]) -> tuple[int,
     copier = threading.Thread(target=_copy, args=(job.stdout, log), daemon=True)
     copier.start()
     killed_for = watch(job, spec["timeout_s"], spec["memory_bytes"], guard, asked)
+    if killed_for == "stop" and spec["stop_s"]:
+        ask(job, spec["stop_s"])
     code = end(job)
     copier.join(DRAIN_S)
     return code, killed_for or guard.last_look()
@@ -130,6 +132,13 @@ def watch(
             return "memory"
         if excess := guard.look(alive):
             return excess
+
+
+def ask(job: subprocess.Popen[Any], stop_s: float) -> None:
+    """Ask the job to come to its end by itself, and give it the time for that."""
+    job.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        job.wait(timeout=stop_s)
 
 
 def end(job: subprocess.Popen[Any]) -> int:

@@ -7,6 +7,7 @@ audit, what the job at the end of a phase is given, and exact tests of counts.
 from __future__ import annotations
 
 from models.config.audit import AuditPart
+from models.config.checkpoints import CheckpointEvery
 from models.config.determinism import Determinism, variables
 from models.config.summary import (
     Knob,
@@ -31,6 +32,7 @@ from models.exact import (
 
 __all__ = [
     "AuditPart",
+    "CheckpointEvery",
     "Counts",
     "Determinism",
     "Effect",

@@ -107,6 +107,8 @@ class Costs:
     """Size of the weights that an arm of so many live numbers stores at its end."""
     audit_bytes: Callable[[Parameters, int], int]
     """Most that the states take which such an arm leaves for its audit."""
+    fit_state_bytes: Callable[[Parameters, int], int]
+    """Most that a state takes from which the fit of such an arm can go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,6 +312,8 @@ class Progress:
     """What a fit consists of and shows while it goes on; events are called after it."""
 
     unit: str
+    resumed: str
+    """Key by which an arm that went on from a checkpoint says so among its times."""
     fitting: str
     """The stage of a job that is its fit; its units speak for it."""
     shown: tuple[tuple[str, str], ...]

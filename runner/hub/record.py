@@ -98,6 +98,10 @@ class Record(BaseModel):
     )
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class RegisteredFinding(Record):
     """A finding that was registered when the run began: what was claimed and how it is tested."""
 
@@ -248,6 +252,9 @@ class ArmRecord(Record):
     notes: tuple[str, ...] = ()
     """What else was odd about it, a sentence each; none of it bears on the results."""
     attempts: int = 0
+    resumed_from: Annotated[int, Field(ge=1)] | None = Field(None, exclude_if=_is_none)
+    """How much of its fit attempts before the last one had done, by the checkpoint that it went on
+    from; it is not written where there was none."""
     exit_code: int | None = None
     started: Moment | None = None
     ended: Moment | None = None

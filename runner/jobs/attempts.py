@@ -12,6 +12,9 @@ from runner.engines.base import Launch, Limits
 from runner.manifest.tables import Resources
 from runner.plan.model import InputRef, Job, job_document
 
+LAST_CHECKPOINT_S = 8.0
+"""Time for a job that is asked to stop to end its step and to leave a last checkpoint, s."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
@@ -111,4 +114,5 @@ def limits(resources: Resources) -> Limits:
         threads=resources.threads,
         network=resources.network,
         seccomp=resources.seccomp,
+        stop_s=LAST_CHECKPOINT_S if resources.checkpoint_every else 0.0,
     )

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 
 from runner.core.names import SafeName
 from runner.experiment import EXPERIMENT
-from runner.experiment.common import Determinism, Integer, Table
+from runner.experiment.common import CheckpointEvery, Determinism, Integer, Table
 from runner.experiment.interface import OneOf
 from runner.manifest.follow_ups import Step
 from runner.manifest.matrix import MOST_ARMS
@@ -80,6 +80,10 @@ class Image(Table):
     )
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Resources(Table):
     """Bounds of one arm. Each can be relaxed here, and the hub says so."""
 
@@ -113,6 +117,12 @@ class Resources(Table):
         description="Which system calls an arm may make: `strict` those that computing takes, "
         "without io_uring and AF_VSOCK; `docker` those of the Docker daemon's own profile; "
         "`unconfined` all.",
+    )
+    checkpoint_every: CheckpointEvery | None = Field(
+        None,
+        exclude_if=_is_none,  # a plan without checkpoints is as it was before there were any
+        description="How often an arm leaves what it can go on from if it has to be run again; by "
+        "default never. No result depends on it.",
     )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from runner.engines.console import keep, tail
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import ArmRecord, Difference, Execution, FileRecord
+from runner.jobs import checkpoints
 from runner.jobs.attempts import Attempt
 from runner.jobs.collection import RESULT, Result, collect
 from runner.manifest.rules import Rule
@@ -83,6 +84,7 @@ def conclude(
     (destination / layout.JOB).write_bytes(attempt.job_file.read_bytes())
     facts = planned(attempt.job) | {
         "attempts": attempt.number,
+        "resumed_from": checkpoints.given(attempt),
         "exit_code": outcome.exit_code,
         "started": timestamp(outcome.started_at),
         "ended": timestamp(outcome.ended_at),
@@ -91,7 +93,7 @@ def conclude(
         "log": log if keep(attempt.launch.log_path, folder / log) else None,
         "status": outcome.status,
         "message": outcome.message,
-        "notes": outcome.notes,
+        "notes": (*outcome.notes, *went_on(attempt)),
     }
     try:
         measured = _results(attempt, destination, rules) if outcome.status == "succeeded" else {}
@@ -104,6 +106,15 @@ def conclude(
     if record.status == "succeeded":
         return record
     return record.model_copy(update={"log_tail": tail(attempt.launch.log_path)})
+
+
+def went_on(attempt: Attempt) -> Iterator[str]:
+    """That an attempt went on from a checkpoint, if it did."""
+    if (done := checkpoints.given(attempt)) is not None:
+        yield (
+            f"attempt {attempt.number} went on from a checkpoint after "
+            f"{checkpoints.in_words(done)}; log, events and times are those of this attempt"
+        )
 
 
 def _files(destination: Path) -> tuple[FileRecord, ...]:
@@ -133,6 +144,7 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
         metrics = read_table(destination, FILES.metrics)
         timing = read_table(destination, FILES.timing)
         history = read_table(destination, FILES.history)
+        checkpoints.require_told(timing, checkpoints.given(attempt))
     except ValueError as error:
         return {"status": "invalid_output", "message": str(error), "files": collected.files}
     differences = (

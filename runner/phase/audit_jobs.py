@@ -6,12 +6,11 @@ arm is audited as soon as it has ended as planned, a dataset before any arm sees
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from runner.core.files import share
 from runner.engines.base import Outcome
 from runner.engines.console import tail
 from runner.experiment import EXPERIMENT
@@ -70,16 +69,8 @@ def lay_out_audit(
     for file in files:
         target = attempt.launch.job_dir / "arm" / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        _share(hub_folder / layout.arm_dir(arm.name) / file.path, target)
+        share(hub_folder / layout.arm_dir(arm.name) / file.path, target)
     return attempt
-
-
-def _share(source: Path, target: Path) -> None:
-    """The same bytes at another place, without a copy where the disk can do so."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copyfile(source, target, follow_symlinks=False)
 
 
 def conclude_audit(attempt: Attempt, outcome: Outcome, destination: Path) -> AuditRecord:

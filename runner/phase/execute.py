@@ -23,6 +23,7 @@ from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.record import DatasetRecord, SummaryRecord
 from runner.hub.signing import try_key
+from runner.jobs import checkpoints
 from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
@@ -421,6 +422,7 @@ def run_arms(run: Run, engine: Engine) -> None:
 
     def cut_short(attempt: Attempt, outcome: Outcome) -> None:
         if attempt.job.experiment != "audit":  # an arm waits for its audit as before
+            resume.keep_checkpoint(run, attempt.job)
             conclude_job(run, attempt, outcome)
 
     for name in run.adopted.keys() - adopted.keys():
@@ -441,8 +443,8 @@ def run_arms(run: Run, engine: Engine) -> None:
 
 
 def lay_out_arm(run: Run, job: Job, dataset: Dataset, number: int) -> Attempt:
-    """An attempt at an arm on disk."""
-    return lay_out(
+    """An attempt at an arm on disk, with the checkpoint that it goes on from if there is one."""
+    attempt = lay_out(
         job,
         folder=run.staging.path / WORK / job.name / str(number),
         number=number,
@@ -450,6 +452,11 @@ def lay_out_arm(run: Run, job: Job, dataset: Dataset, number: int) -> Attempt:
         data_dir=dataset.folder,
         labels=run.labels,
     )
+    if (done := checkpoints.give(attempt)) is not None:
+        run.shown.say(f"{job.name}: goes on after {checkpoints.in_words(done)}, by its checkpoint")
+    elif checkpoints.is_kept(attempt):
+        run.note(f"{job.name} begins at its beginning: its checkpoint is damaged, or of other data")
+    return attempt
 
 
 def conclude_job(run: Run, attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
@@ -469,15 +476,26 @@ def conclude_job(run: Run, attempt: Attempt, outcome: Outcome) -> Sequence[Attem
         run.arms[record.name] = record
         run.shown.say(arms.describe(record))
     remove_tree(attempt.launch.out_dir)  # not before it is on record
+    if outcome.status != "interrupted":
+        checkpoints.drop(attempt)
     return () if audit is None else (audit,)
 
 
 def lost(run: Run, attempt: Attempt, outcome: Outcome) -> Attempt | None:
-    """Another attempt at an arm, or an audit, that was ended by others, if there is to be one."""
-    if not run.tries_again(attempt, outcome):
+    """Another attempt at an arm, or an audit, that was ended by others, if there is to be one.
+
+    An arm that would not go on from its checkpoint begins at its beginning.
+    """
+    is_audit, refused = attempt.job.experiment == "audit", checkpoints.was_refused(attempt, outcome)
+    if refused:
+        run.note(f"{attempt.job.name} did not take its checkpoint: {outcome.message}")
+        checkpoints.drop(attempt)
+    elif outcome.status == "interrupted" and not is_audit:
+        resume.keep_checkpoint(run, attempt.job)
+    if not refused and not run.tries_again(attempt, outcome):
         return None
     remove_tree(attempt.launch.job_dir.parent)
-    if attempt.job.experiment == "audit":
+    if is_audit:
         return audits.again(run, attempt)
     dataset = run.dataset_of(attempt.job)
     assert dataset is not None

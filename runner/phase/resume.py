@@ -20,6 +20,7 @@ from runner.hub import layout, provenance
 from runner.hub.checksums import CHECKSUMS
 from runner.hub.record import MEASURED, ArmRecord, DatasetRecord, EngineRecord
 from runner.jobs.attempts import Attempt, reopen
+from runner.jobs.checkpoints import KEPT, in_words, keep_last
 from runner.jobs.dataset_cache import differing, digests
 from runner.jobs.datasets import Dataset
 from runner.manifest.dataset_names import folder_of
@@ -174,6 +175,9 @@ def take_up(run: Run, engine: Engine) -> None:
         run.note(f"{name} is run again: {file} is not as it was when the arm ended")
     run.adopted = adoptable(run, engine)
     engine.remove_leftovers(run.run_id, [handle.id for handle in run.adopted.values()])
+    for job in run.plan.arms:
+        if job.name not in run.arms and job.name not in run.adopted:
+            keep_checkpoint(run, job)
     keep_attempts(run)
     for name, record in list(run.datasets.items()):
         if record.status not in MEASURED:
@@ -196,11 +200,23 @@ def adoptable(run: Run, engine: Engine) -> dict[str, Handle]:
 
 
 def keep_attempts(run: Run) -> None:
-    """Remove every attempt but those that are taken over."""
+    """Remove every attempt but those that are taken over, and leave checkpoints."""
     work = run.staging.path / WORK
-    _keep_only(work, set(run.adopted))
-    for name, handle in run.adopted.items():
-        _keep_only(work / name, {Path(handle.out_dir).parent.name})
+    waiting = {job.name for job in run.plan.arms if job.name not in run.arms}
+    _keep_only(work, {name for name in waiting if (work / name / KEPT).is_dir()} | {*run.adopted})
+    for name in waiting:
+        handle = run.adopted.get(name)
+        attempts = set() if handle is None else {Path(handle.out_dir).parent.name}
+        _keep_only(work / name, {KEPT, *attempts})
+
+
+def keep_checkpoint(run: Run, job: Job) -> None:
+    """Keep what an arm has left to go on from, whatever becomes of its attempts."""
+    if job.resources.checkpoint_every is not None:
+        folder = run.staging.path / WORK / job.name
+        done = keep_last(folder, most=job.resources.disk_bytes)
+        if done is not None:
+            run.shown.say(f"{job.name}: its checkpoint after {in_words(done)} is kept")
 
 
 def take_over(run: Run, job: Job, dataset: Dataset) -> Attempt | None:
@@ -281,15 +297,18 @@ def audit_again(run: Run, job: Job) -> list[Attempt]:
 def told(run: Run) -> Iterator[str]:
     """What becomes of each arm, a line each."""
     for job in run.plan.arms:
-        yield f"{job.name}: {_becomes(run.arms.get(job.name), run.started_before[job.name])}"
+        record, starts = run.arms.get(job.name), run.started_before[job.name]
+        checkpoints = job.resources.checkpoint_every is not None
+        yield f"{job.name}: {_becomes(record, starts, checkpoints=checkpoints)}"
 
 
-def _becomes(record: ArmRecord | None, starts: int) -> str:
+def _becomes(record: ArmRecord | None, starts: int, *, checkpoints: bool) -> str:
     if record is not None and audit_jobs.is_waiting(record):
         return "ended before; its audit is still to come"
     if record is not None and is_final(record):
         return f"ended before, {record.status.replace('_', ' ')}"
     if starts:
         often = "once" if starts == 1 else f"{starts} times"
-        return f"was started {often}: taken over if its job is still there, else run again"
+        told = f"was started {often}: taken over if its job is still there, else run again"
+        return f"{told}, from its last checkpoint if it has left one" if checkpoints else told
     return "was not started yet"

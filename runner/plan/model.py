@@ -278,7 +278,11 @@ def digest(plan: Plan) -> str:
 
 
 def job_document(job: Job, inputs: Mapping[str, InputRef]) -> bytes:
-    """The bytes of ``job.json``, the same whichever engine runs the job; see docs/contract.md."""
+    """The bytes of ``job.json``, the same whichever engine runs the job; see docs/contract.md.
+
+    They are the same for every attempt, too: what one goes on from is no part of the job.
+    """
+    every = job.resources.checkpoint_every if job.experiment == "train" else None
     return pretty_json(
         {
             "schema_version": 1,
@@ -291,6 +295,7 @@ def job_document(job: Job, inputs: Mapping[str, InputRef]) -> bytes:
             "inputs": {
                 name: {"path": ref.path, "sha256": ref.sha256} for name, ref in inputs.items()
             },
+            **({"checkpoint_every": every.model_dump(mode="json")} if every else {}),
         }
     )
 
@@ -342,7 +347,9 @@ def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
         experiment="audit",
         more={"audit": {"parts": list(parts)}},
         execution=arm.execution.model_copy(update={"device": "cpu"}),
-        resources=arm.resources.model_copy(update={"gpus": 0, "network": False}),
+        resources=arm.resources.model_copy(
+            update={"gpus": 0, "network": False, "checkpoint_every": None}
+        ),
         steps=None,
     )
 
@@ -435,7 +442,7 @@ def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[s
     return {
         "seed": seed,
         "execution": _execution("cpu", resources),
-        "resources": resources.model_copy(update={"gpus": 0}),
+        "resources": resources.model_copy(update={"gpus": 0, "checkpoint_every": None}),
         "command": command_of(experiment),
         "environment": _environment(resources),
         "num_parameters": None,

@@ -26,6 +26,8 @@ HUB_BYTES, HUB_FILES = 8 << 20, 250
 """What a hub takes without its arms: code, pages, plots. One of small arms had 2 MiB, 200 files."""
 ARM_BYTES, ARM_FILES = 1 << 20, 30
 """What an arm leaves beside its weights; while it is collected, it lies there twice."""
+STATES_AT_A_TIME = 3
+"""Checkpoints of an arm that there are at most: the last two, and one that is being written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +93,11 @@ def _require_disk(plan: Plan, machine: Machine) -> None:
     states = [audit_bytes(job) for job in plan.arms]
     # The states of an arm go once they are audited; as many arms as processors may have some.
     most = sum(states) if kept else sum(sorted(states)[-machine.processors :])
+    going_on = [fit_state_bytes(job) for job in plan.arms]
     data = sum(COSTS.dataset_bytes(job.values.dataset) for job in plan.datasets)
     needed = HUB_BYTES + data + 2 * most
     needed += 2 * sum(ARM_BYTES + checkpoint_bytes(job) for job in plan.arms)
+    needed += STATES_AT_A_TIME * sum(sorted(going_on)[-machine.processors :])
     if needed > machine.free_disk_bytes:
         raise EngineError(
             f"the run writes about {gibibytes(needed)} and the disk has "
@@ -134,8 +138,15 @@ def audit_bytes(job: ArmJob) -> int:
     return COSTS.audit_bytes(job.values, job.num_parameters or 0)
 
 
+def fit_state_bytes(job: ArmJob) -> int:
+    """Most that a checkpoint takes from which an arm can go on; 0 where it leaves none."""
+    if not job.is_known or job.resources.checkpoint_every is None:
+        return 0
+    return COSTS.fit_state_bytes(job.values, job.num_parameters or 0)
+
+
 def _above_limit(job: ArmJob) -> Iterator[str]:
-    needed = COSTS.memory(job.values, job.execution.device).host_bytes
+    needed = COSTS.memory(job.values, job.execution.device).host_bytes + fit_state_bytes(job)
     if needed > job.resources.memory_bytes:
         yield (
             f"arm {job.name} will take about {gibibytes(needed)} of memory, more than its "
@@ -145,7 +156,7 @@ def _above_limit(job: ArmJob) -> Iterator[str]:
 
 def _above_disk(job: ArmJob) -> Iterator[str]:
     states = audit_bytes(job)
-    needed = checkpoint_bytes(job) + states
+    needed = checkpoint_bytes(job) + states + STATES_AT_A_TIME * fit_state_bytes(job)
     if needed > job.resources.disk_bytes:
         less = " or set [audit] steps to 1" if states else ""
         yield (

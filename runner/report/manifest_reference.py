@@ -49,6 +49,7 @@ _NAMES = {
     "Phase": "`[phase]`",
     "Image": "`[image]`",
     "Resources": "`[resources]`",
+    "CheckpointEvery": "`[resources.checkpoint_every]`",
     **{one.table.__name__: f"`[{one.name}]`" for one in EXPERIMENT.parameters.sections},
     "Audit": "`[audit]`",
     "Verdict": "`[verdict]`",

@@ -191,6 +191,7 @@ def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
     folder = layout.arm_dir(arm.name)
     effective = sealed.table(f"{folder}/{FILES.effective}")
     stats = sealed.table(f"{folder}/{FILES.stats}")
+    timing = sealed.table(f"{folder}/{FILES.timing}")
     differences = (
         *compare_effective(arm.parameters, arm.seed, arm.execution, effective),
         *compare_history(effective, sealed.table(f"{folder}/{FILES.history}")),
@@ -200,7 +201,8 @@ def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
     own = EXPERIMENT.results.recorded(stats)
     pairs = {
         "stats": (arm.stats, stats),
-        "timing": (arm.timing, sealed.table(f"{folder}/{FILES.timing}")),
+        "timing": (arm.timing, timing),
+        "checkpoint": (arm.resumed_from, timing.get(EXPERIMENT.progress.resumed)),
         EXPERIMENT.endpoint.noun: ({key: getattr(arm, key) for key in own}, own),
         "differences from the plan": (_dumped(arm.differences), _dumped(differences)),
         "rules": (_dumped(arm.rules), _dumped(rules)),

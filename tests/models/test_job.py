@@ -186,6 +186,28 @@ def test_the_result_lists_every_file_with_digest_size_and_kind(job_file, tmp_pat
     ]
 
 
+@pytest.mark.parametrize("every", [None, {"epochs": 2}, {"epochs": 2, "keep": True}])
+def test_checkpoints_are_gone_with_the_result_unless_they_are_to_be_kept(job_file, tmp_path, every):
+    job = read_job(job_file(checkpoint_every=every), "train")
+    assert job.checkpoint_every == every
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("fit_checkpoint_000002.pt", "fit_checkpoint_000002.json", "history.json"):
+        (out / name).write_text("x")
+    write_result(job, out)
+    listed = {file["path"]: file for file in json.loads((out / "result.json").read_text())["files"]}
+    kept = every is not None and "keep" in every
+    assert len(listed) == (3 if kept else 1)
+    assert {path.name for path in out.iterdir()} == {"result.json", *listed}
+    assert [name for name, file in listed.items() if file["deterministic"]] == ["history.json"]
+
+
+def test_only_a_training_leaves_checkpoints(job_file):
+    path = job_file(experiment="simulate", inputs={}, checkpoint_every={"epochs": 2})
+    with pytest.raises(JobError, match="unknown keys: checkpoint_every"):
+        read_job(path, "simulate")
+
+
 def test_there_is_no_result_with_a_file_whose_kind_is_not_declared(job_file, tmp_path):
     job, out = read_job(job_file(), "train"), tmp_path / "out"
     out.mkdir()
@@ -198,6 +220,7 @@ def test_there_is_no_result_with_a_file_whose_kind_is_not_declared(job_file, tmp
 def test_what_tells_of_times_and_machines_is_observational():
     observational = {name for name, deterministic in DETERMINISTIC.items() if not deterministic}
     assert observational == {
+        "fit_checkpoint_*",
         "regression_tests.json",
         "timing.json",
         "environment.json",

@@ -40,6 +40,7 @@ CAPTURES = Captures(
 )
 PROGRESS = Progress(
     unit="epoch",
+    resumed="resumed_from_epoch",
     fitting="fit",
     shown=(("train loss", "train_loss"), ("val loss", "val_loss"), ("lr", "learning_rate")),
 )

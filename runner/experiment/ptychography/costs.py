@@ -127,6 +127,12 @@ def audit_bytes(parameters: Parameters, num_parameters: int) -> int:
     return 3 * (steps + 1) * 12 * num_parameters if steps else 0
 
 
+def fit_state_bytes(parameters: Parameters, num_parameters: int) -> int:
+    """Size of a state to go on from: weights and averages, the best, both sides of a collapse."""
+    copies = 2 + _optimizer_states(parameters) + 2 * parameters.diagnostics.on_collapse
+    return 4 * copies * num_parameters
+
+
 def cpu_seconds(parameters: Parameters, steps: int, threads: int) -> float:
     """Rough time of an arm's training on a CPU; see ``OPERATIONS_PER_THREAD_S``."""
     operations = step_operations(parameters)
@@ -171,4 +177,5 @@ COSTS = Costs(
     dataset_bytes=dataset_bytes,
     stored_bytes=stored_bytes,
     audit_bytes=audit_bytes,
+    fit_state_bytes=fit_state_bytes,
 )

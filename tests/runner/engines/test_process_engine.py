@@ -357,6 +357,35 @@ def test_the_log_has_both_streams_as_they_came_and_can_be_read_meanwhile(engine,
     engine.stop(handle)
 
 
+LEAVES_A_LAST_WORD = """
+import signal, sys, time
+def leave(number, frame):
+    open(sys.argv[2] + '/last', 'w').close()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, leave)
+open(sys.argv[2] + '/partial', 'w').close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("stop_s", "left"), [(20.0, ["last", "partial"]), (0.0, ["partial"])])
+def test_a_job_that_has_time_for_it_is_asked_before_it_is_killed(engine, make_launch, stop_s, left):
+    launch = make_launch(LEAVES_A_LAST_WORD, stop_s=stop_s)
+    handle = engine.start(launch)
+    wait_for((launch.out_dir / "partial").exists, "the partial output")
+    engine.stop(handle)
+    assert sorted(path.name for path in launch.out_dir.iterdir()) == left
+
+
+def test_a_job_that_does_not_listen_is_killed_all_the_same(engine, make_launch, tmp_path):
+    code = "import signal, sys\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    launch = make_launch(code + "open(sys.argv[2] + '/partial', 'w')\n" + WAIT, stop_s=0.1)
+    handle = engine.start(launch)
+    wait_for((launch.out_dir / "partial").exists, "the partial output")
+    engine.stop(handle)
+    assert processes_below(tmp_path) == []
+
+
 def test_a_stopped_job_leaves_its_outputs_and_no_process(engine, make_launch, tmp_path):
     launch = make_launch("import sys; open(sys.argv[2] + '/partial', 'w')\n" + WAIT)
     handle = engine.start(launch)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from models.config import AdamW, NoClip, Sgd, WarmupCosine
+from models.config import AdamW, CheckpointEvery, NoClip, Sgd, WarmupCosine
 from runner.manifest.model import load
 from runner.manifest.tables import Resources
 
@@ -74,6 +74,16 @@ def test_bounds_are_merged_key_by_key(layered):
     own = layered.variant("quick").arms[0].resources
     assert own == Resources(threads=1, pids=100, memory_gib=1.0)
     assert layered.variant().resources == Resources(threads=4, pids=100)
+
+
+def test_checkpoints_are_merged_like_other_bounds(tmp_path):
+    path = tmp_path / "layered.toml"
+    text = LAYERED.replace("pids = 100", "checkpoint_every = { epochs = 5, keep = true }")
+    text = text.replace("resources.threads = 1", "resources.checkpoint_every = { minutes = 2 }")
+    path.write_text(text)
+    own, plain = load(path).variant().arms
+    assert own.resources.checkpoint_every == CheckpointEvery(epochs=5, minutes=2.0, keep=True)
+    assert plain.resources.checkpoint_every == CheckpointEvery(epochs=5, keep=True)
 
 
 def test_bounds_have_their_units_in_bytes():

@@ -83,8 +83,15 @@ CASES = {
         "threads = 1",
         "zzz = 1",
         "phase1.toml:9: resources.zzz: unknown key; known are gpus, threads, determinism, "
-        "timeout_s, memory_gib, shm_mib, pids, tmp_mib, disk_gib, network, seccomp\n"
+        "timeout_s, memory_gib, shm_mib, pids, tmp_mib, disk_gib, network, seccomp, "
+        "checkpoint_every\n"
         "    9 | zzz = 1",
+    ),
+    "checkpoints without a word on how often": (
+        "threads = 1",
+        "checkpoint_every = { keep = true }",
+        "phase1.toml:9: resources.checkpoint_every.epochs: it does not say how often; give "
+        "`epochs`, `minutes` or both\n    9 | checkpoint_every = { keep = true }",
     ),
     "unknown key of an optimizer": (
         '{ kind = "sgd" }',

@@ -12,6 +12,7 @@ from runner.manifest.model import load
 from runner.plan.model import (
     InputRef,
     Job,
+    arm_audit_job,
     asks_for_gpu,
     digest,
     job_document,
@@ -261,6 +262,19 @@ def test_what_only_bounds_a_job_is_not_in_its_document(tmp_path, loaded):
     before = job_document(make_plan(loaded).arms[0], {})
     bounded = load_text(tmp_path, TINY.replace("threads = 3", "threads = 3\npids = 99"))
     assert job_document(make_plan(bounded).arms[0], {}) == before
+
+
+def test_checkpoints_are_in_the_documents_of_arms_alone(tmp_path, loaded):
+    text = TINY.replace("threads = 3", "threads = 3\ncheckpoint_every = { epochs = 5 }")
+    text = text.replace("resources.threads = 1", "resources.checkpoint_every.minutes = 2")
+    plan = make_plan(load_text(tmp_path, text))
+    said = [json.loads(job_document(job, {})).get("checkpoint_every") for job in plan.arms]
+    assert said == [{"epochs": 5}, {"epochs": 5, "minutes": 2.0}]
+    assert all("checkpoint_every" not in json.loads(job_document(j, {})) for j in plan.datasets)
+    audit = arm_audit_job(plan.arms[0], ("start",))
+    assert "checkpoint_every" not in json.loads(job_document(audit, {}))
+    assert parse_plan(pretty_json(plan.model_dump(mode="json"))) == plan
+    assert "checkpoint_every" not in str(make_plan(loaded).model_dump(mode="json"))
 
 
 OPTIONAL = TINY.replace('name = "two"', 'name = "two"\noptional = true')

@@ -55,6 +55,16 @@ def test_on_a_gpu_no_time_is_guessed(planned):
     assert preflight(planned(device="cuda"), MACHINE) == ()
 
 
+def test_checkpoints_take_room_and_memory(planned):
+    often = "2\ncheckpoint_every = { epochs = 5 }"
+    preflight(planned(memory_gib="8\ndisk_gib = 1.6"), MACHINE)
+    with pytest.raises(ManifestError, match=r"arm one will leave about 2\.\d+ GiB of files, more"):
+        preflight(planned(threads=often, memory_gib="8\ndisk_gib = 1.6"), MACHINE)
+    preflight(planned(memory_gib=1.5), MACHINE)
+    with pytest.raises(ManifestError, match=r"arm one will take about 1\.\d+ GiB of memory, more"):
+        preflight(planned(threads=often, memory_gib=1.5), MACHINE)
+
+
 def test_a_full_disk_is_refused(planned):
     with pytest.raises(
         EngineError, match=r"^the run writes about \d\.\d+ GiB and the disk has 0\.10 "

@@ -96,6 +96,12 @@ def test_a_better_score_in_the_record_alone(copy):
     assert "stage_a_metrics_tiny.json is not the table of the record's arms" in found
 
 
+def test_a_checkpoint_that_an_arm_is_said_to_have_gone_on_from(copy):
+    rewrite(copy / layout.RECORD, lambda record: record["arms"][0].update(resumed_from=3))
+    found = sealed_anew(copy)
+    assert "arm one: its checkpoint in hub.json are not those of its files" in found
+
+
 def test_a_rule_that_is_said_to_hold(copy):
     rewrite(copy / layout.RECORD, lambda record: record["arms"][0]["rules"][0].update(holds=True))
     assert "arm one: its rules in hub.json are not those of its files" in sealed_anew(copy)
