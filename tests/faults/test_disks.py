@@ -12,7 +12,11 @@ from runner.core.files import remove_tree
 from runner.hub import layout
 from tests.faults.phase import PLAIN, Begun, arms, manifest, phasehub, remains, results, wait_until
 
-HELD = manifest(one=0, two="held", three=0)
+HELD = manifest(one=0, two="held", three=0).replace(
+    'echo \\"weights',
+    'head -c 1000000 /dev/zero > \\"$out/more\\"\\nrm \\"$out/more\\"\\necho \\"weights',
+)
+"""Each arm takes a megabyte for a moment."""
 
 
 @pytest.fixture
@@ -48,6 +52,11 @@ def fill(disk, leaving=0):
             file.write(bytes(1 << 12))
 
 
+def fill_but_for_records(disk):
+    """Take the room that an arm needs, and leave what it takes to say that it has failed."""
+    fill(disk, leaving=300 << 10)
+
+
 def fill_with_files(disk):
     """Take all inodes that are left."""
     (disk / "ballast").mkdir()
@@ -72,6 +81,7 @@ def is_told_and_resumable(run):
     ("options", "exhaust", "told"),
     [
         ("size=24m", fill, "no room is left"),
+        ("size=24m", fill_but_for_records, "no room is left"),
         ("size=64m,nr_inodes=700", fill_with_files, "is left"),
     ],
 )
