@@ -12,6 +12,7 @@ import pytest
 
 from runner.core.errors import EngineError
 from runner.engines.base import PROMISES, Handle
+from runner.engines.docker import STOP_S
 from tests.containers.conftest import COMPLETE
 
 pytestmark = pytest.mark.docker
@@ -107,6 +108,26 @@ def test_the_log_can_be_read_while_the_job_runs(engine, make_launch):
 
 def _bytes(path):
     return path.read_bytes() if path.exists() else b""
+
+
+LEAVES_A_LAST_WORD = f"""
+import signal, sys, time
+def leave(number, frame):
+    time.sleep({STOP_S + 1})
+    open('/out/last', 'w').close()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, leave)
+open('/out/partial', 'w').close()
+time.sleep(600)
+"""
+
+
+def test_a_job_that_leaves_checkpoints_has_more_time_when_it_is_stopped(engine, make_launch):
+    launch = make_launch(LEAVES_A_LAST_WORD, stop_s=10.0 * STOP_S)
+    handle = engine.start(launch)
+    wait_for((launch.out_dir / "partial").exists, "the partial output")
+    engine.stop(handle)
+    assert (launch.out_dir / "last").exists()
 
 
 def test_a_stopped_job_leaves_its_log_and_outputs_and_no_container(engine, client, make_launch):
