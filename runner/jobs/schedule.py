@@ -173,8 +173,10 @@ class _AtWork:
                 self._wait_for_engine(error)
                 return
             self._lost_since = None
-            if not Path(job.handle.out_dir).is_dir():
-                raise DiskError(f"{job.handle.out_dir} is gone while {name} writes to it")
+            # Not its outputs alone: whoever removes those has its own arm fail.
+            attempt = Path(job.handle.out_dir).parent
+            if not attempt.is_dir():
+                raise DiskError(f"{attempt} is gone while {name} is under way")
             for event in job.events.new():
                 self._shown.event(job.progress, job.progress.update(event))
             if outcome is not None:
