@@ -88,7 +88,7 @@ def resolve(
     device: Device,
     code: Snapshot,
     shown: Display,
-) -> lockfile.Entry:
+) -> lockfile.LockEntry:
     """The entry of a plan: the engine is opened, and the datasets simulated or found."""
     variant = package_variant(loaded, computes_on(plan))
     run_id = secrets.token_hex(8)
@@ -113,7 +113,7 @@ def resolve(
         with suppress(EngineError):
             engine.remove_leftovers(run_id)
     base = lock_mismatches.base_of(facts)
-    return lockfile.Entry(
+    return lockfile.LockEntry(
         profile=plan.profile,
         device=device,
         engine=engine.name,

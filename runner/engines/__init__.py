@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runner.core.text import Say
     from runner.engines.base import Engine
     from runner.engines.environments.wheels import Variant
-    from runner.engines.images.build import Image
+    from runner.engines.images.build import BuiltImage
     from runner.engines.images.snapshot import Snapshot
 
 
@@ -46,7 +46,7 @@ class Needs:
     """Base image that the manifest names."""
     python: Path | None = None
     """Interpreter to use in place of the locked environment; process engine only."""
-    image: Image | None = None
+    image: BuiltImage | None = None
     """Image to use in place of one that is built from ``code``; docker engine only."""
 
 

@@ -38,7 +38,7 @@ from runner.engines.containers import (
 from runner.engines.daemon import LOST, Client, answering, connect, usable
 from runner.engines.ending import conclude
 from runner.engines.images.base import present
-from runner.engines.images.build import Image, build
+from runner.engines.images.build import BuiltImage, build
 from runner.engines.keeper import Keeper
 
 UNPRIVILEGED = (10001, 10001)
@@ -67,7 +67,7 @@ class DockerEngine:
     name = "docker"
     isolated = True
 
-    def __init__(self, image: Image, caller: tuple[int, int] | None = None) -> None:
+    def __init__(self, image: BuiltImage, caller: tuple[int, int] | None = None) -> None:
         self._image = image
         self._caller = caller or (os.getuid(), os.getgid())
         self._user = self._caller if self._caller[0] != 0 else UNPRIVILEGED

@@ -51,7 +51,7 @@ Digests = Mapping[str, str]
 """File → its digest."""
 
 
-class Entry(Record):
+class CacheEntry(Record):
     """``entry.json``: what the runner itself saw when it collected a dataset."""
 
     schema_version: Literal[1] = 1
@@ -157,12 +157,12 @@ def places_of(record: DatasetRecord, cache: Path) -> tuple[Path, Path]:
     return cache / record.parameters_sha256, restored_folder(record, cache)
 
 
-def open_entry(folder: Path) -> Entry:
+def open_entry(folder: Path) -> CacheEntry:
     """The entry of a cached dataset; every file of the folder has been read and is as it says.
 
     Raises ``ValueError``, saying what is wrong.
     """
-    entry = typed(Entry, read_table(folder, ENTRY), ENTRY)
+    entry = typed(CacheEntry, read_table(folder, ENTRY), ENTRY)
     if digest_json(entry.made_from) != folder.name:
         raise ValueError(f"{ENTRY} is of another dataset")
     expected = {**digests(entry.files), **entry.beside}
@@ -189,11 +189,11 @@ def write_entry(
     engine: EngineRecord,
     job_sha256: str,
     files: tuple[FileRecord, ...],
-) -> Entry:
+) -> CacheEntry:
     """Bind a collected dataset to what made it; to be called when all its other files are there."""
     image = engine.facts.get("image")
     named = digests(files)
-    entry = Entry(
+    entry = CacheEntry(
         made_from=origin,
         models_sha256=code.models_sha256,
         engine=engine.name,
@@ -256,7 +256,7 @@ def read_expectation(path: Path) -> Expectation | None:
         ) from error
 
 
-def expect(path: Path, entry: Entry) -> None:
+def expect(path: Path, entry: CacheEntry) -> None:
     """Write down what was simulated, once and for all."""
     new = path.with_name(f".{path.name}.new")
     said = Expectation(models_sha256=entry.models_sha256, files=digests(entry.files))

@@ -25,7 +25,7 @@ from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.collection import RESULT, collect
 from runner.jobs.dataset_cache import (
     METADATA,
-    Entry,
+    CacheEntry,
     Expectation,
     Sealed,
     data_files,
@@ -170,7 +170,9 @@ SEALED = "sealed"
 """Folder of what was collected, until it is put into its place."""
 
 
-def trusted(folder: Path, job: Job, expected: Expectation | None, sealed: Sealed | None) -> Entry:
+def trusted(
+    folder: Path, job: Job, expected: Expectation | None, sealed: Sealed | None
+) -> CacheEntry:
     """The entry of a cached dataset that a run may use. Raises ``ValueError`` saying why not."""
     entry = open_entry(folder)
     found = digests(entry.files)
@@ -240,7 +242,7 @@ def _collected(attempt: Attempt, key: str, outcome: Outcome) -> DatasetRecord:
     return DatasetRecord(**facts, files=data_files(collected.files), metadata=metadata)
 
 
-def _cached(folder: Path, entry: Entry, job: Job, key: str) -> DatasetRecord:
+def _cached(folder: Path, entry: CacheEntry, job: Job, key: str) -> DatasetRecord:
     metadata: Any = read_table(folder, METADATA)
     return DatasetRecord(
         status="succeeded",

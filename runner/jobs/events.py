@@ -74,7 +74,7 @@ class Stage(_Event):
     stage: Word
 
 
-class Step(_Event):
+class StepDone(_Event):
     """A step of the fit is done, counted from 0 over the whole fit."""
 
     event: Literal["step"]
@@ -112,7 +112,7 @@ class Finished(_Event):
     event: Literal["finished"]
 
 
-Event = Started | Stage | Step | UnitDone | Finished
+Event = Started | Stage | StepDone | UnitDone | Finished
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 

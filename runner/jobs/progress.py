@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from runner.core.text import behind, visible
 from runner.experiment import EXPERIMENT
-from runner.jobs.events import UNIT, Event, Stage, Started, Step, UnitDone
+from runner.jobs.events import UNIT, Event, Stage, Started, StepDone, UnitDone
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,13 +50,13 @@ class JobProgress:
                     if self.stage == EXPERIMENT.progress.fitting
                     else f"{self.name}: {self.stage}"
                 )
-            case Step():
+            case StepDone():
                 return self._take_step(event)
             case UnitDone():
                 return self._take_unit(event)
         return None
 
-    def _take_step(self, event: Step) -> str | None:
+    def _take_step(self, event: StepDone) -> str | None:
         self.steps_done = event.step + 1
         self.steps_per_s = event.steps_per_s or self.steps_per_s
         if self._estimated or self.steps_done < STEPS_TO_TIME:

@@ -11,7 +11,7 @@ from runner.manifest.follow_ups import ANY_MISSES, ANY_REACHES, EVERY_REACHES, C
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class ConditionOutcome:
     """Whether a condition held, what that rests on, and the arms that it speaks of."""
 
     held: bool
@@ -19,29 +19,31 @@ class Judgement:
     arms: tuple[str, ...]
 
 
-def judge_condition(when: Condition, records: Sequence[ArmRecord]) -> Judgement:
+def judge_condition(when: Condition, records: Sequence[ArmRecord]) -> ConditionOutcome:
     """Hold a condition against the arms of a run. An arm without a result came to nothing."""
     return CONDITIONS[when](records)
 
 
-def _every_arm_reaches(records: Sequence[ArmRecord]) -> Judgement:
+def _every_arm_reaches(records: Sequence[ArmRecord]) -> ConditionOutcome:
     arms = _reached(records)
-    return Judgement(held=len(arms) == len(records) > 0, basis=_counted(arms, records), arms=arms)
+    return ConditionOutcome(
+        held=len(arms) == len(records) > 0, basis=_counted(arms, records), arms=arms
+    )
 
 
-def _an_arm_reaches(records: Sequence[ArmRecord]) -> Judgement:
+def _an_arm_reaches(records: Sequence[ArmRecord]) -> ConditionOutcome:
     arms = _reached(records)
-    return Judgement(held=bool(arms), basis=_counted(arms, records), arms=arms)
+    return ConditionOutcome(held=bool(arms), basis=_counted(arms, records), arms=arms)
 
 
-def _an_arm_misses_success(records: Sequence[ArmRecord]) -> Judgement:
+def _an_arm_misses_success(records: Sequence[ArmRecord]) -> ConditionOutcome:
     """A rule that could not be measured does not hold; an arm that failed has met none."""
     arms = tuple(record.name for record in records if not record.met_all_rules)
     basis = f"{len(arms)} of {_arms(records)} missed the success rules"
-    return Judgement(held=bool(arms), basis=basis, arms=arms)
+    return ConditionOutcome(held=bool(arms), basis=basis, arms=arms)
 
 
-CONDITIONS: Mapping[Condition, Callable[[Sequence[ArmRecord]], Judgement]] = {
+CONDITIONS: Mapping[Condition, Callable[[Sequence[ArmRecord]], ConditionOutcome]] = {
     EVERY_REACHES: _every_arm_reaches,
     ANY_REACHES: _an_arm_reaches,
     ANY_MISSES: _an_arm_misses_success,

@@ -12,11 +12,11 @@ from runner.engines.environments.wheels import lock_path
 from runner.engines.images.stage import DOCKERFILE
 from runner.hub.record import DatasetRecord, EngineRecord
 from runner.manifest.dataset_names import label_of
-from runner.phase.lockfile import Base, Entry, Mismatch, differs, short
+from runner.phase.lockfile import Base, LockEntry, Mismatch, differs, short
 from runner.plan.model import Plan
 
 
-def plan_mismatches(entry: Entry, plan: Plan, root: Path) -> Iterator[Mismatch]:
+def plan_mismatches(entry: LockEntry, plan: Plan, root: Path) -> Iterator[Mismatch]:
     """What can be told before anything is started: plan, source, package lock, Dockerfile.
 
     ``root`` is that of the snapshot that would run.
@@ -47,7 +47,7 @@ def plan_mismatches(entry: Entry, plan: Plan, root: Path) -> Iterator[Mismatch]:
         )
 
 
-def engine_name_mismatches(entry: Entry, asked: str) -> Iterator[Mismatch]:
+def engine_name_mismatches(entry: LockEntry, asked: str) -> Iterator[Mismatch]:
     """Whether the engine that is asked for is the locked one; ``--python`` asks for process."""
     remedy = f"run with --engine {entry.engine}"
     if entry.engine != "process":
@@ -55,7 +55,7 @@ def engine_name_mismatches(entry: Entry, asked: str) -> Iterator[Mismatch]:
     yield from differs("engine", entry.engine, asked, remedy)
 
 
-def engine_mismatches(entry: Entry, engine: EngineRecord) -> Iterator[Mismatch]:
+def engine_mismatches(entry: LockEntry, engine: EngineRecord) -> Iterator[Mismatch]:
     """What an engine tells once it is open: base image and installed packages."""
     found = base_of(engine)
     if entry.base is not None and found is not None and not _same_base(entry.base, found):
@@ -79,7 +79,7 @@ def engine_mismatches(entry: Entry, engine: EngineRecord) -> Iterator[Mismatch]:
     )
 
 
-def dataset_mismatches(entry: Entry, dataset: DatasetRecord) -> Iterator[Mismatch]:
+def dataset_mismatches(entry: LockEntry, dataset: DatasetRecord) -> Iterator[Mismatch]:
     """Whether a dataset has the bytes that were locked."""
     found, label = dataset_digests([dataset]), label_of(dataset.name)
     locked = {

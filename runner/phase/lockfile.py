@@ -47,7 +47,7 @@ class Packages(Record):
     python: str
 
 
-class Entry(Record):
+class LockEntry(Record):
     """What one profile resolves to on one kind of device. All digests are SHA-256."""
 
     profile: str | None
@@ -72,7 +72,7 @@ class LockFile(Record):
     schema_version: Literal[1] = 1
     phase: str
     manifest_sha256: str
-    entries: tuple[Entry, ...]
+    entries: tuple[LockEntry, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Lock:
 
     path: Path
     content: bytes
-    entry: Entry
+    entry: LockEntry
 
     @property
     def sha256(self) -> str:
@@ -172,9 +172,9 @@ def write(path: Path, file: LockFile) -> None:
         ) from error
 
 
-def with_entry(file: LockFile | None, loaded: LoadedManifest, entry: Entry) -> LockFile:
+def with_entry(file: LockFile | None, loaded: LoadedManifest, entry: LockEntry) -> LockFile:
     """The lock with an entry added or replaced; entries of another manifest's bytes are gone."""
-    kept: tuple[Entry, ...] = ()
+    kept: tuple[LockEntry, ...] = ()
     if file is not None and file.manifest_sha256 == loaded.sha256:
         kept = tuple(old for old in file.entries if _key(old) != _key(entry))
     return LockFile(
@@ -184,7 +184,7 @@ def with_entry(file: LockFile | None, loaded: LoadedManifest, entry: Entry) -> L
     )
 
 
-def _key(entry: Entry) -> tuple[str, str]:
+def _key(entry: LockEntry) -> tuple[str, str]:
     return (entry.profile or "", entry.device)
 
 

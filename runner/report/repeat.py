@@ -21,7 +21,7 @@ CONTINUED = " \\\n    "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class HowToRepeat:
     """What to type, and for which arm."""
 
     arm: str
@@ -29,7 +29,7 @@ class Recipe:
     script: str
 
 
-def how_to_repeat(record: HubRecord, folder: Path) -> Recipe | None:
+def how_to_repeat(record: HubRecord, folder: Path) -> HowToRepeat | None:
     """The recipe for the first arm that succeeded; ``None`` where none did.
 
     It works in the hub's ``folder``, writes to a temporary folder only, simulates its dataset again
@@ -41,7 +41,7 @@ def how_to_repeat(record: HubRecord, folder: Path) -> Recipe | None:
     if arm is None:
         return None
     image = str((record.image or {}).get("reference") or "")
-    return Recipe(
+    return HowToRepeat(
         arm=arm.name,
         in_container=bool(image),
         script="\n".join(_steps(shown[arm.name], arm, image, folder)),

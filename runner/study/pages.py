@@ -20,7 +20,7 @@ from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS
 from runner.report.wording import NOTHING, markdown, moment
 from runner.study.evidence import JudgedFinding, Judgement
-from runner.study.phases import Phase
+from runner.study.phases import StudyPhase
 from runner.study.sealed_text import embedded
 from runner.study.selection import rank
 from runner.study.store import KeptHub, Store
@@ -50,7 +50,7 @@ class Shown:
 
 
 def study_blocks(
-    phases: Sequence[Phase], findings: Sequence[JudgedFinding], store: Store, place: str
+    phases: Sequence[StudyPhase], findings: Sequence[JudgedFinding], store: Store, place: str
 ) -> dict[str, dict[str, str]]:
     """The content of every generated block, by page and by name.
 
@@ -65,7 +65,7 @@ def study_blocks(
     }
 
 
-def phase_block(phase: Phase, statuses: Mapping[str, str], place: str) -> str:
+def phase_block(phase: StudyPhase, statuses: Mapping[str, str], place: str) -> str:
     """The page of one phase."""
     knobs, arms = phase.declared_arms()
     shown = [_shown(phase, one) for one in phase.hubs]
@@ -81,7 +81,7 @@ def phase_block(phase: Phase, statuses: Mapping[str, str], place: str) -> str:
     )
 
 
-def phases_block(phases: Sequence[Phase]) -> str:
+def phases_block(phases: Sequence[StudyPhase]) -> str:
     """The table of all phases: one row for each current hub."""
     rows = {phase.name: [_hub_row(one) for one in phase.hubs] or [("—",) * 4] for phase in phases}
     return _render("phases", phases=phases, rows=rows)
@@ -106,7 +106,7 @@ def history_block(store: Store) -> str:
     return _render("history", attempts=[_attempt(one) for one in newest])
 
 
-def _shown(phase: Phase, one: KeptHub) -> Shown:
+def _shown(phase: StudyPhase, one: KeptHub) -> Shown:
     text = ""
     if layout.SUMMARY in one.files:
         sealed = one.files[layout.SUMMARY].decode(errors="replace")

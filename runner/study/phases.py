@@ -23,7 +23,7 @@ TAKEN = ("readme", "history", "reference")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Phase:
+class StudyPhase:
     """A phase, run or not."""
 
     name: str
@@ -108,7 +108,7 @@ def read_manifests(folder: Path) -> dict[str, LoadedManifest]:
 
 def phases_of(
     store: Store, manifests: Mapping[str, LoadedManifest], findings: tuple[Finding, ...]
-) -> tuple[Phase, ...]:
+) -> tuple[StudyPhase, ...]:
     """Every phase that has a manifest or a hub, in natural order: ``phase9`` before ``phase10``.
 
     Raises ``StudyError`` for a phase called as another page of the study is.
@@ -137,11 +137,11 @@ def _phase(
     manifest: LoadedManifest | None,
     hubs: tuple[KeptHub, ...],
     findings: tuple[Finding, ...],
-) -> Phase:
+) -> StudyPhase:
     told = manifest.manifest.phase if manifest else hubs[0].record
     named = set(told.findings)
     asked = {one.id for one in findings if name in _phases_of(one)}
-    return Phase(
+    return StudyPhase(
         name=name,
         title=told.title,
         question=told.question,

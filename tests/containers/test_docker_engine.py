@@ -160,13 +160,13 @@ import json, os, sys
 from pathlib import Path
 from runner.engines.base import Launch, Limits
 from runner.engines.docker import DockerEngine
-from runner.engines.images.build import Image
+from runner.engines.images.build import BuiltImage
 
 told = json.loads(sys.stdin.read())
 for key in ("job_dir", "out_dir", "log_path"):
     told["launch"][key] = Path(told["launch"][key])
 launch = Launch(**(told["launch"] | {"limits": Limits(**told["launch"]["limits"])}))
-print(json.dumps(vars(DockerEngine(Image(**told["image"])).start(launch))), flush=True)
+print(json.dumps(vars(DockerEngine(BuiltImage(**told["image"])).start(launch))), flush=True)
 os._exit(9)
 """
 

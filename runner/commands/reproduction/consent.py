@@ -16,7 +16,7 @@ from runner.core.reading import shortened
 from runner.core.text import visible
 from runner.engines.environments.wheels import Variant, lock_path
 from runner.engines.images.base import dockerfile_base
-from runner.engines.images.build import Image, Place, find_image, recorded_base
+from runner.engines.images.build import BuiltImage, Place, find_image, recorded_base
 from runner.engines.images.stage import DOCKERFILE
 from runner.hub import signing
 from runner.hub.checksums import SIGNATURE
@@ -51,7 +51,7 @@ class Order:
 class Sources:
     """Where the image comes from; for the process engine from nowhere."""
 
-    identity: Image | None = None
+    identity: BuiltImage | None = None
     place: Place = "nowhere"
     base: str | None = None
     """The base to build on, as the hub has it; ``None`` for this installation's own."""

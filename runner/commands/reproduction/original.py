@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.errors import ManifestError, VerificationError
-from runner.engines.images.build import Image, read_identity
+from runner.engines.images.build import BuiltImage, read_identity
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import MEASURED, HubRecord
@@ -35,7 +35,7 @@ class Original:
     """Digest of its ``SHA256SUMS``."""
     loaded: LoadedManifest
     plan: Plan
-    image: Image | None
+    image: BuiltImage | None
     """The image that its record names; ``None`` where none was used."""
     code: Path
     """Folder with the source of ``models/``, its locks and the Dockerfile."""

@@ -28,7 +28,7 @@ from runner.core.reading import read_file
 from runner.core.text import listing
 from runner.engines import Needs, choose, gpus, open_engine
 from runner.engines.base import Engine
-from runner.engines.images.build import Image, recover
+from runner.engines.images.build import BuiltImage, recover
 from runner.engines.images.snapshot import take
 from runner.hub import layout, provenance
 from runner.hub.record import MEASURED, HubRecord, ReproducedFile, ReproductionRecord
@@ -232,7 +232,7 @@ def prepare(rerun: Rerun) -> Engine:
     return engine
 
 
-def restore_image(rerun: Rerun) -> Image | None:
+def restore_image(rerun: Rerun) -> BuiltImage | None:
     """The original's own image if it can be had; how it was is noted."""
     original = rerun.original
     if original.image is None:

@@ -33,7 +33,7 @@ from runner.engines.images.stage import DOCKERFILE, build_stage, stages_of
 if TYPE_CHECKING:
     from docker import DockerClient
 
-__all__ = ["Image", "build", "make_base_image"]
+__all__ = ["BuiltImage", "build", "make_base_image"]
 
 
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$")]
@@ -42,7 +42,7 @@ ImageId = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Version = Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+-]{0,31}$")]
 
 
-class Image(BaseModel):
+class BuiltImage(BaseModel):
     """An image and what it is made from. All digests are SHA-256."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,18 +66,18 @@ class Image(BaseModel):
         return self.model_dump(mode="json")
 
 
-def read_identity(table: Mapping[str, Any], name: str) -> Image:
+def read_identity(table: Mapping[str, Any], name: str) -> BuiltImage:
     """The image that a hub's record names, in the file called ``name``.
 
     Raises ``VerificationError`` naming the file and the key that is not as phasehub writes it.
     """
     try:
-        return typed(Image, table, f"{name}: image")
+        return typed(BuiltImage, table, f"{name}: image")
     except ValueError as error:
         raise VerificationError(f"{error}; nothing can be made of that image") from error
 
 
-def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Path) -> Image:
+def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Path) -> BuiltImage:
     """The image of ``variant`` with the locks and sources at ``root``, built if it does not exist.
 
     ``root`` is that of a snapshot: what is built from it is what it holds.
@@ -136,7 +136,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
                 dockerfile=root / DOCKERFILE,
             )
         installed = _installed(client, environment, shelf)
-    return Image(
+    return BuiltImage(
         reference=reference,
         id=str(client.images.get(reference).id),
         variant=variant,
@@ -155,7 +155,7 @@ Place = Literal["daemon", "archive", "nowhere"]
 """Where a hub's own image can be had: at the daemon, out of its archive, or not at all."""
 
 
-def find_image(identity: Image, saved: Path) -> Place:
+def find_image(identity: BuiltImage, saved: Path) -> Place:
     """Where the very image is that a hub names; ``saved`` is the file out of its archive.
 
     Raises ``EngineError`` when no daemon answers.
@@ -167,7 +167,7 @@ def find_image(identity: Image, saved: Path) -> Place:
     return "archive" if saved.is_file() else "nowhere"
 
 
-def recover(identity: Image, saved: Path, say: Say) -> Image | None:
+def recover(identity: BuiltImage, saved: Path, say: Say) -> BuiltImage | None:
     """The very image that a hub names: at the daemon already, or loaded from the file ``saved``.
 
     ``None`` where it is in neither. Raises ``EngineError`` when no daemon answers, the file cannot
@@ -194,7 +194,7 @@ def recover(identity: Image, saved: Path, say: Say) -> Image | None:
     return identity.model_copy(update={"reference": identity.id})
 
 
-def recorded_base(identity: Image) -> str | None:
+def recorded_base(identity: BuiltImage) -> str | None:
     """The base that a hub's image was built on: by its id if it is here, else by its digest."""
     from runner.engines.daemon import connect
 

@@ -30,7 +30,7 @@ _COPY_FLAG = re.compile(rf"--(?:from={_NAME}|chown=[A-Za-z0-9_:-]+|chmod=[0-7]{{
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class BuildStage:
     """One stage: what it lies on, which stages it copies from, and its text."""
 
     name: str
@@ -46,7 +46,7 @@ class Recipe:
 
     arguments: Mapping[str, str]
     preamble: str
-    stages: tuple[Stage, ...]
+    stages: tuple[BuildStage, ...]
 
     def needed(self, target: str, arguments: Mapping[str, str]) -> str | None:
         """The text with only the stages that ``target`` needs; ``None`` without such a stage."""
@@ -85,7 +85,7 @@ def parse_recipe(text: str) -> Recipe:
     if len(text) > MOST_BYTES:
         raise ValueError(f"is larger than {MOST_BYTES:,} bytes")
     arguments: dict[str, str] = {}
-    stages: list[Stage] = []
+    stages: list[BuildStage] = []
     preamble = ""
     for one in _instructions(text):
         if one.word == "FROM":
@@ -133,7 +133,7 @@ def _argument(one: _Instruction) -> dict[str, str]:
     return {found["name"]: found["value"]}
 
 
-def _begin(one: _Instruction, arguments: Mapping[str, str], earlier: set[str]) -> Stage:
+def _begin(one: _Instruction, arguments: Mapping[str, str], earlier: set[str]) -> BuildStage:
     found = _FROM.fullmatch(one.rest)
     if not found or found["name"] in earlier:
         raise ValueError(
@@ -148,10 +148,10 @@ def _begin(one: _Instruction, arguments: Mapping[str, str], earlier: set[str]) -
             "stage"
         )
     base = f"${{{argument}}}" if argument else str(stage)
-    return Stage(name=found["name"], base=base, copied=frozenset(), text=one.text)
+    return BuildStage(name=found["name"], base=base, copied=frozenset(), text=one.text)
 
 
-def _continue(one: _Instruction, stage: Stage, earlier: set[str]) -> Stage:
+def _continue(one: _Instruction, stage: BuildStage, earlier: set[str]) -> BuildStage:
     copied: frozenset[str] = frozenset()
     if one.word == "COPY":
         copied = _copied(one, earlier)
@@ -162,7 +162,7 @@ def _continue(one: _Instruction, stage: Stage, earlier: set[str]) -> Stage:
         raise ValueError(f"line {one.line}: {one.word} is not taken")
     if one.word in ("RUN", "COPY") and "<<" in one.rest:
         raise ValueError(f"line {one.line}: here-documents are not taken")
-    return Stage(
+    return BuildStage(
         name=stage.name, base=stage.base, copied=stage.copied | copied, text=stage.text + one.text
     )
 
