@@ -102,6 +102,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: object) -> bool:
+    return value == ""
+
+
 class RegisteredFinding(Record):
     """A finding that was registered when the run began: what was claimed and how it is tested."""
 
@@ -246,6 +250,9 @@ class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""
 
     name: SafeName
+    title: str = Field("", exclude_if=_is_empty)
+    description: str = Field("", exclude_if=_is_empty)
+    """What the manifest calls it, and why it is there; not written where it says nothing."""
     status: ArmStatus
     message: str = ""
     """Why it did not succeed and what to do about it; empty for one that did."""
