@@ -31,15 +31,8 @@ def conclude(run: Run) -> HubRecord:
     """Everything that the hub says about itself."""
     phase = run.loaded.manifest.phase
     image = run.engine.facts.get("image")
-    declared = {arm.name: arm for arm in run.loaded.variant(run.plan.profile).arms}
     records = tuple(
-        arm.model_copy(
-            update={
-                "level": arm.proof,
-                "title": declared[arm.name].title,
-                "description": declared[arm.name].description,
-            }
-        )
+        arm.model_copy(update={"level": arm.proof, **run.about.get(arm.name, {})})
         for arm in arms_of(run, run.plan.arms)
     )
     return HubRecord(

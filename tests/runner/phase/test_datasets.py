@@ -544,6 +544,7 @@ def test_a_dataset_that_fails_takes_only_its_arms_with_it(tmp_path):
     again = phasehub("reproduce", folder, "--out", tmp_path / "again", "--python", sys.executable)
     assert again.returncode == 0, again.stderr
     assert "two was not run again" in again.stderr
+    assert layout.read(Path(again.stdout.splitlines()[-1])).arm("two").title == "Too bright"
 
 
 # --- a reproduction whose data are others --------------------------------------------------------
