@@ -18,7 +18,9 @@ from runner.jobs.attempts import Attempt
 from runner.jobs.events import NAME, EventReader
 from runner.jobs.progress import Display, JobProgress
 
-POLL_S = 0.2
+LOOK_S = 0.5
+"""Longest time between two looks at the jobs, s: at their progress, and at their ends should the
+engine not tell of one."""
 PATIENCE_S = 60.0
 """How long an engine that does not answer is waited for, s."""
 
@@ -121,9 +123,8 @@ class _AtWork:
             while self._waiting or self._running:
                 while self._waiting and self._free:
                     self._begin(self._waiting.popleft(), self._free.popleft())
-                self._look()
-                if self._running:
-                    time.sleep(POLL_S)
+                if not self._look() and self._running:
+                    self._engine.wait([job.handle for job in self._running.values()], LOOK_S)
         except EngineLostError:
             raise
         except BaseException as cause:
@@ -164,14 +165,15 @@ class _AtWork:
         self._running[attempt.launch.name] = job
         self._shown.begin(job.progress)
 
-    def _look(self) -> None:
-        """See how each job gets on, and finish those that have ended."""
+    def _look(self) -> bool:
+        """See how each job gets on, and finish those that have ended; whether there were any."""
+        any_ended = False
         for name, job in list(self._running.items()):
             try:
                 outcome = self._engine.poll(job.handle)
             except EngineLostError as error:
                 self._wait_for_engine(error)
-                return
+                return False
             self._lost_since = None
             # Not its outputs alone: whoever removes those has its own arm fail.
             attempt = Path(job.handle.out_dir).parent
@@ -181,6 +183,8 @@ class _AtWork:
                 self._shown.event(job.progress, job.progress.update(event))
             if outcome is not None:
                 self._end(name, job, outcome)
+                any_ended = True
+        return any_ended
 
     def _end(self, name: str, job: _Running, outcome: Outcome) -> None:
         with held_back():
