@@ -47,6 +47,11 @@ class CheckedHub:
         return digests
 
     @cached_property
+    def sha256(self) -> str:
+        """Digest of ``SHA256SUMS``, and thereby of every file of a hub that is intact."""
+        return SealedHub(folder=self.folder).sha256
+
+    @cached_property
     def record(self) -> HubRecord:
         """``hub.json``."""
         return layout.parse(self.read(layout.RECORD, most=layout.MOST_RECORD_BYTES), self.folder)
