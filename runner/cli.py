@@ -39,6 +39,14 @@ class DeviceName(StrEnum):
     cpu = "cpu"
 
 
+class ExportName(StrEnum):
+    """What hubs can be exported to."""
+
+    csv = "csv"
+    mlflow = "mlflow"
+    tensorboard = "tensorboard"
+
+
 ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A phase's TOML file.")]
 HubPath = Annotated[Path, typer.Argument(metavar="HUB", help="Folder of a sealed hub.")]
 Profile = Annotated[
@@ -547,6 +555,21 @@ def show(hub: HubPath) -> None:
         statistics = None
         print(error, file=sys.stderr)
     print(render_show(sealed.record, statistics))
+
+
+@app.command()
+def export(
+    hub: HubPath,
+    to: Annotated[ExportName, typer.Option(help="csv, or a tool whose library is installed.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="New folder; for mlflow, a store."),
+    ] = None,
+) -> None:
+    """Write a hub's knobs, scores and curves for another tool. The last line is the path."""
+    from runner.commands import export as exporting
+
+    print(exporting.export(exporting.ExportRequest(hub=hub, to=to.value, output=output)))
 
 
 docs = typer.Typer(help="The pages of a study.", no_args_is_help=True, rich_markup_mode=None)

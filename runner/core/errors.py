@@ -64,6 +64,12 @@ class ConsentError(RunnerError):
     exit_code = 8
 
 
+class ExportError(RunnerError):
+    """A hub cannot be written for another tool: its library is missing, or the place is taken."""
+
+    exit_code = 9
+
+
 ARM_FAILED = 1
 TIMED_OUT = 5
 INTERRUPTED = 130
