@@ -49,7 +49,9 @@ from runner.manifest.parameter_tables import (
 )
 from runner.manifest.value_kinds import FindingId, RuleText, Text
 
-ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "audit_failed", "not_run"]
+ArmStatus = Literal[
+    Status, "invalid_output", "configuration_differs", "audit_failed", "not_finite", "not_run"
+]
 """How an arm ended: as the engine saw it, or what was wrong with what it left."""
 MEASURED: tuple[ArmStatus, ...] = ("succeeded", "configuration_differs", "audit_failed")
 """Ends of an arm whose results are in the record."""
@@ -291,7 +293,7 @@ class ArmRecord(Record):
         """What stands behind what the record says of the arm."""
         if self.status == "succeeded" and self.audit and self.audit.is_of_whole_arm:
             return "audited"
-        return "read back" if self.status in MEASURED else "declared only"
+        return "read back" if self.status in (*MEASURED, "not_finite") else "declared only"
 
     @property
     def proof_in_words(self) -> str:

@@ -140,6 +140,8 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
         }
     try:
         effective = read_table(destination, FILES.effective)
+        if (why := EXPERIMENT.readback.stopped(job.parameters, effective)) is not None:
+            return _not_finite(attempt, destination, effective, why) | {"files": collected.files}
         stats = read_table(destination, FILES.stats)
         metrics = read_table(destination, FILES.metrics)
         timing = read_table(destination, FILES.timing)
@@ -165,6 +167,27 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
         facts["status"] = "configuration_differs"
         facts["message"] = _all_told(differences)
     return facts
+
+
+def _not_finite(
+    attempt: Attempt, destination: Path, effective: dict[str, Any], why: str
+) -> dict[str, Any]:
+    """Of an arm that ended as its numbers were not finite: where, and whether it was as planned.
+
+    It has no scores. Raises ``ValueError`` where it does not say what it went on from.
+    """
+    job = attempt.job
+    timing = read_table(destination, FILES.timing)
+    checkpoints.require_told(timing, checkpoints.given(attempt))
+    differences = compare_effective(job.parameters, job.seed, job.execution, effective)
+    otherwise = f"; and it was not as planned: {_all_told(differences)}" if differences else ""
+    return {
+        "status": "not_finite",
+        "message": why + otherwise,
+        "differences": differences,
+        "timing": timing,
+        "final_weights_sha256": EXPERIMENT.readback.final_state(effective),
+    }
 
 
 def _all_told(differences: Sequence[Difference]) -> str:

@@ -185,6 +185,25 @@ def check_results(sealed: SealedHub) -> Iterator[str]:
     for arm in sealed.record.arms:
         if arm.status in MEASURED:
             yield from _compare_with_files(sealed, arm)
+        elif arm.status == "not_finite":
+            yield from _compare_with_end(sealed, arm)
+
+
+def _compare_with_end(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
+    """An arm without scores that was ended on its way, against what its live objects showed."""
+    if arm.stats or arm.rules:
+        yield f"arm {arm.name} ended on its way, and {layout.RECORD} has scores of it"
+    if not arm.files:
+        return  # of a reproduction, which takes such an arm over as it is, without its files
+    effective = sealed.table(f"{layout.arm_dir(arm.name)}/{FILES.effective}")
+    why = EXPERIMENT.readback.stopped(arm.parameters, effective)
+    differences = compare_effective(arm.parameters, arm.seed, arm.execution, effective)
+    pairs = {
+        "end": (arm.message.startswith(why) if why else False, True),
+        "differences from the plan": (_dumped(arm.differences), _dumped(differences)),
+        "final weights": (arm.final_weights_sha256, EXPERIMENT.readback.final_state(effective)),
+    }
+    yield from _unlike(arm, pairs)
 
 
 def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
@@ -208,6 +227,10 @@ def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
         "rules": (_dumped(arm.rules), _dumped(rules)),
         "final weights": (arm.final_weights_sha256, weights),
     }
+    yield from _unlike(arm, pairs)
+
+
+def _unlike(arm: ArmRecord, pairs: Mapping[str, tuple[Any, Any]]) -> Iterator[str]:
     for name, (recorded, found) in pairs.items():
         if canonical_json(recorded) != canonical_json(found):
             yield f"arm {arm.name}: its {name} in {layout.RECORD} are not those of its files"
