@@ -138,23 +138,37 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
             "message": collected.describe(),
             "files": collected.files,
         }
+    went_on_from = checkpoints.given(attempt)
+    return measured(job, destination, rules, files=collected.files, resumed_from=went_on_from)
+
+
+def measured(
+    job: Job,
+    destination: Path,
+    rules: Sequence[Rule],
+    *,
+    files: tuple[FileRecord, ...],
+    resumed_from: int | None,
+) -> dict[str, Any]:
+    """What an arm measured, by its ``files`` in ``destination``, and whether it ran as planned."""
     try:
         effective = read_table(destination, FILES.effective)
         if (why := EXPERIMENT.readback.stopped(job.parameters, effective)) is not None:
-            return _not_finite(attempt, destination, effective, why) | {"files": collected.files}
+            ended = _not_finite(job, destination, effective, why, resumed_from)
+            return ended | {"files": files}
         stats = read_table(destination, FILES.stats)
         metrics = read_table(destination, FILES.metrics)
         timing = read_table(destination, FILES.timing)
         history = read_table(destination, FILES.history)
-        checkpoints.require_told(timing, checkpoints.given(attempt))
+        checkpoints.require_told(timing, resumed_from)
     except ValueError as error:
-        return {"status": "invalid_output", "message": str(error), "files": collected.files}
+        return {"status": "invalid_output", "message": str(error), "files": files}
     differences = (
         *compare_effective(job.parameters, job.seed, job.execution, effective),
         *compare_history(effective, history),
     )
     facts: dict[str, Any] = {
-        "files": collected.files,
+        "files": files,
         "differences": differences,
         "stats": stats,
         "timing": timing,
@@ -170,15 +184,14 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
 
 
 def _not_finite(
-    attempt: Attempt, destination: Path, effective: dict[str, Any], why: str
+    job: Job, destination: Path, effective: dict[str, Any], why: str, resumed_from: int | None
 ) -> dict[str, Any]:
     """Of an arm that ended as its numbers were not finite: where, and whether it was as planned.
 
     It has no scores. Raises ``ValueError`` where it does not say what it went on from.
     """
-    job = attempt.job
     timing = read_table(destination, FILES.timing)
-    checkpoints.require_told(timing, checkpoints.given(attempt))
+    checkpoints.require_told(timing, resumed_from)
     differences = compare_effective(job.parameters, job.seed, job.execution, effective)
     otherwise = f"; and it was not as planned: {_all_told(differences)}" if differences else ""
     return {

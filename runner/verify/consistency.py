@@ -25,6 +25,7 @@ from runner.hub.record import MEASURED, ArmRecord, AuditRecord, DatasetRecord, F
 from runner.manifest.rule_parser import parse
 from runner.plan.model import OF_DATASET, Job
 from runner.verify.audit_report import OF_ARM, REPORT, from_table
+from runner.verify.content_key import WORDS, of_sealed
 from runner.verify.effective import compare_effective, compare_history
 from runner.verify.sealed_hub import SealedHub
 from runner.verify.verdict import identical_arms, judge
@@ -266,6 +267,22 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
             yield from _compare_with_audit(sealed, folder, one.audit, _data(one))
 
 
+def check_reused(sealed: SealedHub) -> Iterator[str]:
+    """An arm that was not run for this hub has all in common with it that decides its content."""
+    for arm in sealed.record.arms:
+        if arm.reused is None:
+            continue
+        try:
+            own = of_sealed(sealed, arm)
+        except VerificationError:  # ``check_plan`` says so
+            continue
+        for name in WORDS:
+            if own[name] is None or own[name] != arm.reused.key.get(name):
+                yield f"arm {arm.name} was reused, and {WORDS[name]} are not those of this hub"
+        if arm.attempts or arm.status != "succeeded":
+            yield f"arm {arm.name} was reused, and its record has a run of its own"
+
+
 def _is_asked_for(arm: ArmRecord) -> bool:
     return EXPERIMENT.parameters.audited_steps(arm.parameters) > 0
 
@@ -418,6 +435,7 @@ CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_jobs,
     check_results,
     check_audits,
+    check_reused,
     check_whole,
     check_provenance,
 )
