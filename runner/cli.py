@@ -151,6 +151,19 @@ def run(
     locked: Annotated[
         bool, typer.Option("--locked", help="Refuse whatever is not as `lock` has written it down.")
     ] = False,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="HUB", help="Take arms from it, or from hubs in it, that are the same."
+        ),
+    ] = None,
+    why: Annotated[
+        list[str] | None, typer.Option(metavar="ARM", help="Explain why this arm is not reused.")
+    ] = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
+    ] = None,
 ) -> None:
     """Run a phase and seal its hub. The last line on stdout is the hub's path."""
     from runner.phase.execute import run_phase
@@ -168,6 +181,9 @@ def run(
             python=python,
             signing_key=sign,
             locked=locked,
+            reuse=tuple(reuse or ()),
+            why=tuple(why or ()),
+            signers=signers,
         )
     )
     print(hub)

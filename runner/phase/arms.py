@@ -82,7 +82,7 @@ def conclude(
         outcome,
         folder / layout.arm_dir(attempt.job.name),
         log=folder / name,
-        read=lambda destination: _measured(attempt, destination, rules),
+        read=lambda destination: _recordable(attempt, destination, rules),
     )
     return ArmRecord(
         attempts=attempt.number,
@@ -105,39 +105,70 @@ def went_on(attempt: Attempt) -> Iterator[str]:
         )
 
 
-def _measured(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict[str, Any]:
-    """What the arm measured, whether it ran as planned, and whether its rules hold.
+def _recordable(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict[str, Any]:
+    """What an attempt measured, if a record can hold it; raises ``ValueError`` if none can."""
+    went_on_from = checkpoints.given(attempt)
+    try:
+        facts = measured(attempt.job, destination, rules, resumed_from=went_on_from)
+        ArmRecord(**planned(attempt.job) | {"status": "succeeded"} | facts)
+    except ValidationError as error:
+        told = f"the arm's summaries hold what they must not: {first_problem(error)}"
+        raise ValueError(told) from None
+    return facts
+
+
+def measured(
+    job: Job, destination: Path, rules: Sequence[Rule], *, resumed_from: int | None
+) -> dict[str, Any]:
+    """What an arm measured, by its files in ``destination``, and whether it ran as planned.
 
     Raises ``ValueError`` for files that cannot be read, or hold what no record may.
     """
-    job = attempt.job
-    effective, stats, metrics, timing, history = (
+    effective = read_table(destination, FILES.effective)
+    if (why := EXPERIMENT.readback.stopped(job.parameters, effective)) is not None:
+        return _not_finite(job, destination, effective, why, resumed_from)
+    stats, metrics, timing, history = (
         read_table(destination, name)
-        for name in (FILES.effective, FILES.stats, FILES.metrics, FILES.timing, FILES.history)
+        for name in (FILES.stats, FILES.metrics, FILES.timing, FILES.history)
     )
-    checkpoints.require_told(timing, checkpoints.given(attempt))
+    checkpoints.require_told(timing, resumed_from)
     differences = (
         *compare_effective(job.parameters, job.seed, job.execution, effective),
         *compare_history(effective, history),
     )
-    try:
-        facts: dict[str, Any] = {
-            "differences": differences,
-            "stats": stats,
-            "timing": timing,
-            "null_reasons": metrics.get("null_reasons", {}),
-            **EXPERIMENT.results.recorded(stats),
-            "rules": judge(rules, stats),
-            "final_weights_sha256": EXPERIMENT.readback.final_state(effective),
-        }
-        ArmRecord(**planned(job) | {"status": "succeeded"} | facts)
-    except ValidationError as error:
-        told = f"the arm's summaries hold what they must not: {first_problem(error)}"
-        raise ValueError(told) from None
+    facts: dict[str, Any] = {
+        "differences": differences,
+        "stats": stats,
+        "timing": timing,
+        "null_reasons": metrics.get("null_reasons", {}),
+        **EXPERIMENT.results.recorded(stats),
+        "rules": judge(rules, stats),
+        "final_weights_sha256": EXPERIMENT.readback.final_state(effective),
+    }
     if differences:
         facts["status"] = "configuration_differs"
         facts["message"] = _all_told(differences)
     return facts
+
+
+def _not_finite(
+    job: Job, destination: Path, effective: dict[str, Any], why: str, resumed_from: int | None
+) -> dict[str, Any]:
+    """Of an arm that ended as its numbers were not finite: where, and whether it was as planned.
+
+    It has no scores. Raises ``ValueError`` as ``measured`` does.
+    """
+    timing = read_table(destination, FILES.timing)
+    checkpoints.require_told(timing, resumed_from)
+    differences = compare_effective(job.parameters, job.seed, job.execution, effective)
+    otherwise = f"; and it was not as planned: {_all_told(differences)}" if differences else ""
+    return {
+        "status": "not_finite",
+        "message": why + otherwise,
+        "differences": differences,
+        "timing": timing,
+        "final_weights_sha256": EXPERIMENT.readback.final_state(effective),
+    }
 
 
 def _all_told(differences: Sequence[Difference]) -> str:

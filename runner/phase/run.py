@@ -34,6 +34,7 @@ from runner.manifest.arms import PlannedArm
 from runner.manifest.dataset_names import ONLY, assigned
 from runner.manifest.model import LoadedManifest
 from runner.phase.lockfile import Lock
+from runner.phase.sources import ArmSources
 from runner.phase.unfinished import Records
 from runner.plan.model import Device, Job, Plan, computes_on
 from runner.verify.baselines import Baseline
@@ -60,6 +61,12 @@ class Request:
     signing_key: Path | None = None
     locked: bool = False
     """Whether to refuse whatever is not as the manifest's lock file says."""
+    reuse: tuple[Path, ...] = ()
+    """Sealed hubs, or folders of them, from which arms are taken that need not be run."""
+    signers: Path | None = None
+    """Who must have signed such a hub, a file as ssh-keygen(1) describes it."""
+    why: tuple[str, ...] = ()
+    """Arms of which it is explained in full why they are not reused."""
 
 
 class About(TypedDict):
@@ -112,6 +119,8 @@ class Run:
     """How often each job was started by processes that carried the run on before this one."""
     adopted: dict[str, Handle] = field(default_factory=dict)
     """Arms whose jobs a process before this one has started, and that are taken over."""
+    sources: ArmSources = field(default_factory=ArmSources)
+    """Hubs from which arms are taken that need not be run."""
     lost: Counter[str] = field(default_factory=Counter)
     """How often each job was ended by others, and started again by this process."""
     about: Mapping[str, About] = field(default_factory=dict)
