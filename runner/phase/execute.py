@@ -32,6 +32,7 @@ from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audits, phase_tests, resume
+from runner.phase.carrier import announce
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
 from runner.phase.lock_mismatches import (
@@ -102,6 +103,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with held_back():
             begin(staging, begun(run, request))
             staging.kept = True
+            announce(staging)
         return go_on(run, request)
 
 

@@ -66,19 +66,23 @@ def phasehub(*words, **options):
     )  # fmt: skip
 
 
+def words_of_run(folder, interpreter, text=PLAIN, name="tiny"):
+    """The words that run a phase, whose manifest is in the folder then."""
+    manifest = folder / f"{name}.toml"
+    manifest.write_text(text.replace('name = "tiny"', f'name = "{name}"'))
+    return (
+        *("run", manifest, "--engine", "process", "--python", interpreter),
+        *("--out", folder / "artifacts"),
+    )
+
+
 class Begun:
     """A run that was started below a folder, and what can be seen of it from outside."""
 
     def __init__(self, folder, interpreter, text=PLAIN, name="tiny"):
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.later = folder, []
-        manifest = folder / f"{name}.toml"
-        manifest.write_text(text.replace('name = "tiny"', f'name = "{name}"'))
-        self.artifacts = folder / "artifacts"
-        self._start(
-            *("run", manifest, "--engine", "process", "--python", interpreter),
-            *("--out", self.artifacts),
-        )
+        self.folder, self.later, self.artifacts = folder, [], folder / "artifacts"
+        self._start(*words_of_run(folder, interpreter, text, name))
 
     @classmethod
     def resumed(cls, before):

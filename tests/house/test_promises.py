@@ -51,6 +51,8 @@ VERBS = [
     "archive",
     "restore",
     "resume",
+    "attach",
+    "stop",
     "seal",
     "status",
     "clean",
