@@ -16,6 +16,7 @@ from runner.core.text import ReaderGone
 from runner.engines.base import Engine, Handle, Outcome
 from runner.jobs.attempts import Attempt
 from runner.jobs.events import NAME, EventReader
+from runner.jobs.heartbeat import Heartbeat
 from runner.jobs.progress import Display, JobProgress
 
 POLL_S = 0.2
@@ -42,6 +43,7 @@ class _Running:
     """``None`` for a job that was taken over and has none of the places."""
     progress: JobProgress
     events: EventReader
+    heartbeat: Heartbeat
 
 
 def run_attempts(
@@ -160,6 +162,7 @@ class _AtWork:
             place=place,
             progress=JobProgress(attempt.launch.name, attempt.job.steps),
             events=EventReader(attempt.launch.out_dir / NAME),
+            heartbeat=Heartbeat(attempt.job),
         )
         self._running[attempt.launch.name] = job
         self._shown.begin(job.progress)
@@ -168,7 +171,7 @@ class _AtWork:
         """See how each job gets on, and finish those that have ended."""
         for name, job in list(self._running.items()):
             try:
-                outcome = self._engine.poll(job.handle)
+                outcome = self._engine.poll(job.handle) or self._silence(job)
             except EngineLostError as error:
                 self._wait_for_engine(error)
                 return
@@ -177,10 +180,18 @@ class _AtWork:
             attempt = Path(job.handle.out_dir).parent
             if not attempt.is_dir():
                 raise DiskError(f"{attempt} is gone while {name} is under way")
-            for event in job.events.new():
+            events = job.events.new()
+            job.heartbeat.listen(heard=bool(events))
+            for event in events:
                 self._shown.event(job.progress, job.progress.update(event))
             if outcome is not None:
                 self._end(name, job, outcome)
+
+    def _silence(self, job: _Running) -> Outcome | None:
+        """The end of a job that is silent for too long, which is stopped before."""
+        if (outcome := job.heartbeat.end(job.handle)) is not None:
+            self._engine.stop(job.handle)
+        return outcome
 
     def _end(self, name: str, job: _Running, outcome: Outcome) -> None:
         with held_back():
