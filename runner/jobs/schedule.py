@@ -150,7 +150,8 @@ class _AtWork:
                 started_at=now,
                 ended_at=time.time(),
             )
-            self._shown.say(f"{launch.name}: {outcome.message}")
+            progress = JobProgress(launch.name, attempt.job.steps)
+            self._shown.end(progress, f"{launch.name}: {outcome.message}")
             self._finish(launch.name, outcome, place)
             return
         self._follow(attempt, handle, place)
@@ -169,6 +170,7 @@ class _AtWork:
 
     def _look(self) -> None:
         """See how each job gets on, and finish those that have ended."""
+        self._shown.tick()
         for name, job in list(self._running.items()):
             try:
                 outcome = self._engine.poll(job.handle) or self._silence(job)

@@ -28,6 +28,7 @@ from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.devices import choose_device, package_variant, reserve_places
+from runner.jobs.overall import Overall
 from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
@@ -48,6 +49,7 @@ from runner.phase.summary import ArmsOf, summarise
 from runner.phase.unfinished import WORK, begin, held, unfinished, write_engine
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
 from runner.plan.preflight import preflight, this_machine
+from runner.report.ending import ending
 from runner.report.plan_text import left_out
 from runner.verify import verdict
 from runner.verify.baselines import find_compared
@@ -180,6 +182,8 @@ def go_on(run: Run, request: Request) -> tuple[Path, int]:
         with held_back(then_raise=False):
             run.shown.say(f"interrupted. {ways_on(run.staging)}")
         raise
+    with suppress(OSError):  # it is sealed, whether that can be said or not
+        run.shown.say(ending(record, path))
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
 
 
@@ -432,6 +436,8 @@ def run_arms(run: Run, engine: Engine) -> None:
         remove_tree(Path(run.adopted[name].out_dir).parent)
     if attempts:
         with reserve_places([attempt.job for attempt in attempts]) as places:
+            waiting = {attempt.launch.name for attempt in attempts}
+            run.shown.expect(Overall(run.plan.arms, waiting=waiting, side_by_side=len(places)))
             run_attempts(
                 engine,
                 attempts,

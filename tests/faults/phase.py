@@ -1,10 +1,13 @@
 """A phase that computes nothing, so that faults can be tried by the hundred; and its real runs."""
 
+import fcntl
 import json
 import os
+import struct
 import subprocess
 import sys
 import sysconfig
+import termios
 import time
 from pathlib import Path
 
@@ -155,6 +158,33 @@ class Begun:
 
     def resume(self):
         return phasehub("resume", "--out", self.artifacts)
+
+
+class Terminal:
+    """A terminal of 80 columns: a shell runs the command line and waits for the next word."""
+
+    COLUMNS = 80
+
+    def __init__(self, *words):
+        self.screen, end = os.openpty()
+        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 24, self.COLUMNS, 0, 0))
+        self.shell = subprocess.Popen(
+            ["/bin/sh", "-c", '"$@"; read next', "sh", sys.executable, "-m", "runner", *words],
+            cwd=ROOT, stdin=end, stdout=end, stderr=end, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(end)
+
+    def read_until(self, text):
+        shown = b""
+        while text not in shown:
+            shown += os.read(self.screen, 4096)
+        return shown.decode()
+
+    def close(self):
+        """The end of the terminal; the shell's exit status."""
+        os.close(self.screen)
+        return self.shell.wait()
 
 
 def wait_until(condition):

@@ -1,11 +1,9 @@
 """Runs that go on without their terminal: followed from another one, and stopped from there."""
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
-import termios
 
 import pytest
 
@@ -14,6 +12,7 @@ from runner.phase.carrier import read_carrier
 from tests.faults.phase import (
     PLAIN,
     Begun,
+    Terminal,
     arms,
     manifest,
     phasehub,
@@ -59,29 +58,6 @@ def detach(run, interpreter, text=HELD):
     if done.returncode == 0:
         wait_until(run.is_under_way)
     return done
-
-
-class Terminal:
-    """A terminal in which a shell runs the command line and then waits for the next word."""
-
-    def __init__(self, *words):
-        self.screen, end = os.openpty()
-        self.shell = subprocess.Popen(
-            ["/bin/sh", "-c", '"$@"; read next', "sh", sys.executable, "-m", "runner", *words],
-            cwd=ROOT, stdin=end, stdout=end, stderr=end, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )  # fmt: skip
-        os.close(end)
-
-    def read_until(self, text):
-        shown = b""
-        while text not in shown:
-            shown += os.read(self.screen, 4096)
-        return shown.decode()
-
-    def close(self):
-        os.close(self.screen)
-        return self.shell.wait()
 
 
 class Attached:
