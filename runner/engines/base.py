@@ -22,6 +22,7 @@ Status = Literal[
     "out_of_disk",
     "could_not_start",
     "interrupted",
+    "silent",
 ]
 
 

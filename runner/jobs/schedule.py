@@ -16,6 +16,7 @@ from runner.core.text import ReaderGone
 from runner.engines.base import Engine, Handle, Outcome
 from runner.jobs.attempts import Attempt
 from runner.jobs.events import NAME, EventReader
+from runner.jobs.heartbeat import Heartbeat
 from runner.jobs.progress import Display, JobProgress
 
 LOOK_S = 0.5
@@ -44,6 +45,7 @@ class _Running:
     """``None`` for a job that was taken over and has none of the places."""
     progress: JobProgress
     events: EventReader
+    heartbeat: Heartbeat
 
 
 def run_attempts(
@@ -149,7 +151,8 @@ class _AtWork:
                 started_at=now,
                 ended_at=time.time(),
             )
-            self._shown.say(f"{launch.name}: {outcome.message}")
+            progress = JobProgress(launch.name, attempt.job.steps)
+            self._shown.end(progress, f"{launch.name}: {outcome.message}")
             self._finish(launch.name, outcome, place)
             return
         self._follow(attempt, handle, place)
@@ -161,6 +164,7 @@ class _AtWork:
             place=place,
             progress=JobProgress(attempt.launch.name, attempt.job.steps),
             events=EventReader(attempt.launch.out_dir / NAME),
+            heartbeat=Heartbeat(attempt.job),
         )
         self._running[attempt.launch.name] = job
         self._shown.begin(job.progress)
@@ -168,6 +172,7 @@ class _AtWork:
     def _look(self) -> bool:
         """See how each job gets on, and finish those that have ended; whether there were any."""
         any_ended = False
+        self._shown.tick()
         for name, job in list(self._running.items()):
             try:
                 outcome = self._engine.poll(job.handle)
@@ -179,12 +184,22 @@ class _AtWork:
             attempt = Path(job.handle.out_dir).parent
             if not attempt.is_dir():
                 raise DiskError(f"{attempt} is gone while {name} is under way")
-            for event in job.events.new():
+            events = job.events.new()
+            job.heartbeat.listen(heard=bool(events))
+            for event in events:
                 self._shown.event(job.progress, job.progress.update(event))
+            # After its events were heard: we may have slept for longer than the job was silent.
+            outcome = outcome or self._silence(job)
             if outcome is not None:
                 self._end(name, job, outcome)
                 any_ended = True
         return any_ended
+
+    def _silence(self, job: _Running) -> Outcome | None:
+        """The end of a job that is silent for too long, which is stopped before."""
+        if (outcome := job.heartbeat.end(job.handle)) is not None:
+            self._engine.stop(job.handle)
+        return outcome
 
     def _end(self, name: str, job: _Running, outcome: Outcome) -> None:
         with held_back():

@@ -28,10 +28,12 @@ from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.devices import choose_device, package_variant, reserve_places
+from runner.jobs.overall import Overall
 from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audits, phase_tests, resume, reuse
+from runner.phase.carrier import announce
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
 from runner.phase.lock_mismatches import (
@@ -48,6 +50,7 @@ from runner.phase.summary import ArmsOf, summarise
 from runner.phase.unfinished import WORK, begin, held, unfinished, write_engine
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
 from runner.plan.preflight import preflight, this_machine
+from runner.report.ending import ending
 from runner.report.plan_text import left_out
 from runner.verify import verdict
 from runner.verify.baselines import find_compared
@@ -105,6 +108,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with held_back():
             begin(staging, begun(run, request))
             staging.kept = True
+            announce(staging)
         return go_on(run, request)
 
 
@@ -186,6 +190,8 @@ def go_on(run: Run, request: Request) -> tuple[Path, int]:
         with held_back(then_raise=False):
             run.shown.say(f"interrupted. {ways_on(run.staging)}")
         raise
+    with suppress(OSError):  # it is sealed, whether that can be said or not
+        run.shown.say(ending(record, path))
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
 
 
@@ -442,6 +448,8 @@ def run_arms(run: Run, engine: Engine) -> None:
         remove_tree(Path(run.adopted[name].out_dir).parent)
     if attempts:
         with reserve_places([attempt.job for attempt in attempts]) as places:
+            waiting = {attempt.launch.name for attempt in attempts}
+            run.shown.expect(Overall(run.plan.arms, waiting=waiting, side_by_side=len(places)))
             run_attempts(
                 engine,
                 attempts,

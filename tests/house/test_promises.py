@@ -53,6 +53,8 @@ VERBS = [
     "restore",
     "export",
     "resume",
+    "attach",
+    "stop",
     "seal",
     "status",
     "clean",
