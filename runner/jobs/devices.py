@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psutil
@@ -12,7 +12,7 @@ from runner.core.errors import EngineError, GpuError
 from runner.core.text import briefly
 from runner.engines import gpus
 from runner.engines.environments.wheels import Variant
-from runner.jobs.schedule import Place
+from runner.jobs.slots import Slots
 from runner.manifest.model import LoadedManifest
 from runner.plan.model import Device, Job
 
@@ -62,20 +62,27 @@ def with_no_other_device() -> Iterator[None]:
 
 
 @contextmanager
-def reserve_places(jobs: Sequence[Job]) -> Iterator[list[Place]]:
-    """Places for the arms: one a GPU, or one for every share of the cores and the memory.
+def reserve_slots(
+    jobs: Sequence[Job], note: Callable[[str], object] = lambda _text: None
+) -> Iterator[Slots]:
+    """Slots for the jobs: GPUs, and shares of the cores and the memory, of which there is one.
 
-    There is one at least. GPUs are held against other runners until the block ends. Raises
-    ``EngineError`` when others hold them all, or when there is none.
+    ``note`` is told of GPUs that are passed over. Raises ``EngineError`` when there are not as many
+    as a job asks for; that others hold them now is none of it.
     """
-    if on_gpu := [job.name for job in jobs if job.execution.device == "cuda"]:
-        ids = [gpu.id for gpu in gpus.available()]
-        if not ids:
-            raise no_gpu(f"no GPU for {briefly(on_gpu)}")
-        with gpus.reserve(ids) as held:
-            yield [(gpu,) for gpu in held]
-        return
-    yield [()] * _num_side_by_side(jobs)
+    on_gpu = [job for job in jobs if job.execution.device == "cuda"]
+    ids = [gpu.id for gpu in gpus.available()] if on_gpu else []
+    most = max((job.resources.gpus for job in on_gpu), default=0)
+    if on_gpu and not ids:
+        raise no_gpu(f"no GPU for {briefly([job.name for job in on_gpu])}")
+    if len(ids) < most:
+        names = briefly([job.name for job in on_gpu if job.resources.gpus == most])
+        raise EngineError(f"{names}: {most} GPUs are asked for, and there are {len(ids)}")
+    slots = Slots(_num_side_by_side(jobs), gpu_ids=ids, note=note)
+    try:
+        yield slots
+    finally:
+        slots.close()
 
 
 def _num_side_by_side(jobs: Sequence[Job]) -> int:

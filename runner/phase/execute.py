@@ -27,9 +27,10 @@ from runner.jobs import checkpoints
 from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
-from runner.jobs.devices import choose_device, package_variant, reserve_places
+from runner.jobs.devices import choose_device, package_variant, reserve_slots
 from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
+from runner.jobs.slots import Slots
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audits, phase_tests, resume
 from runner.phase.finalize import conclude, seal
@@ -429,11 +430,11 @@ def run_arms(run: Run, engine: Engine) -> None:
         engine.stop(run.adopted[name])
         remove_tree(Path(run.adopted[name].out_dir).parent)
     if attempts:
-        with reserve_places([attempt.job for attempt in attempts]) as places:
+        with reserve_slots([attempt.job for attempt in attempts], run.note) as slots:
             run_attempts(
                 engine,
                 attempts,
-                places=places,
+                slots=slots,
                 shown=run.shown,
                 journal=run.journal,
                 ended=ended,
@@ -537,7 +538,7 @@ def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:
     """Run one job while no other does; once more where others have ended it."""
     while True:
         outcomes = run_attempts(
-            engine, [attempt], places=[()], shown=run.shown, journal=run.journal
+            engine, [attempt], slots=Slots(), shown=run.shown, journal=run.journal
         )
         outcome = outcomes[attempt.launch.name]
         if not run.tries_again(attempt, outcome):
