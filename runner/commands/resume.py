@@ -31,7 +31,7 @@ from runner.phase.unfinished import (
 )
 
 
-def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
+def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tuple[Path, int]:
     """Go on with a run, the only one that nothing carries on if none is ``named``, and seal it.
 
     Returns:
@@ -43,7 +43,7 @@ def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
     staging = choose(named, artifacts).staging
     with interrupts(), held(staging), display() as shown:
         known = read_begun(staging)
-        request = replace(request_of(known), artifacts=staging.path.parent.parent)
+        request = replace(request_of(known), artifacts=staging.path.parent.parent, jobs=jobs)
         decided = decide(request)
         refuse_another_plan(known, decided.loaded, decided.plan, staging.path)
         code = code_again(known, staging.path, decided.tests)
@@ -61,6 +61,7 @@ def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
             lock=held_to(request, decided, code.snapshot) if request.locked else None,
             registered=known.registered,
             started_before=starts(staging),
+            jobs=jobs,
         )
         make_writable(staging.path)
         mend_journal(staging)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-
-import psutil
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from runner.core import locks
+from runner.core.allowance import Allowance, allowance
 from runner.core.errors import EngineError, GpuError
+from runner.core.installation import state_dir
 from runner.core.text import briefly
 from runner.engines import gpus
 from runner.engines.environments.wheels import Variant
-from runner.jobs.slots import Slots
+from runner.jobs.slots import Shares, Slots
 from runner.manifest.model import LoadedManifest
 from runner.plan.model import Device, Job
 
@@ -63,9 +65,11 @@ def with_no_other_device() -> Iterator[None]:
 
 @contextmanager
 def reserve_slots(
-    jobs: Sequence[Job], note: Callable[[str], object] = lambda _text: None
+    jobs: Sequence[Job],
+    note: Callable[[str], object] = lambda _text: None,
+    side_by_side: int | None = None,
 ) -> Iterator[Slots]:
-    """Slots for the jobs: GPUs, and shares of the cores and the memory, of which there is one.
+    """Slots for the jobs: GPUs, and so many ``side_by_side``, or as cores and memory allow.
 
     ``note`` is told of GPUs that are passed over. Raises ``EngineError`` when there are not as many
     as a job asks for; that others hold them now is none of it.
@@ -78,19 +82,25 @@ def reserve_slots(
     if len(ids) < most:
         names = briefly([job.name for job in on_gpu if job.resources.gpus == most])
         raise EngineError(f"{names}: {most} GPUs are asked for, and there are {len(ids)}")
-    slots = Slots(_num_side_by_side(jobs), gpu_ids=ids, note=note)
+    shares = None if side_by_side else shares_of(allowance(), state_dir() / "cores")
+    slots = Slots(side_by_side, shares=shares, gpu_ids=ids, note=note)
     try:
         yield slots
     finally:
         slots.close()
 
 
-def _num_side_by_side(jobs: Sequence[Job]) -> int:
-    cores = len(psutil.Process().cpu_affinity() or [0])
-    by_cores = cores // max(job.execution.threads for job in jobs)
-    memory = max(job.resources.memory_bytes for job in jobs)
-    by_memory = psutil.virtual_memory().total // memory
-    return max(1, min(by_cores, by_memory, len(jobs)))
+def shares_of(allowed: Allowance, folder: Path | None = None) -> Shares:
+    """What the jobs of a run may take; locks against other runs lie in ``folder``, if there."""
+    if folder is not None:
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Shares(
+        cores=allowed.cores,
+        memory_bytes=allowed.free_bytes,
+        of_machine=os.cpu_count() or allowed.cores,
+        folder=None if folder is None or locks.wrong(folder) else folder,
+    )
 
 
 def package_variant(loaded: LoadedManifest, device: Device) -> Variant:

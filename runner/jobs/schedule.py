@@ -108,7 +108,7 @@ class _AtWork:
             attempt = self._by_name[name]
             self._waiting.remove(attempt)
             self._journal("adopted", name=name)
-            self._follow(attempt, handle, self._slots.take_over(handle.gpu_ids))
+            self._follow(attempt, handle, self._slots.take_over(attempt.job, handle.gpu_ids))
 
     def run(self) -> dict[str, Outcome]:
         """Run all that waits, to its end."""

@@ -56,7 +56,7 @@ def audit_datasets(run: Run, engine: Engine) -> None:
         return ()
 
     if attempts:
-        with reserve_slots([attempt.job for attempt in attempts]) as slots:
+        with reserve_slots([attempt.job for attempt in attempts], run.note, run.jobs) as slots:
             run_attempts(
                 engine,
                 attempts,

@@ -46,6 +46,7 @@ from runner.phase.resume import ResumeError, begun
 from runner.phase.run import Request, Run, write_declaration
 from runner.phase.summary import ArmsOf, summarise
 from runner.phase.unfinished import WORK, begin, held, unfinished, write_engine
+from runner.plan.estimates import longest_first
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
 from runner.plan.preflight import preflight, this_machine
 from runner.report.plan_text import left_out
@@ -88,6 +89,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             signing_key=request.signing_key,
             lock=lock,
             registered=registered_now(loaded),
+            jobs=request.jobs,
         )
         write_declaration(run)
         for told in not_as_registered(run):
@@ -430,10 +432,11 @@ def run_arms(run: Run, engine: Engine) -> None:
         engine.stop(run.adopted[name])
         remove_tree(Path(run.adopted[name].out_dir).parent)
     if attempts:
-        with reserve_slots([attempt.job for attempt in attempts], run.note) as slots:
+        jobs = [attempt.job for attempt in attempts]
+        with reserve_slots(jobs, run.note, run.jobs) as slots:
             run_attempts(
                 engine,
-                attempts,
+                longest_first(attempts, lambda attempt: attempt.job),
                 slots=slots,
                 shown=run.shown,
                 journal=run.journal,

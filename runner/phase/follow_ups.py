@@ -98,7 +98,7 @@ def take(run: Run, step: Step, orders: list[CaptureOrder], engine: Engine) -> No
         run.steps[step.name] = record.model_copy(update={"captures": tuple(captures)})
 
     laid_out = [attempt for attempt, _ in attempts.values()]
-    with reserve_slots([attempt.job for attempt in laid_out]) as slots:
+    with reserve_slots([attempt.job for attempt in laid_out], run.note, run.jobs) as slots:
         run_attempts(
             engine, laid_out, slots=slots, shown=run.shown, journal=run.journal, ended=ended
         )

@@ -57,6 +57,8 @@ class Request:
     signing_key: Path | None = None
     locked: bool = False
     """Whether to refuse whatever is not as the manifest's lock file says."""
+    jobs: int | None = None
+    """How many side by side; ``None`` for as many as cores and memory allow."""
 
 
 @dataclass(kw_only=True)
@@ -89,6 +91,8 @@ class Run:
     """What the run is held to, if it was asked to be."""
     failure: RunnerError | None = None
     interrupted: bool = False
+    jobs: int | None = None
+    """How many run side by side, if that was asked for."""
     only: tuple[str, ...] = ()
     """The arms that were asked for by name."""
     registered: tuple[RegisteredFinding, ...] = ()

@@ -118,7 +118,7 @@ def test_no_two_jobs_share_a_gpu_at_a_time(tmp_path):
 
 def test_a_job_that_cannot_start_takes_nothing_along(tmp_path):
     engine = ScriptedEngine({"a": 1, "c": 1}, refuses=("b",))
-    outcomes = run(engine, attempts(tmp_path, "a", "b", "c"), Slots())
+    outcomes = run(engine, attempts(tmp_path, "a", "b", "c"), Slots(1))
     assert {name: outcome.status for name, outcome in outcomes.items()} == {
         "a": "succeeded",
         "b": "could_not_start",
@@ -270,7 +270,7 @@ def test_a_job_that_runs_already_is_followed_in_its_slot_and_not_started(tmp_pat
 def test_what_is_about_to_be_done_is_in_the_journal_first(tmp_path):
     told = []
     run_attempts(
-        ScriptedEngine({"a": 1}), attempts(tmp_path, "a"), slots=Slots(), shown=PlainDisplay(),
+        ScriptedEngine({"a": 1}), attempts(tmp_path, "a"), slots=Slots(1), shown=PlainDisplay(),
         journal=lambda event, **facts: told.append(event),
         ended=lambda attempt, outcome: told.append("collected"),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.core import locks
-from runner.jobs.slots import Slots
+from runner.jobs.slots import Shares, Slots
 from runner.manifest.tables import Resources
 from runner.plan.model import Job, PlannedExecution
 
@@ -115,6 +115,34 @@ def test_cores_are_shared_out_beside_gpus(make):
     assert slots.take(job("cpu")) is not None
 
 
+def shares(folder, cores=2, memory=2**40):
+    return Shares(cores=cores, memory_bytes=memory, of_machine=2, folder=folder)
+
+
+def test_jobs_share_cores_and_memory_and_one_can_always_run(make):
+    by_cores = make(shares=shares(None, cores=1))
+    assert by_cores.take(job("cpu")) is not None
+    assert by_cores.take(job("cpu")) is None
+    assert by_cores.take(job("cuda")) is not None
+    needed = Resources().memory_bytes  # nothing is known of what it takes
+    by_memory = make(shares=shares(None, memory=needed))
+    assert by_memory.take(job("cpu")) is not None
+    assert by_memory.take(job("cpu")) is None
+    twice = make(shares=shares(None, memory=2 * needed))
+    assert twice.take(job("cpu")) is not None
+    assert twice.take(job("cpu")) is not None
+
+
+def test_runs_on_one_machine_leave_each_other_the_cores_that_they_use(make, tmp_path):
+    mine, others = make(shares=shares(tmp_path)), make(shares=shares(tmp_path))
+    first, _ = others.take(job("cpu")), others.take(job("cpu"))
+    assert mine.take(job("cpu")) is not None  # one always runs
+    assert mine.take(job("cpu")) is None
+    others.give_back(first)
+    assert mine.take(job("cpu")) is not None
+    assert mine.take(job("cpu")) is None
+
+
 HOLD = """
 import subprocess, sys
 from pathlib import Path
@@ -140,7 +168,7 @@ def test_a_lock_lives_as_long_as_its_job_and_not_as_its_runner(make, tmp_path):
         assert slots.take(job()) is None
         # Who goes on with the run takes the GPU over with the job.
         slots.close()
-        slots.take_over((FIRST,))
+        slots.take_over(job(), (FIRST,))
         assert slots.take(job(gpus=2)) is None
         runner.stdin.close()
         while locks.holder(tmp_path, FIRST):
