@@ -68,6 +68,13 @@ Interpreter = Annotated[
     ),
 ]
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]
+Jobs = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        help="Jobs side by side; auto: as many as cores, memory and other runs leave room for.",
+    ),
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")]
 
 Detach = Annotated[
@@ -81,6 +88,15 @@ AllowBaseImage = Annotated[
     bool,
     typer.Option("--allow-base-image", help="Fetch the base image from where the hub says."),
 ]
+
+
+def _side_by_side(jobs: str) -> int | None:
+    """The number of ``--jobs``; ``None`` for ``auto``."""
+    if jobs == "auto":
+        return None
+    if jobs.isascii() and jobs.isdecimal() and 0 < len(jobs) <= 4 and int(jobs):
+        return int(jobs)
+    raise typer.BadParameter(f"--jobs: expected auto or a number from 1 to 9999, got {jobs!r}")
 
 
 def _show_version(wanted: bool) -> None:
@@ -124,13 +140,16 @@ def plan(
     only: Only = None,
     with_optional: WithOptional = False,
     device: Device = DeviceName.auto,
+    jobs: Jobs = "auto",
 ) -> None:
     """Show what a manifest would run; run nothing."""
+    side_by_side = _side_by_side(jobs)
     from runner.hub.record import as_registered
     from runner.jobs.devices import choose_device
     from runner.manifest.model import load
     from runner.plan.model import asks_for_gpu, make_plan
     from runner.report.plan_text import render_plan
+    from runner.report.schedule_text import render_schedule
 
     loaded = load(manifest)
     chosen, _ = choose_device(device, wants_gpu=asks_for_gpu(loaded, profile))
@@ -138,6 +157,8 @@ def plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
     )
     print(render_plan(made, [as_registered(finding) for finding in loaded.registered]))
+    print()
+    print(render_schedule(made.arms, side_by_side))
 
 
 @app.command()
@@ -150,6 +171,7 @@ def run(
     with_optional: WithOptional = False,
     out: Out = Path("artifacts"),
     python: Interpreter = None,
+    jobs: Jobs = "auto",
     sign: Annotated[
         Path | None, typer.Option(metavar="KEY", help="Sign the hub with this SSH key.")
     ] = None,
@@ -195,6 +217,7 @@ def run(
             reuse=tuple(reuse or ()),
             why=tuple(why or ()),
             signers=signers,
+            jobs=_side_by_side(jobs),
         )
     )
     print(hub)
@@ -509,13 +532,14 @@ def resume(
     ] = None,
     out: Out = Path("artifacts"),
     detach: Detach = False,
+    jobs: Jobs = "auto",
 ) -> None:
     """Go on with a run that was cut short, and seal its hub. The last line is the hub's path."""
     if detach:
         _leave()
     from runner.commands import resume as resuming
 
-    hub, exit_code = resuming.resume(run, out)
+    hub, exit_code = resuming.resume(run, out, _side_by_side(jobs))
     print(hub)
     raise typer.Exit(exit_code)
 

@@ -17,6 +17,7 @@ class Chip:
     uuid: str
     name: str = "NVIDIA H200"
     memory: int = 143771 << 20
+    used: int = 0
     memory_error: int = pynvml.NVML_SUCCESS
     error: int = pynvml.NVML_SUCCESS
     """What asking for its handle gives."""
@@ -78,6 +79,7 @@ class Driver:
         if chip.mig == pynvml.NVML_DEVICE_MIG_ENABLE:
             return pynvml.NVML_ERROR_NO_PERMISSION  # only its instances may be asked
         memory._obj.total = chip.memory
+        memory._obj.used = chip.used
         return chip.memory_error
 
     def _nvmlDeviceGetMigMode(self, handle, now, later):

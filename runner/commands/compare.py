@@ -26,6 +26,7 @@ from runner.hub.record import EngineRecord, SummaryRecord
 from runner.jobs.attempts import Attempt
 from runner.jobs.progress import Display, display
 from runner.jobs.schedule import run_attempts
+from runner.jobs.slots import Slots
 from runner.manifest.tables import Resources
 from runner.phase.run import NO_ENGINE
 from runner.phase.summary import ArmsOf, summarise
@@ -128,7 +129,7 @@ def run_summary(
 
     def run(attempt: Attempt) -> Outcome:
         outcomes = run_attempts(
-            engine, [attempt], places=[()], shown=shown, journal=lambda _event, **_facts: None
+            engine, [attempt], slots=Slots(), shown=shown, journal=lambda _event, **_facts: None
         )
         return outcomes[attempt.launch.name]
 

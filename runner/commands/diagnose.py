@@ -27,9 +27,10 @@ from runner.hub.checksums import CHECKSUMS
 from runner.hub.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecord
 from runner.jobs.attempts import Attempt
 from runner.jobs.datasets import Dataset, find, given_digest, prepare, refuse_other_data
-from runner.jobs.devices import choose_device, reserve_places
+from runner.jobs.devices import choose_device, reserve_slots
 from runner.jobs.progress import Display, display
-from runner.jobs.schedule import Place, run_attempts
+from runner.jobs.schedule import run_attempts
+from runner.jobs.slots import Slots
 from runner.manifest.follow_ups import Capture
 from runner.manifest.manifest_errors import did_you_mean
 from runner.manifest.overrides import table
@@ -215,8 +216,8 @@ def carry_out(
             data_dir=dataset.folder,
             labels=labels,
         )
-        with reserve_places([attempt.job]) as places:
-            outcome = execute(engine, attempt, places, shown)
+        with reserve_slots([attempt.job]) as slots:
+            outcome = execute(engine, attempt, slots, shown)
         capture = conclude_capture(order, attempt, outcome, staging.path / request.arm)
     finally:
         with suppress(EngineError):
@@ -277,7 +278,7 @@ def dataset_of(
         engine=facts,
         cache=cache,
         labels=labels,
-        run=lambda attempt: execute(engine, attempt, [()], shown),
+        run=lambda attempt: execute(engine, attempt, Slots(), shown),
         say=shown.say,
         given=(patient.hub / sealed.folder / EXPERIMENT.given.name) if given_digest(job) else None,
     )
@@ -287,10 +288,10 @@ def dataset_of(
     return made
 
 
-def execute(engine: Engine, attempt: Attempt, places: list[Place], shown: Display) -> Outcome:
+def execute(engine: Engine, attempt: Attempt, slots: Slots, shown: Display) -> Outcome:
     """Run one job to its end."""
     outcomes = run_attempts(
-        engine, [attempt], places=places, shown=shown, journal=lambda *_, **__: None
+        engine, [attempt], slots=slots, shown=shown, journal=lambda *_, **__: None
     )
     return outcomes[attempt.launch.name]
 

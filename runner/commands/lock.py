@@ -23,6 +23,7 @@ from runner.jobs.datasets import given_digest, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.progress import Display, display
 from runner.jobs.schedule import run_attempts
+from runner.jobs.slots import Slots
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import lock_mismatches, lockfile
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
@@ -145,7 +146,7 @@ def simulated(
 
     def run(attempt: Attempt) -> Outcome:
         outcomes = run_attempts(
-            engine, [attempt], places=[()], shown=shown, journal=lambda *_, **__: None
+            engine, [attempt], slots=Slots(), shown=shown, journal=lambda *_, **__: None
         )
         return outcomes[attempt.launch.name]
 

@@ -33,7 +33,7 @@ from runner.phase.unfinished import (
 )
 
 
-def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
+def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tuple[Path, int]:
     """Go on with a run, the only one that nothing carries on if none is ``named``, and seal it.
 
     Returns:
@@ -45,7 +45,7 @@ def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
     staging = choose(named, artifacts).staging
     with interrupts(), held(staging), display() as shown:
         known = read_begun(staging)
-        request = replace(request_of(known), artifacts=staging.path.parent.parent)
+        request = replace(request_of(known), artifacts=staging.path.parent.parent, jobs=jobs)
         # What was taken is here; a source that is gone by now has the rest run.
         there = tuple(folder for folder in request.reuse if folder.exists())
         request = replace(request, reuse=there)
@@ -67,6 +67,7 @@ def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
             registered=known.registered,
             started_before=starts(staging),
             sources=sources_of(request),
+            jobs=jobs,
         )
         make_writable(staging.path)
         mend_journal(staging)

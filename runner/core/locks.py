@@ -10,17 +10,25 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from runner.core.errors import EngineError, GpuError
+from runner.core.text import plain
 
 SYSTEM = Path("/run/lock")
 PREFIX = "phasehub-"
 _MODE = 0o644
+LOCKS = Path("/proc/locks")
+MOST_SHOWN = 120
+"""Characters that are shown of a command line."""
+_LOCKED = re.compile(r"^\d+: FLOCK .* (?P<pid>\d+) \w+:\w+:(?P<inode>\d+) ", re.MULTILINE)
 _SHARED = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -83,9 +91,20 @@ def _file(folder: Path, name: str) -> Path:
 
 @contextmanager
 def hold(folder: Path, name: str) -> Iterator[bool]:
-    """Hold the lock ``name`` until the block ends; whether it was free.
+    """Hold the lock ``name`` until the block ends; whether it was free. Raises as ``take``."""
+    descriptor = take(folder, name)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
-    Raises ``EngineError`` where the folder or the file is not what it should be.
+
+def take(folder: Path, name: str) -> int | None:
+    """A descriptor that holds the lock ``name`` until it is closed; ``None`` where others hold it.
+
+    A process that inherits it holds the lock as well, whatever becomes of this one. Raises
+    ``EngineError`` where the folder or the file is not what it should be.
     """
     if problem := wrong(folder):
         raise EngineError(f"{folder} {problem}; locks cannot lie there. Mend that, and run again")
@@ -99,9 +118,34 @@ def hold(folder: Path, name: str) -> Iterator[bool]:
         ) from error
     try:
         _refuse_odd(path, descriptor)
-        yield _flock(descriptor)
-    finally:
+        if _flock(descriptor):
+            return descriptor
+    except BaseException:
         os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def holder(folder: Path, name: str) -> str | None:
+    """Who holds the lock ``name``, in words; ``None`` where nobody does, as far as can be seen."""
+    try:
+        inode = _file(folder, name).stat().st_ino
+        listed = LOCKS.read_text()
+    except OSError:
+        return None
+    pids = [int(found["pid"]) for found in _LOCKED.finditer(listed) if int(found["inode"]) == inode]
+    return _described(pids[0]) if pids else None
+
+
+def _described(pid: int) -> str:
+    """Who took a lock. Whoever inherited it has it still when that process has ended."""
+    try:
+        process = psutil.Process(pid)
+        command = plain(" ".join(process.cmdline()))[:MOST_SHOWN]
+        return f"held by process {pid} of {process.username()}: {command}"
+    except (psutil.Error, KeyError):
+        return f"held by a job that process {pid} has started and left"
 
 
 def _open(path: Path) -> int:

@@ -83,6 +83,8 @@ class Launch:
     environment: Mapping[str, str]
     limits: Limits
     gpu_ids: tuple[str, ...] = ()
+    held: tuple[int, ...] = ()
+    """Descriptors of locks that stay held for as long as the job is there, without us, too."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

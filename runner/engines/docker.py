@@ -10,20 +10,21 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig, Mount
 
 from runner.core.errors import EngineError, EngineLostError
-from runner.engines import Needs, seccomp
+from runner.engines import Needs, holder, seccomp
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.containers import (
     LABEL,
@@ -74,6 +75,7 @@ class DockerEngine:
         self._user = self._caller if self._caller[0] != 0 else UNPRIVILEGED
         self._client: Client = connect()
         self._keepers: dict[str, Keeper] = {}
+        self._holders: dict[str, subprocess.Popen[bytes]] = {}
         self._ended = threading.Event()
         """Set whenever a container has ended."""
         self._unseen: set[str] = set()
@@ -102,6 +104,8 @@ class DockerEngine:
         try:
             self._lend(launch)
             container = self._create(launch)
+            if launch.held:
+                self._holders[str(container.id)] = holder.hold(str(container.id), launch.held)
             # Before the start, so that nothing is missed however fast the daemon's log turns over.
             console = container.attach(stream=True)
             container.start()
@@ -109,6 +113,7 @@ class DockerEngine:
             if container is not None:
                 with suppress(*LOST):  # the first error is the one to tell
                     container.remove(force=True)
+                self._dismiss(str(container.id))
             self._take_back(launch.out_dir)
             if isinstance(error, LOST):
                 with answering():  # a daemon that is about to go refuses what it is asked
@@ -116,6 +121,8 @@ class DockerEngine:
             if isinstance(error, (*LOST, OSError)):
                 raise EngineError(refusal(launch, error)) from None
             raise
+        if launch.held:
+            _input(self._holders[str(container.id)]).close()
         handle = Handle(
             engine=self.name,
             id=str(container.id),
@@ -272,9 +279,13 @@ class DockerEngine:
         return self._keepers[handle.id]
 
     def _dismiss(self, container_id: str) -> None:
-        """Have the keeper of a container that is gone end."""
+        """Have the keeper of a container that is gone end, and who holds its locks."""
         if keeper := self._keepers.pop(container_id, None):
             keeper.finish()
+        if beside := self._holders.pop(container_id, None):
+            beside.kill()
+            beside.wait()
+            _input(beside).close()
 
     def _lend(self, launch: Launch) -> None:
         """Let the container's user, if it is not the caller, write outputs and read inputs."""
@@ -289,6 +300,11 @@ class DockerEngine:
         """Make the caller the owner of all outputs."""
         if self._user != self._caller:
             take_back(out_dir, self._caller)
+
+
+def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None
+    return process.stdin
 
 
 def _stop_s(container: Container) -> int:

@@ -1,17 +1,17 @@
-"""Which GPUs this machine has, and one lock for each, so that two runners never share one."""
+"""Which GPUs this machine has, and what of them this process may use.
+
+The driver tells; or, where ``PHASEHUB_DEVICES`` names a file, that file in its place.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.core import locks
-from runner.core.errors import EngineError, GpuError
+from runner.core.errors import EngineError
 
 if TYPE_CHECKING:
     from runner.engines.nvml import Card, Device
@@ -39,9 +39,20 @@ def available() -> list[Gpu]:
     ``CUDA_VISIBLE_DEVICES`` restricts them, as a cluster's scheduler does. Raises ``GpuError``
     where there is a driver that fails, and ``EngineError`` where it says what it should not.
     """
-    from runner.engines import nvml  # here, because most verbs never ask
+    return visible(cards(), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
-    return visible(nvml.cards(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+def used_bytes() -> dict[str, int | None]:
+    """Memory of each GPU that somebody uses now, by its id; ``None`` where nobody tells."""
+    return {device.uuid: device.used_bytes for card in cards() for device in card.devices}
+
+
+def cards() -> list[Card]:
+    """The machine's GPUs, as the driver or the file lists them. Raises as ``available``."""
+    from runner.engines import device_file, nvml  # here, because most verbs never ask
+
+    named = os.environ.get(device_file.VARIABLE)
+    return device_file.cards(named) if named else nvml.cards()
 
 
 def visible(cards: Sequence[Card], setting: str | None) -> list[Gpu]:
@@ -89,21 +100,3 @@ def gpu(device: Device) -> Gpu:
         memory_bytes=device.memory_bytes,
         driver=device.driver,
     )
-
-
-@contextlib.contextmanager
-def reserve(ids: Sequence[str], folder: Path | None = None) -> Iterator[tuple[str, ...]]:
-    """Hold those of ``ids`` that no other runner holds, until the block ends.
-
-    A lock ends with the process that holds it, however that ends. Raises ``EngineError`` when
-    all are held by others, which is never taken for having none; and as ``locks.hold``.
-    """
-    with contextlib.ExitStack() as held:
-        place = folder or locks.place().folder
-        free = tuple(gpu_id for gpu_id in ids if held.enter_context(locks.hold(place, gpu_id)))
-        if ids and not free:
-            raise GpuError(
-                f"every GPU of this machine ({len(ids)}) is held by another runner; wait until "
-                "it is done"
-            )
-        yield free

@@ -24,6 +24,8 @@ class Device:
     name: str
     memory_bytes: int | None
     driver: str
+    used_bytes: int | None = None
+    """Memory that somebody uses now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +106,14 @@ def _instances(handle: object) -> Iterator[object]:
 
 
 def _device(handle: object, driver: str) -> Device:
-    memory_bytes = None
+    memory_bytes = used_bytes = None
     with suppress(pynvml.NVMLError_NotSupported):
-        memory_bytes = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        memory_bytes, used_bytes = int(memory.total), int(memory.used)
     return Device(
         uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
         name=str(pynvml.nvmlDeviceGetName(handle)),
         memory_bytes=memory_bytes,
         driver=driver,
+        used_bytes=used_bytes,
     )

@@ -170,6 +170,7 @@ class ProcessEngine:
                 stderr=subprocess.STDOUT,
                 cwd=view,
                 env=_library_path(),
+                pass_fds=launch.held,
                 start_new_session=True,
             )
 

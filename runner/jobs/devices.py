@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-import psutil
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from runner.core import locks
+from runner.core.allowance import Allowance, allowance
 from runner.core.errors import EngineError, GpuError
+from runner.core.installation import state_dir
 from runner.core.text import briefly
 from runner.engines import gpus
 from runner.engines.environments.wheels import Variant
-from runner.jobs.schedule import Place
+from runner.jobs.slots import Shares, Slots
 from runner.manifest.model import LoadedManifest
 from runner.plan.model import Device, Job
 
@@ -62,28 +64,43 @@ def with_no_other_device() -> Iterator[None]:
 
 
 @contextmanager
-def reserve_places(jobs: Sequence[Job]) -> Iterator[list[Place]]:
-    """Places for the arms: one a GPU, or one for every share of the cores and the memory.
+def reserve_slots(
+    jobs: Sequence[Job],
+    note: Callable[[str], object] = lambda _text: None,
+    side_by_side: int | None = None,
+) -> Iterator[Slots]:
+    """Slots for the jobs: GPUs, and so many ``side_by_side``, or as cores and memory allow.
 
-    There is one at least. GPUs are held against other runners until the block ends. Raises
-    ``EngineError`` when others hold them all, or when there is none.
+    ``note`` is told of GPUs that are passed over. Raises ``EngineError`` when there are not as many
+    as a job asks for; that others hold them now is none of it.
     """
-    if on_gpu := [job.name for job in jobs if job.execution.device == "cuda"]:
-        ids = [gpu.id for gpu in gpus.available()]
-        if not ids:
-            raise no_gpu(f"no GPU for {briefly(on_gpu)}")
-        with gpus.reserve(ids) as held:
-            yield [(gpu,) for gpu in held]
-        return
-    yield [()] * _num_side_by_side(jobs)
+    on_gpu = [job for job in jobs if job.execution.device == "cuda"]
+    ids = [gpu.id for gpu in gpus.available()] if on_gpu else []
+    most = max((job.resources.gpus for job in on_gpu), default=0)
+    if on_gpu and not ids:
+        raise no_gpu(f"no GPU for {briefly([job.name for job in on_gpu])}")
+    if len(ids) < most:
+        names = briefly([job.name for job in on_gpu if job.resources.gpus == most])
+        raise EngineError(f"{names}: {most} GPUs are asked for, and there are {len(ids)}")
+    shares = None if side_by_side else shares_of(allowance(), state_dir() / "cores")
+    slots = Slots(side_by_side, shares=shares, gpu_ids=ids, note=note)
+    try:
+        yield slots
+    finally:
+        slots.close()
 
 
-def _num_side_by_side(jobs: Sequence[Job]) -> int:
-    cores = len(psutil.Process().cpu_affinity() or [0])
-    by_cores = cores // max(job.execution.threads for job in jobs)
-    memory = max(job.resources.memory_bytes for job in jobs)
-    by_memory = psutil.virtual_memory().total // memory
-    return max(1, min(by_cores, by_memory, len(jobs)))
+def shares_of(allowed: Allowance, folder: Path | None = None) -> Shares:
+    """What the jobs of a run may take; locks against other runs lie in ``folder``, if there."""
+    if folder is not None:
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Shares(
+        cores=allowed.cores,
+        memory_bytes=allowed.free_bytes,
+        of_machine=os.cpu_count() or allowed.cores,
+        folder=None if folder is None or locks.wrong(folder) else folder,
+    )
 
 
 def package_variant(loaded: LoadedManifest, device: Device) -> Variant:

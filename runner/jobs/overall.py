@@ -14,7 +14,7 @@ from runner.plan.model import ArmJob
 class Overall:
     """The arms of a phase: how many have ended, and what is known of the others' times.
 
-    ``waiting`` names those that have not ended; ``side_by_side`` is how many run at a time.
+    ``waiting`` names those that have not ended.
     """
 
     def __init__(
@@ -22,13 +22,12 @@ class Overall:
         arms: Sequence[ArmJob],
         *,
         waiting: Collection[str],
-        side_by_side: int,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.total = len(arms)
         self._estimates = {arm.name: estimate(arm) for arm in arms if arm.name in waiting}
         self._waiting = set(self._estimates)
-        self._side_by_side = side_by_side
+        self._side_by_side = 1
         self._jobs: dict[str, JobProgress] = {}
         self._began: dict[str, float] = {}
         self._took: list[float] = []
@@ -45,6 +44,8 @@ class Overall:
             self._waiting.add(job.name)
             self._jobs[job.name] = job
             self._began[job.name] = self._now()
+            running = len(self._waiting & self._began.keys())
+            self._side_by_side = max(self._side_by_side, running)
 
     def end(self, job: JobProgress) -> None:
         """A job has ended."""

@@ -1,4 +1,4 @@
-"""Runs jobs side by side in the places there are, follows them, and leaves none behind."""
+"""Runs jobs side by side in the slots there are, follows them, and leaves none behind."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from runner.jobs.attempts import Attempt
 from runner.jobs.events import NAME, EventReader
 from runner.jobs.heartbeat import Heartbeat
 from runner.jobs.progress import Display, JobProgress
+from runner.jobs.slots import Slot, Slots
 
 LOOK_S = 0.5
 """Longest time between two looks at the jobs, s: at their progress, and at their ends should the
@@ -27,9 +28,6 @@ PATIENCE_S = 60.0
 
 UNCLEAR = ("failed", "could_not_start", "interrupted")
 """Ends of a job to which a full disk may have brought it."""
-
-Place = tuple[str, ...]
-"""Where one job may run: the id of its GPU, or nothing for a share of the cores."""
 
 Journal = Callable[..., None]
 """``journal(event, **facts)`` appends one line to the run's journal."""
@@ -41,8 +39,7 @@ Ended = Callable[[Attempt, Outcome], Sequence[Attempt] | None]
 @dataclass(kw_only=True)
 class _Running:
     handle: Handle
-    place: Place | None
-    """``None`` for a job that was taken over and has none of the places."""
+    slot: Slot
     progress: JobProgress
     events: EventReader
     heartbeat: Heartbeat
@@ -52,18 +49,18 @@ def run_attempts(
     engine: Engine,
     attempts: Iterable[Attempt],
     *,
-    places: Iterable[Place],
+    slots: Slots,
     shown: Display,
     journal: Journal,
     ended: Ended = lambda _attempt, _outcome: None,
     cut_short: Ended | None = None,
     adopted: Mapping[str, Handle] | None = None,
 ) -> dict[str, Outcome]:
-    """Run every attempt, as many at a time as there are places.
+    """Run every attempt, as many at a time as there are slots for.
 
     One that fails takes nothing along: the others go on. ``ended`` is called as each one ends, so
     that what is finished is kept whatever happens next; an attempt that it returns is the next to
-    get a place. ``cut_short`` is called in its place for those that are stopped here. The jobs of
+    get a slot. ``cut_short`` is called instead for those that are stopped here. The jobs of
     ``adopted``, by the names of their launches, run or have ended already and are taken over. Each
     act is in the journal before it is done.
 
@@ -74,10 +71,9 @@ def run_attempts(
         How each attempt ended, by the name of its launch.
 
     Raises:
-        ValueError: There are attempts and no place for any of them, ever.
         EngineLostError: The engine has not answered for ``PATIENCE_S``.
     """
-    at_work = _AtWork(engine, attempts, places, shown, journal, ended, cut_short or ended)
+    at_work = _AtWork(engine, attempts, slots, shown, journal, ended, cut_short or ended)
     at_work.take_over(adopted or {})
     return at_work.run()
 
@@ -89,16 +85,15 @@ class _AtWork:
         self,
         engine: Engine,
         attempts: Iterable[Attempt],
-        places: Iterable[Place],
+        slots: Slots,
         shown: Display,
         journal: Journal,
         ended: Ended,
         cut_short: Ended,
     ) -> None:
         self._engine = engine
-        self._waiting, self._free = deque(attempts), deque(places)
-        if self._waiting and not self._free:
-            raise ValueError(f"no place to run {self._waiting[0].launch.name}")
+        self._waiting = deque(attempts)
+        self._slots = slots
         self._shown = shown
         self._journal = journal
         self._ended = ended
@@ -107,25 +102,23 @@ class _AtWork:
         self._running: dict[str, _Running] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._lost_since: float | None = None
+        self._waited_for: str | None = None
 
     def take_over(self, adopted: Mapping[str, Handle]) -> None:
-        """Follow jobs that are there already; each has its place if that is one of ours."""
+        """Follow jobs that are there already, each in its slot."""
         for name, handle in adopted.items():
             attempt = self._by_name[name]
             self._waiting.remove(attempt)
-            place = handle.gpu_ids if handle.gpu_ids in self._free else None
-            if place is not None:
-                self._free.remove(place)
             self._journal("adopted", name=name)
-            self._follow(attempt, handle, place)
+            self._follow(attempt, handle, self._slots.take_over(attempt.job, handle.gpu_ids))
 
     def run(self) -> dict[str, Outcome]:
         """Run all that waits, to its end."""
         try:
             while self._waiting or self._running:
-                while self._waiting and self._free:
-                    self._begin(self._waiting.popleft(), self._free.popleft())
-                if not self._look() and self._running:
+                while (found := self._next()) is not None:
+                    self._begin(*found)
+                if not self._look() and (self._running or self._waiting):
                     self._engine.wait([job.handle for job in self._running.values()], LOOK_S)
         except EngineLostError:
             raise
@@ -134,9 +127,20 @@ class _AtWork:
             raise
         return self._outcomes
 
-    def _begin(self, attempt: Attempt, place: Place) -> None:
-        on_gpu = attempt.job.execution.device == "cuda"
-        launch = replace(attempt.launch, gpu_ids=place if on_gpu else ())
+    def _next(self) -> tuple[Attempt, Slot] | None:
+        """The first that waits and for which there is a slot; says whom the others wait for."""
+        for attempt in self._waiting:
+            if (slot := self._slots.take(attempt.job)) is not None:
+                self._waiting.remove(attempt)
+                return attempt, slot
+        waits = self._slots.waits_for
+        if self._waiting and waits is not None and waits != self._waited_for:
+            self._shown.say(waits)
+            self._waited_for = waits
+        return None
+
+    def _begin(self, attempt: Attempt, slot: Slot) -> None:
+        launch = replace(attempt.launch, gpu_ids=slot.gpu_ids, held=slot.locks)
         now = time.time()
         self._journal("intended", name=launch.name, attempt=attempt.number)
         try:
@@ -153,15 +157,15 @@ class _AtWork:
             )
             progress = JobProgress(launch.name, attempt.job.steps)
             self._shown.end(progress, f"{launch.name}: {outcome.message}")
-            self._finish(launch.name, outcome, place)
+            self._finish(launch.name, outcome, slot)
             return
-        self._follow(attempt, handle, place)
+        self._follow(attempt, handle, slot)
         self._journal("started", name=launch.name, handle=vars(handle))
 
-    def _follow(self, attempt: Attempt, handle: Handle, place: Place | None) -> None:
+    def _follow(self, attempt: Attempt, handle: Handle, slot: Slot) -> None:
         job = _Running(
             handle=handle,
-            place=place,
+            slot=slot,
             progress=JobProgress(attempt.launch.name, attempt.job.steps),
             events=EventReader(attempt.launch.out_dir / NAME),
             heartbeat=Heartbeat(attempt.job),
@@ -204,7 +208,7 @@ class _AtWork:
     def _end(self, name: str, job: _Running, outcome: Outcome) -> None:
         with held_back():
             self._shown.end(job.progress, _last_line(name, outcome))
-            self._finish(name, _noted(job, outcome, self._shown), job.place)
+            self._finish(name, _noted(job, outcome, self._shown), job.slot)
 
     def _wait_for_engine(self, error: EngineLostError) -> None:
         now = time.monotonic()
@@ -214,7 +218,7 @@ class _AtWork:
         if now - self._lost_since >= PATIENCE_S:
             raise error
 
-    def _finish(self, name: str, outcome: Outcome, place: Place | None) -> None:
+    def _finish(self, name: str, outcome: Outcome, slot: Slot) -> None:
         """Take note of a job's end and collect what it left: as a whole, whatever signals come."""
         with held_back():
             if outcome.status in UNCLEAR:
@@ -227,8 +231,7 @@ class _AtWork:
                 # What is left of it is removed once all else is over, if it cannot be now.
                 with suppress(EngineError):
                     self._engine.stop(job.handle)
-            if place is not None:
-                self._free.append(place)
+            self._slots.give_back(slot)
             self._by_name.update((attempt.launch.name, attempt) for attempt in following)
             self._waiting.extendleft(reversed(following))
 

@@ -9,7 +9,7 @@ from runner.engines.base import Engine, Outcome
 from runner.hub import layout
 from runner.hub.record import ArmRecord
 from runner.jobs.attempts import Attempt, lay_out, renew
-from runner.jobs.devices import reserve_places
+from runner.jobs.devices import reserve_slots
 from runner.jobs.schedule import run_attempts
 from runner.phase import arms, audit_jobs
 from runner.phase.run import Run
@@ -56,11 +56,11 @@ def audit_datasets(run: Run, engine: Engine) -> None:
         return ()
 
     if attempts:
-        with reserve_places([attempt.job for attempt in attempts]) as places:
+        with reserve_slots([attempt.job for attempt in attempts], run.note, run.jobs) as slots:
             run_attempts(
                 engine,
                 attempts,
-                places=places,
+                slots=slots,
                 shown=run.shown,
                 journal=run.journal,
                 ended=ended,

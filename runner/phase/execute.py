@@ -27,10 +27,11 @@ from runner.jobs import checkpoints
 from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
-from runner.jobs.devices import choose_device, package_variant, reserve_places
+from runner.jobs.devices import choose_device, package_variant, reserve_slots
 from runner.jobs.overall import Overall
 from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
+from runner.jobs.slots import Slots
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audits, phase_tests, resume, reuse
 from runner.phase.carrier import announce
@@ -48,6 +49,7 @@ from runner.phase.run import Request, Run, write_declaration
 from runner.phase.sources import ArmSources, find_sources
 from runner.phase.summary import ArmsOf, summarise
 from runner.phase.unfinished import WORK, begin, held, unfinished, write_engine
+from runner.plan.estimates import longest_first
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
 from runner.plan.preflight import preflight, this_machine
 from runner.report.ending import ending
@@ -93,6 +95,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             lock=lock,
             registered=registered_now(loaded),
             sources=sources,
+            jobs=request.jobs,
         )
         write_declaration(run)
         for told in not_as_registered(run):
@@ -447,13 +450,14 @@ def run_arms(run: Run, engine: Engine) -> None:
         engine.stop(run.adopted[name])
         remove_tree(Path(run.adopted[name].out_dir).parent)
     if attempts:
-        with reserve_places([attempt.job for attempt in attempts]) as places:
-            waiting = {attempt.launch.name for attempt in attempts}
-            run.shown.expect(Overall(run.plan.arms, waiting=waiting, side_by_side=len(places)))
+        jobs = [attempt.job for attempt in attempts]
+        waiting = {attempt.launch.name for attempt in attempts}
+        run.shown.expect(Overall(run.plan.arms, waiting=waiting))
+        with reserve_slots(jobs, run.note, run.jobs) as slots:
             run_attempts(
                 engine,
-                attempts,
-                places=places,
+                longest_first(attempts, lambda attempt: attempt.job),
+                slots=slots,
                 shown=run.shown,
                 journal=run.journal,
                 ended=ended,
@@ -557,7 +561,7 @@ def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:
     """Run one job while no other does; once more where others have ended it."""
     while True:
         outcomes = run_attempts(
-            engine, [attempt], places=[()], shown=run.shown, journal=run.journal
+            engine, [attempt], slots=Slots(), shown=run.shown, journal=run.journal
         )
         outcome = outcomes[attempt.launch.name]
         if not run.tries_again(attempt, outcome):

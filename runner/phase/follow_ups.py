@@ -9,7 +9,7 @@ from runner.engines.base import Engine, Outcome
 from runner.hub import layout
 from runner.hub.record import StepRecord
 from runner.jobs.attempts import Attempt
-from runner.jobs.devices import reserve_places
+from runner.jobs.devices import reserve_slots
 from runner.jobs.schedule import run_attempts
 from runner.manifest.follow_ups import Step
 from runner.phase.captures import (
@@ -98,7 +98,7 @@ def take(run: Run, step: Step, orders: list[CaptureOrder], engine: Engine) -> No
         run.steps[step.name] = record.model_copy(update={"captures": tuple(captures)})
 
     laid_out = [attempt for attempt, _ in attempts.values()]
-    with reserve_places([attempt.job for attempt in laid_out]) as places:
+    with reserve_slots([attempt.job for attempt in laid_out], run.note, run.jobs) as slots:
         run_attempts(
-            engine, laid_out, places=places, shown=run.shown, journal=run.journal, ended=ended
+            engine, laid_out, slots=slots, shown=run.shown, journal=run.journal, ended=ended
         )

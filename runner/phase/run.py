@@ -67,6 +67,8 @@ class Request:
     """Who must have signed such a hub, a file as ssh-keygen(1) describes it."""
     why: tuple[str, ...] = ()
     """Arms of which it is explained in full why they are not reused."""
+    jobs: int | None = None
+    """How many side by side; ``None`` for as many as cores and memory allow."""
 
 
 class About(TypedDict):
@@ -111,6 +113,8 @@ class Run:
     """What the run is held to, if it was asked to be."""
     failure: RunnerError | None = None
     interrupted: bool = False
+    jobs: int | None = None
+    """How many run side by side, if that was asked for."""
     only: tuple[str, ...] = ()
     """The arms that were asked for by name."""
     registered: tuple[RegisteredFinding, ...] = ()

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
+from runner.core.allowance import allowance
 from runner.core.errors import EngineError, ManifestError
 from runner.core.installation import state_dir
 from runner.engines import gpus
@@ -54,14 +53,15 @@ def this_machine(folder: Path, *, with_gpus: bool = False) -> Machine:
     hubs, state = _existing(folder), _existing(state_dir())
     disk = os.statvfs(hubs)
     found = gpus.available() if with_gpus else []
+    allowed = allowance()
     return Machine(
         free_disk_bytes=shutil.disk_usage(hubs).free,
         free_files=disk.f_favail if disk.f_files else None,
         free_state_bytes=(
             None if hubs.stat().st_dev == state.stat().st_dev else shutil.disk_usage(state).free
         ),
-        memory_bytes=psutil.virtual_memory().total,
-        processors=len(os.sched_getaffinity(0)),
+        memory_bytes=allowed.memory_bytes,
+        processors=allowed.cores,
         gpu_bytes=min((gpu.memory_bytes for gpu in found if gpu.memory_bytes), default=None),
     )
 

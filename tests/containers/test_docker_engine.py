@@ -6,11 +6,14 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from runner.core import locks
 from runner.core.errors import EngineError
+from runner.engines import holder
 from runner.engines.base import PROMISES, Handle
 from runner.engines.docker import STOP_S
 from tests.containers.conftest import COMPLETE
@@ -195,9 +198,26 @@ def start_in_a_runner_that_dies(image, launch):
         text=True,
         cwd=ROOT,
         check=False,
+        pass_fds=launch.held,
     )
     assert died.returncode == 9, died.stderr
     return Handle(**json.loads(died.stdout))
+
+
+def test_a_lock_lives_as_long_as_the_container_whatever_becomes_of_the_runner(
+    engine, image, make_launch, tmp_path
+):
+    code = "import os, time\nwhile not os.path.exists('/out/go'): time.sleep(.01)\n"
+    held = locks.take(tmp_path, "GPU-1")
+    launch = replace(make_launch(code + COMPLETE), held=(held,))
+    handle = start_in_a_runner_that_dies(image, launch)
+    os.close(held)
+    wait_for(lambda: holder.process_of(handle.id), "the container's process")
+    assert locks.take(tmp_path, "GPU-1") is None
+    (launch.out_dir / "go").touch()
+    wait_for(lambda: engine.poll(handle), "the job's end")
+    wait_for(lambda: locks.holder(tmp_path, "GPU-1") is None, "the end of the lock")
+    engine.stop(handle)
 
 
 def test_a_job_outlives_its_runner_and_another_runner_takes_over(

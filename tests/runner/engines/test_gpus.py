@@ -1,25 +1,18 @@
-"""GPUs: what the driver lists, what this process may use, and one lock for each."""
+"""GPUs: what the driver or a file lists, and what this process may use."""
 
 import ctypes
-import os
-import pwd
-import subprocess
-import sys
+import json
 import threading
-import uuid
 from dataclasses import replace
-from pathlib import Path
 
 import pynvml
 import pytest
 
 from runner.core.errors import EngineError
-from runner.core.locks import place
 from runner.engines import nvml
-from runner.engines.gpus import Gpu, available, gpu, reserve, visible
+from runner.engines.gpus import Gpu, available, gpu, used_bytes, visible
 from tests.nvidia_driver import Chip, Driver
 
-ROOT = Path(__file__).parents[3]
 FIRST = "GPU-6a1e4ef1-0000-4000-8000-000000000001"
 SECOND = "GPU-9b2f5fa2-0000-4000-8000-000000000002"
 CHIPS = (
@@ -206,67 +199,28 @@ def test_a_driver_that_does_not_answer_is_not_waited_for(monkeypatch):
         answer.set()
 
 
-def test_a_gpu_that_is_held_is_not_given_again(tmp_path):
-    with reserve([FIRST, SECOND], tmp_path) as held:
-        assert held == (FIRST, SECOND)
-        with (
-            pytest.raises(EngineError, match=r"every GPU of this machine \(1\) is held"),
-            reserve([FIRST], tmp_path),
-        ):
-            pass
-    with reserve([FIRST, SECOND], tmp_path) as held:
-        assert held == (FIRST, SECOND)
+def test_a_file_lists_gpus_in_place_of_the_driver(tmp_path, monkeypatch):
+    Driver([]).install(monkeypatch)
+    instances = [{"id": SMALL, "name": "an instance", "memory_mib": 1024, "used_mib": 512}]
+    gpus = [{"id": FIRST, "memory_mib": 2}, {"id": PARTITIONED, "instances": instances}]
+    file = tmp_path / "gpus.json"
+    monkeypatch.setenv("PHASEHUB_DEVICES", str(file))
+    file.write_text(json.dumps({"gpus": gpus}))
+    assert [(gpu.id, gpu.memory_bytes) for gpu in available()] == [
+        (FIRST, 2 << 20),
+        (SMALL, 1 << 30),
+    ]
+    assert used_bytes() == {FIRST: None, SMALL: 512 << 20}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert [gpu.id for gpu in available()] == [SMALL]
+    file.write_text(json.dumps({"gpus": [{"id": FIRST, "memory_mib": -1}]}))
+    with pytest.raises(EngineError, match=r"gpus\.json: gpus.*memory_mib.*mend the file or unset"):
+        available()
 
 
-def test_no_gpu_asked_for_is_none_held(tmp_path):
-    with reserve([], tmp_path) as held:
-        assert held == ()
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from runner.engines.gpus import reserve
-with reserve([sys.argv[1]], Path(sys.argv[2])):
-    print('held', flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_another_runner_gets_the_gpus_that_are_left_and_a_lock_dies_with_its_holder(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, FIRST, str(tmp_path)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as other:
-        assert other.stdout.readline() == b"held\n"
-        with reserve([FIRST, SECOND], tmp_path) as held:
-            assert held == (SECOND,)
-        other.kill()
-        other.wait()
-    with reserve([FIRST, SECOND], tmp_path) as held:
-        assert held == (FIRST, SECOND)
-
-
-def test_the_locks_of_the_machine_follow_no_variable(tmp_path, monkeypatch):
-    for name in ("TMPDIR", "HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path))
-    name = f"GPU-{uuid.uuid4()}"
-    folder, home = place().folder, pwd.getpwuid(os.getuid()).pw_dir
-    assert folder in (Path("/run/lock"), Path(home, ".cache", "phasehub", "locks"))
-    held = folder / f"phasehub-{name}.lock"
-    try:
-        with reserve([name]):
-            assert held.stat().st_mode & 0o7777 == 0o644
-            with (
-                pytest.raises(EngineError, match="is held by another runner"),
-                reserve([name]),
-            ):
-                pass
-    finally:
-        held.unlink()
-    assert list(tmp_path.iterdir()) == []
+def test_the_driver_tells_how_much_of_a_gpu_is_used(monkeypatch):
+    Driver([replace(CHIPS[0], used=5 << 30), CHIPS[1]]).install(monkeypatch)
+    assert used_bytes() == {FIRST: 5 << 30, SECOND: 0}
 
 
 @pytest.mark.gpu

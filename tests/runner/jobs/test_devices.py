@@ -5,7 +5,7 @@ import pytest
 from runner.core.errors import EngineError, GpuError
 from runner.engines import gpus
 from runner.engines.gpus import Gpu
-from runner.jobs.devices import choose_device, reserve_places, with_no_other_device
+from runner.jobs.devices import choose_device, reserve_slots, with_no_other_device
 from runner.manifest.tables import Resources
 from runner.plan.model import Job, PlannedExecution
 
@@ -64,6 +64,6 @@ def test_a_gpu_that_is_gone_when_places_are_reserved_is_an_error_with_the_remedy
     )
     with (
         pytest.raises(EngineError, match=r"^no GPU for one: .*run with --device cpu$"),
-        reserve_places([job]),
+        reserve_slots([job]),
     ):
         pass

@@ -49,7 +49,7 @@ def text_of(jobs, overall):
 
 
 def test_no_line_is_wider_than_the_terminal_and_each_says_who_how_far_and_how_long(arms):
-    overall = Overall(arms, waiting={arm.name for arm in arms[12:]}, side_by_side=2)
+    overall = Overall(arms, waiting={arm.name for arm in arms[12:]})
     jobs = [fitting("x" * 60, 500), fitting("short", 250, units=5)]
     *of_jobs, last = text_of(jobs, overall)
     assert all(len(line) < WIDTH for line in (*of_jobs, last))
@@ -76,7 +76,7 @@ def test_a_curve_is_drawn_between_its_least_and_its_greatest():
 
 def test_the_time_left_is_that_of_all_arms_by_the_pace_of_those_that_run(arms):
     names = {arm.name for arm in arms[36:]}
-    overall = Overall(arms, waiting=names, side_by_side=2)
+    overall = Overall(arms, waiting=names)
     assert overall.seconds_left() > 0, "by the formula alone"
     for arm in arms[36:38]:
         overall.begin(fitting(arm.name, 500))
@@ -95,7 +95,7 @@ def test_the_time_left_is_that_of_all_arms_by_the_pace_of_those_that_run(arms):
 def test_arms_of_which_nothing_is_known_are_held_to_be_like_those_that_ended(arms):
     clock = Clock()
     own = [arm.model_copy(update={"steps": None}) for arm in arms[:3]]
-    overall = Overall(own, waiting={arm.name for arm in own}, side_by_side=1, now=clock)
+    overall = Overall(own, waiting={arm.name for arm in own}, now=clock)
     assert overall.text() == "0/3 arms"
     overall.begin(JobProgress("arm0", None))
     clock.now_s += 30
@@ -106,7 +106,7 @@ def test_arms_of_which_nothing_is_known_are_held_to_be_like_those_that_ended(arm
 def test_a_log_has_times_and_a_summary_every_minute_while_something_runs(arms, capsys):
     clock = Clock()
     display = PlainDisplay(clock)
-    display.expect(Overall(arms, waiting={"arm38", "arm39"}, side_by_side=2))
+    display.expect(Overall(arms, waiting={"arm38", "arm39"}))
     clock.now_s = 100
     display.tick()
     display.begin(fitting("arm38", 500))

@@ -12,6 +12,7 @@ from runner.engines.base import Handle, Outcome
 from runner.jobs.attempts import lay_out
 from runner.jobs.progress import PlainDisplay
 from runner.jobs.schedule import LOOK_S, run_attempts
+from runner.jobs.slots import Slots
 from runner.manifest.tables import Resources
 from runner.plan.model import Job, PlannedExecution
 
@@ -74,15 +75,15 @@ def attempts(folder: Path, *names, device="cpu"):
     ]
 
 
-def run(engine, jobs, places, ended=lambda attempt, outcome: None):
+def run(engine, jobs, slots, ended=lambda attempt, outcome: None):
     return run_attempts(
-        engine, jobs, places=places, shown=PlainDisplay(), journal=lambda *a, **k: None, ended=ended
+        engine, jobs, slots=slots, shown=PlainDisplay(), journal=lambda *a, **k: None, ended=ended
     )
 
 
-def test_as_many_jobs_run_side_by_side_as_there_are_places(tmp_path):
+def test_as_many_jobs_run_side_by_side_as_there_are_slots(tmp_path):
     engine = ScriptedEngine({"a": 3, "b": 1, "c": 2})
-    outcomes = run(engine, attempts(tmp_path, "a", "b", "c"), [(), ()])
+    outcomes = run(engine, attempts(tmp_path, "a", "b", "c"), Slots(2))
     assert engine.most == 2
     assert set(outcomes) == {"a", "b", "c"}
     assert sorted(engine.stopped) == ["a", "b", "c"]
@@ -101,30 +102,23 @@ class Telling(ScriptedEngine):
         self.polls[handles[-1].name] = 1
 
 
-def test_what_has_ended_gives_its_place_away_before_anything_is_waited_for(tmp_path):
+def test_what_has_ended_gives_its_slot_away_before_anything_is_waited_for(tmp_path):
     engine = Telling("a", "b", "c")
-    run(engine, attempts(tmp_path, "a", "b", "c"), [(), ()])
+    run(engine, attempts(tmp_path, "a", "b", "c"), Slots(2))
     assert engine.waits == [["a", "b"], ["a", "c"], ["a"]]
 
 
 def test_no_two_jobs_share_a_gpu_at_a_time(tmp_path):
     engine = ScriptedEngine({"a": 2, "b": 2, "c": 1})
     jobs = attempts(tmp_path, "a", "b", "c", device="cuda")
-    run(engine, jobs, [("GPU-1",), ("GPU-2",)])
+    run(engine, jobs, Slots(gpu_ids=["GPU-1", "GPU-2"], folder=tmp_path))
     assert {engine.places["a"], engine.places["b"]} == {("GPU-1",), ("GPU-2",)}
     assert engine.places["c"] in {("GPU-1",), ("GPU-2",)}
 
 
-def test_without_any_place_nothing_waits_for_one(tmp_path):
-    engine = ScriptedEngine({"a": 1})
-    with pytest.raises(ValueError, match="no place to run a"):
-        run(engine, attempts(tmp_path, "a"), [])
-    assert run(engine, [], []) == {}
-
-
 def test_a_job_that_cannot_start_takes_nothing_along(tmp_path):
     engine = ScriptedEngine({"a": 1, "c": 1}, refuses=("b",))
-    outcomes = run(engine, attempts(tmp_path, "a", "b", "c"), [()])
+    outcomes = run(engine, attempts(tmp_path, "a", "b", "c"), Slots(1))
     assert {name: outcome.status for name, outcome in outcomes.items()} == {
         "a": "succeeded",
         "b": "could_not_start",
@@ -141,7 +135,7 @@ def test_an_engine_that_is_gone_ends_the_run_and_keeps_what_is_known(tmp_path):
         ends[attempt.job.name] = outcome
 
     with pytest.raises(EngineError, match="the daemon is gone"):
-        run(engine, attempts(tmp_path, "a", "b", "c"), [(), (), ()], ended)
+        run(engine, attempts(tmp_path, "a", "b", "c"), Slots(3), ended)
     assert ends["a"].status == "succeeded"
     assert ends["b"].status == ends["c"].status == "interrupted"
     assert "the daemon is gone" in ends["c"].message
@@ -155,7 +149,7 @@ def test_poisoned_events_are_a_note_on_their_job_and_end_nothing(tmp_path):
         poison = b'{"event": "step", "step": null}\n' if attempt.launch.name == "b" else b""
         good = b'{"event": "step", "step": 50, "steps_per_s": 1e-06}\n'
         (attempt.launch.out_dir / "events.jsonl").write_bytes(poison + good)
-    outcomes = run(engine, jobs, [(), (), ()])
+    outcomes = run(engine, jobs, Slots(3))
     assert {outcome.status for outcome in outcomes.values()} == {"succeeded"}
     assert {name: bool(outcome.notes) for name, outcome in outcomes.items()} == {
         "a": False,
@@ -196,7 +190,7 @@ def test_an_interrupt_stops_all_jobs_and_loses_none_that_has_ended(tmp_path):
     ended, cut = [], []
     with pytest.raises(KeyboardInterrupt), interrupts():
         run_attempts(
-            engine, attempts(tmp_path, "a", "b", "c", "d"), places=[(), (), ()],
+            engine, attempts(tmp_path, "a", "b", "c", "d"), slots=Slots(3),
             shown=PlainDisplay(), journal=lambda *a, **k: None,
             ended=lambda attempt, outcome: ended.append((attempt.job.name, outcome.status)),
             cut_short=lambda attempt, outcome: cut.append((attempt.job.name, outcome.status)),
@@ -216,14 +210,14 @@ def test_a_signal_while_a_job_is_collected_waits_until_it_is_on_record(tmp_path)
         told.append((attempt.job.name, outcome.status))
 
     with pytest.raises(KeyboardInterrupt), interrupts():
-        run(engine, attempts(tmp_path, "a", "b"), [(), ()], ended)
+        run(engine, attempts(tmp_path, "a", "b"), Slots(2), ended)
     assert told == [("a", "succeeded"), ("b", "interrupted")]
 
 
 def test_one_job_that_cannot_be_stopped_does_not_keep_the_others(tmp_path):
     engine = ScriptedEngine({"b": 9, "c": 9}, fails_at="a")
     with pytest.raises(EngineError):
-        run(engine, attempts(tmp_path, "a", "b", "c"), [(), (), ()])
+        run(engine, attempts(tmp_path, "a", "b", "c"), Slots(3))
     assert engine.stopped == ["a", "b", "c"]
 
 
@@ -242,7 +236,7 @@ class Away(ScriptedEngine):
 
 
 def test_an_engine_that_comes_back_is_waited_for(tmp_path, capsys):
-    outcomes = run(Away({"a": 2, "b": 1}, away=3), attempts(tmp_path, "a", "b"), [(), ()])
+    outcomes = run(Away({"a": 2, "b": 1}, away=3), attempts(tmp_path, "a", "b"), Slots(2))
     assert [outcome.status for outcome in outcomes.values()] == ["succeeded"] * 2
     assert capsys.readouterr().err.count("waiting for it for 60 s") == 1
 
@@ -252,16 +246,16 @@ def test_the_jobs_of_an_engine_that_stays_away_are_left_to_who_takes_over(tmp_pa
     engine = Away({"a": 9, "b": 9}, away=99)
     told = []
     with pytest.raises(EngineLostError, match="does not answer"):
-        run(engine, attempts(tmp_path, "a", "b"), [(), ()], lambda *ended: told.append(ended))
+        run(engine, attempts(tmp_path, "a", "b"), Slots(2), lambda *ended: told.append(ended))
     assert (told, engine.stopped, engine.running) == ([], [], {"a", "b"})
 
 
-def test_a_job_that_runs_already_is_followed_in_its_place_and_not_started(tmp_path):
+def test_a_job_that_runs_already_is_followed_in_its_slot_and_not_started(tmp_path):
     engine = ScriptedEngine({"a": 2, "b": 1, "c": 1})
     told = []
     outcomes = run_attempts(
         engine, attempts(tmp_path, "a", "b", "c", device="cuda"),
-        places=[("GPU-1",), ("GPU-2",)], shown=PlainDisplay(),
+        slots=Slots(gpu_ids=["GPU-1", "GPU-2"], folder=tmp_path), shown=PlainDisplay(),
         journal=lambda event, **facts: told.append((event, facts["name"])),
         adopted={"a": handle_of("a", ("GPU-2",))},
     )  # fmt: skip
@@ -276,7 +270,7 @@ def test_a_job_that_runs_already_is_followed_in_its_place_and_not_started(tmp_pa
 def test_what_is_about_to_be_done_is_in_the_journal_first(tmp_path):
     told = []
     run_attempts(
-        ScriptedEngine({"a": 1}), attempts(tmp_path, "a"), places=[()], shown=PlainDisplay(),
+        ScriptedEngine({"a": 1}), attempts(tmp_path, "a"), slots=Slots(1), shown=PlainDisplay(),
         journal=lambda event, **facts: told.append(event),
         ended=lambda attempt, outcome: told.append("collected"),
     )  # fmt: skip
