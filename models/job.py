@@ -40,6 +40,8 @@ RESULT = "result.json"
 EVENTS = "events.jsonl"
 DIFFERENCES = "differences.json"
 AUDIT = "audit.json"
+LINES = "plots"
+"""Folder of plots that are drawn as lines, for papers."""
 FIT_CHECKPOINTS = "fit_checkpoint_*"
 """Names of what a fit leaves to go on from."""
 RESUME = "resume"
@@ -74,6 +76,8 @@ DETERMINISTIC: Mapping[str, bool] = {
     "correlations.png": True,
     "activations.png": True,
     "scores.png": True,
+    f"{LINES}/*.svg": True,
+    f"{LINES}/*.pdf": True,
     DIFFERENCES: True,
     "audit_step_*.pt": True,
     "audit_trace.npz": True,
@@ -313,7 +317,7 @@ def is_deterministic(name: str) -> bool:
         ValueError: no entry covers the name.
     """
     for pattern, deterministic in DETERMINISTIC.items():
-        if "/" not in name and fnmatchcase(name, pattern):
+        if name.count("/") == pattern.count("/") and fnmatchcase(name, pattern):
             return deterministic
     raise ValueError(f"{name} is not declared as deterministic or observational in models.job")
 

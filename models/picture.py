@@ -1,4 +1,4 @@
-"""PNG files of figures: small, and the same bytes for the same figure."""
+"""Files of figures, as pixels and as lines: the same bytes for the same figure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ MOST_COLOURS: Final = 256
 """What a palette holds. A picture with one takes a third of the room of one without."""
 NUM_FREQUENT: Final = 192
 """Colours that are chosen for being frequent; the others for being unlike all chosen before."""
+UNSAID: Final = {
+    ".svg": ("Date", "Creator"),
+    ".pdf": ("CreationDate", "Creator", "Producer"),
+}
+"""What a file would tell of its making, by suffix."""
 
 
 def save_png(figure: Figure, path_png: Path) -> None:
@@ -23,10 +28,27 @@ def save_png(figure: Figure, path_png: Path) -> None:
     The bytes depend on the figure and on the installed packages only: no date, no version.
     """
     drawn = BytesIO()
-    figure.savefig(drawn, format="png")
-    with PIL.Image.open(drawn) as image:
-        pixels_HW3 = np.asarray(image.convert("RGB"))
-    in_palette(pixels_HW3).save(path_png, format="PNG", optimize=True)
+    figure.savefig(drawn, format="rgba")
+    width, height = (int(side) for side in figure.bbox.size)
+    pixels_HW4 = np.frombuffer(drawn.getvalue(), np.uint8).reshape(height, width, 4)
+    in_palette(pixels_HW4[..., :3]).save(path_png, format="PNG", optimize=True)
+
+
+def save_lines(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG or PDF, by the suffix of the path, without date or version.
+
+    Raises:
+        KeyError: another suffix.
+    """
+    figure.savefig(path, metadata=dict.fromkeys(UNSAID[path.suffix]))
+
+
+def arrange(figure: Figure) -> None:
+    """Lay a figure out once, for all the files that it is written to."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def in_palette(pixels_HW3: NDArray[np.uint8]) -> PIL.Image.Image:
@@ -34,12 +56,16 @@ def in_palette(pixels_HW3: NDArray[np.uint8]) -> PIL.Image.Image:
 
     A thin line has few pixels, and the colour by which it is told from others must not be lost.
     """
-    codes_HW = pixels_HW3 @ np.array([1 << 16, 1 << 8, 1])
-    codes, places, counts = np.unique(codes_HW, return_inverse=True, return_counts=True)
+    red_HW, green_HW, blue_HW = (pixels_HW3[..., n].astype(np.uint32) for n in range(3))
+    codes_HW = red_HW << 16 | green_HW << 8 | blue_HW
+    codes, counts = np.unique(codes_HW, return_counts=True)
+    codes = codes.astype(np.int64)
     colours_N3 = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=-1)
     palette_K3 = colours_N3[np.sort(_chosen(colours_N3, counts))]
     nearest = _nearest(colours_N3, palette_K3)
-    image = PIL.Image.fromarray(nearest[places].reshape(pixels_HW3.shape[:2]))
+    place_of = np.zeros(1 << 24, np.uint8)  # a table of all colours is faster than to search
+    place_of[codes] = nearest
+    image = PIL.Image.fromarray(place_of[codes_HW])
     image.putpalette(palette_K3.astype(np.uint8).tobytes())
     return image
 

@@ -87,6 +87,7 @@ KINDS: Mapping[str, Callable[[Path, Path], Finding | None]] = {
     ".json": _values,
     ".png": _pixels,
     ".csv": _lines,
+    ".svg": _lines,
     ".md": _lines,
     ".txt": _lines,
 }

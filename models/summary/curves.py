@@ -2,111 +2,117 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from models.summary.figure import Shown, add_legend, figure, mark_fates, say_nothing
+from models.sheet import Sheet
+from models.summary.figure import (
+    Lines,
+    Panels,
+    Shown,
+    add_legend,
+    along,
+    draw_lines,
+    legend_entries,
+    panels,
+    shown_in,
+)
 from models.summary.runs import Run, Series
 
-DEATH = {"decoder_share_not_positive": "share of decoder\npre-activations ≤ 0"}
-MOST_POINTS = 400
+LOSSES = {"train_loss": "training loss", "val_loss": "validation loss"}
+DEATH, DEATH_WORDS = "decoder_share_not_positive", "decoder pre-act.\nnot above 0"
+MOST_POINTS = 200
 """Points of a line: more are taken together, as a picture has no room for them."""
 
 
-def plot_losses(shown: Shown, path_png: Path) -> None:
+def plot_losses(shown: Shown, sheet: Sheet) -> Figure:
     """Losses and the share of dead decoder pre-activations, by epoch; marks say what became."""
-    names = {"train_loss": "training loss", "val_loss": "validation loss"} | DEATH
-    with figure(path_png, height_inch=9) as drawn:
-        rows = drawn.subplots(3, 1, sharex=True, height_ratios=[3, 3, 2])
-        for axes, (key, name) in zip(rows, names.items(), strict=True):
-            values = draw_epochs(axes, shown, key)
-            axes.set(ylabel=name)
-            if key in DEATH:
-                axes.set(ylim=(-0.03, 1.03))
-            else:
-                logarithmic(axes, values)
-            if any(np.isfinite(one).any() for one in values):
-                mark_epochs(axes, shown, values)
-            else:
-                say_nothing(axes, "no arm measured it")
-        rows[0].set_title(shown.title, fontsize=10, loc="left")
-        rows[-1].set(xlabel="epoch (from 0)")
-        rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        add_legend(drawn, shown)
+    drawn = panels(shown, sheet, shown.title + shown.strokes, (36, 36, 26))
+    for row, (key, name) in zip(drawn.rows, {**LOSSES, DEATH: DEATH_WORDS}.items(), strict=True):
+        lines = by_epoch(shown, key)
+        row[0].set_ylabel(name)
+        if key == DEATH:
+            row[0].set(ylim=(-0.03, 1.03))
+        else:
+            logarithmic(row[0], [values for _, values in lines])
+        draw_epochs(shown, row, lines)
+    epochs(drawn, [x.size for x, _ in by_epoch(shown, "train_loss")])
+    add_legend(drawn.figure, sheet, legend_entries(shown, sheet))
+    return drawn.figure
 
 
-def plot_learning_rates(shown: Shown, path_png: Path) -> None:
+def plot_learning_rates(shown: Shown, sheet: Sheet) -> Figure:
     """The learning rate that was in force in each epoch, read from the optimizers."""
-    with figure(path_png, height_inch=4.5) as drawn:
-        axes = drawn.subplots()
-        for place, run in enumerate(shown.runs):
-            rates = run.history.get("learning_rate", np.array([]))
-            width = 1 + 5 * (1 - place / len(shown.runs))  # equal lines show below one another
-            axes.plot(rates, ".-", color=shown.colour(run.group), linewidth=width, ms=2 * width)
-        axes.set(xlabel="epoch (from 0)", ylabel="learning rate, as used")
-        every = [run.history.get("learning_rate", np.array([])) for run in shown.runs]
-        logarithmic(axes, every)
-        mark_epochs(axes, shown, every)
-        title = f"{shown.title}; of equal lines the first is the widest"
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        add_legend(drawn, shown)
+    title = f"{shown.title}; of equal lines the first is the widest"
+    drawn = panels(shown, sheet, title, (52,))
+    lines = by_epoch(shown, "learning_rate")
+    logarithmic(drawn.rows[0][0], [values for _, values in lines])
+    places = [run.fate_epoch for run in shown.runs]
+    for axes, members in shown_in(shown, drawn.rows[0], lines, places, "no arm has a rate"):
+        for group in dict.fromkeys(shown.runs[place].group for place in members):
+            mine = [place for place in members if shown.runs[place].group == group]
+            width = 1 + 4 * (1 - group / len(shown.labels))  # equal lines show below one another
+            draw_lines(axes, shown, lines, mine, linewidth=width)
+    drawn.rows[0][0].set_ylabel("learning rate, as used")
+    epochs(drawn, [x.size for x, _ in lines])
+    add_legend(drawn.figure, sheet, legend_entries(shown, sheet))
+    return drawn.figure
 
 
-def plot_gradients(shown: Shown, path_png: Path) -> None:
+def plot_gradients(shown: Shown, sheet: Sheet) -> Figure:
     """The norm of the gradient before and after clipping, over steps."""
-    with figure(path_png, height_inch=7) as drawn:
-        rows = drawn.subplots(2, 1, sharex=True, sharey=True)
-        for axes, key, when in zip(
-            rows, ("pre_clip", "post_clip"), ("before", "after"), strict=True
-        ):
-            values = [run.gradients[key] for run in shown.runs]
-            lines = [
-                thinned(run.gradients["step"], norms)
-                for run, norms in zip(shown.runs, values, strict=True)
-            ]
-            for run, (steps, medians) in zip(shown.runs, lines, strict=True):
-                line(axes, shown, run, steps, medians)
-            axes.set(ylabel=f"norm of the gradient\n{when} clipping")
-            logarithmic(axes, values)
-            if any(norms.size for norms in values):
-                places = [
-                    place_of_fate(run, steps)
-                    for run, (steps, _) in zip(shown.runs, lines, strict=True)
-                ]
-                mark_fates(axes, shown, lines, places)
-            else:
-                say_nothing(axes, "no arm kept a trace")
-        longest = max((run.gradients["step"].size for run in shown.runs), default=0)
-        bunch = (
-            f"; each point is the median of {-(-longest // MOST_POINTS)} entries"
-            if longest > MOST_POINTS
-            else ""
-        )
-        rows[0].set_title(shown.title + bunch, fontsize=10, loc="left")
-        rows[1].set(xlabel="optimisation step (from 0)")
-        rows[1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        add_legend(drawn, shown)
+    longest = max((run.gradients["step"].size for run in shown.runs), default=0)
+    bunch = (
+        f"; each point is the median of {-(-longest // MOST_POINTS)} entries"
+        if longest > MOST_POINTS
+        else ""
+    )
+    title = shown.title + shown.strokes + bunch
+    drawn = panels(shown, sheet, title, (44, 44), one_scale=True)
+    every = {
+        key: [thinned(run.gradients["step"], run.gradients[key]) for run in shown.runs]
+        for key in ("pre_clip", "post_clip")
+    }
+    logarithmic(drawn.rows[0][0], [norms for lines in every.values() for _, norms in lines])
+    for row, lines, when in zip(drawn.rows, every.values(), ("before", "after"), strict=True):
+        ends = [place_of_fate(run, x) for run, (x, _) in zip(shown.runs, lines, strict=True)]
+        row[0].set_ylabel(f"norm of the gradient\n{when} clipping")
+        for axes, places in shown_in(shown, row, lines, ends, "no arm kept a trace"):
+            draw_lines(axes, shown, lines, places, linewidth=0.9)
+    along(drawn, "optimisation step (from 0)")
+    drawn.rows[-1][0].xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+    add_legend(drawn.figure, sheet, legend_entries(shown, sheet))
+    return drawn.figure
 
 
-def draw_epochs(axes: Axes, shown: Shown, key: str) -> list[Series]:
-    """Draw one series of every arm's history; the values."""
+def by_epoch(shown: Shown, key: str) -> Lines:
+    """One series of every arm's history with its epochs."""
     every = [run.history.get(key, np.array([])) for run in shown.runs]
-    for run, values in zip(shown.runs, every, strict=True):
-        epochs = np.arange(values.size, dtype=float)
-        line(axes, shown, run, epochs, values)
-        if values.size == 1:
-            axes.plot(epochs, values, ".", color=shown.colour(run.group))
-    return every
+    return [(np.arange(values.size, dtype=float), values) for values in every]
 
 
-def mark_epochs(axes: Axes, shown: Shown, every: list[Series]) -> None:
-    """Mark what became of each arm at the epoch from which on it was so, or at its last."""
-    lines = [(np.arange(values.size, dtype=float), values) for values in every]
-    mark_fates(axes, shown, lines, [run.fate_epoch for run in shown.runs])
+def draw_epochs(shown: Shown, row: Sequence[Axes], lines: Lines) -> None:
+    """Draw lines by epoch into the panels, and mark what became of each arm.
+
+    At the epoch from which on it was so, or at its last.
+    """
+    ends = [run.fate_epoch for run in shown.runs]
+    for axes, places in shown_in(shown, row, lines, ends, "no arm measured it"):
+        draw_lines(axes, shown, lines, places)
+
+
+def epochs(drawn: Panels, sizes: Sequence[int]) -> None:
+    """Name the axis of epochs; of a single epoch it shows that one, and not a fraction of it."""
+    last = max(sizes, default=1) - 1
+    margin = 0.5 if last < 1 else 0.03 * last
+    first = drawn.rows[0][0]
+    first.set_xlim(-margin, max(last, 0) + margin)
+    first.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    along(drawn, "epoch (from 0)")
 
 
 def place_of_fate(run: Run, steps: Series) -> int | None:
@@ -115,11 +121,6 @@ def place_of_fate(run: Run, steps: Series) -> int | None:
     if run.fate_epoch is None or not since.size:
         return None
     return int(np.searchsorted(steps, run.gradients["step"][since[0]], side="right")) - 1
-
-
-def line(axes: Axes, shown: Shown, run: Run, x: Series, y: Series) -> None:
-    """A thin line in the colour of the arm's group."""
-    axes.plot(x, y, shown.style(run.group), color=shown.colour(run.group), linewidth=0.9, alpha=0.8)
 
 
 def logarithmic(axes: Axes, values: list[Series]) -> None:
@@ -131,8 +132,8 @@ def logarithmic(axes: Axes, values: list[Series]) -> None:
     axes.set_yscale("log", nonpositive="mask")
     if every.min() > 0 and every.max() / every.min() < 100:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def thinned(steps: Series, values: Series) -> tuple[Series, Series]:

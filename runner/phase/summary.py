@@ -57,9 +57,9 @@ def summarise(
 ) -> SummaryRecord:
     """Run the job over the arms of ``hubs`` and put what it leaves into ``folder``.
 
-    ``statistics.json`` and the plots come to lie in ``folder`` itself, the job and its events in
-    ``summary/``. ``work`` is a folder that does not exist yet. With ``own`` the first hub is the
-    one in question.
+    ``statistics.json`` and the plots come to lie in ``folder`` itself and in its ``plots/``, the
+    job and its events in ``summary/``. ``work`` is a folder that does not exist yet. With ``own``
+    the first hub is the one in question.
     """
     summary = summary_of([one.source for one in hubs], own=own)
     data = work / "data"
@@ -105,8 +105,14 @@ def _conclude(attempt: Attempt, outcome: Outcome, collected: Path, folder: Path)
 
 
 def _put(file: FileRecord, collected: Path, folder: Path) -> FileRecord:
-    """Bring one file to its place in the hub; what is no result goes to ``summary/``."""
-    taken = not file.deterministic or "/" in file.path or (folder / file.path).exists()
+    """Bring one file to its place in the hub; what is no result goes to ``summary/``.
+
+    So does what lies in any folder but that of the plots.
+    """
+    below = file.path.rpartition("/")[0]
+    taken = (
+        not file.deterministic or below not in ("", layout.PLOTS) or (folder / file.path).exists()
+    )
     path = f"{layout.SUMMARY_DIR}/{file.path}" if taken else file.path
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(collected / file.path, folder / path)

@@ -121,7 +121,7 @@ FILES = ArmFiles(
         ("live configuration", ("effective_config.json",)),
         ("scores", ("stats.json", "metrics.json", "recon.npz", "statistics.json")),
         ("reports", ("*.npz", "*.json", "*.csv")),
-        ("pictures", ("*.png", "*.svg")),
+        ("pictures", ("*.png", "*.svg", "*.pdf")),
     ),
     fitted=("weights", "history"),
     telling=(

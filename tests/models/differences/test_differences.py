@@ -132,6 +132,13 @@ def test_the_first_differing_line_of_a_table(pair):
     assert (found.place, found.before, found.after) == ("line 2", "1,2", "1,3")
 
 
+def test_the_first_differing_line_of_a_plot(pair):
+    one, other = "<svg>\n<g/>\n</svg>\n", "<svg>\n<a/>\n</svg>\n"
+    found = pair("losses_85mm.svg", one, other, lambda p, text: p.write_text(text))
+    assert (found.place, found.before, found.after) == ("line 2", "<g/>", "<a/>")
+    assert (found.differing, found.total, found.unit) == (1, 3, "lines")
+
+
 def test_a_file_that_is_not_what_its_name_says_is_compared_by_bytes(pair):
     found = pair("model.pt", b"one", b"ona", lambda p, content: p.write_bytes(content))
     assert found.place.startswith("byte 2 (not readable as .pt: ")

@@ -10,10 +10,16 @@ from models.summary.comparisons import Group
 from models.summary.document import described
 from tests.models.summary.conftest import FLAT, SOUND, Phase, files, run
 
-PLOTS = {
-    "losses.png", "learning_rates.png", "gradient_norms.png", "correlations.png",
-    "activations.png", "scores.png",
-}  # fmt: skip
+NAMES = (
+    "losses", "learning_rates", "gradient_norms", "correlations", "activations", "scores",
+)  # fmt: skip
+PLOTS = {f"{name}.png" for name in NAMES}
+LINES = {
+    f"plots/{name}_{width}mm.{kind}"
+    for name in NAMES
+    for width in (180, 85)
+    for kind in ("svg", "pdf")
+}
 
 
 def summarise(phase, name="out"):
@@ -51,15 +57,20 @@ def test_statistics_and_plots_are_left_and_declared_deterministic(summarised):
     out = summarised
     result = json.loads((out / "result.json").read_text())
     assert {f["path"]: f["deterministic"] for f in result["files"]} == {
-        **dict.fromkeys(PLOTS | {"statistics.json"}, True),
+        **dict.fromkeys(PLOTS | LINES | {"statistics.json"}, True),
         "events.jsonl": False,
     }
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in PLOTS)
+    for name in LINES:
+        content = (out / name).read_bytes()
+        assert content.startswith((b"<?xml", b"%PDF")), name
+        for told in (b"<dc:date>", b"Date", b"matplotlib v", b"Producer"):
+            assert told not in content, (name, told)
 
 
 def test_the_same_job_gives_the_same_bytes(summarised, two_groups):
     _, other = summarise(two_groups, "other")
-    for name in PLOTS | {"statistics.json"}:
+    for name in PLOTS | LINES | {"statistics.json"}:
         assert (summarised / name).read_bytes() == (other / name).read_bytes(), name
 
 

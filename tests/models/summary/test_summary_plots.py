@@ -1,12 +1,14 @@
 """The plots over arms: what is drawn, what is capped, and that both are said."""
 
 from collections import Counter
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
+from models.picture import arrange
+from models.sheet import PAGE, PALETTE, style
 from models.summary import figure as figure_module
 from models.summary.comparisons import Group
 from models.summary.curves import (
@@ -16,29 +18,30 @@ from models.summary.curves import (
     plot_losses,
     thinned,
 )
+from models.summary.design import by_name
 from models.summary.figure import MOST_IN_LEGEND, MOST_LINES, choose
+from models.summary.job import write
 from models.summary.profiles import merged, plot_activations, plot_correlations, share_of_nyquist
-from models.summary.scores_plot import MOST_GROUPS, plot_scores
+from models.summary.scores_plot import plot_scores
 from tests.models.summary.conftest import run
 
 
 @pytest.fixture
-def drawn(monkeypatch, tmp_path):
-    """Draws and gives the figure back, as it was when it was saved."""
-    figures = []
-    save = Figure.savefig
+def drawn():
+    """Draws on a page, or on another sheet, and gives the figure back as it would be saved."""
 
-    def keep(figure, *arguments, **options):
-        figures.append(figure)
-        return save(figure, *arguments, **options)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-
-    def draw(plot, *arguments):
-        plot(*arguments, tmp_path / "plot.png")
-        return figures[-1]
+    def draw(plot, *arguments, sheet=PAGE):
+        with style():
+            figure = plot(*arguments, sheet)
+            arrange(figure)
+        return figure
 
     return draw
+
+
+def scores(groups):
+    """The plot of groups that are told apart by name."""
+    return partial(plot_scores, groups, by_name(len(groups)))
 
 
 def trained(group=0, epochs=4, **changed):
@@ -49,6 +52,11 @@ def trained(group=0, epochs=4, **changed):
     return run(group=group, history=series, gradients=norms, **changed)
 
 
+def title(figure):
+    """What stands above a figure, in one line."""
+    return figure.get_suptitle().replace("\n", " ")
+
+
 def legend(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
@@ -57,9 +65,9 @@ def test_every_arm_has_a_line_in_the_colour_of_its_group(drawn):
     runs = [trained(group) for group in (0, 0, 1)]
     figure = drawn(plot_losses, choose(runs, ["a", "b"]))
     colours = [line.get_color() for line in figure.axes[0].get_lines()]
-    assert colours == ["C0", "C0", "C1"]
+    assert colours == [PALETTE[0], PALETTE[0], PALETTE[1]]
     assert legend(figure) == ["a", "b", "collapsed: flat: 0 of 3"]
-    assert figure.axes[0].get_title(loc="left") == "3 arms in 2 groups"
+    assert title(figure) == "3 arms in 2 groups"
 
 
 def test_the_epoch_of_a_collapse_is_marked_on_its_line(drawn):
@@ -67,7 +75,7 @@ def test_the_epoch_of_a_collapse_is_marked_on_its_line(drawn):
     figure = drawn(plot_losses, choose(runs, ["a", "b"]))
     marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "x"]
     (mark,) = marks
-    assert (mark.get_xdata(), mark.get_color()) == ([2], "C1")
+    assert (mark.get_xdata(), mark.get_color()) == ([2], PALETTE[1])
     assert mark.get_ydata() == [runs[1].history["train_loss"][2]]
 
 
@@ -99,14 +107,14 @@ def test_whatever_became_of_an_arm_is_marked_in_every_panel_that_has_lines(drawn
     for plot in plots:
         figure = drawn(plot, shown)
         told = {axes: {text.get_text() for text in axes.texts} for axes in figure.axes}
-        panels = [axes for axes, texts in told.items() if texts <= {"0.5"}]
+        panels = [axes for axes, texts in told.items() if not texts]
         assert panels
         assert [marks(axes) for axes in panels] == [expected] * len(panels), plot
-        assert legend(figure)[1:] == [
+        assert legend(figure)[1:5] == [
             "collapsed: flat: 2 of 6", "not finite: 1 of 6", "unlike the object: 1 of 6",
             "unfinished: 1 of 6",
         ]  # fmt: skip
-    panels = drawn(plot_scores, [Group(label="a", runs=tuple(runs))]).axes
+    panels = drawn(scores([Group(label="a", runs=tuple(runs))])).axes
     assert [marks(axes) for axes in panels if not axes.texts] == [expected] * 6
 
 
@@ -120,8 +128,8 @@ def test_a_mark_stands_where_the_epoch_began_in_the_trace_of_gradients(drawn):
 
 def test_a_run_without_a_score_stands_at_the_left_edge(drawn):
     runs = (run(), run(collapsed=True, phase_ssim=None))
-    figure = drawn(plot_scores, [Group(label="a", runs=runs)])
-    axes = next(axes for axes in figure.axes if axes.get_xlabel() == "phase_ssim")
+    figure = drawn(scores([Group(label="a", runs=runs)]))
+    axes = next(axes for axes in figure.axes if axes.get_title("left") == "phase_ssim")
     (mark,) = [line for line in axes.get_lines() if line.get_marker() == "x"]
     assert list(mark.get_xdata()) == [0]
     assert mark.get_transform().transform((0, 1))[0] == pytest.approx(axes.bbox.x0)
@@ -133,9 +141,7 @@ def test_of_many_arms_each_group_keeps_its_first_seeds(drawn):
     assert len(shown.runs) == MOST_LINES
     assert {run.group for run in shown.runs} == set(range(50))
     figure = drawn(plot_losses, shown)
-    assert figure.axes[0].get_title(loc="left") == (
-        "120 arms in 50 groups; 30 further arms are not drawn"
-    )
+    assert title(figure).startswith("120 arms in 50 groups; 30 further arms are not drawn; thick")
     assert legend(figure)[MOST_IN_LEGEND] == "and 26 more groups"
 
 
@@ -146,7 +152,7 @@ def test_axes_have_names_and_units(drawn):
         for plot in (plot_losses, plot_learning_rates, plot_gradients, plot_correlations)
     }
     assert [name for _, name in labels[plot_losses]] == [
-        "training loss", "validation loss", "share of decoder\npre-activations ≤ 0",
+        "training loss", "validation loss", "decoder pre-act.\nnot above 0",
     ]  # fmt: skip
     assert labels[plot_losses][2][0] == "epoch (from 0)"
     assert labels[plot_learning_rates] == [("epoch (from 0)", "learning rate, as used")]
@@ -158,15 +164,15 @@ def test_axes_have_names_and_units(drawn):
 def test_a_long_trace_is_thinned_to_medians_and_says_so(drawn):
     steps = np.arange(1000.0)
     values = steps.copy()
-    values[:3] = np.nan
+    values[:5] = np.nan
     values[500] = 1e9
     x, y = thinned(steps, values)
     assert len(x) == len(y) <= MOST_POINTS
     assert np.isnan(y[0])
-    assert y[1] == 4.0
+    assert y[1] == 7.0
     assert np.nanmax(y) < 1000
     figure = drawn(plot_gradients, choose([trained()], ["a"]))
-    assert figure.axes[0].get_title(loc="left").endswith("each point is the median of 3 entries")
+    assert title(figure).endswith("each point is the median of 5 entries")
 
 
 @pytest.mark.parametrize("side", [8, 20, 126, 127, 326])
@@ -182,7 +188,11 @@ def test_the_threshold_is_drawn_and_a_curve_without_meaning_is_said(drawn):
     curve = np.linspace(1, 0, 30)
     figure = drawn(plot_correlations, choose([run(frc=(curve, np.array([])))], ["a"]))
     amplitude, phase = figure.axes
-    assert [list(line.get_ydata()) for line in amplitude.get_lines()][-1] == [0.5, 0.5]
+    half, half_bit, seventh = (line.get_ydata() for line in amplitude.get_lines()[1:])
+    assert set(half) == {0.5}
+    assert set(seventh) == {1 / 7}
+    assert half_bit[0] > 0.9 > half_bit[-1] > 0.2
+    assert legend(figure)[-3:] == ["threshold 0.5", "half-bit threshold", "threshold 1/7"]
     assert "means nothing for any arm" in [text.get_text() for text in phase.texts]
 
 
@@ -201,15 +211,15 @@ def test_layers_stand_from_input_to_output(drawn):
     figure = drawn(plot_activations, choose(runs, ["a"]))
     ticks = [label.get_text() for label in figure.axes[1].get_xticklabels()]
     assert ticks == ["z_first", "a_last"]
-    assert figure.axes[0].get_title(loc="left") == "2 of 3 arms have a report; last epoch"
-    assert figure.axes[1].get_ylabel() == "share of outputs ≤ 0"
+    assert title(figure) == "2 of 3 arms have a report; last epoch"
+    assert figure.axes[1].get_ylabel() == "share of outputs\nnot above 0"
 
 
 def test_scores_show_every_run_and_the_median_of_each_group(drawn):
     runs = tuple(run(amp_ssim=value) for value in (0.7, 0.8, 0.95))
     groups = [Group(label="a", runs=runs), Group(label="b", runs=(run(collapsed=True),))]
-    figure = drawn(plot_scores, groups)
-    axes = next(axes for axes in figure.axes if axes.get_xlabel() == "amp_ssim")
+    figure = drawn(scores(groups))
+    axes = next(axes for axes in figure.axes if axes.get_title("left") == "amp_ssim")
     markers = [line.get_marker() for line in axes.get_lines()]
     assert markers == ["o", "o", "o", "|", "x", "|"]
     assert axes.get_lines()[3].get_xdata() == [0.8]
@@ -218,22 +228,23 @@ def test_scores_show_every_run_and_the_median_of_each_group(drawn):
 
 def test_a_group_of_which_no_run_came_to_an_end_has_an_empty_line(drawn):
     groups = [Group(label="a", runs=()), Group(label="b", runs=(run(amp_ssim=0.7),))]
-    figure = drawn(plot_scores, groups)
-    axes = next(axes for axes in figure.axes if axes.get_xlabel() == "amp_ssim")
+    figure = drawn(scores(groups))
+    axes = next(axes for axes in figure.axes if axes.get_title("left") == "amp_ssim")
     assert [line.get_ydata()[0] for line in axes.get_lines()] == [1, 1]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
 
 
 def test_groups_past_the_cap_are_counted_in_words(drawn):
-    groups = [Group(label=str(place), runs=(run(),)) for place in range(MOST_GROUPS + 3)]
-    figure = drawn(plot_scores, groups)
-    assert figure.get_suptitle() == "A point is a run (a seed); 3 further groups are not drawn"
+    groups = [Group(label=str(place), runs=(run(),)) for place in range(PAGE.most_groups + 3)]
+    figure = drawn(scores(groups))
+    assert title(figure) == "A point is a run (a seed); 3 further groups are not drawn"
 
 
-def test_the_reader_s_own_style_does_not_leak_into_a_plot(drawn, tmp_path):
-    shown = choose([trained()], ["a"])
-    drawn(plot_losses, shown)
-    first = (tmp_path / "plot.png").read_bytes()
-    with mpl.rc_context({"lines.linewidth": 9, "axes.grid": True}):
-        drawn(plot_losses, shown)
-    assert (tmp_path / "plot.png").read_bytes() == first
+def test_the_reader_s_own_style_does_not_leak_into_a_plot(tmp_path):
+    plot = partial(plot_losses, choose([trained()], ["a"]))
+    write(plot, tmp_path, "one")
+    with mpl.rc_context({"lines.linewidth": 9, "axes.grid": True, "svg.hashsalt": "mine"}):
+        write(plot, tmp_path, "two")
+    for name in (".png", "_180mm.svg", "_180mm.pdf", "_85mm.svg", "_85mm.pdf"):
+        one, two = (next(tmp_path.rglob(f"{stem}{name}")).read_bytes() for stem in ("one", "two"))
+        assert one == two, name

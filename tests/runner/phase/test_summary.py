@@ -92,6 +92,12 @@ def test_statistics_and_plots_lie_in_the_hub_and_the_job_beside_them(hub, tmp_pa
         "statistics.json": True,
         "summary/events.jsonl": False,
         **{f"{name}.png": True for name in PLOTS},
+        **{
+            f"plots/{name}_{width}mm.{kind}": True
+            for name in PLOTS
+            for width in (180, 85)
+            for kind in ("svg", "pdf")
+        },
     }
     for file in summary.files:
         assert sha256_file(hub.folder / file.path) == file.sha256
