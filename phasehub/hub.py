@@ -271,7 +271,10 @@ class Hubs(Mapping[str, Hub]):
 
 
 def open_hub(path: str | PathLike[str]) -> Hub:
-    """Open a sealed hub by its folder. Raises ``HubError``."""
+    """Open a sealed hub by its folder, or by a name as verbs take it: ``latest``, ``phase8``.
+
+    Names are looked for below ``artifacts``. Raises ``HubError``.
+    """
     with as_hub_errors():
         return Hub(own("runner.verify.checked_hub").open_checked(Path(path)))
 
