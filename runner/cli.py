@@ -45,6 +45,7 @@ class ExportName(StrEnum):
     csv = "csv"
     mlflow = "mlflow"
     tensorboard = "tensorboard"
+    wandb_offline = "wandb-offline"
 
 
 ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A phase's TOML file.")]
