@@ -51,6 +51,16 @@ class Arm:
         return self._record.message
 
     @property
+    def started(self) -> datetime | None:
+        """When it was started; ``None`` for one that never was."""
+        return datetime.fromisoformat(text) if (text := self._record.started) else None
+
+    @property
+    def ended(self) -> datetime | None:
+        """When it ended."""
+        return datetime.fromisoformat(text) if (text := self._record.ended) else None
+
+    @property
     def seed(self) -> int:
         """The seed of all its random streams."""
         return self._record.seed

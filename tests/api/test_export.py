@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import phasehub
 from runner.commands.export import MODULES, ExportRequest, export
 from runner.core.errors import ExportError, VerificationError
 from runner.hub.checksums import write_checksums
@@ -24,6 +25,7 @@ for run in client.search_runs([experiment.experiment_id]):
     curve = client.get_metric_history(run.info.run_id, "val_loss")
     runs[run.info.run_name] = {
         "status": run.info.status,
+        "time": [run.info.start_time, run.info.end_time],
         "rate": run.data.params["train.learning_rate"],
         "seed": run.data.params["seed"],
         "amp_ssim": run.data.metrics["score.amp_ssim"],
@@ -151,7 +153,9 @@ def written(tools, artifacts, target, to):
 def test_mlflow_finds_every_arm_with_its_knobs_scores_and_curves(tools, artifacts, tmp_path):
     store = written(tools, artifacts, tmp_path / "mlflow.db", "mlflow")
     runs = json.loads(tools("-c", MLFLOW, store, cwd=tmp_path))
+    arm = phasehub.open(artifacts.parent / HUB).arm("two")
     assert runs["two"] == {
+        "time": [round(one.timestamp() * 1000) for one in (arm.started, arm.ended)],
         "status": "FINISHED", "rate": "0.002", "seed": "7", "amp_ssim": 0.0357078934977801,
         "undefined": False, "collapsed": "false", "hub": "tiny/2026-11-22T104255Z",
         "val_loss": [[0, 3.5095033645629883]],
