@@ -51,6 +51,16 @@ class Arm:
         return self._record.message
 
     @property
+    def started(self) -> datetime | None:
+        """When it was started; ``None`` for one that never was."""
+        return datetime.fromisoformat(text) if (text := self._record.started) else None
+
+    @property
+    def ended(self) -> datetime | None:
+        """When it ended."""
+        return datetime.fromisoformat(text) if (text := self._record.ended) else None
+
+    @property
     def seed(self) -> int:
         """The seed of all its random streams."""
         return self._record.seed
@@ -271,7 +281,10 @@ class Hubs(Mapping[str, Hub]):
 
 
 def open_hub(path: str | PathLike[str]) -> Hub:
-    """Open a sealed hub by its folder. Raises ``HubError``."""
+    """Open a sealed hub by its folder, or by a name as verbs take it: ``latest``, ``phase8``.
+
+    Names are looked for below ``artifacts``. Raises ``HubError``.
+    """
     with as_hub_errors():
         return Hub(own("runner.verify.checked_hub").open_checked(Path(path)))
 

@@ -46,10 +46,28 @@ class ExportName(StrEnum):
     csv = "csv"
     mlflow = "mlflow"
     tensorboard = "tensorboard"
+    wandb_offline = "wandb-offline"
 
 
 ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A phase's TOML file.")]
-HubPath = Annotated[Path, typer.Argument(metavar="HUB", help="Folder of a sealed hub.")]
+
+
+def _named(hub: Path) -> Path:
+    from runner.hub.named import named_hub
+
+    return named_hub(hub)
+
+
+def _all_named(hubs: list[Path] | None) -> list[Path]:
+    return [_named(hub) for hub in hubs or []]
+
+
+HubPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="HUB", callback=_named, help="Folder of a sealed hub, a phase, or latest."
+    ),
+]
 Profile = Annotated[
     str | None, typer.Option(metavar="NAME", help="Run this smaller variant of the phase.")
 ]
@@ -392,7 +410,10 @@ def diagnose(
 
 @app.command()
 def compare(
-    hubs: Annotated[list[Path], typer.Argument(metavar="HUB...", help="Folders of sealed hubs.")],
+    hubs: Annotated[
+        list[Path],
+        typer.Argument(metavar="HUB...", callback=_all_named, help="Folders of sealed hubs."),
+    ],
     engine: Engine = EngineName.auto,
     out: Annotated[
         Path | None,
@@ -645,6 +666,14 @@ def show(hub: HubPath) -> None:
     print(render_show(sealed.record, statistics))
 
 
+@app.command(name="open")
+def open_hub(hub: HubPath) -> None:
+    """Show a hub's report in the browser. The last line is the report's path."""
+    from runner.commands.opening import open_report
+
+    print(open_report(hub))
+
+
 @app.command()
 def export(
     hub: HubPath,
@@ -670,6 +699,7 @@ def docs_sync(
         list[Path] | None,
         typer.Argument(
             metavar="[HUB]...",
+            callback=_all_named,
             help="Sealed hubs; by default the newest of each phase and profile.",
             show_default=False,
         ),

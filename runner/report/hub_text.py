@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,34 +16,45 @@ from runner.report import arm_tables, tables
 from runner.report.pages import columns, facts
 from runner.report.tally import tally
 from runner.report.view import View, make_view
-from runner.report.wording import NOTHING, STATUS_WORDS, aligned, moment
+from runner.report.wording import STATUS_WORDS, aligned, moment
 from runner.verify.statistics import Statistics
 
 ENDPOINT = EXPERIMENT.endpoint
+WIDTH = 80
+"""Columns of a terminal."""
+LONGEST_NAMES = 16
+"""Of arms, in a line of the list."""
 MOST_COLUMNS = 6
 """Arms that stand side by side."""
 MARKS = {"good": "+", "neutral": " ", "bad": "!"}
 
 
 def render_list(hubs: Sequence[Path]) -> str:
-    """One line per hub: path, profile, arms that succeeded, met the rules, reached the endpoint.
+    """Two lines per hub: path, date, arms that succeeded, met rules, reached the endpoint; title.
 
     A hub whose record cannot be read is listed with the reason.
     """
     if not hubs:
         return "no sealed hubs here; `phasehub run MANIFEST` makes one"
-    rows = [("hub", "profile", "succeeded", "rules hold", ENDPOINT.past)]
-    return aligned([*rows, *(_hub_row(path) for path in hubs)])
+    head = ("hub", "date", "succeeded", "rules", ENDPOINT.past)
+    return aligned([head, *(row for path in hubs for row in _hub_rows(path))])
 
 
-def _hub_row(path: Path) -> tuple[str, ...]:
+def _hub_rows(path: Path) -> Iterator[tuple[str, ...]]:
     try:
         record = layout.read(path)
     except VerificationError as error:
-        return (str(path), f"broken: {shortened(str(error))}")
+        yield (str(path), f"broken: {shortened(str(error))}")
+        return
     counted = tally(record)
-    profile = record.profile or NOTHING
-    return (str(path), profile, counted.succeeded, counted.rules_hold, counted.reached)
+    date = moment(record.started).partition(" ")[0]
+    number = sum(arm.fate.reached is True for arm in record.arms)
+    reached = counted.reached if len(counted.reached) <= LONGEST_NAMES else f"{number} arms"
+    yield (str(path), date, counted.succeeded, counted.rules_hold, reached)
+    profile = f" (profile {record.profile})" if record.profile else ""
+    title = plain(record.title)
+    room = WIDTH - 2 - len(profile)
+    yield (f"  {title if len(title) <= room else f'{title[: room - 1]}…'}{profile}",)
 
 
 def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:

@@ -21,6 +21,7 @@ from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS, listed_digests
 from runner.hub.history import Column, parse_history
+from runner.hub.named import named_hub
 from runner.hub.record import ArmRecord, HubRecord
 from runner.verify.consistency import describe, inconsistencies
 from runner.verify.sealed_hub import SealedHub
@@ -132,9 +133,9 @@ class OpenedHubs:
     broken: dict[Path, str]
 
 
-def open_checked(folder: Path) -> CheckedHub:
-    """The hub of a folder; its checksums and its record are read at once."""
-    hub = CheckedHub(folder=folder)
+def open_checked(given: Path) -> CheckedHub:
+    """The hub of a folder, or of a name; its checksums and its record are read at once."""
+    hub = CheckedHub(folder=named_hub(given))
     _ = hub.record
     return hub
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import phasehub
 from runner.commands.export import MODULES, ExportRequest, export
 from runner.core.errors import ExportError, VerificationError
 from runner.hub.checksums import write_checksums
@@ -24,6 +25,7 @@ for run in client.search_runs([experiment.experiment_id]):
     curve = client.get_metric_history(run.info.run_id, "val_loss")
     runs[run.info.run_name] = {
         "status": run.info.status,
+        "time": [run.info.start_time, run.info.end_time],
         "rate": run.data.params["train.learning_rate"],
         "seed": run.data.params["seed"],
         "amp_ssim": run.data.metrics["score.amp_ssim"],
@@ -44,6 +46,43 @@ found = {
     for name in ("val_loss", "score.amp_ssim")
 }
 print(json.dumps(found))
+"""
+
+WANDB = """
+import glob, json, struct, sys
+from wandb.proto.wandb_internal_pb2 import Record
+
+
+def records(path):
+    'A LevelDB log behind 7 bytes: blocks of 32 KiB, each part with 7 bytes before it.'
+    data, place, part = open(path, "rb").read(), 7, b""
+    assert data[:4] == b":W&B"
+    while place + 7 <= len(data):
+        if (room := 32768 - place % 32768) < 7:
+            place += room
+            continue
+        _, size, kind = struct.unpack("<IHB", data[place : place + 7])
+        part, place = part + data[place + 7 : place + 7 + size], place + 7 + size
+        if kind in (1, 4):  # whole, or the last part
+            yield Record.FromString(part)
+            part = b""
+
+
+runs = {}
+for path in glob.glob(sys.argv[1] + "/wandb/offline-run-*/run-*.wandb"):
+    run = {"logged": {}, "said": {}}
+    for record in records(path):
+        if record.HasField("run"):
+            runs[record.run.display_name] = run
+            knobs = {one.key: json.loads(one.value_json) for one in record.run.config.update}
+            run |= {"project": record.run.project, "rate": knobs["train.learning_rate"]}
+        for item in record.history.item:
+            run["logged"]["".join(item.nested_key)] = json.loads(item.value_json)
+        for item in record.summary.update:
+            run["said"][item.key] = json.loads(item.value_json)
+        if record.HasField("exit"):
+            run["exit"] = record.exit.exit_code
+print(json.dumps(runs))
 """
 
 
@@ -114,7 +153,9 @@ def written(tools, artifacts, target, to):
 def test_mlflow_finds_every_arm_with_its_knobs_scores_and_curves(tools, artifacts, tmp_path):
     store = written(tools, artifacts, tmp_path / "mlflow.db", "mlflow")
     runs = json.loads(tools("-c", MLFLOW, store, cwd=tmp_path))
+    arm = phasehub.open(artifacts.parent / HUB).arm("two")
     assert runs["two"] == {
+        "time": [round(one.timestamp() * 1000) for one in (arm.started, arm.ended)],
         "status": "FINISHED", "rate": "0.002", "seed": "7", "amp_ssim": 0.0357078934977801,
         "undefined": False, "collapsed": "false", "hub": "tiny/2026-11-22T104255Z",
         "val_loss": [[0, 3.5095033645629883]],
@@ -130,3 +171,15 @@ def test_tensorboard_finds_the_curves_and_scores_of_an_arm(tools, artifacts, tmp
     found = json.loads(tools("-c", TENSORBOARD, logs / "two", cwd=tmp_path))
     assert found["val_loss"] == [[0, pytest.approx(3.5095033645629883, rel=1e-7)]]
     assert found["score.amp_ssim"] == [[0, pytest.approx(0.0357078934977801, rel=1e-7)]]
+
+
+def test_weights_and_biases_has_an_offline_run_of_every_arm(tools, artifacts, tmp_path):
+    """wandb has no reader of its files in Python; its own messages are in them."""
+    folder = written(tools, artifacts, tmp_path / "runs", "wandb-offline")
+    runs = json.loads(tools("-c", WANDB, folder, cwd=tmp_path))
+    assert set(runs) == {"one", "two"}
+    run = runs["two"]
+    assert (run["project"], run["rate"], run["exit"]) == ("tiny", 0.002, 0)
+    assert run["logged"]["val_loss"] == 3.5095033645629883
+    assert run["logged"]["score.amp_ssim"] == 0.0357078934977801
+    assert (run["said"]["status"], run["said"]["proof"]) == ("succeeded", "audited")

@@ -52,6 +52,7 @@ VERBS = [
     "archive",
     "restore",
     "export",
+    "open",
     "resume",
     "attach",
     "stop",

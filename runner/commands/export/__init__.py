@@ -29,6 +29,7 @@ MODULES = {
     "csv": "csv_files",
     "mlflow": "mlflow_store",
     "tensorboard": "tensorboard_logs",
+    "wandb-offline": "wandb_runs",
 }
 ADDED_TO = ("mlflow",)
 """Formats whose store takes one hub after another; all others make a new folder."""

@@ -67,11 +67,11 @@ def _fill(client: Any, run: str, of: Any, arm: ExportedArm) -> None:  # noqa: AN
     knobs = [of.Param(_name(name), spelled(value)[:LONGEST]) for name, value in arm.knobs.items()]
     for part in _parts(knobs, MOST_AT_ONCE):
         client.log_batch(run, params=part)
-    at = _ms(arm.ended) or 0
+    at = _ms(arm.ended)
     metrics = [of.Metric(_name(point.name), point.value, at, point.unit) for point in points(arm)]
     for part in _parts(metrics, MOST_METRICS):
         client.log_batch(run, metrics=part)
-    client.set_terminated(run, "FINISHED" if arm.succeeded else "FAILED", end_time=at or None)
+    client.set_terminated(run, "FINISHED" if arm.succeeded else "FAILED", end_time=at)
 
 
 def _parts(values: list[Any], most: int) -> Iterator[list[Any]]:
@@ -79,9 +79,9 @@ def _parts(values: list[Any], most: int) -> Iterator[list[Any]]:
         yield values[start : start + most]
 
 
-def _ms(moment: datetime | None) -> int | None:
+def _ms(moment: datetime) -> int:
     """Milliseconds since 1970, as MLflow counts."""
-    return None if moment is None else round(moment.timestamp() * 1000)
+    return round(moment.timestamp() * 1000)
 
 
 def _name(name: str) -> str:

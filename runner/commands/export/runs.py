@@ -30,8 +30,9 @@ class ExportedArm:
 
     name: str
     succeeded: bool
-    started: datetime | None
-    ended: datetime | None
+    started: datetime
+    ended: datetime
+    """Of an arm that was never started, these are the times of the hub."""
     knobs: Mapping[str, JsonValue]
     """Dotted name → value, defaults spelled out; and the seed."""
     numbers: Mapping[str, float]
@@ -82,8 +83,8 @@ def _arm(hub: CheckedHub, arm: ArmRecord) -> ExportedArm:
     return ExportedArm(
         name=arm.name,
         succeeded=arm.status == "succeeded",
-        started=_moment(arm.started),
-        ended=_moment(arm.ended),
+        started=datetime.fromisoformat(arm.started or hub.record.started),
+        ended=datetime.fromisoformat(arm.ended or hub.record.ended),
         knobs={**dict(leaves(arm.parameters)), "seed": arm.seed},
         numbers=numbers,
         words={name: word for name, word in words.items() if word},
@@ -118,10 +119,6 @@ def is_number(value: object) -> bool:
 def spelled(value: object) -> str:
     """A JSON value as a word: texts as they are, all else as JSON writes it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def library(module: str, extra: str) -> Any:  # noqa: ANN401 - a library

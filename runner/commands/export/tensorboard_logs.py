@@ -15,7 +15,7 @@ def write(hub: ExportedHub, target: Path) -> None:
     summary = library("tensorboard.summary", "tensorboard")
     for arm in hub.arms:
         writer = summary.Writer(str(target / arm.name))
-        at = arm.ended.timestamp() if arm.ended else 0.0
         for point in points(arm):
+            at = arm.ended.timestamp()
             writer.add_scalar(point.name, point.value, point.unit, wall_time=at)
         writer.close()

@@ -120,6 +120,6 @@ def test_a_log_has_times_and_a_summary_every_minute_while_something_runs(arms, c
     assert all(re.match(stamp, line) for line in said)
     assert [re.sub(stamp, "", line) for line in said] == [
         "arm38: started",
-        *["38/40 arms, about 0:01:40 left; arm38 (epoch 20/20)"] * 4,
+        *["38/40 arms, about 0:02:30 left; arm38 (epoch 20/20)"] * 4,
         "arm38: finished after 9 s",
     ]

@@ -718,17 +718,27 @@ def test_showing_a_hub_sends_no_terminal_codes(hostile):
     assert "\x1b" not in render_show(hostile)
 
 
-def test_the_list_has_a_line_per_hub_and_names_what_cannot_be_read(record, tmp_path):
+def test_the_list_has_date_and_title_of_each_hub_and_names_what_cannot_be_read(record, tmp_path):
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.mkdir()
     bad.mkdir()
     layout.write_record(good, record)
     (bad / "hub.json").write_text("{}")
-    head, first, second = render_list([good, bad]).splitlines()
-    assert head.split() == ["hub", "profile", "succeeded", "rules", "hold", "collapsed"]
-    assert first.split() == [str(good), "—", "3", "of", "5", "2", "of", "3", "stable_adamw"]
+    head, first, title, second = render_list([good, bad]).splitlines()
+    assert head.split() == ["hub", "date", "succeeded", "rules", "collapsed"]
+    assert first.split() == [
+        str(good), "2026-01-30", "3", "of", "5", "2", "of", "3", "stable_adamw"
+    ]  # fmt: skip
+    assert title == "  Optimizer sweep and activation diagnostics"
     assert f"{bad}" in second
     assert "broken: " in second
+
+
+def test_a_title_in_the_list_leaves_room_for_the_profile(record, tmp_path):
+    layout.write_record(tmp_path, record.model_copy(update={"title": "x" * 99, "profile": "quick"}))
+    *_, title = render_list([tmp_path]).splitlines()
+    assert title == f"  {'x' * 61}… (profile quick)"
+    assert len(title) == 80
 
 
 def test_an_empty_list_says_what_to_do():
