@@ -191,6 +191,7 @@ class ProcessEngine:
                 message=f"its supervisor {why}; run the phase again",
                 started_at=handle.started_at,
                 ended_at=time.time(),
+                ended_by="supervisor",
             )
 
     def stop(self, handle: Handle) -> None:

@@ -86,6 +86,7 @@ def conclude(
         "attempts": attempt.number,
         "resumed_from": checkpoints.given(attempt),
         "exit_code": outcome.exit_code,
+        "ended_by": None if outcome.status == "succeeded" else outcome.ended_by,
         "started": timestamp(outcome.started_at),
         "ended": timestamp(outcome.ended_at),
         "wall_s": round(outcome.ended_at - outcome.started_at, 3),
