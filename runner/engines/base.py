@@ -26,6 +26,13 @@ Status = Literal[
 ]
 
 
+EndedBy = Literal[
+    "itself", "memory", "time", "disk", "signal", "removal", "daemon", "supervisor", "stop"
+]
+"""What has ended a job: ``itself``; its limit of ``memory``, ``time`` or ``disk``; a ``signal``
+that phasehub did not send; others, by ``removal`` of its container, the end of its ``daemon`` or of
+its ``supervisor``; or phasehub, which was asked to ``stop``."""
+
 Seccomp = Literal["strict", "docker", "unconfined"]
 """What a job may ask of the kernel: what computing takes, what the daemon's own profile allows, or
 everything."""
@@ -124,6 +131,8 @@ class Outcome:
     ended_at: float
     notes: tuple[str, ...] = ()
     """What else a reader of the job's record must know, a sentence each."""
+    ended_by: EndedBy | None = None
+    """``None`` where it is not known."""
 
     def __post_init__(self) -> None:
         """A clock that was set back meanwhile makes no end before the start."""

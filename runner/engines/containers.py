@@ -33,7 +33,12 @@ def ending(attrs: Mapping[str, Any], handle: Handle, seen: Seen) -> Ending:
     killed_for: Killed | None = seen.excess
     if killed_for == "time" and code not in KILLED:
         killed_for = None  # it had ended by itself when its time was over
-    elif killed_for is None and code in KILLED and ended - started >= handle.timeout_s:
+    elif (
+        killed_for is None
+        and code in KILLED
+        # By both: a clock that was set forward meanwhile has ended nothing.
+        and min(ended - started, handle.elapsed_s) >= handle.timeout_s
+    ):
         killed_for = "time"
     elif killed_for is None and code != 0 and state["OOMKilled"]:
         killed_for = "memory"

@@ -25,7 +25,7 @@ from docker.types import DeviceRequest, LogConfig, Mount
 
 from runner.core.errors import EngineError, EngineLostError
 from runner.engines import Needs, holder, seccomp
-from runner.engines.base import PROMISES, Handle, Launch, Outcome
+from runner.engines.base import PROMISES, EndedBy, Handle, Launch, Outcome
 from runner.engines.containers import (
     LABEL,
     discard,
@@ -185,7 +185,7 @@ class DockerEngine:
         """
         container = self._find(handle)
         if container is None:
-            return self._interrupted(handle, "its container was removed by someone else")
+            return self._interrupted(handle, "its container was removed by someone else", "removal")
         keeper = self._keeper(container, handle)
         if container.attrs["State"]["Running"]:
             return None
@@ -194,16 +194,19 @@ class DockerEngine:
         self._take_back(Path(handle.out_dir))
         found = ending(container.attrs, handle, keeper.seen())
         if handle.id in self._unseen and found.killed_for is None and found.exit_code in ENDED_FOR:
-            return self._interrupted(handle, "its container was ended while nobody followed it")
+            return self._interrupted(
+                handle, "its container was ended while nobody followed it", "daemon"
+            )
         return conclude(handle, found)
 
-    def _interrupted(self, handle: Handle, why: str) -> Outcome:
+    def _interrupted(self, handle: Handle, why: str, ended_by: EndedBy) -> Outcome:
         return Outcome(
             status="interrupted",
             exit_code=None,
             message=f"{why}; run the phase again",
             started_at=handle.started_at,
             ended_at=time.time(),
+            ended_by=ended_by,
         )
 
     def wait(self, handles: Collection[Handle], at_most_s: float) -> None:  # noqa: ARG002 - of all

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from runner.core import clock
 from runner.engines import usage
-from runner.engines.base import Handle, Outcome, Status
+from runner.engines.base import EndedBy, Handle, Outcome, Status
 from runner.engines.console import last_line
 from runner.engines.usage import Excess
 from runner.experiment import EXPERIMENT
@@ -19,6 +21,11 @@ from runner.experiment import EXPERIMENT
 MIB, GIB = 1 << 20, 1 << 30
 SIGNALLED = 128
 """Exit statuses above this one tell of a signal, as shells count."""
+
+SENT = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
+"""Signals that a job does not come to by a mistake of its own: somebody sends them."""
+CLOCK_SET_S = 2.0
+"""By how much a clock must have been set to be worth a note, s; it is corrected by less."""
 
 Killed = Literal["memory", "time", "stop"] | Excess
 """The limit for which a job was killed, or that it was found to have gone past."""
@@ -49,11 +56,38 @@ def conclude(handle: Handle, ending: Ending) -> Outcome:
         message=message,
         started_at=ending.started_at,
         ended_at=ending.ended_at,
-        notes=tuple(_notes(ending)),
+        notes=tuple(_notes(handle, ending)),
+        ended_by=_cause(ending),
     )
 
 
-def _notes(ending: Ending) -> Iterator[str]:
+def _cause(ending: Ending) -> EndedBy:
+    match ending.killed_for:
+        case "memory" | "time" | "stop" as limit:
+            return limit
+        case None:
+            signalled = ending.exit_code is not None and ending.exit_code > SIGNALLED
+            return "signal" if signalled else "itself"
+    return "disk"
+
+
+def clock_was_set_s(handle: Handle) -> float:
+    """By how much the date was set since a job began, s; 0 where that cannot be known.
+
+    The time that a machine sleeps is of the date alone, too.
+    """
+    if handle.boot_id != clock.boot_id():
+        return 0.0
+    return (time.time() - time.monotonic()) - (handle.started_at - handle.began_s)
+
+
+def _notes(handle: Handle, ending: Ending) -> Iterator[str]:
+    if abs(moved_s := clock_was_set_s(handle)) >= CLOCK_SET_S:
+        way = "forward" if moved_s > 0 else "back"
+        yield (
+            f"the machine's clock was set {way} by {abs(moved_s):,.0f} s since it began, or the "
+            "machine slept: its start and end are by that clock, its time limit is not"
+        )
     if ending.log_left_out:
         yield (
             f"{ending.log_left_out:,} bytes in the middle of its console log were left out; "
@@ -105,7 +139,15 @@ def _size(num_bytes: int) -> str:
 def _crash(exit_code: int | None, log: Path) -> str:
     how = f"exit status {exit_code}"
     if exit_code is not None and exit_code > SIGNALLED:
-        how += f" ({_signal_name(exit_code - SIGNALLED)})"
+        name = _signal_name(exit_code - SIGNALLED)
+        how += f" ({name})"
+        if name in SENT:
+            how += (
+                ", which phasehub did not send: somebody did, or the kernel as the whole machine "
+                "was out of memory"
+                if name == "SIGKILL"
+                else ", which phasehub did not send"
+            )
     said = last_line(log)
     return f"{how}; the log ends with: {said}" if said else f"{how}; the log is empty"
 

@@ -193,6 +193,7 @@ class ProcessEngine:
                 message=f"its supervisor {why}; run the phase again",
                 started_at=handle.started_at,
                 ended_at=time.time(),
+                ended_by="supervisor",
             )
 
     def wait(self, handles: Collection[Handle], at_most_s: float) -> None:

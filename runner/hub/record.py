@@ -26,7 +26,7 @@ from pydantic_core import core_schema
 
 from runner.core.digest import canonical_json
 from runner.core.names import HUB_NAME, InnerPath, SafeName, Sha256
-from runner.engines.base import Status
+from runner.engines.base import EndedBy, Status
 from runner.experiment import EXPERIMENT
 from runner.experiment.common import AuditPart, Determinism
 from runner.experiment.completed import with_fields
@@ -281,6 +281,8 @@ class ArmRecord(Record):
     """How much of its fit attempts before the last one had done, by the checkpoint that it went on
     from; it is not written where there was none."""
     exit_code: int | None = None
+    ended_by: EndedBy | None = Field(None, exclude_if=_is_none)
+    """What has ended it; it is not written for one that succeeded, or where it is not known."""
     started: Moment | None = None
     ended: Moment | None = None
     wall_s: Seconds | None = None

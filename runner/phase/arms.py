@@ -88,6 +88,7 @@ def conclude(
         attempts=attempt.number,
         resumed_from=checkpoints.given(attempt),
         exit_code=outcome.exit_code,
+        ended_by=None if outcome.status == "succeeded" else outcome.ended_by,
         started=timestamp(outcome.started_at),
         ended=timestamp(outcome.ended_at),
         log=name if (folder / name).is_file() else None,

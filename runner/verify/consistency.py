@@ -267,6 +267,23 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
             yield from _compare_with_audit(sealed, folder, one.audit, _data(one))
 
 
+def check_ends(sealed: SealedHub) -> Iterator[str]:
+    """What has ended an arm is what its outcome is called after."""
+    for arm in sealed.record.arms:
+        if arm.ended_by is not None and arm.ended_by not in ENDS.get(arm.status, ()):
+            yield f"arm {arm.name} is called {arm.status}, and was ended by {arm.ended_by}"
+
+
+ENDS: Mapping[str, tuple[str, ...]] = {
+    "failed": ("itself", "signal"),
+    "timed_out": ("time",),
+    "out_of_memory": ("memory",),
+    "out_of_disk": ("disk",),
+    "interrupted": ("removal", "daemon", "supervisor", "stop"),
+}
+"""How an arm ended → what may have ended it; no other one says what did."""
+
+
 def check_reused(sealed: SealedHub) -> Iterator[str]:
     """An arm that was not run for this hub has all in common with it that decides its content."""
     for arm in sealed.record.arms:
@@ -435,6 +452,7 @@ CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_jobs,
     check_results,
     check_audits,
+    check_ends,
     check_reused,
     check_whole,
     check_provenance,

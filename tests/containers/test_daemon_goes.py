@@ -130,7 +130,7 @@ def test_a_container_that_was_killed_while_nobody_followed_it_says_nothing(
     client.containers.get(handle.id).kill()
     assert engine.adopt(handle)
     outcome = finish(engine, handle)
-    assert outcome.status == "interrupted"
+    assert (outcome.status, outcome.ended_by) == ("interrupted", "daemon")
     assert "ended while nobody followed it" in outcome.message
 
 

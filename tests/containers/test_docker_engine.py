@@ -15,7 +15,9 @@ from runner.core import locks
 from runner.core.errors import EngineError
 from runner.engines import holder
 from runner.engines.base import PROMISES, Handle
+from runner.engines.containers import ending
 from runner.engines.docker import STOP_S
+from runner.engines.keeper import Seen
 from tests.containers.conftest import COMPLETE
 
 pytestmark = pytest.mark.docker
@@ -265,9 +267,31 @@ def test_a_container_that_someone_removed_is_an_interrupted_job(engine, client, 
     handle = engine.start(make_launch("import time; time.sleep(600)"))
     client.containers.get(handle.id).remove(force=True)
     outcome = engine.poll(handle)
-    assert outcome.status == "interrupted"
+    assert (outcome.status, outcome.ended_by) == ("interrupted", "removal")
     assert "removed by someone else" in outcome.message
     assert not engine.adopt(handle)
+
+
+def test_a_container_that_someone_killed_is_told_apart_from_one_past_a_limit(
+    engine, client, make_launch, finish
+):
+    handle = engine.start(make_launch("import time; time.sleep(600)"))
+    client.containers.get(handle.id).kill()
+    outcome = finish(engine, handle)
+    assert (outcome.status, outcome.ended_by) == ("failed", "signal")
+    assert outcome.message.startswith("exit status 137 (SIGKILL), which phasehub did not send: ")
+
+
+def test_a_clock_that_was_set_forward_makes_no_kill_a_time_limit(engine, client, make_launch):
+    """What the daemon says of its end is by the date; the handle's time is by nobody's clock."""
+    handle = engine.start(make_launch("import time; time.sleep(600)"))
+    client.containers.get(handle.id).kill()
+    wait_for(lambda: engine.poll(handle), "the end")
+    attrs = client.containers.get(handle.id).attrs
+    attrs["State"]["FinishedAt"] = "2999-01-01T00:00:00.000000000Z"
+    found = ending(attrs, handle, Seen())
+    assert (found.killed_for, found.exit_code) == (None, 137)
+    engine.stop(handle)
 
 
 def test_jobs_of_two_names_run_side_by_side(engine, make_launch, finish):

@@ -104,7 +104,7 @@ def test_a_manifest_can_let_an_arm_reach_the_network(ran):
 
 def test_memory_past_the_limit_is_named_with_the_limit(ran):
     outcome, _, _ = ran("held = bytearray(1 << 30)\n" + COMPLETE, memory_bytes=64 * MIB)
-    assert outcome.status == "out_of_memory"
+    assert (outcome.status, outcome.ended_by) == ("out_of_memory", "memory")
     assert outcome.exit_code == 137
     assert outcome.message == (
         "killed for memory: limit 64 MiB; raise resources.memory_gib or lower train.batch_size"
@@ -184,8 +184,8 @@ def test_exit_status_1_is_a_failure_even_with_a_result(ran):
 
 def test_a_crash_names_its_signal(ran):
     outcome, _, _ = ran("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    assert outcome.status == "failed"
-    assert outcome.message.startswith("exit status 139 (SIGSEGV)")
+    assert (outcome.status, outcome.ended_by) == ("failed", "signal")
+    assert outcome.message.startswith("exit status 139 (SIGSEGV); ")
 
 
 def test_exit_status_0_without_a_result_is_a_failure(ran):

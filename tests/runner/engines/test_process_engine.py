@@ -221,6 +221,7 @@ def test_memory_past_the_limit_is_named_with_the_limit(ran):
     code = "import time; held = bytearray(400 << 20); time.sleep(600)\n"
     outcome, _, _ = ran(code, memory_bytes=128 * MIB)
     assert (outcome.status, outcome.exit_code) == ("out_of_memory", 137)
+    assert outcome.ended_by == "memory"
     assert outcome.message == (
         "killed for memory: limit 128 MiB; raise resources.memory_gib or lower train.batch_size"
     )
@@ -268,7 +269,7 @@ def test_a_job_that_refuses_to_be_asked_is_killed_at_its_time_limit_with_all_it_
         "time.sleep(600)\n"
     )
     outcome, log, _ = ran(code, timeout_s=1.0)
-    assert outcome.status == "timed_out"
+    assert (outcome.status, outcome.ended_by) == ("timed_out", "time")
     assert outcome.message.startswith("stopped at its time limit of 1 s; raise resources.timeout_s")
     assert log == "asleep\n"
     assert processes_below(tmp_path) == []
@@ -342,6 +343,32 @@ def test_what_a_job_leaves_running_ends_with_it(ran, tmp_path):
 def test_a_job_that_kills_its_process_group_does_not_reach_its_supervisor(ran):
     outcome, _, _ = ran("import os, signal; os.killpg(0, signal.SIGKILL)")
     assert (outcome.status, outcome.exit_code) == ("failed", 137)
+
+
+def test_a_job_that_others_kill_is_told_apart_from_one_past_a_limit(engine, make_launch, tmp_path):
+    handle = engine.start(make_launch(WAIT))
+    wait_for(lambda: len(processes_below(tmp_path)) == 2, "supervisor and job")
+    (job,) = supervisor.descendants(processes.pid_of(handle.id))
+    os.kill(job, signal.SIGKILL)
+    wait_for(lambda: engine.poll(handle), "the end")
+    outcome = engine.poll(handle)
+    assert (outcome.status, outcome.ended_by) == ("failed", "signal")
+    assert outcome.message.startswith("exit status 137 (SIGKILL), which phasehub did not send: ")
+    engine.stop(handle)
+
+
+def test_a_clock_that_was_set_meanwhile_is_a_note_and_ends_nothing(engine, make_launch):
+    """The job is real; the clock of the machine is not set, but the handle tells another one."""
+    started = engine.start(make_launch("", timeout_s=600.0))
+    wait_for(lambda: engine.poll(started), "the end")
+    assert engine.poll(started).notes == ()
+    for earlier_s, way in ((3600.0, "forward"), (-3600.0, "back")):
+        handle = dataclasses.replace(started, started_at=started.started_at - earlier_s)
+        outcome = engine.poll(handle)
+        assert outcome.ended_by == "itself"
+        (note,) = outcome.notes
+        assert note.startswith(f"the machine's clock was set {way} by 3,600 s since it began")
+    engine.stop(started)
 
 
 def test_the_log_has_both_streams_as_they_came_and_can_be_read_meanwhile(engine, make_launch):
@@ -522,6 +549,7 @@ def test_a_supervisor_that_is_killed_takes_its_job_along_and_is_reported(
     os.kill(processes.pid_of(handle.id), signal.SIGKILL)
     wait_for(lambda: engine.poll(handle), "the report")
     assert engine.poll(handle).status == "interrupted"
+    assert engine.poll(handle).ended_by == "supervisor"
     assert "supervisor was killed" in engine.poll(handle).message
     wait_for(lambda: processes_below(tmp_path) == [], "the job's end")
     engine.stop(handle)
