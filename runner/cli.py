@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from runner.core import detached
-from runner.core.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
+from runner.core.errors import EXIT_CODES, INTERRUPTED, READER_GONE, RunnerError, VerificationError
 from runner.core.interrupts import interrupts
 from runner.core.text import ReaderGone, Screen
 from runner.engines import EngineName
@@ -24,9 +24,14 @@ from runner.engines import EngineName
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+EXITS = "\n".join(["\b", "Exit status:", *(f"  {n:3}  {what}" for n, what in EXIT_CODES.items())])
+NAMES_OF_HELP = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     name="phasehub",
     no_args_is_help=True,
+    epilog=EXITS,
+    context_settings=NAMES_OF_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
