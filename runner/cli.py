@@ -16,7 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from runner.core import detached
-from runner.core.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
+from runner.core.errors import EXIT_CODES, INTERRUPTED, READER_GONE, RunnerError, VerificationError
 from runner.core.interrupts import interrupts
 from runner.core.text import ReaderGone, Screen
 from runner.engines import EngineName
@@ -24,9 +24,14 @@ from runner.engines import EngineName
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+EXITS = "\n".join(["\b", "Exit status:", *(f"  {n:3}  {what}" for n, what in EXIT_CODES.items())])
+NAMES_OF_HELP = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     name="phasehub",
     no_args_is_help=True,
+    epilog=EXITS,
+    context_settings=NAMES_OF_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -99,6 +104,8 @@ Detach = Annotated[
     bool, typer.Option("--detach", help="Go on without this terminal; `attach` follows the run.")
 ]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
+
 AllowLimits = Annotated[
     bool, typer.Option("--allow-limits", help="Grant the hub limits beyond the defaults.")
 ]
@@ -138,11 +145,16 @@ def phasehub(
 
 
 @app.command()
-def check(manifest: ManifestPath) -> None:
+def check(manifest: ManifestPath, as_json: AsJson = False) -> None:
     """Check a manifest and name everything that is wrong with it."""
     from runner.manifest.model import load
 
     loaded = load(manifest)
+    if as_json:
+        from runner.commands.facts import of_manifest
+
+        _print_json(of_manifest(manifest, loaded))
+        return
     arms = loaded.variant().arms
     names = ", ".join(arm.name for arm in arms[:20])
     more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
@@ -159,6 +171,7 @@ def plan(
     with_optional: WithOptional = False,
     device: Device = DeviceName.auto,
     jobs: Jobs = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Show what a manifest would run; run nothing."""
     side_by_side = _side_by_side(jobs)
@@ -174,7 +187,13 @@ def plan(
     made = make_plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
     )
-    print(render_plan(made, [as_registered(finding) for finding in loaded.registered]))
+    registered = [as_registered(finding) for finding in loaded.registered]
+    if as_json:
+        from runner.commands.facts import of_plan
+
+        _print_json(of_plan(made, registered))
+        return
+    print(render_plan(made, registered))
     print()
     print(render_schedule(made.arms, side_by_side))
 
@@ -276,29 +295,18 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="Insist on a signature by one of these; ssh-keygen(1)."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare every file of a hub with its checksum, and what the files say with each other."""
-    from runner.hub.layout import verify as verify_hub
-    from runner.report.statements import silences
-    from runner.verify.consistency import describe, inconsistencies
-    from runner.verify.sealed_hub import SealedHub
+    from runner.commands.verify import verify as verify_hub
 
-    sealed = SealedHub(folder=hub)
-    found = verify_hub(hub)
-    if not found.intact:
-        raise VerificationError(found.describe())
-    if signers is not None:
-        from runner.hub.signing import check as check_signature
-
-        signature = check_signature(hub, signers)
-        if signature.status != "valid":
-            raise VerificationError(signature.message)
-        print(f"{hub}: {signature.message}")
-    if wrong := inconsistencies(sealed):
-        raise VerificationError(describe(hub, wrong))
-    for silence in silences(sealed.record):
-        print(f"{hub}: {silence.text}")
-    print(f"{hub}: {found.num_files} files, all as sealed")
+    found = verify_hub(hub, signers)
+    if as_json:
+        _print_json(found.table())
+    else:
+        print(*found.lines, sep="\n", end="\n" * bool(found.lines))
+    if found.problem is not None:
+        raise VerificationError(found.problem)
 
 
 @app.command()
@@ -438,7 +446,7 @@ def compare(
 def diff(
     before: HubPath,
     after: HubPath,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Explain what differs between two hubs: plan, environment, artifacts, metrics.
 
@@ -446,11 +454,10 @@ def diff(
     """
     from runner.compare.diff import diff as diff_hubs
     from runner.compare.diff import render
-    from runner.core.digest import pretty_json
 
     found = diff_hubs(before, after)
     if as_json:
-        print(pretty_json(found.model_dump(mode="json")).decode(), end="")
+        _print_json(found.model_dump(mode="json"))
     else:
         print(render(found))
     raise typer.Exit(0 if found.identical else VerificationError.exit_code)
@@ -619,12 +626,15 @@ def stop(
 
 
 @app.command()
-def status(out: Out = Path("artifacts")) -> None:
+def status(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
     """List the runs that have begun and are not sealed, and how far they are."""
-    from runner.commands import resume as resuming
+    from runner.commands import status as statuses
 
-    for line in resuming.status(out):
-        print(line)
+    if as_json:
+        _print_json([one.table() for one in statuses.status(out)])
+        return
+    for one in statuses.status(out):
+        print(one.text())
 
 
 @app.command()
@@ -643,16 +653,22 @@ def clean(
 
 
 @app.command(name="list")
-def list_hubs(out: Out = Path("artifacts")) -> None:
+def list_hubs(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
     """List the sealed hubs."""
     from runner.hub.layout import find_hubs
     from runner.report.hub_text import render_list
 
-    print(render_list(find_hubs(out)))
+    hubs = find_hubs(out)
+    if as_json:
+        from runner.commands.facts import of_hubs
+
+        _print_json(of_hubs(hubs))
+        return
+    print(render_list(hubs))
 
 
 @app.command()
-def show(hub: HubPath) -> None:
+def show(hub: HubPath, as_json: AsJson = False) -> None:
     """Show what a hub holds: arms, verdict, environment."""
     from runner.report.hub_text import render_show
     from runner.verify.sealed_hub import SealedHub
@@ -663,6 +679,11 @@ def show(hub: HubPath) -> None:
     except VerificationError as error:
         statistics = None
         print(error, file=sys.stderr)
+    if as_json:
+        from runner.commands.facts import of_hub
+
+        _print_json(of_hub(sealed.record, statistics))
+        return
     print(render_show(sealed.record, statistics))
 
 
@@ -732,6 +753,12 @@ def _leave() -> None:
 
     if (exit_code := leave()) is not None:
         raise typer.Exit(exit_code)
+
+
+def _print_json(facts: object) -> None:
+    from runner.core.digest import pretty_json
+
+    print(pretty_json(facts).decode(), end="")
 
 
 def _say(line: str) -> None:

@@ -11,7 +11,7 @@ from runner.archive.layout import DATASET, HUB, IMAGE, Index
 from runner.archive.remote import fetch, scratch
 from runner.archive.unpack import unpack
 from runner.core.digest import sha256_bytes
-from runner.core.errors import EngineError, VerificationError
+from runner.core.errors import EngineError, NoArchiveError, VerificationError
 from runner.core.files import remove_tree
 from runner.core.names import HUB_NAME
 from runner.core.reading import shortened
@@ -41,7 +41,8 @@ def restore(archive: Path, *, artifacts: Path, state: Path, limit_bytes: int) ->
         EngineError: the hub is there already, or something cannot be read or written.
     """
     if not archive.is_file():
-        raise EngineError(f"{archive} is no file; give what `phasehub archive` has written")
+        kind = EngineError if os.path.lexists(archive) else NoArchiveError
+        raise kind(f"{archive} is no file; give what `phasehub archive` has written")
     try:
         with scratch(_shelf(str(archive.resolve()), state)) as folder:
             index = unpack(archive, folder / "unpacked", limit_bytes=limit_bytes)

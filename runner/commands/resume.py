@@ -1,17 +1,13 @@
-"""``phasehub resume`` and ``phasehub status``: runs that have begun and are not sealed."""
+"""``phasehub resume``: go on with a run that has begun and is not sealed."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from runner.core.errors import EngineError, RunnerError
 from runner.core.interrupts import interrupts
-from runner.engines import processes
 from runner.jobs.progress import display
-from runner.phase.carrier import announce, read_carrier
+from runner.phase.carrier import announce
 from runner.phase.execute import decide, go_on, held_to, sources_of
 from runner.phase.resume import (
     code_again,
@@ -22,14 +18,11 @@ from runner.phase.resume import (
 )
 from runner.phase.run import Run
 from runner.phase.unfinished import (
-    Unfinished,
     choose,
     held,
-    looked_at,
     mend_journal,
     read_begun,
     starts,
-    unfinished,
 )
 
 
@@ -76,32 +69,3 @@ def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tupl
             shown.say(line)
         announce(staging)
         return go_on(run, request)
-
-
-def status(artifacts: Path) -> Iterator[str]:
-    """A line for every run that has begun and is not sealed."""
-    for one in unfinished(artifacts):
-        yield describe(one)
-    for staging, found in looked_at(artifacts):
-        if isinstance(found, RunnerError):
-            yield f"{staging.path}  cannot go on: {found}"
-
-
-def describe(one: Unfinished) -> str:
-    """Where a run lies, since when, how far it is, and whether anything carries it on."""
-    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(one.begun.started))
-    how_far = f"{one.ended} of {len(one.begun.arms)} arms ended"
-    return f"{one.staging.path}  since {since}  {how_far}  {_fate(one)}"
-
-
-def _fate(one: Unfinished) -> str:
-    if not one.alive:
-        return f"dead; phasehub resume {one.staging.path}"
-    try:
-        carrier = read_carrier(one.staging)
-    except EngineError as error:
-        return f"alive; {error}"
-    if carrier is None:
-        return "alive"
-    follow = f"; phasehub attach {one.staging.path}" if carrier.detached else ", in a terminal"
-    return f"alive, process {processes.pid_of(carrier.process)}{follow}"

@@ -46,6 +46,28 @@ class VerificationError(RunnerError):
     exit_code = 4
 
 
+class NotThereError(RunnerError):
+    """The manifest, hub, run or archive that is named on the command line is not there."""
+
+    exit_code = 66
+
+
+class NoManifestError(NotThereError, ManifestError):
+    """There is no manifest under this path."""
+
+
+class NoHubError(NotThereError, VerificationError):
+    """There is nothing under the path of a hub."""
+
+
+class NoRunError(NotThereError, EngineError):
+    """There is no such run on its way."""
+
+
+class NoArchiveError(NotThereError, EngineError):
+    """There is no archive under this path."""
+
+
 class StudyError(RunnerError):
     """A page of a study cannot be brought up to date: its markers, its name or its size."""
 
@@ -75,3 +97,20 @@ TIMED_OUT = 5
 INTERRUPTED = 130
 READER_GONE = 141
 """What a shell says of a program that a broken pipe has ended: 128 and the number of SIGPIPE."""
+
+EXIT_CODES = {
+    0: "done; for a run, no arm, test or required rule has failed",
+    1: "an arm, a regression test or a required rule failed",
+    2: "the command line or the manifest is wrong",
+    3: "an engine, device, disk or lock cannot be had; resume the run later",
+    4: "a hub, a dataset or an archive is not what it says it is",
+    5: "whatever did not succeed ran out of time",
+    6: "a page of a study cannot be brought up to date",
+    7: "a store of archives cannot be reached, read or written",
+    8: "a stranger's code would get more than was agreed to",
+    66: "the manifest, hub, run or archive that is named is not there",
+    70: "a bug; the message says where its traceback is",
+    130: "interrupted; the run can be resumed",
+    141: "nobody reads the output any more",
+}
+"""What each exit status means: the table of `--help` and of docs/commands.md."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from runner.core.digest import entries, oddity, refuse_hollow, sha256_file
-from runner.core.errors import VerificationError
+from runner.core.errors import NoHubError, VerificationError
 from runner.core.names import is_plain_name, wrong_path
 from runner.core.reading import MIB, read_below, shortened
 
@@ -172,7 +172,8 @@ def listed_digests(folder: Path) -> tuple[dict[str, str], tuple[str, ...]]:
 def _read(folder: Path) -> str:
     path = folder / CHECKSUMS
     if not folder.is_dir():
-        raise VerificationError(f"{folder} is not a folder; give the folder of a sealed hub")
+        kind = VerificationError if os.path.lexists(folder) else NoHubError
+        raise kind(f"{folder} is not a folder; give the folder of a sealed hub")
     if not os.path.lexists(path):
         raise VerificationError(
             f"{folder} has no {CHECKSUMS}: it is not a hub, or it was never sealed; "

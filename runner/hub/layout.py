@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from runner.core.digest import entries, pretty_json
-from runner.core.errors import EngineError, VerificationError
+from runner.core.errors import EngineError, NoHubError, VerificationError
 from runner.core.files import make_durable, remove_tree, undone
 from runner.core.names import STAMP
 from runner.core.reading import MIB, parse_table, read_below, shortened, typed
@@ -297,7 +297,8 @@ def read(hub: Path) -> HubRecord:
     try:
         content = read_below(hub, RECORD, most=MOST_RECORD_BYTES)
     except OSError as error:
-        raise VerificationError(
+        kind = VerificationError if os.path.lexists(hub) else NoHubError
+        raise kind(
             f"{hub} is not a hub: {RECORD} cannot be read ({error.strerror}); "
             "`phasehub list` names the sealed hubs"
         ) from error

@@ -14,7 +14,7 @@ from typing import Any
 
 import tomli
 
-from runner.core.errors import ManifestError
+from runner.core.errors import ManifestError, NoManifestError
 from runner.core.reading import read_regular
 from runner.manifest.manifest_errors import Mistake, render
 from runner.manifest.toml.keys import KeyPath, key_lines
@@ -120,7 +120,7 @@ def _content(path: Path, place: Path) -> bytes:
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, _manifests(path.parent), n=1)
         hint = f"did you mean {path.parent / near[0]}?" if near else "check the path"
-        raise ManifestError(f"{path}: no such file; {hint}") from None
+        raise NoManifestError(f"{path}: no such file; {hint}") from None
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}; give a file that can be read") from error
     except ValueError as error:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
-from runner.core.errors import EngineError, RunnerError, VerificationError
+from runner.core.errors import EngineError, NoRunError, RunnerError, VerificationError
 from runner.core.files import write_durably
 from runner.core.names import Sha256
 from runner.core.reading import parse_json, read_file, read_table, typed
@@ -209,7 +209,7 @@ def choose(named: Path | None, artifacts: Path, *, alive: bool = False) -> Unfin
 
     With ``alive`` the only one that a process does carry on; one that is named may be either.
 
-    Raises ``EngineError`` where there is none, or more than one and none is named, and
+    Raises ``NoRunError`` where there is none, ``EngineError`` where several could be meant, and
     ``VerificationError`` where the one that is named cannot be read.
     """
     if named is not None:
@@ -218,13 +218,13 @@ def choose(named: Path | None, artifacts: Path, *, alive: bool = False) -> Unfin
                 if isinstance(one, RunnerError):
                     raise one
                 return one
-        raise EngineError(f"{named} is no unfinished run; `phasehub status` lists them")
+        raise NoRunError(f"{named} is no unfinished run; `phasehub status` lists them")
     meant = [one for one in unfinished(artifacts) if one.alive is alive]
     if len(meant) == 1:
         return meant[0]
     if not meant:
         what = "that is under way" if alive else "to go on with"
-        raise EngineError(f"below {artifacts} there is no run {what}")
+        raise NoRunError(f"below {artifacts} there is no run {what}")
     names = ", ".join(str(one.staging.path) for one in meant)
     what = "under way" if alive else "unfinished"
     raise EngineError(f"several runs are {what}; name one of them: {names}")

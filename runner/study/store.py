@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from runner.core.digest import entries, sha256_bytes
-from runner.core.errors import VerificationError
+from runner.core.errors import NoHubError, VerificationError
 from runner.core.reading import parse_table, read_file, typed
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS, compare_checksums
@@ -126,6 +127,8 @@ def read_sealed(folder: Path) -> KeptHub:
     for fewer. What is kept has not all files that this takes. Raises ``VerificationError`` for one
     that is not as it was sealed, contradicts itself, or is not called by its time.
     """
+    if not os.path.lexists(folder):
+        raise NoHubError(f"{folder} is not there; give the folder of a sealed hub")
     if not layout.is_name(folder.resolve().name):
         raise VerificationError(
             f"{folder} is not called by its time, like 2026-01-30T050000Z; give the folder of a "

@@ -1,5 +1,6 @@
 """Runs that go on without their terminal: followed from another one, and stopped from there."""
 
+import json
 import os
 import signal
 import subprocess
@@ -92,6 +93,13 @@ def test_a_run_outlives_its_terminal_and_is_followed_from_another(run, interpret
     assert (
         f"phasehub attach {run.staging.path}" in phasehub("status", "--out", run.artifacts).stdout
     )
+
+    (known,) = json.loads(phasehub("status", "--json", "--out", run.artifacts).stdout)
+    counted = {name: known[name] for name in ("arms", "ended", "failed", "alive", "detached")}
+    assert counted["failed"] == counted["ended"] >= 1, "no arm keeps the contract"
+    assert (counted["arms"], counted["alive"], counted["detached"]) == (3, True, True)
+    assert known["running"] + known["waiting"] == 3 - known["ended"]
+    assert known["running"] >= 1
 
     first = Attached(run)
     first.read_until("two: started")

@@ -83,8 +83,8 @@ CASES = {
         "threads = 1",
         "zzz = 1",
         "phase1.toml:9: resources.zzz: unknown key; known are gpus, threads, determinism, "
-        "timeout_s, memory_gib, shm_mib, pids, tmp_mib, disk_gib, network, seccomp, "
-        "checkpoint_every\n"
+        "timeout_s, silent_for_min, memory_gib, shm_mib, pids, tmp_mib, disk_gib, network, "
+        "seccomp, checkpoint_every\n"
         "    9 | zzz = 1",
     ),
     "checkpoints without a word on how often": (

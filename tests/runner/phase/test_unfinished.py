@@ -7,7 +7,7 @@ import os
 import pytest
 
 from runner.commands.clean import clean
-from runner.commands.resume import status
+from runner.commands.status import status
 from runner.core.errors import RunnerError, VerificationError
 from runner.core.host_paths import Places
 from runner.engines.base import Handle
@@ -113,8 +113,9 @@ def broken(tmp_path):
 
 def test_a_run_that_cannot_be_read_is_shown_as_such_and_hides_no_other(broken, tmp_path):
     assert unfinished(tmp_path) == []
-    (line,) = status(tmp_path)
-    assert line.startswith(f"{broken.path}  cannot go on: ")
+    (found,) = status(tmp_path)
+    assert found.text().startswith(f"{broken.path}\n  cannot go on: ")
+    assert found.table().keys() == {"run", "problem"}
     with pytest.raises(VerificationError, match="run its manifest again"):
         choose(broken.path, tmp_path)
     with pytest.raises(RunnerError, match="there is no run to go on with"):

@@ -1,0 +1,108 @@
+"""``phasehub status``: runs that have begun and are not sealed, and how far they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from runner.core.errors import EngineError, RunnerError, VerificationError
+from runner.engines import processes
+from runner.hub import layout
+from runner.hub.record import ArmRecord
+from runner.phase.carrier import Carrier, read_carrier
+from runner.phase.unfinished import Records, Unfinished, journal, looked_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """How far a run is, or why it cannot go on."""
+
+    staging: layout.Staging
+    run: Unfinished | RunnerError
+
+    @cached_property
+    def _carrier(self) -> Carrier | None:
+        alive = isinstance(self.run, Unfinished) and self.run.alive
+        try:
+            return read_carrier(self.staging) if alive else None
+        except EngineError:  # it is on another machine
+            return None
+
+    @cached_property
+    def _failed(self) -> int | None:
+        try:
+            records = Records(self.staging.state / "arms", ArmRecord)
+        except VerificationError:  # which resume says in full
+            return None
+        return sum(arm.status != "succeeded" for arm in records.values())
+
+    @cached_property
+    def _running(self) -> int:
+        """Arms that have been started and have not ended, where a process carries the run on."""
+        if isinstance(self.run, RunnerError) or not self.run.alive:
+            return 0
+        under_way: set[str] = set()
+        for entry in journal(self.staging):
+            if entry.get("event") in ("intended", "adopted"):
+                under_way.add(str(entry.get("name")))
+            elif entry.get("event") in ("concluded", "resumed"):
+                under_way -= {str(entry.get("name", name)) for name in list(under_way)}
+        return len(under_way & set(self.run.begun.arms))
+
+    def table(self) -> dict[str, Any]:
+        """For machines."""
+        path = str(self.staging.path)
+        if isinstance(self.run, RunnerError):
+            return {"run": path, "problem": str(self.run)}
+        total, ended = len(self.run.begun.arms), self.run.ended
+        carrier = self._carrier
+        return {
+            "run": path,
+            "phase": self.staging.path.parent.name,
+            "started": _moment(self.run.begun.started),
+            "arms": total,
+            "ended": ended,
+            "failed": self._failed,
+            "running": self._running,
+            "waiting": total - ended - self._running,
+            "alive": self.run.alive,
+            "process": None if carrier is None else processes.pid_of(carrier.process),
+            "detached": None if carrier is None else carrier.detached,
+        }
+
+    def text(self) -> str:
+        """Its folder, since when, how far, and whether anything carries it on: a line each."""
+        if isinstance(self.run, RunnerError):
+            return f"{self.staging.path}\n  cannot go on: {self.run}"
+        facts = self.table()
+        kinds = ("failed", "running", "waiting")
+        counts = [f"{facts[kind]} {kind}" for kind in kinds if facts[kind] is not None]
+        how_far = ", ".join([f"{facts['ended']} of {facts['arms']} arms ended", *counts])
+        since = facts["started"].replace("T", " ").replace("Z", " UTC")
+        lines = (self.staging.path, f"  since {since}", f"  {how_far}", f"  {self._fate()}")
+        return "\n".join(map(str, lines))
+
+    def _fate(self) -> str:
+        path = self.staging.path
+        if isinstance(self.run, Unfinished) and not self.run.alive:
+            return f"dead; phasehub resume {path}"
+        if (carrier := self._carrier) is None:
+            return "alive"
+        process = f"alive, process {processes.pid_of(carrier.process)}"
+        return f"{process}; phasehub attach {path}" if carrier.detached else f"{process}, attended"
+
+
+def status(artifacts: Path) -> Iterator[RunStatus]:
+    """Every run that has begun and is not sealed: those that can go on first, oldest first."""
+    found = [RunStatus(staging=staging, run=run) for staging, run in looked_at(artifacts)]
+    readable = [one for one in found if isinstance(one.run, Unfinished)]
+    yield from sorted(readable, key=lambda one: one.table()["started"])
+    yield from (one for one in found if isinstance(one.run, RunnerError))
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
