@@ -62,6 +62,8 @@ def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tupl
             registered=known.registered,
             started_before=starts(staging),
             jobs=jobs,
+            fail_fast=request.fail_fast,
+            retries=request.retries,
         )
         make_writable(staging.path)
         mend_journal(staging)

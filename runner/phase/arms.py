@@ -47,6 +47,12 @@ def without_data(job: Job, why: str) -> ArmRecord:
     return ArmRecord(status="not_run", message=why, **planned(job))
 
 
+def left_out(job: Job, failed: str) -> ArmRecord:
+    """The record of an arm that was not begun, as ``failed`` was enough."""
+    told = f"{failed} had failed before its turn (--fail-fast)"
+    return ArmRecord(status="not_run", message=told, **planned(job))
+
+
 def describe(record: ArmRecord) -> str:
     """One line for the console: how the arm did."""
     if record.status != "succeeded":
@@ -93,7 +99,7 @@ def conclude(
         "log": log if keep(attempt.launch.log_path, folder / log) else None,
         "status": outcome.status,
         "message": outcome.message,
-        "notes": (*outcome.notes, *went_on(attempt)),
+        "notes": (*attempt.notes, *outcome.notes, *went_on(attempt)),
     }
     try:
         measured = _results(attempt, destination, rules) if outcome.status == "succeeded" else {}

@@ -74,6 +74,8 @@ def begun(run: Run, request: Request) -> Begun:
             python=None if request.python is None else str(request.python.absolute()),
             signing_key=None if request.signing_key is None else str(request.signing_key.resolve()),
             locked=request.locked,
+            fail_fast=request.fail_fast,
+            retries=request.retries,
         ),
         manifest_sha256=run.loaded.sha256,
         plan_sha256=digest(run.plan),
@@ -99,6 +101,8 @@ def request_of(known: Begun) -> Request:
         python=None if asked.python is None else Path(asked.python),
         signing_key=None if asked.signing_key is None else Path(asked.signing_key),
         locked=asked.locked,
+        fail_fast=asked.fail_fast,
+        retries=asked.retries,
     )
 
 

@@ -87,6 +87,8 @@ class Asked(Record):
     python: str | None
     signing_key: str | None
     locked: bool
+    fail_fast: bool = False
+    retries: int | None = None
 
 
 class Begun(Record):

@@ -69,7 +69,7 @@ def phasehub(*words, **options):
 class Begun:
     """A run that was started below a folder, and what can be seen of it from outside."""
 
-    def __init__(self, folder, interpreter, text=PLAIN, name="tiny"):
+    def __init__(self, folder, interpreter, text=PLAIN, name="tiny", options=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.later = folder, []
         manifest = folder / f"{name}.toml"
@@ -77,7 +77,7 @@ class Begun:
         self.artifacts = folder / "artifacts"
         self._start(
             *("run", manifest, "--engine", "process", "--python", interpreter),
-            *("--out", self.artifacts),
+            *("--out", self.artifacts, *options),
         )
 
     @classmethod
