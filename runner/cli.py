@@ -209,6 +209,19 @@ def run(
     out: Out = Path("artifacts"),
     python: Interpreter = None,
     jobs: Jobs = "auto",
+    fail_fast: Annotated[
+        bool,
+        typer.Option("--fail-fast/--keep-going", help="Begin no further arm once one has failed."),
+    ] = False,
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=20,
+            help="Start a job again that could not be started or that others have ended.",
+        ),
+    ] = None,
     sign: Annotated[
         Path | None, typer.Option(metavar="KEY", help="Sign the hub with this SSH key.")
     ] = None,
@@ -255,6 +268,8 @@ def run(
             why=tuple(why or ()),
             signers=signers,
             jobs=_side_by_side(jobs),
+            fail_fast=fail_fast,
+            retries=retries,
         )
     )
     print(hub)

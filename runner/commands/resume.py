@@ -61,6 +61,8 @@ def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tupl
             started_before=starts(staging),
             sources=sources_of(request),
             jobs=jobs,
+            fail_fast=request.fail_fast,
+            retries=request.retries,
         )
         make_writable(staging.path)
         mend_journal(staging)

@@ -24,6 +24,10 @@ class Attempt:
     number: int
     launch: Launch
     job_sha256: str
+    not_before_s: float = 0.0
+    """When it may begin, by the monotonic clock."""
+    notes: tuple[str, ...] = ()
+    """What became of the attempts before it, where that was not the job's doing."""
 
     @property
     def job_file(self) -> Path:

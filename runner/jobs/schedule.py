@@ -54,13 +54,15 @@ def run_attempts(
     journal: Journal,
     ended: Ended = lambda _attempt, _outcome: None,
     cut_short: Ended | None = None,
+    may_begin: Callable[[Attempt], bool] = lambda _attempt: True,
     adopted: Mapping[str, Handle] | None = None,
 ) -> dict[str, Outcome]:
     """Run every attempt, as many at a time as there are slots for.
 
     One that fails takes nothing along: the others go on. ``ended`` is called as each one ends, so
     that what is finished is kept whatever happens next; an attempt that it returns is the next to
-    get a slot. ``cut_short`` is called instead for those that are stopped here. The jobs of
+    get a slot. ``cut_short`` is called instead for those that are stopped here. One that waits and
+    of which ``may_begin`` says no is left out, and has no outcome. The jobs of
     ``adopted``, by the names of their launches, run or have ended already and are taken over. Each
     act is in the journal before it is done.
 
@@ -73,7 +75,7 @@ def run_attempts(
     Raises:
         EngineLostError: The engine has not answered for ``PATIENCE_S``.
     """
-    at_work = _AtWork(engine, attempts, slots, shown, journal, ended, cut_short or ended)
+    at_work = _AtWork(engine, attempts, slots, shown, journal, ended, cut_short or ended, may_begin)
     at_work.take_over(adopted or {})
     return at_work.run()
 
@@ -90,6 +92,7 @@ class _AtWork:
         journal: Journal,
         ended: Ended,
         cut_short: Ended,
+        may_begin: Callable[[Attempt], bool],
     ) -> None:
         self._engine = engine
         self._waiting = deque(attempts)
@@ -98,6 +101,7 @@ class _AtWork:
         self._journal = journal
         self._ended = ended
         self._cut_short = cut_short
+        self._may_begin = may_begin
         self._by_name = {attempt.launch.name: attempt for attempt in self._waiting}
         self._running: dict[str, _Running] = {}
         self._outcomes: dict[str, Outcome] = {}
@@ -115,6 +119,7 @@ class _AtWork:
     def run(self) -> dict[str, Outcome]:
         """Run all that waits, to its end."""
         try:
+            self._look()  # what is taken over may have ended, and that decides what begins
             while self._waiting or self._running:
                 while (found := self._next()) is not None:
                     self._begin(*found)
@@ -129,7 +134,10 @@ class _AtWork:
 
     def _next(self) -> tuple[Attempt, Slot] | None:
         """The first that waits and for which there is a slot; says whom the others wait for."""
+        self._waiting = deque(filter(self._may_begin, self._waiting))
         for attempt in self._waiting:
+            if attempt.not_before_s > time.monotonic():
+                continue
             if (slot := self._slots.take(attempt.job)) is not None:
                 self._waiting.remove(attempt)
                 return attempt, slot

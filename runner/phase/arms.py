@@ -46,6 +46,12 @@ def without_data(job: Job, why: str) -> ArmRecord:
     return ArmRecord(status="not_run", message=why, **planned(job))
 
 
+def left_out(job: Job, failed: str) -> ArmRecord:
+    """The record of an arm that was not begun, as ``failed`` was enough."""
+    told = f"{failed} had failed before its turn (--fail-fast)"
+    return ArmRecord(status="not_run", message=told, **planned(job))
+
+
 def describe(record: ArmRecord) -> str:
     """One line for the console: how the arm did."""
     if record.status != "succeeded":
@@ -92,7 +98,7 @@ def conclude(
         started=timestamp(outcome.started_at),
         ended=timestamp(outcome.ended_at),
         log=name if (folder / name).is_file() else None,
-        notes=(*outcome.notes, *went_on(attempt)),
+        notes=(*attempt.notes, *outcome.notes, *went_on(attempt)),
         **facts,
     )
 

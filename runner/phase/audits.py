@@ -44,7 +44,7 @@ def audit_datasets(run: Run, engine: Engine) -> None:
 
     def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:
         if run.tries_again(attempt, outcome):
-            return [renew(attempt)]
+            return [run.after(attempt, outcome, renew(attempt))]
         name = attempt.job.name.removesuffix(OF_AUDIT)
         record = run.datasets[name]
         folder = run.staging.path / layout.dataset_audit_dir(record)

@@ -33,7 +33,7 @@ from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
 from runner.jobs.slots import Slots
 from runner.manifest.model import LoadedManifest, load
-from runner.phase import arms, audits, phase_tests, resume, reuse
+from runner.phase import arms, audit_jobs, audits, phase_tests, resume, reuse
 from runner.phase.carrier import announce
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
@@ -96,6 +96,8 @@ def run_phase(request: Request) -> tuple[Path, int]:
             registered=registered_now(loaded),
             sources=sources,
             jobs=request.jobs,
+            fail_fast=request.fail_fast,
+            retries=request.retries,
         )
         write_declaration(run)
         for told in not_as_registered(run):
@@ -446,6 +448,10 @@ def run_arms(run: Run, engine: Engine) -> None:
             resume.keep_checkpoint(run, attempt.job)
             conclude_job(run, attempt, outcome)
 
+    def may_begin(attempt: Attempt) -> bool:
+        further = attempt.job.experiment == "train" and attempt.number == 1
+        return not (run.fail_fast and further and failed_arm(run))
+
     for name in run.adopted.keys() - adopted.keys():
         engine.stop(run.adopted[name])
         remove_tree(Path(run.adopted[name].out_dir).parent)
@@ -462,8 +468,21 @@ def run_arms(run: Run, engine: Engine) -> None:
                 journal=run.journal,
                 ended=ended,
                 cut_short=cut_short,
+                may_begin=may_begin,
                 adopted=adopted,
             )
+    failed = failed_arm(run) if run.fail_fast else None
+    for job in run.plan.arms:
+        if failed is not None and job.name not in run.arms:
+            run.arms[job.name] = arms.left_out(job, failed)
+
+
+def failed_arm(run: Run) -> str | None:
+    """The name of an arm that has ended and failed, whoever is to blame; ``None`` for none."""
+    for name, arm in run.arms.items():
+        if arm.status not in ("succeeded", "not_run") and not audit_jobs.is_waiting(arm):
+            return name
+    return None
 
 
 def lay_out_arm(run: Run, job: Job, dataset: Dataset, number: int) -> Attempt:
@@ -520,10 +539,12 @@ def lost(run: Run, attempt: Attempt, outcome: Outcome) -> Attempt | None:
         return None
     remove_tree(attempt.launch.job_dir.parent)
     if is_audit:
-        return audits.again(run, attempt)
+        renewed = audits.again(run, attempt)
+        return None if renewed is None else run.after(attempt, outcome, renewed)
     dataset = run.dataset_of(attempt.job)
     assert dataset is not None
-    return lay_out_arm(run, attempt.job, dataset, attempt.number + 1)
+    again = lay_out_arm(run, attempt.job, dataset, attempt.number + 1)
+    return again if refused else run.after(attempt, outcome, again)
 
 
 def summarise_arms(run: Run, engine: Engine) -> None:
@@ -566,4 +587,4 @@ def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:
         outcome = outcomes[attempt.launch.name]
         if not run.tries_again(attempt, outcome):
             return outcome
-        renew(attempt)
+        attempt = run.after(attempt, outcome, renew(attempt))

@@ -76,6 +76,8 @@ def begun(run: Run, request: Request) -> Begun:
             locked=request.locked,
             reuse=tuple(str(folder.resolve()) for folder in request.reuse),
             signers=None if request.signers is None else str(request.signers.resolve()),
+            fail_fast=request.fail_fast,
+            retries=request.retries,
         ),
         manifest_sha256=run.loaded.sha256,
         plan_sha256=digest(run.plan),
@@ -103,6 +105,8 @@ def request_of(known: Begun) -> Request:
         locked=asked.locked,
         reuse=tuple(Path(folder) for folder in asked.reuse),
         signers=None if asked.signers is None else Path(asked.signers),
+        fail_fast=asked.fail_fast,
+        retries=asked.retries,
     )
 
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypedDict
@@ -40,6 +40,7 @@ from runner.plan.model import Device, Job, Plan, computes_on
 from runner.verify.baselines import Baseline
 from runner.verify.bundled_source import bundle_code
 
+LONGEST_WAIT_S = 60
 MOST_LOST = 2
 """Times that a job is started again after others have ended it."""
 NO_ENGINE = EngineRecord(name="none", isolated=False)
@@ -69,6 +70,8 @@ class Request:
     """Arms of which it is explained in full why they are not reused."""
     jobs: int | None = None
     """How many side by side; ``None`` for as many as cores and memory allow."""
+    fail_fast: bool = False
+    retries: int | None = None
 
 
 class About(TypedDict):
@@ -115,6 +118,10 @@ class Run:
     interrupted: bool = False
     jobs: int | None = None
     """How many run side by side, if that was asked for."""
+    fail_fast: bool = False
+    """Whether no further arm begins once one has failed."""
+    retries: int | None = None
+    """How often a job is started again that infrastructure has failed, if that was asked for."""
     only: tuple[str, ...] = ()
     """The arms that were asked for by name."""
     registered: tuple[RegisteredFinding, ...] = ()
@@ -206,13 +213,34 @@ class Run:
         }
 
     def tries_again(self, attempt: Attempt, outcome: Outcome) -> bool:
-        """Whether a job that was ended by others is started again: as long as that is not often."""
-        name = attempt.launch.name
-        if outcome.status != "interrupted" or self.lost[name] >= MOST_LOST:
+        """Whether a job that was ended by others is started again: as long as that is not often.
+
+        With ``retries``, one that could not be started is, too.
+        """
+        name, asked = attempt.launch.name, self.retries is not None
+        most = MOST_LOST if self.retries is None else self.retries
+        lost = ("interrupted", "could_not_start") if asked else ("interrupted",)
+        if outcome.status not in lost or self.lost[name] >= most:
             return False
         self.lost[name] += 1
-        self.shown.say(f"{name} is started again")
+        wait_s = self._wait_s(name)
+        self.shown.say(f"{name} is started again{f' in {wait_s:g} s' if wait_s else ''}")
         return True
+
+    def after(self, attempt: Attempt, outcome: Outcome, again: Attempt) -> Attempt:
+        """The next attempt, which waits longer each time, and knows what became of the former."""
+        status = outcome.status.replace("_", " ")
+        return replace(
+            again,
+            not_before_s=time.monotonic() + self._wait_s(attempt.launch.name),
+            notes=(*attempt.notes, f"attempt {attempt.number}: {status}: {outcome.message}"),
+        )
+
+    def _wait_s(self, name: str) -> float:
+        """Time before a job is started again, s; at once unless ``retries`` are asked for."""
+        if self.retries is None:
+            return 0.0
+        return float(min(LONGEST_WAIT_S, 2 ** (self.lost[name] - 1)))
 
     def note(self, text: str) -> None:
         """Say something once that a reader of the hub must know too."""

@@ -89,6 +89,8 @@ class Asked(Record):
     locked: bool
     reuse: tuple[str, ...] = ()
     signers: str | None = None
+    fail_fast: bool = False
+    retries: int | None = None
 
 
 class Begun(Record):

@@ -82,10 +82,10 @@ def words_of_run(folder, interpreter, text=PLAIN, name="tiny"):
 class Begun:
     """A run that was started below a folder, and what can be seen of it from outside."""
 
-    def __init__(self, folder, interpreter, text=PLAIN, name="tiny"):
+    def __init__(self, folder, interpreter, text=PLAIN, name="tiny", options=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.later, self.artifacts = folder, [], folder / "artifacts"
-        self._start(*words_of_run(folder, interpreter, text, name))
+        self._start(*words_of_run(folder, interpreter, text, name), *options)
 
     @classmethod
     def resumed(cls, before):
