@@ -17,6 +17,8 @@ DOTS_PER_INCH: Final = 144
 """Of pixels: one and a half for each px of a page at the sheet's own size."""
 LETTERS_PT: Final = 8.4
 """Of all writing. At the width of a sheet, with 96 px to an inch, letters have 11.2 px."""
+PICTURE_MM: Final = 150
+"""Width of an arm's own pictures, of which a page shows two side by side."""
 WIDEST_LETTER_MM: Final = 1.6
 """What a letter of that size takes at most, on the average of a line."""
 LINE_MM: Final = 4.3
@@ -68,15 +70,17 @@ def style() -> Iterator[None]:
     """Draw as every reader of a paper expects it, whatever the user's own settings are.
 
     No text is a formula: a name may hold a dollar sign. SVG files keep text as text, which can be
-    searched, read out and set in a journal's own letters, and other letters move nothing else; PDF
-    files embed the letters that they use as TrueType, as publishers refuse those of type 3. Names
-    inside of SVG files are hashed with a fixed salt, so that equal figures have equal bytes.
+    searched, read out and set in a journal's own letters, and other letters move nothing else. PDF
+    files embed the outlines of the letters that they use (type 3): TrueType subsets, which some
+    publishers ask for, would take a third of the time of a whole summary. Those are made of the SVG
+    file. Names inside of SVG files are hashed with a fixed salt, so that equal figures have equal
+    bytes.
     """
     ours: Any = {
         "font.size": LETTERS_PT,
         "svg.fonttype": "none",
         "svg.hashsalt": "phasehub",
-        "pdf.fonttype": 42,
+        "pdf.fonttype": 3,
         "text.parse_math": False,
         "axes.unicode_minus": False,
         "lines.linewidth": 1.0,
@@ -98,9 +102,9 @@ def style() -> Iterator[None]:
         yield
 
 
-def blank(width_mm: float, height_mm: float) -> Figure:
+def blank(width_mm: float, height_mm: float, dpi: int = DOTS_PER_INCH) -> Figure:
     """An empty figure of such a size."""
     size = (width_mm / MM_PER_INCH, height_mm / MM_PER_INCH)
-    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=size, dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure

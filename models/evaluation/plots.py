@@ -8,17 +8,16 @@ from typing import Any, Final, Literal
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.evaluation.reconstruct import Reconstruction
 from models.picture import save_png
+from models.sheet import PICTURE_MM, blank, style
 
 Image = NDArray[np.float64]
 
-DOTS_PER_INCH: Final = 90
-
+DOTS_PER_INCH: Final = 180
+"""So many that each step of a scale has more pixels than the edges of letters."""
 LEVELS: Final = 64
 """Steps of each colour scale; three scales and the greys of the writing fit into one palette."""
 
@@ -36,14 +35,15 @@ def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
     depend on the images and on the installed matplotlib only: no date, no version, no user's style.
     """
     r = reconstruction
-    with mpl.rc_context(mpl.rcParamsDefault):
-        figure = Figure(figsize=(13, 7.6), dpi=DOTS_PER_INCH, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(2, 3)
+    with style():
+        figure = blank(PICTURE_MM, 92, DOTS_PER_INCH)
+        axes = figure.subplots(2, 3, sharex=True, sharey=True)
         _row(axes[0], "amplitude", "object units", "gray", r.amplitude, r.target_amplitude)
         phase = r.phase if r.phase_aligned is None else r.phase_aligned
         name = "phase" if r.phase_aligned is None else "aligned phase"
         _row(axes[1], name, "rad", "viridis", phase, r.target_phase)
+        axes[0, 0].set_ylabel("row (px)")
+        axes[1, 0].set(xlabel="column (px)", ylabel="row (px)")
         save_png(figure, path_png)
 
 
@@ -55,9 +55,9 @@ def _row(
     sizes = np.abs(error[np.isfinite(error)])
     bound = float(np.percentile(sizes, SHOWN_PERCENTILE)) if sizes.size else 0.0
     symmetric = (-bound, bound) if bound > 0 else (-1.0, 1.0)
-    _show(axes[0], prediction, f"{name}, reconstructed", unit, colours, limits)
-    _show(axes[1], target, f"{name}, ground truth", unit, colours, limits)
-    _show(axes[2], error, f"{name}, error", f"reconstructed − true, {unit}", "RdBu_r", symmetric)
+    _show(axes[0], prediction, f"{name},\nreconstructed", unit, colours, limits)
+    _show(axes[1], target, f"{name},\nground truth", unit, colours, limits)
+    _show(axes[2], error, f"{name},\nreconstructed - true", unit, "RdBu_r", symmetric)
 
 
 def _show(
@@ -71,8 +71,7 @@ def _show(
         interpolation="nearest",
     )
     axes.set_title(title)
-    axes.set_xlabel("column (px)")
-    axes.set_ylabel("row (px)")
+    axes.spines[:].set_visible(True)
     if not np.isfinite(image).any():
         axes.text(0.5, 0.5, "no finite value", ha="center", va="center", transform=axes.transAxes)
     bar = axes.figure.colorbar(shown, ax=axes, shrink=0.85, extend=_beyond(image, limits))

@@ -56,7 +56,7 @@ def test_another_reconstruction_gives_another_picture(exact, drawn, tmp_path):
 
 def test_the_picture_can_be_read_and_is_not_blank(drawn):
     pixels = imread(drawn)
-    assert pixels.shape[:2] == (684, 1170)
+    assert pixels.shape[:2] == (651, 1062)
     assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 150
 
 

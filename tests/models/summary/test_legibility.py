@@ -187,6 +187,20 @@ def test_the_legend_covers_no_axes(figures, width_mm):
         assert all(axes.get_window_extent(renderer).y0 >= top for axes in figure.axes)
 
 
+@pytest.mark.parametrize("width_mm", [PAGE.width_mm, COLUMN.width_mm])
+@pytest.mark.parametrize("name", ["plot_losses", "plot_gradients", "plot_activations"])
+def test_every_arm_that_collapsed_has_its_cross_in_one_panel_of_each_quantity(
+    figures, name, width_mm
+):
+    figure = figures[name, width_mm]
+    num_flat = sum((group + seed) % 4 == 0 for group in range(len(KNOBS)) for seed in range(3))
+    drawn = [line for axes in figure.axes for line in axes.get_lines()]
+    quantities = 3 if name == "plot_losses" else 2
+    assert sum(line.get_marker() == "x" for line in drawn) == quantities * num_flat
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert f"collapsed: flat: {num_flat} of {3 * len(KNOBS)}" in legend
+
+
 def test_one_epoch_is_one_tick_and_no_fraction(figures):
     with style():
         figure = plots(epochs=1)["plot_losses"](PAGE)

@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from models.sheet import COLUMN, PAGE, style
 from models.summary.comparisons import Group
 from models.summary.curves import plot_learning_rates, plot_losses
+from models.summary.design import by_name
 from models.summary.document import statistics as computed
 from models.summary.figure import choose
 from models.summary.runs import Run
@@ -261,16 +263,14 @@ def test_in_a_large_phase_the_first_picture_stands_before_every_table(matrix, pa
     assert text.index("No evidence in any of 6 comparisons") < text.index("<figure>")
 
 
-def crosses(draw, monkeypatch, tmp_path):
-    """How many crosses each panel of a plot has."""
-    figures = []
-    monkeypatch.setattr("models.summary.figure.save_png", lambda figure, _: figures.append(figure))
-    draw(tmp_path / "plot.png")
-    panels = [axes.get_lines() for axes in figures[0].axes if not axes.texts]
-    return {sum(line.get_marker() == "x" for line in lines) for lines in panels}
+def crosses(draw):
+    """How many crosses each panel of a plot has, on either sheet."""
+    with style():
+        panels = [axes for sheet in (PAGE, COLUMN) for axes in draw(sheet).axes if not axes.texts]
+    return {sum(line.get_marker() == "x" for line in axes.get_lines()) for axes in panels}
 
 
-def test_crosses_marked_cells_and_the_record_are_as_many(matrix, pages, monkeypatch, tmp_path):
+def test_crosses_marked_cells_and_the_record_are_as_many(matrix, pages):
     """The plots draw by the arms' files, the pages by the record: both mark the same arms."""
     record = matrix(num_seeds=20, num_flat=14)
     flat = [arm for arm in record.arms if arm.collapsed]
@@ -278,13 +278,12 @@ def test_crosses_marked_cells_and_the_record_are_as_many(matrix, pages, monkeypa
     runs = runs_of(record)
     labels = [group.label for group in statistics_of(record).groups]
     for plot in (plot_losses, plot_learning_rates):
-        drawn = partial(plot, choose(runs, labels))
-        assert crosses(drawn, monkeypatch, tmp_path) == {14}
+        assert crosses(partial(plot, choose(runs, labels))) == {14}
     by_label = [
         Group(label=label, runs=tuple(run for run in runs if run.group == place))
         for place, label in enumerate(labels)
     ]
-    assert crosses(partial(plot_scores, by_label), monkeypatch, tmp_path) == {14}
+    assert crosses(partial(plot_scores, by_label, by_name(len(labels)))) == {14}
     written = pages(record)
     table = re.search(r'id="measured-table">(.*?)</table>', written["report.html"], re.DOTALL)[1]
     assert table.count('<td class="bad">epoch 7: flat</td>') == 14
