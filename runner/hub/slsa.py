@@ -100,7 +100,7 @@ def provenance(record: HubRecord, name: str, files: Iterable[FileRecord]) -> InT
 
 
 def _dependencies(record: HubRecord, digests: dict[str, str]) -> Iterable[Resource]:
-    """Manifest and plan, the code, the image or the packages, and the data."""
+    """Manifest and plan, the code, the image or the packages, the data; hubs with reused arms."""
     for name in ("manifest.toml", "plan.json"):
         if name in digests:
             yield Resource(name=name, digest={"sha256": digests[name]})
@@ -124,3 +124,8 @@ def _dependencies(record: HubRecord, digests: dict[str, str]) -> Iterable[Resour
     for dataset in record.datasets:
         for file in dataset.files:
             yield Resource(name=f"{dataset.folder}/{file.path}", digest={"sha256": file.sha256})
+    reused = {arm.reused.hub: arm.reused for arm in record.arms if arm.reused}
+    for hub, source in reused.items():
+        digest_of = {"digest_of": "its SHA256SUMS"}
+        sha256 = {"sha256": source.checksums_sha256}
+        yield Resource(name=f"hub {hub}", digest=sha256, annotations=digest_of)

@@ -431,11 +431,7 @@ def run_arms(run: Run, engine: Engine) -> None:
         elif (taken := resume.take_over(run, job, dataset)) is not None:
             attempts.append(taken)
             adopted[job.name] = run.adopted[job.name]
-        elif (reused := reuse.take(run, job, dataset)) is not None:
-            run.arms[job.name] = reused
-            run.journal("concluded", name=job.name)
-            run.shown.say(reuse.describe(reused))
-        else:
+        elif not reuse.take(run, job, dataset):
             attempts.append(lay_out_arm(run, job, dataset, run.attempt_of(job.name)))
 
     def ended(attempt: Attempt, outcome: Outcome) -> Sequence[Attempt]:

@@ -8,6 +8,7 @@ files by this version, as those of an arm that has just ended.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from pydantic import ValidationError
 from runner.core.digest import sha256_bytes
 from runner.core.errors import VerificationError
 from runner.core.files import remove_tree
+from runner.core.interrupts import held_back
 from runner.core.reading import first_problem
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
 from runner.hub.record import ArmRecord, ReusedFrom
-from runner.jobs.collection import copied
+from runner.jobs.collection import RESULT, copied
 from runner.jobs.datasets import Dataset
+from runner.jobs.ended import LOG
 from runner.phase import arms
 from runner.phase.run import Run
 from runner.phase.sources import ArmSource
@@ -30,22 +33,22 @@ from runner.verify.content_key import Components, differing, explained, of_plann
 from runner.verify.sealed_hub import SealedHub
 
 
-def take(run: Run, job: Job, dataset: Dataset) -> ArmRecord | None:
-    """The record of an arm that need not be run, its files in the hub; ``None`` for all others.
+def take(run: Run, job: Job, dataset: Dataset) -> bool:
+    """Have an arm that need not be run in the hub and on record; whether there was such a one.
 
-    Says why an arm is not reused.
+    It is taken as a whole, whatever signals come. Says why an arm is not reused.
     """
     if not run.sources.hubs:
-        return None
+        return False
     ours = _ours(run, job, dataset)
     reasons = []
     for source in run.sources.hubs:
         reason, lines = why_not(source, job, ours)
         if not reason:
-            record = _taken(run, source, job, ours)
-            if isinstance(record, ArmRecord):
-                return record
-            reason = record
+            with held_back():
+                reason = _taken(run, source, job, ours)
+        if not reason:
+            return True
         name = source.sealed.folder
         reasons.append(f"{name}: {reason}")
         if job.name in run.sources.why:
@@ -54,7 +57,7 @@ def take(run: Run, job: Job, dataset: Dataset) -> ArmRecord | None:
     if job.name not in run.sources.why:
         more = f"; and {len(reasons) - 1} more, see --why {job.name}" if len(reasons) > 1 else ""
         run.shown.say(f"{job.name} is not reused: {reasons[0]}{more}")
-    return None
+    return False
 
 
 def _ours(run: Run, job: Job, dataset: Dataset) -> Components:
@@ -96,8 +99,8 @@ def why_not(source: ArmSource, job: Job, ours: Components) -> tuple[str, list[st
     return source.problem, lines
 
 
-def _taken(run: Run, source: ArmSource, job: Job, ours: Components) -> ArmRecord | str:
-    """Copy an arm into the hub; its record, or why it cannot be used after all."""
+def _taken(run: Run, source: ArmSource, job: Job, ours: Components) -> str:
+    """Copy an arm into the hub and put it on record; or why it cannot be used after all."""
     sealed = source.sealed
     theirs = sealed.record.arm(job.name)
     reused = ReusedFrom(
@@ -110,7 +113,7 @@ def _taken(run: Run, source: ArmSource, job: Job, ours: Components) -> ArmRecord
     run.journal("reused", name=job.name, hub=reused.hub, checksums_sha256=reused.checksums_sha256)
     stage = run.loaded.manifest.phase.stage
     log = layout.log_name(stage, job.name) if theirs.log else None
-    problem = _copy(sealed, theirs, run.staging.path, log)
+    problem = copy_arm(sealed, theirs, run.staging.path, log)
     record = problem or _record(run, job, theirs, reused, log)
     if isinstance(record, str):
         for folder in (layout.arm_dir(job.name), layout.audit_dir(job.name)):
@@ -119,19 +122,35 @@ def _taken(run: Run, source: ArmSource, job: Job, ours: Components) -> ArmRecord
             (run.staging.path / log).unlink(missing_ok=True)
         run.journal("not_reused", name=job.name)
         return record
-    return record
+    run.arms[job.name] = record
+    run.journal("concluded", name=job.name)
+    run.shown.say(describe(record))
+    return ""
 
 
-def _copy(sealed: SealedHub, arm: ArmRecord, hub: Path, log: str | None) -> str:
-    """Copy what a hub has of an arm, byte by byte under its digests; what is wrong, or nothing."""
-    folders = (f"{layout.arm_dir(arm.name)}/", f"{layout.audit_dir(arm.name)}/")
-    for path, file in sealed.artifacts.items():
-        new = log if path == arm.log else path if path.startswith(folders) else None
-        if new is not None:
+def copy_arm(sealed: SealedHub, arm: ArmRecord, hub: Path, log: str | None) -> str:
+    """Copy what a hub has of an arm, byte by byte under its digests; what is wrong, or nothing.
+
+    That is what the arm and its audit left by their records, and nothing that lies beside it.
+    """
+    wanted = dict(_places(arm)) | ({arm.log: log} if arm.log and log else {})
+    for path, new in wanted.items():
+        if (file := sealed.artifacts.get(path)) is not None:
             problem = copied(sealed.folder, hub, file, told=CHECKSUMS, as_path=new)
             if problem is not None:
                 return f"{sealed.folder}: {problem}"
     return ""
+
+
+def _places(arm: ArmRecord) -> Iterator[tuple[str, str]]:
+    """Where the files of an arm and of its audit lie: the same in every hub."""
+    audited = arm.audit.files if arm.audit else ()
+    for folder, files, beside in (
+        (layout.arm_dir(arm.name), arm.files, (layout.JOB, RESULT)),
+        (layout.audit_dir(arm.name), audited, (layout.JOB, RESULT, LOG)),
+    ):
+        for name in (*beside, *(file.path for file in files)):
+            yield f"{folder}/{name}", f"{folder}/{name}"
 
 
 def _record(

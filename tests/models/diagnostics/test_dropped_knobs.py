@@ -161,6 +161,10 @@ def dropped_epochs(monkeypatch):
     monkeypatch.setattr(models.training.fit, "make_trainer", ignoring)
 
 
+def dropped_stop(monkeypatch):
+    monkeypatch.setattr(models.training.fit, "StopAtNotFinite", lambda: None)
+
+
 def entry(table, key, other):
     return lambda monkeypatch: monkeypatch.setitem(table, key, other)
 
@@ -175,6 +179,7 @@ PLAIN = {
     "gain_per_batch": (True, entry(GAINS, True, GAINS[False])),
     "validation": ("test", dropped_size("validation_fraction")),
     "validation_fraction": (0.2, dropped_size("validation_fraction")),
+    "on_nan": ("stop", dropped_stop),
 }
 """Knob → a value other than its default, and how it is dropped on its way."""
 

@@ -235,3 +235,24 @@ def test_hubs_are_found_in_a_phase_s_folder_and_below_all_artifacts(tiny_hubs):
     for folder in (hub, hub.parent, hub.parent.parent):
         (found,) = find_sources([folder]).hubs
         assert (found.sealed.folder / CHECKSUMS).is_file()
+
+
+def test_what_lies_beside_an_arm_s_files_is_not_copied(tiny_copy, tmp_path):
+    before = digests(tiny_copy)
+    put(tiny_copy / "arms" / "one" / "extra.html", b"<script>")
+    reseal(tiny_copy, before)
+    hub = sealed(tiny_copy)
+    assert reuse.copy_arm(hub, hub.record.arm("one"), tmp_path / "new", "console.log") == ""
+    copies = {path.name for path in (tmp_path / "new" / "arms" / "one").iterdir()}
+    assert "model.pt" in copies
+    assert "extra.html" not in copies
+
+
+def test_a_file_that_is_exchanged_once_it_was_verified_is_not_taken(tiny_copy, tmp_path):
+    hub = sealed(tiny_copy).require_intact()
+    arm = hub.record.arm("one")
+    weights = tiny_copy / "arms" / "one" / "model.pt"
+    weights.write_bytes(bytes(weights.stat().st_size))
+    problem = reuse.copy_arm(hub, arm, tmp_path / "new", "console.log")
+    assert problem.endswith("model.pt does not have the digest that SHA256SUMS says")
+    assert not (tmp_path / "new" / "arms" / "one" / "model.pt").exists()

@@ -277,6 +277,21 @@ def test_checkpoints_are_in_the_documents_of_arms_alone(tmp_path, loaded):
     assert "checkpoint_every" not in str(make_plan(loaded).model_dump(mode="json"))
 
 
+def test_a_plan_says_of_a_fit_that_is_to_end_early_and_nothing_of_one_that_goes_on(
+    tmp_path, loaded
+):
+    plan = make_plan(loaded)
+    assert "on_nan" not in str(plan.model_dump(mode="json"))
+    plans = {}
+    for word in ("continue", "stop"):
+        text = TINY.replace("epochs = 2", f'epochs = 2\non_nan = "{word}"')
+        plans[word] = make_plan(load_text(tmp_path, text))
+    assert digest(plans["continue"]) == digest(plan) != digest(plans["stop"])
+    said = [json.loads(job_document(job, {}))["parameters"] for job in plans["stop"].arms]
+    assert [parameters["train"]["on_nan"] for parameters in said] == ["stop", "stop"]
+    assert parse_plan(pretty_json(plans["stop"].model_dump(mode="json"))) == plans["stop"]
+
+
 OPTIONAL = TINY.replace('name = "two"', 'name = "two"\noptional = true')
 
 
