@@ -116,9 +116,9 @@ def check(manifest: ManifestPath, as_json: AsJson = False) -> None:
     arms = loaded.variant().arms
     names = ", ".join(arm.name for arm in arms[:20])
     more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
-    print(f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
+    _print_fitting(lambda: f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
     for remark in loaded.remarks():
-        print(f"note: {remark}")
+        _print_fitting(f"note: {remark}".strip)
 
 
 @app.command()
@@ -148,7 +148,7 @@ def plan(
 
         _print_json(of_plan(made, registered))
         return
-    print(render_plan(made, registered))
+    _print_fitting(lambda: render_plan(made, registered))
 
 
 @app.command()
@@ -565,7 +565,7 @@ def status(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
         _print_json([one.table() for one in statuses.status(out)])
         return
     for one in statuses.status(out):
-        print(one.text())
+        _print_fitting(one.text)
 
 
 @app.command()
@@ -595,7 +595,7 @@ def list_hubs(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
 
         _print_json(of_hubs(hubs))
         return
-    print(render_list(hubs))
+    _print_fitting(lambda: render_list(hubs))
 
 
 @app.command()
@@ -615,7 +615,7 @@ def show(hub: HubPath, as_json: AsJson = False) -> None:
 
         _print_json(of_hub(sealed.record, statistics))
         return
-    print(render_show(sealed.record, statistics))
+    _print_fitting(lambda: render_show(sealed.record, statistics))
 
 
 docs = typer.Typer(help="The pages of a study.", no_args_is_help=True, rich_markup_mode=None)
@@ -660,6 +660,13 @@ def _leave() -> None:
 
     if (exit_code := leave()) is not None:
         raise typer.Exit(exit_code)
+
+
+def _print_fitting(render: Callable[[], str]) -> None:
+    """Print a text, folded where it is wider than the terminal."""
+    from runner.report.folding import fitting, terminal_width
+
+    print(fitting(terminal_width(), render))
 
 
 def _print_json(facts: object) -> None:
