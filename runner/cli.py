@@ -45,6 +45,18 @@ class DeviceName(StrEnum):
     cpu = "cpu"
 
 
+def _be_quiet(wanted: bool) -> None:
+    """Let nothing be said while the verb runs; errors are, behind it."""
+    if wanted:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", callback=_be_quiet, is_eager=True, help="Say nothing but errors."
+    ),
+]
 ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A phase's TOML file.")]
 HubPath = Annotated[Path, typer.Argument(metavar="HUB", help="Folder of a sealed hub.")]
 Profile = Annotated[
@@ -168,6 +180,7 @@ def run(
         bool, typer.Option("--locked", help="Refuse whatever is not as `lock` has written it down.")
     ] = False,
     detach: Detach = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Run a phase and seal its hub. The last line on stdout is the hub's path.
 
@@ -279,6 +292,7 @@ def reproduce(
         typer.Option("--allow-dockerfile", help="Build by a Dockerfile that is not phasehub's."),
     ] = False,
     allow_base_image: AllowBaseImage = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Run a sealed hub again and compare the bits. The last line on stdout is the new hub."""
     from runner.commands import reproduction
@@ -492,6 +506,7 @@ def resume(
     ] = None,
     out: Out = Path("artifacts"),
     detach: Detach = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Go on with a run that was cut short, and seal its hub. The last line is the hub's path."""
     if detach:
@@ -510,6 +525,7 @@ def seal(
         typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
     ] = None,
     out: Out = Path("artifacts"),
+    _quiet: Quiet = False,
 ) -> None:
     """Seal the hub of a run that was cut short with what has ended. It cannot go on after that.
 
@@ -565,7 +581,7 @@ def status(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
         _print_json([one.table() for one in statuses.status(out)])
         return
     for one in statuses.status(out):
-        _print_fitting(one.text)
+        print(one.text())
 
 
 @app.command()
@@ -660,6 +676,7 @@ def _leave() -> None:
 
     if (exit_code := leave()) is not None:
         raise typer.Exit(exit_code)
+    sys.stderr = cast("TextIO", Screen(cast("TextIO", sys.__stderr__)))  # --quiet is for terminals
 
 
 def _print_fitting(render: Callable[[], str]) -> None:
@@ -709,7 +726,7 @@ def _read(command: Callable[[], int]) -> int:
 
 def _guarded(command: Callable[[], object]) -> int:
     try:
-        code = command()
+        code = _with_errors_kept(command)
         sys.stdout.flush()
     except TyperException as error:
         print(f"{error.format_message()}\nphasehub --help lists the commands.", file=sys.stderr)
@@ -726,6 +743,16 @@ def _guarded(command: Callable[[], object]) -> int:
         print(f"phasehub: {gone}", file=sys.stderr)
         return gone.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _with_errors_kept(command: Callable[[], object]) -> object:
+    """Run a command, after which stderr is what it was before, though the verb were quiet."""
+    before = sys.stderr
+    try:
+        return command()
+    finally:
+        if not detached.is_detached():
+            sys.stderr = before
 
 
 def _said_of_disk(error: Exception) -> RunnerError | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +16,10 @@ _width: ContextVar[int | None] = ContextVar("width", default=None)
 
 
 def terminal_width() -> int | None:
-    """Columns by ``COLUMNS``, or of the terminal that stdout is; ``None`` where it is none."""
-    if (said := os.environ.get("COLUMNS", "")).isdecimal() and int(said):
-        return max(NARROWEST, int(said))
-    try:
-        return max(NARROWEST, os.get_terminal_size(sys.stdout.fileno()).columns)
-    except (OSError, ValueError):
+    """Columns of the terminal that stdout is, by ``COLUMNS`` if it is set; ``None`` for none."""
+    if not sys.stdout.isatty():
         return None
+    return max(NARROWEST, shutil.get_terminal_size().columns)
 
 
 def fitting(width: int | None, render: Callable[[], str]) -> str:
