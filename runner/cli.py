@@ -54,6 +54,18 @@ class ExportName(StrEnum):
     wandb_offline = "wandb-offline"
 
 
+def _be_quiet(wanted: bool) -> None:
+    """Let nothing be said while the verb runs; errors are, behind it."""
+    if wanted:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", callback=_be_quiet, is_eager=True, help="Say nothing but errors."
+    ),
+]
 ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A phase's TOML file.")]
 
 
@@ -158,9 +170,9 @@ def check(manifest: ManifestPath, as_json: AsJson = False) -> None:
     arms = loaded.variant().arms
     names = ", ".join(arm.name for arm in arms[:20])
     more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
-    print(f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
+    _print_fitting(lambda: f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
     for remark in loaded.remarks():
-        print(f"note: {remark}")
+        _print_fitting(f"note: {remark}".strip)
 
 
 @app.command()
@@ -193,9 +205,9 @@ def plan(
 
         _print_json(of_plan(made, registered))
         return
-    print(render_plan(made, registered))
+    _print_fitting(lambda: render_plan(made, registered))
     print()
-    print(render_schedule(made.arms, side_by_side))
+    _print_fitting(lambda: render_schedule(made.arms, side_by_side))
 
 
 @app.command()
@@ -242,6 +254,7 @@ def run(
         typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
     ] = None,
     detach: Detach = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Run a phase and seal its hub. The last line on stdout is the hub's path.
 
@@ -359,6 +372,7 @@ def reproduce(
         typer.Option("--allow-dockerfile", help="Build by a Dockerfile that is not phasehub's."),
     ] = False,
     allow_base_image: AllowBaseImage = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Run a sealed hub again and compare the bits. The last line on stdout is the new hub."""
     from runner.commands import reproduction
@@ -576,6 +590,7 @@ def resume(
     out: Out = Path("artifacts"),
     detach: Detach = False,
     jobs: Jobs = "auto",
+    _quiet: Quiet = False,
 ) -> None:
     """Go on with a run that was cut short, and seal its hub. The last line is the hub's path."""
     if detach:
@@ -594,6 +609,7 @@ def seal(
         typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
     ] = None,
     out: Out = Path("artifacts"),
+    _quiet: Quiet = False,
 ) -> None:
     """Seal the hub of a run that was cut short with what has ended. It cannot go on after that.
 
@@ -679,7 +695,7 @@ def list_hubs(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
 
         _print_json(of_hubs(hubs))
         return
-    print(render_list(hubs))
+    _print_fitting(lambda: render_list(hubs))
 
 
 @app.command()
@@ -699,7 +715,7 @@ def show(hub: HubPath, as_json: AsJson = False) -> None:
 
         _print_json(of_hub(sealed.record, statistics))
         return
-    print(render_show(sealed.record, statistics))
+    _print_fitting(lambda: render_show(sealed.record, statistics))
 
 
 @app.command(name="open")
@@ -768,6 +784,14 @@ def _leave() -> None:
 
     if (exit_code := leave()) is not None:
         raise typer.Exit(exit_code)
+    sys.stderr = cast("TextIO", Screen(cast("TextIO", sys.__stderr__)))  # --quiet is for terminals
+
+
+def _print_fitting(render: Callable[[], str]) -> None:
+    """Print a text, folded where it is wider than the terminal."""
+    from runner.report.folding import fitting, terminal_width
+
+    print(fitting(terminal_width(), render))
 
 
 def _print_json(facts: object) -> None:
@@ -810,7 +834,7 @@ def _read(command: Callable[[], int]) -> int:
 
 def _guarded(command: Callable[[], object]) -> int:
     try:
-        code = command()
+        code = _with_errors_kept(command)
         sys.stdout.flush()
     except TyperException as error:
         print(f"{error.format_message()}\nphasehub --help lists the commands.", file=sys.stderr)
@@ -827,6 +851,16 @@ def _guarded(command: Callable[[], object]) -> int:
         print(f"phasehub: {gone}", file=sys.stderr)
         return gone.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _with_errors_kept(command: Callable[[], object]) -> object:
+    """Run a command, after which stderr is what it was before, though the verb were quiet."""
+    before = sys.stderr
+    try:
+        return command()
+    finally:
+        if not detached.is_detached():
+            sys.stderr = before
 
 
 def _said_of_disk(error: Exception) -> RunnerError | None:

@@ -89,11 +89,13 @@ class RunStatus:
     def _fate(self) -> str:
         path = self.staging.path
         if isinstance(self.run, Unfinished) and not self.run.alive:
-            return f"dead; phasehub resume {path}"
+            return f"dead; to go on:\n    phasehub resume {path}"
         if (carrier := self._carrier) is None:
             return "alive"
         process = f"alive, process {processes.pid_of(carrier.process)}"
-        return f"{process}; phasehub attach {path}" if carrier.detached else f"{process}, attended"
+        if not carrier.detached:
+            return f"{process}, in a terminal"
+        return f"{process}; to follow it:\n    phasehub attach {path}"
 
 
 def status(artifacts: Path) -> Iterator[RunStatus]:

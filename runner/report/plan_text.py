@@ -15,6 +15,7 @@ from runner.manifest.dataset_names import users
 from runner.plan.estimates import duration, gibibytes
 from runner.plan.model import ArmJob, Job, Plan, digest, plan_remarks
 from runner.report.designs import answerable
+from runner.report.folding import columns
 
 MOST_COLUMNS = 6
 """Arms that are shown side by side; more are shown below each other."""
@@ -227,10 +228,4 @@ def _spelled(table: Mapping[str, Any], key: str) -> str:
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:
-    rows = list(rows)
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    lines = (
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(columns(list(rows), indent=2))

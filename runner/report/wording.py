@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from runner.core.text import plain
 from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, ArmStatus
+from runner.report.folding import columns
 
 NOTHING = "—"
 
@@ -80,17 +81,7 @@ def duration(seconds: float | None) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, two blanks apart; rows may be short."""
-    widths: dict[int, int] = {}
-    for row in rows:
-        for column, cell in enumerate(row[:-1]):
-            widths[column] = max(widths.get(column, 0), len(cell))
-    return "\n".join(
-        "  ".join(
-            cell.ljust(widths[column]) if column < len(row) - 1 else cell
-            for column, cell in enumerate(row)
-        ).rstrip()
-        for row in rows
-    )
+    return "\n".join(columns(rows))
 
 
 def came_about(arm: ArmRecord) -> str:
