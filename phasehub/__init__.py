@@ -15,7 +15,7 @@
 
 A file is held against ``SHA256SUMS`` whenever it is read; ``verify`` checks all of them. Importing
 this adds no other name to a program: phasehub's own packages, ``runner`` and ``models``, are found
-by its own process and by this API alone. See docs/python.md, docs/adr/0013 and docs/adr/0019.
+by its own process and by this API alone. See docs/python.md, docs/adr/0013 and docs/adr/0021.
 """
 
 from phasehub.errors import ExtraError, HubError

@@ -3,7 +3,7 @@
 ``phasehub._own.runner.hub`` is the module that phasehub's own process knows as ``runner.hub``. It
 is compiled from the same file; where the source says ``from runner.core import …``, it gets the
 module below this one. So a program has them beside packages of its own that are called ``runner``
-and ``models``, in whichever order they are imported. See docs/adr/0019.
+and ``models``, in whichever order they are imported. See docs/adr/0021.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, cast
 import typer
 from typer.exceptions import TyperException
 
+from runner.core import detached
 from runner.core.errors import INTERRUPTED, READER_GONE, RunnerError, VerificationError
 from runner.core.interrupts import interrupts
 from runner.core.text import ReaderGone, Screen
@@ -86,6 +87,10 @@ Interpreter = Annotated[
 ]
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Where hubs are kept.")]
+
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Go on without this terminal; `attach` follows the run.")
+]
 
 AllowLimits = Annotated[
     bool, typer.Option("--allow-limits", help="Grant the hub limits beyond the defaults.")
@@ -169,8 +174,28 @@ def run(
     locked: Annotated[
         bool, typer.Option("--locked", help="Refuse whatever is not as `lock` has written it down.")
     ] = False,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="HUB",
+            help="Take arms from it, or from hubs in it, that are the same.",
+        ),
+    ] = None,
+    why: Annotated[
+        list[str] | None, typer.Option(metavar="ARM", help="Explain why this arm is not reused.")
+    ] = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
+    ] = None,
+    detach: Detach = False,
 ) -> None:
-    """Run a phase and seal its hub. The last line on stdout is the hub's path."""
+    """Run a phase and seal its hub. The last line on stdout is the hub's path.
+
+    With --detach it is the run's folder, and the command ends once the run has begun.
+    """
+    if detach:
+        _leave()
     from runner.phase.execute import run_phase
     from runner.phase.run import Request
 
@@ -186,6 +211,9 @@ def run(
             python=python,
             signing_key=sign,
             locked=locked,
+            reuse=tuple(reuse or ()),
+            why=tuple(why or ()),
+            signers=signers,
         )
     )
     print(hub)
@@ -431,9 +459,7 @@ def archive(
     from runner.core.digest import sha256_file
     from runner.core.installation import state_dir
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr)
-
+    say = _say
     if bag:
         if with_image or with_dataset or to:
             raise typer.BadParameter("a bag is a folder of the hub alone; leave --with-…, --to out")
@@ -504,8 +530,11 @@ def resume(
         typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
     ] = None,
     out: Out = Path("artifacts"),
+    detach: Detach = False,
 ) -> None:
     """Go on with a run that was cut short, and seal its hub. The last line is the hub's path."""
+    if detach:
+        _leave()
     from runner.commands import resume as resuming
 
     hub, exit_code = resuming.resume(run, out)
@@ -528,6 +557,42 @@ def seal(
     from runner.commands import seal as sealing
 
     print(sealing.seal(run, out))
+
+
+@app.command()
+def attach(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="Its folder; the only run under way if left out."),
+    ] = None,
+    out: Out = Path("artifacts"),
+) -> None:
+    """Show what a run without a terminal says, until it ends. Ctrl-C ends the showing alone.
+
+    The exit status is the run's, and the last line on stdout the hub's path.
+    """
+    from runner.commands import attach as attaching
+
+    hub, exit_code = attaching.attach(run, out, _say)
+    if hub is not None:
+        print(hub)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def stop(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="Its folder; the only run under way if left out."),
+    ] = None,
+    out: Out = Path("artifacts"),
+) -> None:
+    """Ask a run that is under way to stop, as Ctrl-C does: it can be resumed."""
+    from runner.commands import attach as attaching
+
+    hub = attaching.stop(run, out, _say)
+    if hub is not None:
+        print(hub)
 
 
 @app.command()
@@ -638,6 +703,18 @@ def base_image() -> None:
     print(make_base_image(lambda line: print(line, file=sys.stderr)))
 
 
+def _leave() -> None:
+    """Go on in a process without a terminal; this one says how to follow it, and ends."""
+    from runner.commands.attach import leave
+
+    if (exit_code := leave()) is not None:
+        raise typer.Exit(exit_code)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def main() -> NoReturn:
     """Entry point: expected errors get one message, a bug gets a log, an interrupt gets 130.
 
@@ -649,6 +726,7 @@ def main() -> NoReturn:
     sys.stdout, sys.stderr = (cast("TextIO", Screen(one)) for one in (sys.stdout, sys.stderr))
     with interrupts(then_ignore=True):
         code = _read(lambda: _guarded(lambda: app(standalone_mode=False)))
+        detached.end(code)
     sys.exit(code)
 
 

@@ -145,6 +145,12 @@ def all_staged(artifacts: Path) -> list[Staging]:
     ]
 
 
+def sealed_from(folder: Path) -> Path | None:
+    """The sealed hub of a run, by its staging folder or its own; ``None`` where there is none."""
+    hub = folder.with_name(folder.name.removeprefix(_STAGING))
+    return hub if is_name(hub.name) and (hub / CHECKSUMS).is_file() else None
+
+
 def outlived_states(artifacts: Path) -> list[Path]:
     """What was known of runs whose hubs are sealed by now, where it was left."""
     return [

@@ -1,102 +1,21 @@
-"""What the user sees while jobs run: live bars on a terminal, plain lines in a log file.
-
-Jobs tell how they get on through ``events.jsonl``; an engine plays no part in it.
-"""
+"""What the user sees while jobs run: live lines on a terminal, lines with times in a log file."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
-from datetime import timedelta
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, Self
 
-from runner.core.text import behind, visible
-from runner.experiment import EXPERIMENT
-from runner.jobs.events import UNIT, Event, Stage, Started, StepDone, UnitDone
+from runner.core.text import briefly
+from runner.jobs.job_progress import JobProgress as JobProgress
+from runner.jobs.overall import Overall
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rich.progress import TaskID
-
-STEPS_TO_TIME = 10
-"""Steps after which the time of the whole is told; the first ones are slower than the rest."""
-LONGEST_DAYS = 1000
-"""A longer time is not told in full."""
-
-
-class JobProgress:
-    """How far one job has come, by its events."""
-
-    def __init__(self, name: str, total_steps: int | None) -> None:
-        self.name = name
-        self.total_steps = total_steps
-        self.units: int | None = None
-        self.steps_done = 0
-        self.steps_per_s: float | None = None
-        self.stage = "starting"
-        self._steps_per_unit: int | None = None
-        self._estimated = False
-
-    def update(self, event: Event) -> str | None:
-        """Take an event in; returns the plain line that it is worth, if any."""
-        match event:
-            case Started():
-                self.units, self._steps_per_unit = event.units, event.steps_per_unit
-            case Stage():
-                self.stage = event.stage
-                return (
-                    None
-                    if self.stage == EXPERIMENT.progress.fitting
-                    else f"{self.name}: {self.stage}"
-                )
-            case StepDone():
-                return self._take_step(event)
-            case UnitDone():
-                return self._take_unit(event)
-        return None
-
-    def _take_step(self, event: StepDone) -> str | None:
-        self.steps_done = event.step + 1
-        self.steps_per_s = event.steps_per_s or self.steps_per_s
-        if self._estimated or self.steps_done < STEPS_TO_TIME:
-            return None
-        if self.steps_per_s is None or self.total_steps is None:
-            return None
-        self._estimated = True
-        whole = _clock(self.total_steps / self.steps_per_s)
-        return (
-            f"{self.name}: {self.total_steps} steps at {self.steps_per_s:.3g} steps/s, "
-            f"about {whole} in all"
-        )
-
-    def _take_unit(self, event: UnitDone) -> str:
-        done = event.number + 1
-        self.steps_per_s = event.steps_per_s or self.steps_per_s
-        if self._steps_per_unit:
-            self.steps_done = done * self._steps_per_unit
-        self.stage = "  ".join(f"{word} {_number(value)}" for word, value in event.shown)
-        return f"{self.name}: {UNIT} {done}/{self.units}  {self.stage}  {self.pace()}"
-
-    def pace(self) -> str:
-        """Steps per second and time left, as far as they are known."""
-        if self.steps_per_s is None:
-            return ""
-        text = f"{self.steps_per_s:.3g} steps/s"
-        if self.total_steps:
-            left = max(0, self.total_steps - self.steps_done) / self.steps_per_s
-            text += f"  {_clock(left)} left"
-        return text
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _clock(seconds: float) -> str:
-    if seconds > timedelta(days=LONGEST_DAYS).total_seconds():
-        return f"more than {LONGEST_DAYS} days"
-    return str(timedelta(seconds=round(seconds)))
+SUMMARY_S = 60.0
+"""Time from one summary in a log file to the next, s."""
 
 
 class Display(Protocol):
@@ -114,6 +33,12 @@ class Display(Protocol):
     def say(self, text: str) -> None:
         """Print one line that stays."""
 
+    def expect(self, overall: Overall) -> None:
+        """Show from now on how far all arms are."""
+
+    def tick(self) -> None:
+        """Is called again and again while jobs run, whether anything happens or not."""
+
     def begin(self, job: JobProgress) -> None:
         """Show a job from now on."""
 
@@ -125,7 +50,12 @@ class Display(Protocol):
 
 
 class PlainDisplay:
-    """Lines on stderr, for log files."""
+    """Lines on stderr, for log files: each with the time, and a summary every minute."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now, self._summed_up = now, now()
+        self._jobs: dict[str, JobProgress] = {}
+        self._overall: Overall | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -134,11 +64,26 @@ class PlainDisplay:
         return None
 
     def say(self, text: str) -> None:
-        """Print one line."""
-        print(text, file=sys.stderr, flush=True)
+        """Print one line, behind the time in UTC."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
+        print(f"{stamp} {text}", file=sys.stderr, flush=True)
+
+    def expect(self, overall: Overall) -> None:
+        """Have the summaries say how far all arms are."""
+        self._overall = overall
+
+    def tick(self) -> None:
+        """Sum up, if the last time was a minute ago and a job runs."""
+        if self._jobs and self._now() - self._summed_up >= SUMMARY_S:
+            self._summed_up = self._now()
+            running = briefly([f"{job.name} ({job.brief})" for job in self._jobs.values()])
+            self.say("; ".join([*([self._overall.text()] if self._overall else []), running]))
 
     def begin(self, job: JobProgress) -> None:
         """Print that a job starts."""
+        self._jobs[job.name] = job
+        if self._overall:
+            self._overall.begin(job)
         self.say(f"{job.name}: started")
 
     def event(self, job: JobProgress, line: str | None) -> None:  # noqa: ARG002 - see Display
@@ -146,64 +91,18 @@ class PlainDisplay:
         if line:
             self.say(line)
 
-    def end(self, job: JobProgress, line: str) -> None:  # noqa: ARG002 - see Display
-        """Print how the job ended."""
-        self.say(line)
-
-
-class LiveDisplay:
-    """Bars on a terminal, one a job, on stderr."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[stage]}  {task.fields[pace]}", style="dim"),
-            # The bars are drawn with terminal codes of ours; all words pass through `visible`.
-            console=Console(file=behind(sys.stderr), highlight=False, markup=False),
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # of a terminal that was closed
-            self._progress.stop()
-
-    def say(self, text: str) -> None:
-        """Print one line above the bars."""
-        self._progress.console.print(visible(text), soft_wrap=True)
-
-    def begin(self, job: JobProgress) -> None:
-        """Add a bar."""
-        self._tasks[job.name] = self._progress.add_task(
-            job.name, total=job.total_steps, stage=job.stage, pace=""
-        )
-
-    def event(self, job: JobProgress, line: str | None) -> None:  # noqa: ARG002 - see Display
-        """Move the bar."""
-        self._progress.update(
-            self._tasks[job.name],
-            completed=job.steps_done,
-            stage=visible(job.stage),
-            pace=job.pace(),
-        )
-
     def end(self, job: JobProgress, line: str) -> None:
-        """Take the bar away and print how the job ended."""
-        self._progress.remove_task(self._tasks.pop(job.name))
-        self._progress.refresh()
+        """Print how the job ended."""
+        self._jobs.pop(job.name, None)
+        if self._overall:
+            self._overall.end(job)
         self.say(line)
 
 
 def display() -> Display:
-    """Bars when stderr is a terminal, plain lines otherwise."""
-    return LiveDisplay() if sys.stderr.isatty() else PlainDisplay()
+    """Live lines when stderr is a terminal, plain ones otherwise."""
+    if not sys.stderr.isatty():
+        return PlainDisplay()
+    from runner.jobs.live import LiveDisplay
+
+    return LiveDisplay()

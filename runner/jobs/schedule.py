@@ -16,9 +16,12 @@ from runner.core.text import ReaderGone
 from runner.engines.base import Engine, Handle, Outcome
 from runner.jobs.attempts import Attempt
 from runner.jobs.events import NAME, EventReader
+from runner.jobs.heartbeat import Heartbeat
 from runner.jobs.progress import Display, JobProgress
 
-POLL_S = 0.2
+LOOK_S = 0.5
+"""Longest time between two looks at the jobs, s: at their progress, and at their ends should the
+engine not tell of one."""
 PATIENCE_S = 60.0
 """How long an engine that does not answer is waited for, s."""
 
@@ -42,6 +45,7 @@ class _Running:
     """``None`` for a job that was taken over and has none of the places."""
     progress: JobProgress
     events: EventReader
+    heartbeat: Heartbeat
 
 
 def run_attempts(
@@ -121,9 +125,8 @@ class _AtWork:
             while self._waiting or self._running:
                 while self._waiting and self._free:
                     self._begin(self._waiting.popleft(), self._free.popleft())
-                self._look()
-                if self._running:
-                    time.sleep(POLL_S)
+                if not self._look() and self._running:
+                    self._engine.wait([job.handle for job in self._running.values()], LOOK_S)
         except EngineLostError:
             raise
         except BaseException as cause:
@@ -148,7 +151,8 @@ class _AtWork:
                 started_at=now,
                 ended_at=time.time(),
             )
-            self._shown.say(f"{launch.name}: {outcome.message}")
+            progress = JobProgress(launch.name, attempt.job.steps)
+            self._shown.end(progress, f"{launch.name}: {outcome.message}")
             self._finish(launch.name, outcome, place)
             return
         self._follow(attempt, handle, place)
@@ -160,27 +164,42 @@ class _AtWork:
             place=place,
             progress=JobProgress(attempt.launch.name, attempt.job.steps),
             events=EventReader(attempt.launch.out_dir / NAME),
+            heartbeat=Heartbeat(attempt.job),
         )
         self._running[attempt.launch.name] = job
         self._shown.begin(job.progress)
 
-    def _look(self) -> None:
-        """See how each job gets on, and finish those that have ended."""
+    def _look(self) -> bool:
+        """See how each job gets on, and finish those that have ended; whether there were any."""
+        any_ended = False
+        self._shown.tick()
         for name, job in list(self._running.items()):
             try:
                 outcome = self._engine.poll(job.handle)
             except EngineLostError as error:
                 self._wait_for_engine(error)
-                return
+                return False
             self._lost_since = None
             # Not its outputs alone: whoever removes those has its own arm fail.
             attempt = Path(job.handle.out_dir).parent
             if not attempt.is_dir():
                 raise DiskError(f"{attempt} is gone while {name} is under way")
-            for event in job.events.new():
+            events = job.events.new()
+            job.heartbeat.listen(heard=bool(events))
+            for event in events:
                 self._shown.event(job.progress, job.progress.update(event))
+            # After its events were heard: we may have slept for longer than the job was silent.
+            outcome = outcome or self._silence(job)
             if outcome is not None:
                 self._end(name, job, outcome)
+                any_ended = True
+        return any_ended
+
+    def _silence(self, job: _Running) -> Outcome | None:
+        """The end of a job that is silent for too long, which is stopped before."""
+        if (outcome := job.heartbeat.end(job.handle)) is not None:
+            self._engine.stop(job.handle)
+        return outcome
 
     def _end(self, name: str, job: _Running, outcome: Outcome) -> None:
         with held_back():

@@ -104,6 +104,14 @@ class Resources(Table):
     timeout_s: PositiveFloat = Field(
         7200.0, le=1e9, description="Time after which an arm is stopped, s."
     )
+    silent_for_min: PositiveFloat | None = Field(
+        None,
+        le=1e6,
+        exclude_if=_is_none,
+        description="Time without a line in `events.jsonl` after which an arm is stopped, min; by "
+        "default never. Between two of them lies at most a step and a second while it trains, and "
+        "each of its other stages as a whole.",
+    )
     memory_gib: PositiveFloat = Field(8.0, le=1e6, description="Memory limit, GiB.")
     shm_mib: PositiveInt = Field(64, le=2**30, description="Size of /dev/shm, MiB.")
     pids: PositiveInt = Field(512, le=2**22, description="Most processes and threads at a time.")

@@ -28,10 +28,12 @@ from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.devices import choose_device, package_variant, reserve_places
+from runner.jobs.overall import Overall
 from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
-from runner.phase import arms, audits, phase_tests, resume
+from runner.phase import arms, audits, phase_tests, resume, reuse
+from runner.phase.carrier import announce
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
 from runner.phase.lock_mismatches import (
@@ -43,10 +45,12 @@ from runner.phase.lock_mismatches import (
 from runner.phase.lockfile import Lock, find_lock
 from runner.phase.resume import ResumeError, begun
 from runner.phase.run import Request, Run, write_declaration
+from runner.phase.sources import ArmSources, find_sources
 from runner.phase.summary import ArmsOf, summarise
 from runner.phase.unfinished import WORK, begin, held, unfinished, write_engine
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
 from runner.plan.preflight import preflight, this_machine
+from runner.report.ending import ending
 from runner.report.plan_text import left_out
 from runner.verify import verdict
 from runner.verify.baselines import find_compared
@@ -69,6 +73,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
     """
     decided = decide(request)
     loaded, plan = decided.loaded, decided.plan
+    sources = sources_of(request)
     code = provenance.take_code(SOURCES, state_dir(), tests=decided.tests, diff_name=layout.DIFF)
     lock = held_to(request, decided, code.snapshot) if request.locked else None
     with (
@@ -87,6 +92,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             signing_key=request.signing_key,
             lock=lock,
             registered=registered_now(loaded),
+            sources=sources,
         )
         write_declaration(run)
         for told in not_as_registered(run):
@@ -102,6 +108,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
         with held_back():
             begin(staging, begun(run, request))
             staging.kept = True
+            announce(staging)
         return go_on(run, request)
 
 
@@ -141,6 +148,11 @@ def decide(request: Request) -> Decided:
     return Decided(loaded=loaded, plan=plan, device=device, remark=remark, remarks=remarks)
 
 
+def sources_of(request: Request) -> ArmSources:
+    """The hubs that arms may be taken from. Raises ``VerificationError`` where one is none."""
+    return find_sources(request.reuse, signers=request.signers, why=request.why)
+
+
 def others_of(plan: Plan, artifacts: Path) -> Iterator[str]:
     """Of every run of the same plan that has begun and is carried on by nothing: how to go on."""
     for one in unfinished(artifacts):
@@ -178,6 +190,8 @@ def go_on(run: Run, request: Request) -> tuple[Path, int]:
         with held_back(then_raise=False):
             run.shown.say(f"interrupted. {ways_on(run.staging)}")
         raise
+    with suppress(OSError):  # it is sealed, whether that can be said or not
+        run.shown.say(ending(record, path))
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
 
 
@@ -412,6 +426,10 @@ def run_arms(run: Run, engine: Engine) -> None:
         elif (taken := resume.take_over(run, job, dataset)) is not None:
             attempts.append(taken)
             adopted[job.name] = run.adopted[job.name]
+        elif (reused := reuse.take(run, job, dataset)) is not None:
+            run.arms[job.name] = reused
+            run.journal("concluded", name=job.name)
+            run.shown.say(reuse.describe(reused))
         else:
             attempts.append(lay_out_arm(run, job, dataset, run.attempt_of(job.name)))
 
@@ -430,6 +448,8 @@ def run_arms(run: Run, engine: Engine) -> None:
         remove_tree(Path(run.adopted[name].out_dir).parent)
     if attempts:
         with reserve_places([attempt.job for attempt in attempts]) as places:
+            waiting = {attempt.launch.name for attempt in attempts}
+            run.shown.expect(Overall(run.plan.arms, waiting=waiting, side_by_side=len(places)))
             run_attempts(
                 engine,
                 attempts,

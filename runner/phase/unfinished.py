@@ -87,6 +87,8 @@ class Asked(Record):
     python: str | None
     signing_key: str | None
     locked: bool
+    reuse: tuple[str, ...] = ()
+    signers: str | None = None
 
 
 class Begun(Record):
@@ -202,8 +204,10 @@ def _look(staging: layout.Staging) -> Unfinished:
     )
 
 
-def choose(named: Path | None, artifacts: Path) -> Unfinished:
+def choose(named: Path | None, artifacts: Path, *, alive: bool = False) -> Unfinished:
     """The run that is meant: the one named, or the only one that nothing carries on.
+
+    With ``alive`` the only one that a process does carry on; one that is named may be either.
 
     Raises ``EngineError`` where there is none, or more than one and none is named, and
     ``VerificationError`` where the one that is named cannot be read.
@@ -215,14 +219,15 @@ def choose(named: Path | None, artifacts: Path) -> Unfinished:
                     raise one
                 return one
         raise EngineError(f"{named} is no unfinished run; `phasehub status` lists them")
-    known = unfinished(artifacts)
-    dead = [one for one in known if not one.alive]
-    if len(dead) == 1:
-        return dead[0]
-    if not dead:
-        raise EngineError(f"below {artifacts} there is no run to go on with")
-    names = ", ".join(str(one.staging.path) for one in dead)
-    raise EngineError(f"several runs are unfinished; name one of them: {names}")
+    meant = [one for one in unfinished(artifacts) if one.alive is alive]
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        what = "that is under way" if alive else "to go on with"
+        raise EngineError(f"below {artifacts} there is no run {what}")
+    names = ", ".join(str(one.staging.path) for one in meant)
+    what = "under way" if alive else "unfinished"
+    raise EngineError(f"several runs are {what}; name one of them: {names}")
 
 
 def journal(staging: layout.Staging) -> Iterator[dict[str, Any]]:

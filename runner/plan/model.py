@@ -54,6 +54,8 @@ FIXED: Mapping[str, str] = {
 }
 """Variables that every job has, for its numbers to be repeatable and its console to be prompt."""
 OF_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+FOR_ARMS: Mapping[str, None] = {"checkpoint_every": None, "silent_for_min": None}
+"""What of their resources the jobs beside the arms do not have."""
 VARIABLES = frozenset({*FIXED, *OF_THREADS, *variables("portable")})
 """All that a plan sets. A plan that sets another one (``LD_PRELOAD``, ``PATH``) is not ours."""
 
@@ -347,9 +349,7 @@ def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
         experiment="audit",
         more={"audit": {"parts": list(parts)}},
         execution=arm.execution.model_copy(update={"device": "cpu"}),
-        resources=arm.resources.model_copy(
-            update={"gpus": 0, "network": False, "checkpoint_every": None}
-        ),
+        resources=arm.resources.model_copy(update={"gpus": 0, "network": False, **FOR_ARMS}),
         steps=None,
     )
 
@@ -442,7 +442,7 @@ def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[s
     return {
         "seed": seed,
         "execution": _execution("cpu", resources),
-        "resources": resources.model_copy(update={"gpus": 0, "checkpoint_every": None}),
+        "resources": resources.model_copy(update={"gpus": 0, **FOR_ARMS}),
         "command": command_of(experiment),
         "environment": _environment(resources),
         "num_parameters": None,

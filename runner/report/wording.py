@@ -20,9 +20,11 @@ STATUS_WORDS: dict[ArmStatus, str] = {
     "out_of_disk": "out of disk",
     "could_not_start": "could not start",
     "interrupted": "interrupted",
+    "silent": "silent",
     "invalid_output": "invalid output",
     "configuration_differs": "not as planned",
     "audit_failed": "audit failed",
+    "not_finite": "stopped: not finite",
     "not_run": "not run",
 }
 

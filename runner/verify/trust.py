@@ -27,7 +27,7 @@ from runner.manifest.tables import Resources
 from runner.plan.model import Job, command_of
 
 DEFAULTS = Resources()
-NO_LIMITS = frozenset({"checkpoint_every", "determinism", "network"})
+NO_LIMITS = frozenset({"checkpoint_every", "determinism", "network", "silent_for_min"})
 """Resources that bound nothing; the network has a consent of its own."""
 PROFILES = ("strict", "docker", "unconfined")
 """``resources.seccomp``, from the one that lets a job do least."""

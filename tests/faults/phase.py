@@ -1,10 +1,13 @@
 """A phase that computes nothing, so that faults can be tried by the hundred; and its real runs."""
 
+import fcntl
 import json
 import os
+import struct
 import subprocess
 import sys
 import sysconfig
+import termios
 import time
 from pathlib import Path
 
@@ -66,19 +69,23 @@ def phasehub(*words, **options):
     )  # fmt: skip
 
 
+def words_of_run(folder, interpreter, text=PLAIN, name="tiny"):
+    """The words that run a phase, whose manifest is in the folder then."""
+    manifest = folder / f"{name}.toml"
+    manifest.write_text(text.replace('name = "tiny"', f'name = "{name}"'))
+    return (
+        *("run", manifest, "--engine", "process", "--python", interpreter),
+        *("--out", folder / "artifacts"),
+    )
+
+
 class Begun:
     """A run that was started below a folder, and what can be seen of it from outside."""
 
     def __init__(self, folder, interpreter, text=PLAIN, name="tiny"):
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.later = folder, []
-        manifest = folder / f"{name}.toml"
-        manifest.write_text(text.replace('name = "tiny"', f'name = "{name}"'))
-        self.artifacts = folder / "artifacts"
-        self._start(
-            *("run", manifest, "--engine", "process", "--python", interpreter),
-            *("--out", self.artifacts),
-        )
+        self.folder, self.later, self.artifacts = folder, [], folder / "artifacts"
+        self._start(*words_of_run(folder, interpreter, text, name))
 
     @classmethod
     def resumed(cls, before):
@@ -151,6 +158,33 @@ class Begun:
 
     def resume(self):
         return phasehub("resume", "--out", self.artifacts)
+
+
+class Terminal:
+    """A terminal of 80 columns: a shell runs the command line and waits for the next word."""
+
+    COLUMNS = 80
+
+    def __init__(self, *words):
+        self.screen, end = os.openpty()
+        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 24, self.COLUMNS, 0, 0))
+        self.shell = subprocess.Popen(
+            ["/bin/sh", "-c", '"$@"; read next', "sh", sys.executable, "-m", "runner", *words],
+            cwd=ROOT, stdin=end, stdout=end, stderr=end, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(end)
+
+    def read_until(self, text):
+        shown = b""
+        while text not in shown:
+            shown += os.read(self.screen, 4096)
+        return shown.decode()
+
+    def close(self):
+        """The end of the terminal; the shell's exit status."""
+        os.close(self.screen)
+        return self.shell.wait()
 
 
 def wait_until(condition):

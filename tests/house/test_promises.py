@@ -54,6 +54,8 @@ VERBS = [
     "export",
     "open",
     "resume",
+    "attach",
+    "stop",
     "seal",
     "status",
     "clean",

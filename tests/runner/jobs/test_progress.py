@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from runner.jobs.events import Started, Step, UnitDone
+from runner.jobs.events import Started, StepDone, UnitDone
 from runner.jobs.progress import JobProgress
 
 
 def test_the_time_of_the_whole_is_told_once_when_ten_steps_are_timed():
     job = JobProgress("arm", 1000)
-    assert job.update(Step(event="step", step=4, steps_per_s=1.0)) is None
-    told = job.update(Step(event="step", step=19, steps_per_s=5.0))
+    assert job.update(StepDone(event="step", step=4, steps_per_s=1.0)) is None
+    told = job.update(StepDone(event="step", step=19, steps_per_s=5.0))
     assert told == "arm: 1000 steps at 5 steps/s, about 0:03:20 in all"
-    assert job.update(Step(event="step", step=30, steps_per_s=5.0)) is None
+    assert job.update(StepDone(event="step", step=30, steps_per_s=5.0)) is None
 
 
 def test_an_epoch_says_losses_rate_pace_and_time_left():
@@ -36,13 +36,13 @@ def test_an_epoch_says_losses_rate_pace_and_time_left():
 
 def test_a_pace_of_zero_is_no_pace():
     job = JobProgress("arm", 100)
-    job.update(Step(event="step", step=50, steps_per_s=0))
+    job.update(StepDone(event="step", step=50, steps_per_s=0))
     assert job.pace() == ""
 
 
 def test_a_pace_so_slow_that_no_clock_shows_it_is_told_all_the_same():
     job = JobProgress("arm", 10**12)
-    told = job.update(Step(event="step", step=50, steps_per_s=1e-6))
+    told = job.update(StepDone(event="step", step=50, steps_per_s=1e-6))
     assert told.endswith("about more than 1000 days in all")
     assert job.pace() == "1e-06 steps/s  more than 1000 days left"
 
