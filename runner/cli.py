@@ -243,7 +243,8 @@ def run(
     reuse: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="HUB", help="Take arms from it, or from hubs in it, that are the same."
+            metavar="HUB",
+            help="Take arms from it, or from hubs in it, that are the same.",
         ),
     ] = None,
     why: Annotated[
