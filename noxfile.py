@@ -14,6 +14,7 @@ SOURCES = ("phasehub", "runner", "models", "tests", "noxfile.py", "setup.py")
 TEST_LOCK = "tests/requirements.txt"
 VALIDATOR_LOCK = "tests/validators/requirements.txt"
 S3_LOCK = "tests/s3/requirements.txt"
+TOOLS_LOCK = "tests/tools/requirements.txt"
 
 QUICK = (
     "tests/house",
@@ -99,9 +100,10 @@ def run_layers(session: nox.Session) -> None:
 
 
 def make_other_environments(session: nox.Session) -> None:
-    """The environments of programs that tests start: a validator, and a server that is like S3."""
+    """The environments of programs that tests start: a validator, a server like S3, tools."""
     environment(session, ".venv-validators", VALIDATOR_LOCK)
     environment(session, ".venv-s3", S3_LOCK)
+    environment(session, ".venv-tools", TOOLS_LOCK)
 
 
 @nox.session(venv_backend="none")
@@ -240,7 +242,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Rewrite the seven hash-locked files: `nox -s lock [-- --upgrade]`."""
+    """Rewrite the eight hash-locked files: `nox -s lock [-- --upgrade]`."""
     find_links = os.environ.get("PIP_FIND_LINKS")
     compile_ = [
         *(host_python(session), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
@@ -263,6 +265,7 @@ def lock(session: nox.Session) -> None:
     )
     resolve("runner/requirements-s3.in", "runner/requirements-s3.txt", "--universal", host)
     resolve("tests/s3/requirements.in", S3_LOCK, *linux, host, s3)
+    resolve("tests/tools/requirements.in", TOOLS_LOCK, *linux, host)
     resolve("tests/requirements.in", "tests/requirements.txt", *linux, *cpu, host, same)
     resolve("tests/validators/requirements.in", VALIDATOR_LOCK, *linux)
     resolve("models/requirements-cuda.in", "models/requirements-cuda.txt", *linux)

@@ -29,14 +29,15 @@ from models.log import say, warn
 from models.nets.generator import Generator, count_live
 from models.seeding import make_deterministic
 from models.training.batches import as_tensor
-from models.training.checkpoints import FILES, Checkpoint, checkpoints_of, store
+from models.training.checkpoints import FILES, STOPPED, Checkpoint, checkpoints_of, store
 from models.training.fit import Fit, prepare
 from models.training.fit_checkpoints import Given, given_to
 from models.training.history import History
 from models.training.inference import infer
 from models.training.loss_plot import plot_losses
+from models.training.not_finite import NotFiniteError, Stop
 from models.training.resumption import Checkpointing
-from models.training.weights import State, state_of
+from models.training.weights import State, save_state, state_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +59,8 @@ def train_arm(
 
     With ``checkpoint_every`` it leaves states to go on from, too, and goes on from the one that
     lies beside the job.
+
+    A fit that was ended as its numbers were not finite leaves what there is of it, and no scores.
 
     Raises:
         JobError: the checkpoint beside the job is not one of this job.
@@ -82,7 +85,12 @@ def train_arm(
         keep_going(fit, job, out, checkpoint_every, given)
     say_subject(job, parameters, fit)
     events.stage("fit")
-    fit.run()
+    stop = fit.run()
+    if stop is not None:
+        write_stopped(fit, stop, data, out)
+        write_json(out / "environment.json", environment(job.device))
+        write_json(out / "timing.json", timing(fit.history, started_at, job.device, given))
+        return
     events.stage("evaluate")
     fit.module.to(job.device)
     last = state_of(fit.net)
@@ -174,6 +182,21 @@ def write_results(fit: Fit, evaluations: dict[str, Evaluation], out: Path) -> di
     return stats
 
 
+def write_stopped(fit: Fit, stop: Stop, data: LoadedData, out: Path) -> None:
+    """Write what there is of a fit that was ended on its way: it is looked at, and not scored.
+
+    The weights are those that it ended with, beside the best of the epochs that were finite.
+    """
+    warn(f"{NotFiniteError(stop)}; the fit ends here, as train.on_nan asks")
+    save_state(state_of(fit.net), out / STOPPED)
+    if fit.history.epochs:
+        write_json(out / "history.json", history_table(fit.history))
+        store([one for one in checkpoints_of(fit) if one.name == "best"], out)
+        plot_losses(fit.history, None, out / "loss.png", str(NotFiniteError(stop)))
+    (out / "grad_norms.csv").write_text(fit.module.gradients.csv(), encoding="utf-8")
+    write_json(out / "effective_config.json", effective_config(fit, data, out, stop))
+
+
 def keep_checkpoints(fit: Fit, out: Path, *, collapsed: bool) -> list[Checkpoint]:
     """Store the weights that a finished fit has kept; the sides of a collapse only if it did."""
     if fit.collapse_weights is not None and not collapsed:
@@ -253,7 +276,7 @@ def timing(
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "wall_s": time.perf_counter() - started_at,
-        "steps_per_s": steps / history.training_s,
+        "steps_per_s": steps / history.training_s if history.training_s else None,
         "peak_memory_bytes": torch.cuda.max_memory_allocated() if device == "cuda" else resident,
         **resumed,
     }

@@ -57,6 +57,7 @@ DETERMINISTIC: Mapping[str, bool] = {
     "model_best.pt": True,
     "model_before_collapse.pt": True,
     "model_at_collapse.pt": True,
+    "model_stopped.pt": True,
     "checkpoints.json": True,
     "grad_norms.csv": True,
     "recon.npz": True,

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import NoReturn
 
-PACKAGE = Path(__file__).resolve().parent
-BUNDLE = PACKAGE / "sources"
-"""What ``setup.py`` puts into a wheel; a checkout has none, and is used itself."""
-
-
-def sources() -> Path:
-    """The folder that holds ``runner/``, ``models/`` and the Dockerfile."""
-    return BUNDLE if BUNDLE.is_dir() else PACKAGE.parent
+from phasehub._own import sources
 
 
 def main() -> NoReturn:

@@ -45,6 +45,14 @@ class DeviceName(StrEnum):
     cpu = "cpu"
 
 
+class ExportName(StrEnum):
+    """What hubs can be exported to."""
+
+    csv = "csv"
+    mlflow = "mlflow"
+    tensorboard = "tensorboard"
+
+
 def _be_quiet(wanted: bool) -> None:
     """Let nothing be said while the verb runs; errors are, behind it."""
     if wanted:
@@ -179,6 +187,19 @@ def run(
     locked: Annotated[
         bool, typer.Option("--locked", help="Refuse whatever is not as `lock` has written it down.")
     ] = False,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="HUB", help="Take arms from it, or from hubs in it, that are the same."
+        ),
+    ] = None,
+    why: Annotated[
+        list[str] | None, typer.Option(metavar="ARM", help="Explain why this arm is not reused.")
+    ] = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
+    ] = None,
     detach: Detach = False,
     _quiet: Quiet = False,
 ) -> None:
@@ -203,6 +224,9 @@ def run(
             python=python,
             signing_key=sign,
             locked=locked,
+            reuse=tuple(reuse or ()),
+            why=tuple(why or ()),
+            signers=signers,
         )
     )
     print(hub)
@@ -632,6 +656,21 @@ def show(hub: HubPath, as_json: AsJson = False) -> None:
         _print_json(of_hub(sealed.record, statistics))
         return
     _print_fitting(lambda: render_show(sealed.record, statistics))
+
+
+@app.command()
+def export(
+    hub: HubPath,
+    to: Annotated[ExportName, typer.Option(help="csv, or a tool whose library is installed.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="New folder; for mlflow, a store."),
+    ] = None,
+) -> None:
+    """Write a hub's knobs, scores and curves for another tool. The last line is the path."""
+    from runner.commands import export as exporting
+
+    print(exporting.export(exporting.ExportRequest(hub=hub, to=to.value, output=output)))
 
 
 docs = typer.Typer(help="The pages of a study.", no_args_is_help=True, rich_markup_mode=None)

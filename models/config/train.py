@@ -15,6 +15,10 @@ from models.config.schedules import Constant, Plateau, Scheduler, WarmupCosine
 from models.config.tables import Table
 
 
+def _is_continue(value: object) -> bool:
+    return value == "continue"
+
+
 class Train(Table):
     """How the network is fitted."""
 
@@ -40,6 +44,13 @@ class Train(Table):
         default_factory=lambda table: 0.05 if table.get("validation") == "held_out" else None,
         description="Share of the training scan that is held out, by default 0.05. There is none "
         "when the test split validates.",
+    )
+    on_nan: Literal["continue", "stop"] = Field(
+        "continue",
+        exclude_if=_is_continue,  # a plan that does not stop is as it was before one could
+        description="What becomes of a fit at its first loss, or its first weight after a step, "
+        "that is not finite: it goes on to its last epoch, or it ends there, as an arm without "
+        "scores. A plan says nothing of `continue`.",
     )
 
     @model_validator(mode="after")

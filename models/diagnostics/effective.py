@@ -8,7 +8,7 @@ and ``effective_diagnostics``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from models.diagnostics.effective_train import (
     not_in_one_group,
     read_fixed,
     scheduler_of,
+    stopped_leaves,
     train_leaves,
 )
 from models.diagnostics.readings import agreed
@@ -28,6 +29,7 @@ from models.diagnostics.stats import finite
 from models.nets.generator import count_live
 from models.seeding import determinism, seed_of
 from models.training.fit import Fit
+from models.training.not_finite import Stop
 from models.training.weights import digest
 
 EXECUTION = ("threads", "determinism", "deterministic_algorithms")
@@ -44,8 +46,16 @@ class LoadedData:
     sha256: Mapping[str, str]
 
 
-def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
-    """The content of ``effective_config.json`` after ``fit`` has left its files in ``out``."""
+def effective_config(
+    fit: Fit, data: LoadedData, out: Path, stop: Stop | None = None
+) -> dict[str, Any]:
+    """The content of ``effective_config.json`` after ``fit`` has left its files in ``out``.
+
+    Where the fit was ended on its way, ``stop`` says where; what it was to record at its end can
+    then not be read back and is missing, and ``observed.stopped`` is there.
+    """
+    splits = data.train, data.test
+    train = train_leaves(fit, *splits) if stop is None else stopped_leaves(fit, *splits, stop)
     return {
         "schema_version": 2,
         "parameters": {
@@ -54,8 +64,8 @@ def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
                 **model_leaves(fit.net, fit.initial),
                 "activation_checkpointing": agreed(fit.recomputations.by_block),
             },
-            "train": train_leaves(fit, data.train, data.test),
-            "diagnostics": diagnostics_leaves(fit, out),
+            "train": train,
+            **({"diagnostics": diagnostics_leaves(fit, out)} if stop is None else {}),
         },
         "seed": agreed(
             seed_of(stream) for stream in (fit.weights_stream, fit.batches.order.generator)
@@ -64,7 +74,7 @@ def effective_config(fit: Fit, data: LoadedData, out: Path) -> dict[str, Any]:
             "device": agreed(sorted(fit.inputs.devices)),
             **{key: determinism()[key] for key in EXECUTION},
         },
-        "observed": observed(fit, data),
+        "observed": observed(fit, data) | ({} if stop is None else {"stopped": asdict(stop)}),
     }
 
 

@@ -32,10 +32,11 @@ from models.physics.losses import LOSSES
 from models.training.batches import Batches, HeldOut, Patches, as_tensor
 from models.training.fit import Fit
 from models.training.module import PatchFit
+from models.training.not_finite import Stop, StopAtNotFinite
 
 
 def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
-    """Every knob of ``Train``, read after the fit."""
+    """Every knob of ``Train``, read after the fit; ``on_nan`` is there where a fit would stop."""
     module = fit.module
     (optimizer,) = fit.trainer.optimizers
     gain, per_batch = read_gain(fit, max(fit.inputs.training))
@@ -43,7 +44,7 @@ def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
     return {
         "epochs": len(fit.history.epochs),
         "batch_size": max(fit.inputs.training),
-        "inference_batch_size": max(fit.inputs.inference),
+        "inference_batch_size": max(fit.inputs.inference, default=fit.batches.inference_batch_size),
         "learning_rate": agreed(group["initial_lr"] for group in optimizer.param_groups),
         "optimizer": read_optimizer(optimizer),
         "scheduler": read_scheduler(scheduler_of(fit)),
@@ -53,7 +54,28 @@ def train_leaves(fit: Fit, train: Split, test: Split) -> dict[str, Any]:
         "gain_per_batch": per_batch,
         "validation": validation,
         "validation_fraction": fraction,
+        **({"on_nan": "stop"} if stops(fit) else {}),
     }
+
+
+def stops(fit: Fit) -> bool:
+    """Whether the loop had what ends it where something is not finite."""
+    callbacks = fit.trainer.callbacks  # type: ignore[attr-defined]
+    return any(isinstance(one, StopAtNotFinite) for one in callbacks)
+
+
+def stopped_leaves(fit: Fit, train: Split, test: Split, stop: Stop) -> dict[str, Any]:
+    """What of ``Train`` a fit can show that was ended on its way.
+
+    What it was to do is read where it was not done: the epochs from the loop, the size of batches
+    to infer from the loader, unless there were some. At the first step a clipper may not have
+    been called yet.
+    """
+    shown = train_leaves(fit, train, test)
+    shown["epochs"] = fit.trainer.max_epochs
+    if not stop.step:
+        del shown["clip"]
+    return shown
 
 
 def scheduler_of(fit: Fit) -> LRScheduler:

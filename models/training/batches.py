@@ -109,6 +109,12 @@ class Batches:
         return self.training.dataset
 
     @property
+    def inference_batch_size(self) -> int:
+        """What the loader of the validation hands out at most at a time."""
+        assert isinstance(self.validation.sampler, BatchSampler)
+        return self.validation.sampler.batch_size
+
+    @property
     def validation_patches(self) -> Patches:
         """The patches that are validated on."""
         assert isinstance(self.validation.dataset, Patches)

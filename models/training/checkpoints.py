@@ -22,6 +22,10 @@ FILES = {
 """Name of a checkpoint → file."""
 
 
+STOPPED = "model_stopped.pt"
+"""Weights of a fit that was ended on its way; of no epoch's end, so no checkpoint to look into."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
     """Weights of one moment of a fit."""

@@ -30,6 +30,7 @@ from models.training.gradients import GradientsAtEpochs
 from models.training.history import History
 from models.training.module import PatchFit
 from models.training.moments import moments_of
+from models.training.not_finite import NotFiniteError, Stop, StopAtNotFinite
 from models.training.observers import Calls, Gains, GradientNorms, Inputs, Recomputations
 from models.training.watch import Watch
 from models.training.weights import BestWeights, digest
@@ -63,6 +64,8 @@ class Fit:
     calls: Calls
     gains: Gains
     weights_stream: np.random.Generator
+    stop_at_not_finite: StopAtNotFinite | None
+    """``None`` where a fit goes on whatever its numbers are."""
 
     @property
     def net(self) -> Generator:
@@ -70,14 +73,21 @@ class Fit:
         assert isinstance(self.module.net, Generator)
         return self.module.net
 
-    def run(self) -> None:
+    def run(self) -> Stop | None:
         """Train for all epochs. Writes events, and what an audit needs if it is asked for.
+
+        Returns:
+            Where the fit was ended before, as something was not finite; ``None`` at its end.
 
         Raises:
             RuntimeError: an operation has no deterministic implementation on the device.
         """
         with _quiet_lightning():
-            self.trainer.fit(self.module, self.batches.training, self.batches.validation)
+            try:
+                self.trainer.fit(self.module, self.batches.training, self.batches.validation)
+            except NotFiniteError as error:
+                return error.stop
+        return None
 
 
 def prepare(
@@ -125,7 +135,8 @@ def prepare(
     evidence = None
     if diagnostics.audit_steps and evidence_to is not None:
         evidence = Evidence(net, moments_of(parameters, seed), evidence_to)
-    keepers = [callback for callback in (collapse_weights, evidence) if callback]
+    stop = StopAtNotFinite() if settings.on_nan == "stop" else None
+    keepers = [callback for callback in (collapse_weights, evidence, stop) if callback]
     return Fit(
         module=module,
         trainer=make_trainer(
@@ -143,6 +154,7 @@ def prepare(
         calls=Calls(net),
         gains=Gains(module),
         weights_stream=weights_stream,
+        stop_at_not_finite=stop,
     )
 
 

@@ -65,8 +65,8 @@ class _Running:
 class History(Callback):
     """Records every epoch and reports progress.
 
-    A loss that is not finite is recorded and ends nothing: the run that was declared is the run
-    that is made, and a shorter one would look like a knob that was dropped.
+    A loss that is not finite is recorded and ends nothing here: the run that was declared is the
+    run that is made. ``not_finite`` ends one that was declared to end then.
     """
 
     def __init__(self, events: Events, watch: Watch) -> None:

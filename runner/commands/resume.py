@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.core.interrupts import interrupts
 from runner.jobs.progress import display
 from runner.phase.carrier import announce
-from runner.phase.execute import decide, go_on, held_to
+from runner.phase.execute import decide, go_on, held_to, sources_of
 from runner.phase.resume import (
     code_again,
     make_writable,
@@ -39,6 +39,9 @@ def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
     with interrupts(), held(staging), display() as shown:
         known = read_begun(staging)
         request = replace(request_of(known), artifacts=staging.path.parent.parent)
+        # What was taken is here; a source that is gone by now has the rest run.
+        there = tuple(folder for folder in request.reuse if folder.exists())
+        request = replace(request, reuse=there)
         decided = decide(request)
         refuse_another_plan(known, decided.loaded, decided.plan, staging.path)
         code = code_again(known, staging.path, decided.tests)
@@ -56,6 +59,7 @@ def resume(named: Path | None, artifacts: Path) -> tuple[Path, int]:
             lock=held_to(request, decided, code.snapshot) if request.locked else None,
             registered=known.registered,
             started_before=starts(staging),
+            sources=sources_of(request),
         )
         make_writable(staging.path)
         mend_journal(staging)

@@ -86,6 +86,12 @@ class ConsentError(RunnerError):
     exit_code = 8
 
 
+class ExportError(RunnerError):
+    """A hub cannot be written for another tool: its library is missing, or the place is taken."""
+
+    exit_code = 9
+
+
 ARM_FAILED = 1
 TIMED_OUT = 5
 INTERRUPTED = 130
@@ -102,6 +108,7 @@ EXIT_CODES = {
     6: "a page of a study cannot be brought up to date",
     7: "a store of archives cannot be reached, read or written",
     8: "a stranger's code would get more than was agreed to",
+    9: "a hub cannot be written for another tool",
     66: "the manifest, hub, run or archive that is named is not there",
     70: "a bug; the message says where its traceback is",
     130: "interrupted; the run can be resumed",

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,8 +39,12 @@ def remove_tree(folder: Path) -> None:
     """Remove ``folder`` and all below it, if it is there; follows no link.
 
     A job can leave thousands of nested folders, at which ``shutil.rmtree`` runs out of stack in
-    Python 3.11; ``rm`` does not. Raises ``OSError`` when something cannot be removed.
+    Python 3.11; ``rm`` does not, and takes a process. Raises ``OSError`` when something cannot be
+    removed.
     """
+    with suppress(OSError, RecursionError):
+        shutil.rmtree(folder)
+        return
     done = subprocess.run(
         ["rm", "-rf", "--", str(folder)], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""What every engine can do: check itself, start a job, poll it, stop it, adopt it.
+"""What every engine can do: check itself, start a job, wait for it, poll it, stop it, adopt it.
 
 A handle survives the death of the runner: it is plain data that is written to the journal, and
 ``adopt`` finds the running job again.
@@ -147,6 +147,12 @@ class Engine(Protocol):
 
     def poll(self, handle: Handle) -> Outcome | None:
         """``None`` while the job runs; afterwards how it ended. Enforces the time limit."""
+
+    def wait(self, handles: Collection[Handle], at_most_s: float) -> None:
+        """Return as soon as one of the jobs has ended, or else after ``at_most_s``.
+
+        It saves time and no more than that: it may return early or late, and ``poll`` tells.
+        """
 
     def stop(self, handle: Handle) -> None:
         """Stop the job if it runs and remove what it left; safe to call again."""

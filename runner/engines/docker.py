@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import threading
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -73,6 +74,8 @@ class DockerEngine:
         self._user = self._caller if self._caller[0] != 0 else UNPRIVILEGED
         self._client: Client = connect()
         self._keepers: dict[str, Keeper] = {}
+        self._ended = threading.Event()
+        """Set whenever a container has ended."""
         self._unseen: set[str] = set()
         """Containers that may have ended while the daemon, or no runner, was there."""
 
@@ -124,7 +127,7 @@ class DockerEngine:
             disk_bytes=launch.limits.disk_bytes,
             gpu_ids=launch.gpu_ids,
         )
-        self._keepers[handle.id] = Keeper(container, handle, lambda: console)
+        self._keepers[handle.id] = Keeper(container, handle, self._ended.set, lambda: console)
         return handle
 
     def _create(self, launch: Launch) -> Container:
@@ -196,6 +199,11 @@ class DockerEngine:
             ended_at=time.time(),
         )
 
+    def wait(self, handles: Collection[Handle], at_most_s: float) -> None:  # noqa: ARG002 - of all
+        """Return as soon as a container has ended, or else after ``at_most_s``."""
+        self._ended.wait(at_most_s)
+        self._ended.clear()
+
     def stop(self, handle: Handle) -> None:
         """Stop the container if it runs, keep its log and outputs, remove it; safe to repeat."""
         container = self._find(handle)
@@ -260,7 +268,7 @@ class DockerEngine:
     def _keeper(self, container: Container, handle: Handle) -> Keeper:
         """Who keeps a container; one that another runner started gets one now."""
         if handle.id not in self._keepers:
-            self._keepers[handle.id] = Keeper(container, handle)
+            self._keepers[handle.id] = Keeper(container, handle, self._ended.set)
         return self._keepers[handle.id]
 
     def _dismiss(self, container_id: str) -> None:

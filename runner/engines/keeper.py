@@ -1,4 +1,4 @@
-"""One container from its start to its end, off the polling loop: its console and its limits.
+"""One container from its start to its end, off the scheduler's loop: its console and its limits.
 
 Two threads a container: what one arm writes and however much it is, neither the other arms' limits
 nor their progress wait for it.
@@ -25,6 +25,8 @@ from runner.engines.usage import LOOK_S, Excess, Guard
 
 PAUSE_S = 1.0
 """Time before the daemon is asked again for what it did not tell, s."""
+WAIT_S = 3600.0
+"""The longest wait for the daemon to tell of a container's end, s; then it is asked again."""
 MOST_STREAMS = 100
 """Times that a console is asked for again when the daemon stops telling it."""
 LOST = (DockerException, RequestException, OSError, ValueError)
@@ -44,13 +46,21 @@ class Seen:
 class Keeper:
     """Writes a container's console to its log, and kills the container past a limit.
 
-    ``console`` opens the console if it is followed from the start; a keeper without one asks the
-    daemon for what it has kept, from the beginning.
+    ``tell`` is called, in another thread, once the container has ended. ``console`` opens the
+    console if it is followed from the start; a keeper without one asks the daemon for what it has
+    kept, from the beginning.
     """
 
-    def __init__(self, container: Container, handle: Handle, console: Stream | None = None) -> None:
+    def __init__(
+        self,
+        container: Container,
+        handle: Handle,
+        tell: Callable[[], None],
+        console: Stream | None = None,
+    ) -> None:
         self._container = container
         self._handle = handle
+        self._tell = tell
         self._guard = Guard(Path(handle.out_dir), handle.disk_bytes)
         self._excess: Excess | Literal["time"] | None = None
         self._left_out = 0
@@ -80,11 +90,11 @@ class Keeper:
     def _copy_all(self, stream: Stream) -> None:
         """Copy the console until the container has ended; begin anew where the daemon stops."""
         for _ in range(MOST_STREAMS):
-            if not self._copy(stream):
-                time.sleep(PAUSE_S)
-            elif self._over.wait(PAUSE_S) or not self._runs():
-                return
+            if self._copy(stream) and self._has_ended():
+                break
+            time.sleep(PAUSE_S)
             stream = self._kept
+        self._tell()
 
     def _copy(self, stream: Stream) -> bool:
         """Copy one stream in place of what is in the log; whether there is no more to come."""
@@ -114,15 +124,18 @@ class Keeper:
     def _left_s(self) -> float:
         return self._handle.timeout_s - self._handle.elapsed_s
 
-    def _runs(self) -> bool:
-        """Whether the daemon says that the container runs; if it says nothing, it may."""
+    def _has_ended(self) -> bool:
+        """Wait until the daemon says that the container has ended; whether it did.
+
+        A job may close its console and run on, and a daemon that goes away closes it, too.
+        """
         try:
-            self._container.reload()
+            self._container.wait(timeout=WAIT_S)
         except NotFound:
-            return False
-        except LOST:
             return True
-        return bool(self._container.attrs["State"]["Running"])
+        except LOST:
+            return False
+        return True
 
     def _pid(self) -> int | None:
         """Id of the container's first process; ``None`` unless it is seen on this machine."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import select
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
 import psutil
 
@@ -34,6 +36,22 @@ def runs(identity: str) -> bool:
         return _identity(process) == identity and process.status() not in ENDED
     except psutil.NoSuchProcess:
         return False
+
+
+def wait_for_end(pids: Iterable[int], at_most_s: float) -> None:
+    """Return as soon as one of the processes has ended, or else after ``at_most_s``."""
+    with ExitStack() as opened:
+        ends = select.poll()
+        for pid in pids:
+            try:
+                descriptor = os.pidfd_open(pid)
+            except ProcessLookupError:
+                return
+            except OSError:  # no descriptor is left: the time will pass
+                continue
+            opened.callback(os.close, descriptor)
+            ends.register(descriptor, select.POLLIN)
+        ends.poll(1000 * at_most_s)
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:

@@ -12,6 +12,7 @@ import ctypes
 import functools
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -119,9 +120,11 @@ def watch(
 ) -> str | None:
     """Wait for the job. The limit that it went past, or ``stop`` if ``asked`` got a signal."""
     deadline = time.monotonic() + timeout_s
+    end = select.poll()
+    end.register(os.pidfd_open(job.pid), select.POLLIN)
     while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            job.wait(timeout=TICK_S)
+        end.poll(1000 * TICK_S)
+        if job.poll() is not None:
             return None
         if asked:
             return "stop"

@@ -137,6 +137,10 @@ class Readback:
     """What the live objects showed, as planned, beside what the arm's history says of it."""
     final_state: Callable[[Mapping[str, object]], object]
     """Digest of what the fit ended with, by the effective configuration; ``None`` for none."""
+    stopped: Callable[[Tables, Mapping[str, object]], str | None]
+    """Why and where the fit was ended on its way, if its parameters ask for that; else ``None``."""
+    shown: Callable[[Tables, Mapping[str, object]], Tables]
+    """What of the parameters the effective configuration must show: all, unless it was ended."""
 
 
 Values = Mapping[str, Any]

@@ -303,6 +303,11 @@ def read(hub: Path) -> HubRecord:
         ) from error
     except ValueError as error:
         raise VerificationError(f"{hub} is not a hub: {error}") from error
+    return parse(content, hub)
+
+
+def parse(content: bytes, hub: Path) -> HubRecord:
+    """The record in the bytes of the ``hub.json`` of ``hub``. Raises as ``read``."""
     try:
         table = parse_table(content, RECORD)
         version = table.get("schema_version")

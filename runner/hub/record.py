@@ -25,7 +25,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from runner.core.digest import canonical_json
-from runner.core.names import InnerPath, SafeName, Sha256
+from runner.core.names import HUB_NAME, InnerPath, SafeName, Sha256
 from runner.engines.base import Status
 from runner.experiment import EXPERIMENT
 from runner.experiment.common import AuditPart, Determinism
@@ -49,7 +49,9 @@ from runner.manifest.parameter_tables import (
 )
 from runner.manifest.value_kinds import FindingId, RuleText, Text
 
-ArmStatus = Literal[Status, "invalid_output", "configuration_differs", "audit_failed", "not_run"]
+ArmStatus = Literal[
+    Status, "invalid_output", "configuration_differs", "audit_failed", "not_finite", "not_run"
+]
 """How an arm ended: as the engine saw it, or what was wrong with what it left."""
 MEASURED: tuple[ArmStatus, ...] = ("succeeded", "configuration_differs", "audit_failed")
 """Ends of an arm whose results are in the record."""
@@ -84,6 +86,7 @@ ArmParameters = Annotated[dict[str, JsonValue], AfterValidator(require_arm_param
 RegistrationTable = Annotated[dict[str, JsonValue], AfterValidator(require_registration)]
 DatasetParameters = Annotated[dict[str, JsonValue], AfterValidator(require_dataset_parameters)]
 Stage = Annotated[str, OneOf(EXPERIMENT.stages.names)]
+HUB_NAME_PATTERN = f"^{HUB_NAME.pattern}$"
 
 
 class Record(BaseModel):
@@ -100,6 +103,10 @@ class Record(BaseModel):
 
 def _is_none(value: object) -> bool:
     return value is None
+
+
+def _is_empty(value: object) -> bool:
+    return value == ""
 
 
 class RegisteredFinding(Record):
@@ -241,11 +248,29 @@ class AuditRecord(Record):
         return self.outcome in ("agrees", "in_part")
 
 
+class ReusedFrom(Record):
+    """Where an arm was run that was not run again, and what it has in common with that one."""
+
+    hub: Annotated[str, Field(pattern=HUB_NAME_PATTERN)]
+    """Phase and name of the sealed hub that it was taken from."""
+    checksums_sha256: Sha256
+    """Digest of that hub's ``SHA256SUMS``, and thereby of every file in it."""
+    attempt: Annotated[int, Field(ge=1)]
+    """Which attempt it was there."""
+    signature: Annotated[str, Field(max_length=400)]
+    """What was known of that hub's signature, in words."""
+    key: dict[str, Sha256]
+    """What decides its content, a digest for each component; the same here and there."""
+
+
 @with_fields(EXPERIMENT.results.fields, after="differences")
 class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""
 
     name: SafeName
+    title: str = Field("", exclude_if=_is_empty)
+    description: str = Field("", exclude_if=_is_empty)
+    """What the manifest calls it, and why it is there; not written where it says nothing."""
     status: ArmStatus
     message: str = ""
     """Why it did not succeed and what to do about it; empty for one that did."""
@@ -285,13 +310,15 @@ class ArmRecord(Record):
     """``null`` for an arm that was not to be audited, or that did not run as planned."""
     level: Level | None = None
     """As ``proof`` has it; ``null`` in hubs from before there were audits."""
+    reused: ReusedFrom | None = Field(None, exclude_if=_is_none)
+    """Where it was run, if it was not run for this hub; it is not written for one that was."""
 
     @property
     def proof(self) -> Level:
         """What stands behind what the record says of the arm."""
         if self.status == "succeeded" and self.audit and self.audit.is_of_whole_arm:
             return "audited"
-        return "read back" if self.status in MEASURED else "declared only"
+        return "read back" if self.status in (*MEASURED, "not_finite") else "declared only"
 
     @property
     def proof_in_words(self) -> str:

@@ -82,7 +82,10 @@ def collect(out_dir: Path, destination: Path, *, experiment: str, job_sha256: st
     refused = {
         name: problem
         for name, file in listed.items()
-        if (problem := _refusal(out_dir, present, name) or _copy(out_dir, destination, file))
+        if (
+            problem := _refusal(out_dir, present, name)
+            or copied(out_dir, destination, file, told=RESULT)
+        )
     }
     kept = tuple(file for name, file in listed.items() if name not in refused)
     return Collected(files=kept, problems=(*problems, *refused.values()))
@@ -115,13 +118,25 @@ def _refusal(out_dir: Path, present: dict[str, PurePosixPath], name: str) -> str
     return oddity(out_dir, present[name])
 
 
-def _copy(out_dir: Path, destination: Path, file: FileRecord) -> str | None:
-    """Copy one file and compare what was copied with its record; what differs is removed again."""
-    target = destination / file.path
+def copied(
+    source_dir: Path,
+    destination: Path,
+    file: FileRecord,
+    *,
+    told: str,
+    as_path: str | None = None,
+) -> str | None:
+    """Copy one file, under its own path or ``as_path``, and compare the copy with its record.
+
+    Returns:
+        What is wrong, with the name ``told`` of the file that has the record; the copy is then
+        removed again. ``None`` where nothing is.
+    """
+    target = destination / (as_path or file.path)
     digest, size = hashlib.sha256(), 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with open_below(out_dir, file.path) as source, target.open("xb") as copy:
+        with open_below(source_dir, file.path) as source, target.open("xb") as copy:
             while size <= file.bytes and (block := source.read(_BLOCK)):
                 digest.update(block)
                 size += len(block)
@@ -133,8 +148,8 @@ def _copy(out_dir: Path, destination: Path, file: FileRecord) -> str | None:
         return f"{file.path} cannot be copied: {getattr(error, 'strerror', error)}"
     if size != file.bytes:
         target.unlink()
-        return f"{file.path} does not have the {file.bytes} bytes that {RESULT} says"
+        return f"{file.path} does not have the {file.bytes} bytes that {told} says"
     if digest.hexdigest() != file.sha256:
         target.unlink()
-        return f"{file.path} does not have the digest that {RESULT} says"
+        return f"{file.path} does not have the digest that {told} says"
     return None

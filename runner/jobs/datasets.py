@@ -17,12 +17,11 @@ from runner.core.files import remove_tree
 from runner.core.reading import read_table
 from runner.core.text import Say
 from runner.engines.base import Outcome
-from runner.engines.console import keep, tail
 from runner.engines.images.snapshot import Snapshot
 from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmStatus, DatasetRecord, EngineRecord
 from runner.jobs.attempts import Attempt, lay_out
-from runner.jobs.collection import RESULT, collect
+from runner.jobs.collection import RESULT
 from runner.jobs.dataset_cache import (
     METADATA,
     CacheEntry,
@@ -40,9 +39,9 @@ from runner.jobs.dataset_cache import (
     refuse_other_bytes,
     write_entry,
 )
+from runner.jobs.ended import LOG, take
 from runner.plan.model import InputRef, Job, job_document
 
-LOG = "console.log"
 JOB = "job.json"
 GIVEN = EXPERIMENT.given
 """The file that it may be made from lies beside ``job.json``, also in the hub, to run it again."""
@@ -216,30 +215,16 @@ def _copy_given(source: Path, copy: Path, job: Job) -> None:
 
 def _collected(attempt: Attempt, key: str, outcome: Outcome) -> DatasetRecord:
     """The record of an ended simulation; what it left is collected if it succeeded."""
-    job, work = attempt.job, attempt.launch.job_dir.parent
-    facts = _planned(job, key) | {
-        "status": outcome.status,
-        "message": outcome.message,
-        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-        "job_sha256": attempt.job_sha256,
-    }
-    if outcome.status != "succeeded":
-        return DatasetRecord(**facts, log_tail=tail(attempt.launch.log_path))
-    sealed = work / SEALED
-    collected = collect(
-        attempt.launch.out_dir, sealed, experiment="simulate", job_sha256=attempt.job_sha256
+    job, sealed = attempt.job, attempt.launch.job_dir.parent / SEALED
+    facts = take(
+        attempt, outcome, sealed, read=lambda folder: {"metadata": read_table(folder, METADATA)}
     )
-    problem, metadata = collected.describe(), dict[str, Any]()
-    try:
-        metadata = {} if problem else read_table(sealed, METADATA)
-    except ValueError as error:
-        problem = str(error)
-    if problem:
-        return DatasetRecord(**facts | {"status": "invalid_output", "message": problem})
-    keep(attempt.launch.log_path, sealed / LOG)
-    for name in (JOB, *_inputs(job)):
+    files = facts.pop("files", ())
+    if facts["status"] != "succeeded":
+        return DatasetRecord(**_planned(job, key), **facts)
+    for name in _inputs(job):
         shutil.copyfile(attempt.launch.job_dir / name, sealed / name)
-    return DatasetRecord(**facts, files=data_files(collected.files), metadata=metadata)
+    return DatasetRecord(**_planned(job, key), **facts, files=data_files(files))
 
 
 def _cached(folder: Path, entry: CacheEntry, job: Job, key: str) -> DatasetRecord:

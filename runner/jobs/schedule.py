@@ -19,7 +19,9 @@ from runner.jobs.events import NAME, EventReader
 from runner.jobs.heartbeat import Heartbeat
 from runner.jobs.progress import Display, JobProgress
 
-POLL_S = 0.2
+LOOK_S = 0.5
+"""Longest time between two looks at the jobs, s: at their progress, and at their ends should the
+engine not tell of one."""
 PATIENCE_S = 60.0
 """How long an engine that does not answer is waited for, s."""
 
@@ -123,9 +125,8 @@ class _AtWork:
             while self._waiting or self._running:
                 while self._waiting and self._free:
                     self._begin(self._waiting.popleft(), self._free.popleft())
-                self._look()
-                if self._running:
-                    time.sleep(POLL_S)
+                if not self._look() and self._running:
+                    self._engine.wait([job.handle for job in self._running.values()], LOOK_S)
         except EngineLostError:
             raise
         except BaseException as cause:
@@ -168,15 +169,16 @@ class _AtWork:
         self._running[attempt.launch.name] = job
         self._shown.begin(job.progress)
 
-    def _look(self) -> None:
-        """See how each job gets on, and finish those that have ended."""
+    def _look(self) -> bool:
+        """See how each job gets on, and finish those that have ended; whether there were any."""
+        any_ended = False
         self._shown.tick()
         for name, job in list(self._running.items()):
             try:
-                outcome = self._engine.poll(job.handle) or self._silence(job)
+                outcome = self._engine.poll(job.handle)
             except EngineLostError as error:
                 self._wait_for_engine(error)
-                return
+                return False
             self._lost_since = None
             # Not its outputs alone: whoever removes those has its own arm fail.
             attempt = Path(job.handle.out_dir).parent
@@ -186,8 +188,12 @@ class _AtWork:
             job.heartbeat.listen(heard=bool(events))
             for event in events:
                 self._shown.event(job.progress, job.progress.update(event))
+            # After its events were heard: we may have slept for longer than the job was silent.
+            outcome = outcome or self._silence(job)
             if outcome is not None:
                 self._end(name, job, outcome)
+                any_ended = True
+        return any_ended
 
     def _silence(self, job: _Running) -> Outcome | None:
         """The end of a job that is silent for too long, which is stopped before."""

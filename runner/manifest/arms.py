@@ -57,6 +57,16 @@ class PlannedArm:
         """Its command in place of the standard one."""
         return self.declared.command if self.declared else None
 
+    @property
+    def title(self) -> str:
+        """What it is in one line; empty if nothing is said."""
+        return self.declared.title if self.declared else ""
+
+    @property
+    def description(self) -> str:
+        """Why it is there; empty if nothing is said."""
+        return self.declared.description if self.declared else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:

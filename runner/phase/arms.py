@@ -10,15 +10,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.core.errors import RunnerError
-from runner.core.reading import first_problem, is_file_below, read_table, shortened, typed
+from runner.core.reading import first_problem, read_table, shortened
 from runner.engines.base import Outcome
-from runner.engines.console import keep, tail
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
-from runner.hub.record import ArmRecord, Difference, Execution, FileRecord
+from runner.hub.record import ArmRecord, Difference, Execution
 from runner.jobs import checkpoints
 from runner.jobs.attempts import Attempt
-from runner.jobs.collection import RESULT, Result, collect
+from runner.jobs.ended import take
 from runner.manifest.rules import Rule
 from runner.plan.model import Job
 from runner.verify.effective import compare_effective, compare_history
@@ -77,35 +76,24 @@ def conclude(
     attempt: Attempt, outcome: Outcome, *, folder: Path, stage: str, rules: Sequence[Rule]
 ) -> ArmRecord:
     """Copy what an ended attempt left into the hub's ``folder`` and say how the arm did."""
-    name = attempt.job.name
-    log = layout.log_name(stage, name)
-    destination = folder / layout.arm_dir(name)
-    destination.mkdir(parents=True)
-    (destination / layout.JOB).write_bytes(attempt.job_file.read_bytes())
-    facts = planned(attempt.job) | {
-        "attempts": attempt.number,
-        "resumed_from": checkpoints.given(attempt),
-        "exit_code": outcome.exit_code,
-        "started": timestamp(outcome.started_at),
-        "ended": timestamp(outcome.ended_at),
-        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-        "job_sha256": attempt.job_sha256,
-        "log": log if keep(attempt.launch.log_path, folder / log) else None,
-        "status": outcome.status,
-        "message": outcome.message,
-        "notes": (*outcome.notes, *went_on(attempt)),
-    }
-    try:
-        measured = _results(attempt, destination, rules) if outcome.status == "succeeded" else {}
-        record = ArmRecord(**facts | measured)
-    except ValidationError as error:
-        # Its files stay: they were taken by their digests, whatever the numbers in them are.
-        told = f"the arm's summaries hold what they must not: {first_problem(error)}"
-        record = ArmRecord(**facts | {"status": "invalid_output", "message": told})
-        record = record.model_copy(update={"files": _files(destination)})
-    if record.status == "succeeded":
-        return record
-    return record.model_copy(update={"log_tail": tail(attempt.launch.log_path)})
+    name = layout.log_name(stage, attempt.job.name)
+    facts = planned(attempt.job) | take(
+        attempt,
+        outcome,
+        folder / layout.arm_dir(attempt.job.name),
+        log=folder / name,
+        read=lambda destination: _recordable(attempt, destination, rules),
+    )
+    return ArmRecord(
+        attempts=attempt.number,
+        resumed_from=checkpoints.given(attempt),
+        exit_code=outcome.exit_code,
+        started=timestamp(outcome.started_at),
+        ended=timestamp(outcome.ended_at),
+        log=name if (folder / name).is_file() else None,
+        notes=(*outcome.notes, *went_on(attempt)),
+        **facts,
+    )
 
 
 def went_on(attempt: Attempt) -> Iterator[str]:
@@ -117,42 +105,38 @@ def went_on(attempt: Attempt) -> Iterator[str]:
         )
 
 
-def _files(destination: Path) -> tuple[FileRecord, ...]:
-    """What was taken of an arm's files before its numbers turned out to be none."""
-    result = typed(Result, read_table(destination, RESULT), RESULT)
-    return tuple(file for file in result.files if is_file_below(destination, file.path))
-
-
-def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict[str, Any]:
-    """What the arm measured, whether it ran as planned, and whether its rules hold."""
-    job = attempt.job
-    collected = collect(
-        attempt.launch.out_dir,
-        destination,
-        experiment=job.experiment,
-        job_sha256=attempt.job_sha256,
-    )
-    if collected.problems:
-        return {
-            "status": "invalid_output",
-            "message": collected.describe(),
-            "files": collected.files,
-        }
+def _recordable(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict[str, Any]:
+    """What an attempt measured, if a record can hold it; raises ``ValueError`` if none can."""
+    went_on_from = checkpoints.given(attempt)
     try:
-        effective = read_table(destination, FILES.effective)
-        stats = read_table(destination, FILES.stats)
-        metrics = read_table(destination, FILES.metrics)
-        timing = read_table(destination, FILES.timing)
-        history = read_table(destination, FILES.history)
-        checkpoints.require_told(timing, checkpoints.given(attempt))
-    except ValueError as error:
-        return {"status": "invalid_output", "message": str(error), "files": collected.files}
+        facts = measured(attempt.job, destination, rules, resumed_from=went_on_from)
+        ArmRecord(**planned(attempt.job) | {"status": "succeeded"} | facts)
+    except ValidationError as error:
+        told = f"the arm's summaries hold what they must not: {first_problem(error)}"
+        raise ValueError(told) from None
+    return facts
+
+
+def measured(
+    job: Job, destination: Path, rules: Sequence[Rule], *, resumed_from: int | None
+) -> dict[str, Any]:
+    """What an arm measured, by its files in ``destination``, and whether it ran as planned.
+
+    Raises ``ValueError`` for files that cannot be read, or hold what no record may.
+    """
+    effective = read_table(destination, FILES.effective)
+    if (why := EXPERIMENT.readback.stopped(job.parameters, effective)) is not None:
+        return _not_finite(job, destination, effective, why, resumed_from)
+    stats, metrics, timing, history = (
+        read_table(destination, name)
+        for name in (FILES.stats, FILES.metrics, FILES.timing, FILES.history)
+    )
+    checkpoints.require_told(timing, resumed_from)
     differences = (
         *compare_effective(job.parameters, job.seed, job.execution, effective),
         *compare_history(effective, history),
     )
     facts: dict[str, Any] = {
-        "files": collected.files,
         "differences": differences,
         "stats": stats,
         "timing": timing,
@@ -165,6 +149,26 @@ def _results(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> dict
         facts["status"] = "configuration_differs"
         facts["message"] = _all_told(differences)
     return facts
+
+
+def _not_finite(
+    job: Job, destination: Path, effective: dict[str, Any], why: str, resumed_from: int | None
+) -> dict[str, Any]:
+    """Of an arm that ended as its numbers were not finite: where, and whether it was as planned.
+
+    It has no scores. Raises ``ValueError`` as ``measured`` does.
+    """
+    timing = read_table(destination, FILES.timing)
+    checkpoints.require_told(timing, resumed_from)
+    differences = compare_effective(job.parameters, job.seed, job.execution, effective)
+    otherwise = f"; and it was not as planned: {_all_told(differences)}" if differences else ""
+    return {
+        "status": "not_finite",
+        "message": why + otherwise,
+        "differences": differences,
+        "timing": timing,
+        "final_weights_sha256": EXPERIMENT.readback.final_state(effective),
+    }
 
 
 def _all_told(differences: Sequence[Difference]) -> str:

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from runner.core.files import share
 from runner.engines.base import Outcome
-from runner.engines.console import tail
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.record import ArmRecord, AuditRecord, DatasetRecord, FileRecord
@@ -75,17 +74,12 @@ def lay_out_audit(
 
 def conclude_audit(attempt: Attempt, outcome: Outcome, destination: Path) -> AuditRecord:
     """Copy what an ended audit left to ``destination`` and say what it found."""
-    facts = take(attempt, outcome, destination)
-    status, message = facts.pop("status"), facts.pop("message")
     parts = tuple(attempt.job.parameters["audit"]["parts"])
-    problem = "" if status == "succeeded" else message or status.replace("_", " ")
-    if not problem:
-        try:
-            return AuditRecord(parts=parts, **facts, **judged(destination, parts))
-        except ValueError as error:
-            problem = str(error)
-    told = f"the audit could not be done: {problem}"
-    facts.setdefault("log_tail", tail(attempt.launch.log_path))
+    facts = take(attempt, outcome, destination, read=lambda folder: judged(folder, parts))
+    status, message = facts.pop("status"), facts.pop("message")
+    if status == "succeeded":
+        return AuditRecord(parts=parts, **facts)
+    told = f"the audit could not be done: {message or status.replace('_', ' ')}"
     return AuditRecord(parts=parts, outcome="not_done", differences=(told,), **facts)
 
 

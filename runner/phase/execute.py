@@ -32,7 +32,7 @@ from runner.jobs.overall import Overall
 from runner.jobs.progress import display
 from runner.jobs.schedule import run_attempts
 from runner.manifest.model import LoadedManifest, load
-from runner.phase import arms, audits, phase_tests, resume
+from runner.phase import arms, audits, phase_tests, resume, reuse
 from runner.phase.carrier import announce
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
@@ -45,6 +45,7 @@ from runner.phase.lock_mismatches import (
 from runner.phase.lockfile import Lock, find_lock
 from runner.phase.resume import ResumeError, begun
 from runner.phase.run import Request, Run, write_declaration
+from runner.phase.sources import ArmSources, find_sources
 from runner.phase.summary import ArmsOf, summarise
 from runner.phase.unfinished import WORK, begin, held, unfinished, write_engine
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, digest, make_plan, plan_remarks
@@ -72,6 +73,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
     """
     decided = decide(request)
     loaded, plan = decided.loaded, decided.plan
+    sources = sources_of(request)
     code = provenance.take_code(SOURCES, state_dir(), tests=decided.tests, diff_name=layout.DIFF)
     lock = held_to(request, decided, code.snapshot) if request.locked else None
     with (
@@ -90,6 +92,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
             signing_key=request.signing_key,
             lock=lock,
             registered=registered_now(loaded),
+            sources=sources,
         )
         write_declaration(run)
         for told in not_as_registered(run):
@@ -143,6 +146,11 @@ def decide(request: Request) -> Decided:
     if request.signing_key is not None:
         try_key(request.signing_key)
     return Decided(loaded=loaded, plan=plan, device=device, remark=remark, remarks=remarks)
+
+
+def sources_of(request: Request) -> ArmSources:
+    """The hubs that arms may be taken from. Raises ``VerificationError`` where one is none."""
+    return find_sources(request.reuse, signers=request.signers, why=request.why)
 
 
 def others_of(plan: Plan, artifacts: Path) -> Iterator[str]:
@@ -418,6 +426,10 @@ def run_arms(run: Run, engine: Engine) -> None:
         elif (taken := resume.take_over(run, job, dataset)) is not None:
             attempts.append(taken)
             adopted[job.name] = run.adopted[job.name]
+        elif (reused := reuse.take(run, job, dataset)) is not None:
+            run.arms[job.name] = reused
+            run.journal("concluded", name=job.name)
+            run.shown.say(reuse.describe(reused))
         else:
             attempts.append(lay_out_arm(run, job, dataset, run.attempt_of(job.name)))
 

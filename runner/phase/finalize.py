@@ -32,7 +32,8 @@ def conclude(run: Run) -> HubRecord:
     phase = run.loaded.manifest.phase
     image = run.engine.facts.get("image")
     records = tuple(
-        arm.model_copy(update={"level": arm.proof}) for arm in arms_of(run, run.plan.arms)
+        arm.model_copy(update={"level": arm.proof, **run.about.get(arm.name, {})})
+        for arm in arms_of(run, run.plan.arms)
     )
     return HubRecord(
         phase=phase.name,

@@ -10,12 +10,11 @@ from runner.core.errors import RunnerError
 from runner.core.project import TESTS, source_digest
 from runner.core.reading import read_table, typed
 from runner.engines.base import Outcome
-from runner.engines.console import keep, tail
 from runner.engines.images.snapshot import Snapshot
 from runner.hub import layout
 from runner.hub.record import ArmStatus, TestsRecord
 from runner.jobs.attempts import Attempt, lay_out
-from runner.jobs.collection import collect
+from runner.jobs.ended import take
 from runner.plan.model import InputRef, Job
 
 RESULTS = "regression_tests.json"
@@ -33,25 +32,14 @@ def prepare(job: Job, *, code: Snapshot, folder: Path, labels: dict[str, str]) -
 
 def conclude(attempt: Attempt, outcome: Outcome, *, folder: Path) -> TestsRecord:
     """Copy what the job left into the hub's ``folder``, and say what each test said."""
-    destination = folder / layout.TESTS
-    destination.mkdir(parents=True)
-    (destination / layout.JOB).write_bytes(attempt.job_file.read_bytes())
-    source = attempt.launch.data_dir
-    log = attempt.launch.log_path
-    facts: dict[str, Any] = {
-        "select": attempt.job.parameters["select"],
-        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-        "job_sha256": attempt.job_sha256,
-        "source_sha256": None if source is None else source_digest(source / TESTS),
-        "log": layout.TESTS_LOG if keep(log, folder / layout.TESTS_LOG) else None,
-        "status": outcome.status,
-        "message": outcome.message,
-    }
-    if outcome.status == "succeeded":
-        facts |= _results(attempt, destination)
-    if facts["status"] != "succeeded":
-        facts["log_tail"] = tail(log)
-    return TestsRecord(**facts)
+    source, log = attempt.launch.data_dir, folder / layout.TESTS_LOG
+    facts = take(attempt, outcome, folder / layout.TESTS, log=log, read=_results)
+    return TestsRecord(
+        select=attempt.job.parameters["select"],
+        source_sha256=None if source is None else source_digest(source / TESTS),
+        log=layout.TESTS_LOG if log.is_file() else None,
+        **facts,
+    )
 
 
 def not_run(job: Job, why: RunnerError | None) -> TestsRecord:
@@ -61,24 +49,14 @@ def not_run(job: Job, why: RunnerError | None) -> TestsRecord:
     return TestsRecord(select=job.parameters["select"], status=status, message=message)
 
 
-def _results(attempt: Attempt, destination: Path) -> dict[str, Any]:
-    collected = collect(
-        attempt.launch.out_dir, destination, experiment="test", job_sha256=attempt.job_sha256
-    )
-    if collected.problems:
-        return {
-            "status": "invalid_output",
-            "message": collected.describe(),
-            "files": collected.files,
-        }
-    try:
-        results = read_table(destination, RESULTS).get("tests")
-        table: dict[str, object] = {"select": [], "status": "failed", "results": results}
-        record = typed(TestsRecord, table, RESULTS)
-    except ValueError as error:
-        message = f"{RESULTS} does not keep the contract: {error}"
-        return {"status": "invalid_output", "message": message, "files": collected.files}
-    return {"results": record.results, "files": collected.files}
+def _results(folder: Path) -> dict[str, Any]:
+    """What each test said. Raises ``ValueError`` for a file that does not keep the contract."""
+    table: dict[str, object] = {
+        "select": [],
+        "status": "failed",
+        "results": read_table(folder, RESULTS).get("tests"),
+    }
+    return {"results": typed(TestsRecord, table, RESULTS).results}
 
 
 def describe(record: TestsRecord) -> str:

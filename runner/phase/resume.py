@@ -74,6 +74,8 @@ def begun(run: Run, request: Request) -> Begun:
             python=None if request.python is None else str(request.python.absolute()),
             signing_key=None if request.signing_key is None else str(request.signing_key.resolve()),
             locked=request.locked,
+            reuse=tuple(str(folder.resolve()) for folder in request.reuse),
+            signers=None if request.signers is None else str(request.signers.resolve()),
         ),
         manifest_sha256=run.loaded.sha256,
         plan_sha256=digest(run.plan),
@@ -99,6 +101,8 @@ def request_of(known: Begun) -> Request:
         python=None if asked.python is None else Path(asked.python),
         signing_key=None if asked.signing_key is None else Path(asked.signing_key),
         locked=asked.locked,
+        reuse=tuple(Path(folder) for folder in asked.reuse),
+        signers=None if asked.signers is None else Path(asked.signers),
     )
 
 
@@ -242,7 +246,12 @@ def drop_changed(run: Run) -> list[tuple[str, str]]:
     """Forget the arms whose files are not as on record; each with the first such file."""
     found = []
     for name, arm in list(run.arms.items()):
-        if changed := changed_files(run.staging.path / layout.arm_dir(name), arm.files):
+        folder, audited = run.staging.path, arm.audit.files if arm.audit else ()
+        changed = [
+            *changed_files(folder / layout.arm_dir(name), arm.files),
+            *changed_files(folder / layout.audit_dir(name), audited),
+        ]
+        if changed:
             found.append((name, changed[0]))
             del run.arms[name]
     return found

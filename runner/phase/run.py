@@ -6,9 +6,11 @@ import os
 import secrets
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypedDict
 
 from runner.core.digest import canonical_json, pretty_json
 from runner.core.errors import RunnerError
@@ -28,9 +30,11 @@ from runner.hub.record import (
 from runner.jobs.attempts import Attempt
 from runner.jobs.datasets import Dataset
 from runner.jobs.progress import Display
+from runner.manifest.arms import PlannedArm
 from runner.manifest.dataset_names import ONLY, assigned
 from runner.manifest.model import LoadedManifest
 from runner.phase.lockfile import Lock
+from runner.phase.sources import ArmSources
 from runner.phase.unfinished import Records
 from runner.plan.model import Device, Job, Plan, computes_on
 from runner.verify.baselines import Baseline
@@ -57,6 +61,24 @@ class Request:
     signing_key: Path | None = None
     locked: bool = False
     """Whether to refuse whatever is not as the manifest's lock file says."""
+    reuse: tuple[Path, ...] = ()
+    """Sealed hubs, or folders of them, from which arms are taken that need not be run."""
+    signers: Path | None = None
+    """Who must have signed such a hub, a file as ssh-keygen(1) describes it."""
+    why: tuple[str, ...] = ()
+    """Arms of which it is explained in full why they are not reused."""
+
+
+class About(TypedDict):
+    """What is said of an arm, and decides nothing."""
+
+    title: str
+    description: str
+
+
+def about(arms: Iterable[PlannedArm | ArmRecord]) -> dict[str, About]:
+    """What is said of each of these arms."""
+    return {arm.name: About(title=arm.title, description=arm.description) for arm in arms}
 
 
 @dataclass(kw_only=True)
@@ -97,11 +119,17 @@ class Run:
     """How often each job was started by processes that carried the run on before this one."""
     adopted: dict[str, Handle] = field(default_factory=dict)
     """Arms whose jobs a process before this one has started, and that are taken over."""
+    sources: ArmSources = field(default_factory=ArmSources)
+    """Hubs from which arms are taken that need not be run."""
     lost: Counter[str] = field(default_factory=Counter)
     """How often each job was ended by others, and started again by this process."""
+    about: Mapping[str, About] = field(default_factory=dict)
+    """By the names of arms; from the manifest, unless it is given."""
 
     def __post_init__(self) -> None:
         """Take up what is on disk of the run; nothing where it begins now."""
+        if (variant := self.loaded.variants.get(self.plan.profile)) and not self.about:
+            self.about = about(variant.arms)
         state = self.staging.state
         self.arms = Records(state / "arms", ArmRecord)
         self.datasets = Records(state / "datasets", DatasetRecord)

@@ -10,16 +10,15 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from runner.core.digest import sha256_file
 from runner.core.reading import copy_below, is_file_below
 from runner.engines.base import Outcome
-from runner.engines.console import keep, tail
 from runner.hub import layout
 from runner.hub.record import FileRecord, HubRecord, SummaryRecord
 from runner.jobs.attempts import Attempt, lay_out
-from runner.jobs.collection import RESULT, collect
+from runner.jobs.collection import RESULT
+from runner.jobs.ended import take
 from runner.manifest.tables import Resources
 from runner.plan.model import InputRef, summary_job
 from runner.verify.baselines import small_files
@@ -95,31 +94,14 @@ def hand_over(hubs: Sequence[ArmsOf], data: Path) -> Iterator[tuple[str, InputRe
 
 
 def _conclude(attempt: Attempt, outcome: Outcome, collected: Path, folder: Path) -> SummaryRecord:
-    inner = folder / layout.SUMMARY_DIR
+    inner, log = folder / layout.SUMMARY_DIR, folder / LOG
     inner.mkdir(parents=True)
-    shutil.copyfile(attempt.job_file, inner / layout.JOB)
-    facts: dict[str, Any] = {
-        "status": outcome.status,
-        "message": outcome.message,
-        "job_sha256": attempt.job_sha256,
-        "wall_s": round(outcome.ended_at - outcome.started_at, 3),
-        "log": LOG if keep(attempt.launch.log_path, folder / LOG) else None,
-    }
-    if outcome.status == "succeeded":
-        found = collect(
-            attempt.launch.out_dir,
-            collected,
-            experiment="summarise",
-            job_sha256=attempt.job_sha256,
-        )
-        if found.problems:
-            facts |= {"status": "invalid_output", "message": found.describe()}
-        facts["files"] = tuple(_put(file, collected, folder) for file in found.files)
-        if (collected / RESULT).is_file():
-            shutil.copyfile(collected / RESULT, inner / RESULT)
-    if facts["status"] != "succeeded":
-        facts["log_tail"] = tail(attempt.launch.log_path)
-    return SummaryRecord(**facts)
+    facts = take(attempt, outcome, collected, log=log)
+    facts["files"] = tuple(_put(file, collected, folder) for file in facts.get("files", ()))
+    for name in (layout.JOB, RESULT):
+        if (collected / name).is_file():
+            shutil.copyfile(collected / name, inner / name)
+    return SummaryRecord(log=LOG if log.is_file() else None, **facts)
 
 
 def _put(file: FileRecord, collected: Path, folder: Path) -> FileRecord:

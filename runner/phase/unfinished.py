@@ -87,6 +87,8 @@ class Asked(Record):
     python: str | None
     signing_key: str | None
     locked: bool
+    reuse: tuple[str, ...] = ()
+    signers: str | None = None
 
 
 class Begun(Record):

@@ -63,6 +63,8 @@ class Row:
     """
 
     label: str
+    about: str
+    """What the manifest says of it; empty where it says nothing."""
     phase: str | None
     """The earlier phase that the arm is from; ``None`` for this phase."""
     fate: str
@@ -126,6 +128,7 @@ def _row(
     plan = dict(leaves(arm.plan))
     return Row(
         label=arm.name,
+        about=". ".join(told for told in (arm.title, arm.description) if told),
         phase=phase,
         fate=_fate(arm),
         outcome=outcome(arm),

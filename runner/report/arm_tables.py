@@ -17,7 +17,7 @@ def differing(names: Sequence[str], rows: Sequence[Row]) -> Table:
     return Table(
         label="What differs between the arms",
         columns=(Column(heading="arm"), *(Column(heading=n, is_code=True) for n in names)),
-        rows=tuple((_arm(row, marked=False), *cells(row.knobs)) for row in rows),
+        rows=tuple((Cell(text=_name(row), aside=row.about), *cells(row.knobs)) for row in rows),
         kinds=tuple("earlier" if row.phase else "" for row in rows),
     )
 
@@ -91,6 +91,9 @@ def _digest(sha256: str | None) -> str:
     return (sha256 or "none")[:12]
 
 
-def _arm(row: Row, *, marked: bool = True) -> Cell:
-    name = f"{row.phase} · {row.label}" if row.phase else row.label
-    return Cell(text=name, dagger="†" if marked and not row.as_planned else "")
+def _arm(row: Row) -> Cell:
+    return Cell(text=_name(row), dagger="" if row.as_planned else "†")
+
+
+def _name(row: Row) -> str:
+    return f"{row.phase} · {row.label}" if row.phase else row.label

@@ -54,6 +54,7 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
         *_tests(record),
         *_dataset(record),
         _completion(record),
+        *_reused(record),
         *_proof(record),
         *silences(record),
         *_rules(record),
@@ -119,6 +120,20 @@ def _completion(record: HubRecord) -> Statement:
         return Statement(kind="good", text=f"{who} ran as planned.", about="course")
     text = f"{done} of {total} {arms} ran as planned."
     return Statement(kind="bad", text=text, about="course")
+
+
+def _reused(record: HubRecord) -> Iterator[Statement]:
+    """Which arms were not run for this hub: where they were, and whom one trusts with them."""
+    found = [(arm.name, arm.reused) for arm in record.arms if arm.reused]
+    for hub in dict.fromkeys((one.hub, one.checksums_sha256, one.signature) for _, one in found):
+        names = [name for name, one in found if (one.hub, one.checksums_sha256) == hub[:2]]
+        who = listing(names) if len(names) <= MOST_NAMED else f"{len(names)} arms"
+        were = "was" if len(names) == 1 else "were"
+        text = (
+            f"{who} {were} not run here but reused from {hub[0]} ({hub[2]}; digest of its "
+            f"SHA256SUMS {hub[1][:12]}), which has the same plan, code, image and data."
+        )
+        yield Statement(kind="neutral", text=text, about="course")
 
 
 def _proof(record: HubRecord) -> Iterator[Statement]:

@@ -25,6 +25,7 @@ STATUS_WORDS: dict[ArmStatus, str] = {
     "invalid_output": "invalid output",
     "configuration_differs": "not as planned",
     "audit_failed": "audit failed",
+    "not_finite": "stopped: not finite",
     "not_run": "not run",
 }
 

@@ -25,6 +25,7 @@ from runner.hub.record import MEASURED, ArmRecord, AuditRecord, DatasetRecord, F
 from runner.manifest.rule_parser import parse
 from runner.plan.model import OF_DATASET, Job
 from runner.verify.audit_report import OF_ARM, REPORT, from_table
+from runner.verify.content_key import WORDS, of_sealed
 from runner.verify.effective import compare_effective, compare_history
 from runner.verify.sealed_hub import SealedHub
 from runner.verify.verdict import identical_arms, judge
@@ -185,6 +186,25 @@ def check_results(sealed: SealedHub) -> Iterator[str]:
     for arm in sealed.record.arms:
         if arm.status in MEASURED:
             yield from _compare_with_files(sealed, arm)
+        elif arm.status == "not_finite":
+            yield from _compare_with_end(sealed, arm)
+
+
+def _compare_with_end(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
+    """An arm without scores that was ended on its way, against what its live objects showed."""
+    if arm.stats or arm.rules:
+        yield f"arm {arm.name} ended on its way, and {layout.RECORD} has scores of it"
+    if not arm.files:
+        return  # of a reproduction, which takes such an arm over as it is, without its files
+    effective = sealed.table(f"{layout.arm_dir(arm.name)}/{FILES.effective}")
+    why = EXPERIMENT.readback.stopped(arm.parameters, effective)
+    differences = compare_effective(arm.parameters, arm.seed, arm.execution, effective)
+    pairs = {
+        "end": (arm.message.startswith(why) if why else False, True),
+        "differences from the plan": (_dumped(arm.differences), _dumped(differences)),
+        "final weights": (arm.final_weights_sha256, EXPERIMENT.readback.final_state(effective)),
+    }
+    yield from _unlike(arm, pairs)
 
 
 def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
@@ -208,6 +228,10 @@ def _compare_with_files(sealed: SealedHub, arm: ArmRecord) -> Iterator[str]:
         "rules": (_dumped(arm.rules), _dumped(rules)),
         "final weights": (arm.final_weights_sha256, weights),
     }
+    yield from _unlike(arm, pairs)
+
+
+def _unlike(arm: ArmRecord, pairs: Mapping[str, tuple[Any, Any]]) -> Iterator[str]:
     for name, (recorded, found) in pairs.items():
         if canonical_json(recorded) != canonical_json(found):
             yield f"arm {arm.name}: its {name} in {layout.RECORD} are not those of its files"
@@ -241,6 +265,22 @@ def check_audits(sealed: SealedHub) -> Iterator[str]:
             yield from _compare_with_outcome(one.name, one.status, one.audit)
             yield from _compare_with_audit_job(sealed, folder, one, OF_DATASET)
             yield from _compare_with_audit(sealed, folder, one.audit, _data(one))
+
+
+def check_reused(sealed: SealedHub) -> Iterator[str]:
+    """An arm that was not run for this hub has all in common with it that decides its content."""
+    for arm in sealed.record.arms:
+        if arm.reused is None:
+            continue
+        try:
+            own = of_sealed(sealed, arm)
+        except VerificationError:  # ``check_plan`` says so
+            continue
+        for name in WORDS:
+            if own[name] is None or own[name] != arm.reused.key.get(name):
+                yield f"arm {arm.name} was reused, and {WORDS[name]} are not those of this hub"
+        if arm.attempts or arm.status != "succeeded":
+            yield f"arm {arm.name} was reused, and its record has a run of its own"
 
 
 def _is_asked_for(arm: ArmRecord) -> bool:
@@ -395,6 +435,7 @@ CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_jobs,
     check_results,
     check_audits,
+    check_reused,
     check_whole,
     check_provenance,
 )

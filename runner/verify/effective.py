@@ -42,7 +42,8 @@ def compare_effective(
 
     ``effective`` is the table of ``effective_config.json``. All leaves of ``parameters`` are
     walked, and those of ``effective`` that the plan does not have. Where the plan has a float, the
-    number may differ by 1 part in 10⁶; nothing else may differ. What follows from the plan without
+    number may differ by 1 part in 10⁶; nothing else may differ. A fit that was ended on its way, as
+    planned, has less to show. What follows from the plan without
     being a knob is computed again and compared with what was observed.
     """
     placed = {
@@ -51,7 +52,9 @@ def compare_effective(
         "determinism": execution.determinism,
     }
     found = [
-        *_compare_tables(parameters, _table(effective, "parameters"), ""),
+        *_compare_tables(
+            EXPERIMENT.readback.shown(parameters, effective), _table(effective, "parameters"), ""
+        ),
         *_compare_leaf("seed", seed, effective.get("seed", ABSENT)),
         *(
             difference

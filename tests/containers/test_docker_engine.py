@@ -82,6 +82,18 @@ def test_a_job_is_polled_until_it_ends_and_its_outcome_stays_until_it_is_stopped
     assert not engine.adopt(handle)
 
 
+def test_the_end_of_a_job_is_waited_for_and_not_a_time(engine, make_launch):
+    """Though its console was closed before. Where nothing told of it, this would take an hour."""
+    closed = "import os, time\nos.close(1); os.close(2)\nwhile not os.path.exists('/out/go'): "
+    launch = make_launch(closed + "time.sleep(.01)\n" + COMPLETE)
+    handle = engine.start(launch)
+    assert engine.poll(handle) is None
+    (launch.out_dir / "go").touch()
+    engine.wait([handle], 3600)
+    assert engine.poll(handle).status == "succeeded"
+    engine.stop(handle)
+
+
 def test_the_log_has_both_streams_and_every_byte_of_a_progress_bar(engine, make_launch, finish):
     code = (
         "import sys\n"

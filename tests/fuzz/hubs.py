@@ -327,6 +327,10 @@ def _compare(case: Case, watch: Watch, hub: Forged) -> Answer:
     return command(case, watch, ["compare", *pair, "--python", NO_PYTHON, *kept])
 
 
+def _export(case: Case, watch: Watch, hub: Forged) -> Answer:
+    return command(case, watch, ["export", str(hub.folder), "--to", "csv", "-o", "out/csv"])
+
+
 CONSENTS = (
     "--run-foreign-code-on-this-machine",
     "--allow-limits",
@@ -337,7 +341,7 @@ CONSENTS = (
 Verb = Callable[[Case, Watch, Forged], Answer]
 VERBS: dict[Verb, int] = {
     _verify: 6, _show: 5, _list: 3, _diff: 5, _archive: 2, _archive_here: 1, _archive_to: 1,
-    _bag: 2, _docs: 4, _restore: 2, _diagnose: 3, _reproduce: 4, _compare: 4,
+    _bag: 2, _docs: 4, _restore: 2, _diagnose: 3, _reproduce: 4, _compare: 4, _export: 3,
 }  # fmt: skip
 _VERBS = [verb for verb, times in VERBS.items() for _ in range(times)]
 REFUSING = (_verify, _archive, _archive_here, _archive_to, _bag, _restore, _diagnose, _reproduce)

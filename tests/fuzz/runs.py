@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
@@ -18,7 +18,6 @@ from typing import Any
 from runner.core.digest import sha256_file
 from runner.core.project import models_digest
 from runner.engines.base import Handle, Launch, Outcome
-from runner.jobs import schedule
 from runner.jobs.collection import RESULT
 from runner.phase import execute
 from runner.verify.audit_report import REPORT
@@ -104,6 +103,9 @@ class Puppet:
             started_at=handle.started_at,
             ended_at=time.time(),
         )  # type: ignore[arg-type]
+
+    def wait(self, handles: Collection[Handle], at_most_s: float) -> None:
+        """All have ended."""
 
     def stop(self, handle: Handle) -> None:
         """Nothing runs."""
@@ -196,7 +198,6 @@ def _step(hub: Path, name: str) -> Path:
 
 def judge(seeds: list[Seed]) -> Callable[[Case, Watch], Iterator[Finding]]:
     """The target over the phases of these hubs."""
-    schedule.POLL_S = 0.0
 
     def run(case: Case, watch: Watch) -> Iterator[Finding]:
         random = case.random

@@ -16,6 +16,7 @@ from tests.fuzz.seeds import Seed, unpacked
 NAMES = ("hubs", "archives", "events", "locks", "outputs", "runs", "manifests")
 LAZY = (
     *("archive", "cli", "commands.compare", "commands.diagnose", "commands.reproduction"),
+    *("commands.export", "commands.export.csv_files"),
     *("compare.diff", "manifest.model", "study"),
 )
 """Rooms that verbs import when they are used; workers inherit them."""

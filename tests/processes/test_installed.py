@@ -28,6 +28,15 @@ name = "one"
 [tests]
 select = ["{MINE}"]
 """
+READ = """
+import json, sys
+import runner, phasehub
+hub = phasehub.open(sys.argv[1])
+import models
+told = {"files": hub.verify(), "scores": [arm.scores["amp_ssim"] for arm in hub.arms]}
+print(json.dumps(told | {"whose": [models.WHOSE, runner.WHOSE], "api": phasehub.__file__}))
+"""
+OLDER = ROOT / "tests" / "processes" / "older" / "tiny-2026-11-22.tar.zst"
 WHERE = """
 import json, sys
 from phasehub.__main__ import sources
@@ -134,6 +143,7 @@ def test_a_wheel_has_one_name_and_all_that_runs(wheel):
     assert {name.removeprefix(bundle) for name in names if name.startswith(bundle)} == {
         "Dockerfile", *(f"{name}/{path}" for name in BUNDLED for path in files(ROOT / name))
     }  # fmt: skip
+    assert "phasehub/py.typed" in names
     assert metadata["Version"] == __version__
 
 
@@ -145,6 +155,16 @@ def test_the_user_s_own_packages_are_what_the_user_imports(run):
 @pytest.mark.parametrize("program", [("phasehub",), ("python", "-m", "phasehub")])
 def test_the_command_runs_beside_them(run, program):
     assert run(*program, "--version") == f"phasehub {__version__}\n"
+
+
+def test_a_program_reads_a_hub_beside_them(run, environment):
+    """The API finds phasehub's own packages; ``runner``, imported before it, is the user's."""
+    path = run("phasehub", "restore", OLDER).splitlines()[-1]
+    told = json.loads(run("python", "-c", READ, path))
+    assert told["files"] == 223
+    assert told["scores"] == [0.03724097020938123, 0.0357078934977801]
+    assert told["whose"] == ["the models of the user", "the runner of the user"]
+    assert Path(told["api"]).is_relative_to(environment)
 
 
 def test_a_manifest_anywhere_is_checked_and_planned_with_the_tests_of_its_project(run):

@@ -10,6 +10,8 @@ import pytest
 
 from runner.core.host_paths import Places
 from runner.hub import layout
+from runner.verify.consistency import inconsistencies
+from runner.verify.sealed_hub import SealedHub
 from runner.verify.statistics import read_statistics
 from tests import phases
 from tests.phases import ROOT, command, run
@@ -173,3 +175,38 @@ def test_a_phase_in_which_nothing_succeeded_says_why_it_has_no_statistics(write,
     assert layout.read(path).summary is None
     assert "no statistics over arms: no arm succeeded" in layout.read(path).notes
     assert not (path / "statistics.json").exists()
+
+
+DIVERGING = """
+[[arms]]
+name = "sound"
+[[arms]]
+name = "diverging"
+train.loss = "poisson"
+train.learning_rate = 1e30
+train.optimizer = { kind = "sgd" }
+train.on_nan = "stop"
+"""
+
+
+def test_an_arm_that_is_to_end_where_its_numbers_do_says_so_and_never_scores(write, tmp_path):
+    path, code, said = run(write(DIVERGING), tmp_path, "--python", sys.executable, engine="process")
+    assert code == 1, said
+    arm = layout.read(path).arm("diverging")
+    assert arm.status == "not_finite", arm.message
+    assert "in epoch 0, counted from 0, as train.on_nan asks" in arm.message
+    assert (arm.stats, arm.rules, arm.differences, arm.level) == ({}, (), (), "read back")
+    assert "model_stopped.pt" in {file.path for file in arm.files}
+    for page in ("summary.md", "report.html"):
+        text = (path / page).read_text()
+        assert "stopped: not finite" in text
+        assert "train.on" in text
+    assert inconsistencies(SealedHub(folder=path)) == ()
+    forged = layout.read(path)
+    told = arm.model_copy(update={"message": arm.message.replace("epoch 0", "epoch 1")})
+    arms = tuple(told if one.name == arm.name else one for one in forged.arms)
+    sealed = SealedHub(folder=path)
+    sealed.__dict__["record"] = forged.model_copy(update={"arms": arms})
+    assert "arm diverging: its end in hub.json are not those of its files" in inconsistencies(
+        sealed
+    )

@@ -16,7 +16,7 @@ from runner.engines.base import Outcome
 from runner.hub import layout
 from runner.hub.record import MEASURED, FileRecord, HubRecord, ReproducedFile
 from runner.jobs.attempts import Attempt, lay_out
-from runner.jobs.collection import collect
+from runner.jobs.ended import take
 from runner.manifest.tables import Resources
 from runner.phase.unfinished import WORK
 from runner.plan.model import InputRef, comparison_job
@@ -184,12 +184,8 @@ class Differences(BaseModel):
 
 def _findings(attempt: Attempt, outcome: Outcome, collected: Path) -> dict[str, Any]:
     """What the job found, by path. Raises ``ValueError`` where it did not get so far."""
-    if outcome.status != "succeeded":
-        raise ValueError(f"the job that compares files {outcome.status}: {outcome.message}")
-    found = collect(
-        attempt.launch.out_dir, collected, experiment="compare", job_sha256=attempt.job_sha256
-    )
-    if found.problems:
-        raise ValueError(found.describe())
+    facts = take(attempt, outcome, collected)
+    if facts["status"] != "succeeded":
+        raise ValueError(f"the job that compares files {facts['status']}: {facts['message']}")
     files = typed(Differences, read_table(collected, DIFFERENCES), DIFFERENCES).files
     return {path: one.model_dump(exclude_unset=True) for path, one in files.items()}

@@ -47,7 +47,7 @@ from runner.phase.execute import (
 )
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
-from runner.phase.run import Run, write_declaration
+from runner.phase.run import Run, about, write_declaration
 from runner.phase.unfinished import WORK
 from runner.plan.model import computes_on
 from runner.plan.preflight import preflight, this_machine
@@ -142,6 +142,7 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
             only=request.arms,
             registered=original.record.registered,
             compared=compared,
+            about=about(original.record.arms),
         )
         rerun = Rerun(
             original=original,

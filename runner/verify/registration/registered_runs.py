@@ -41,8 +41,11 @@ class ArmLike(Protocol):
 
 
 def counts(arm: ArmRecord, level: Level) -> bool:
-    """Whether a finding that asks for ``level`` may rest on an arm."""
-    ran = arm.status == "succeeded" and not arm.differences
+    """Whether a finding that asks for ``level`` may rest on an arm.
+
+    Not on one that was run for another hub: what came first, it or the registration, is not known.
+    """
+    ran = arm.status == "succeeded" and not arm.differences and arm.reused is None
     return ran and (level == "read back" or arm.proof == "audited")
 
 

@@ -145,7 +145,14 @@ def test_an_arm_that_goes_on_leaves_the_same_files(short, workshop):
 
 # --- what is kept, and what is refused -----------------------------------------------------------
 
-STATELESS = {"module", "trainer", "batches", "initial", "weights_stream"}
+STATELESS = {
+    "module",
+    "trainer",
+    "batches",
+    "initial",
+    "weights_stream",
+    "stop_at_not_finite",
+}
 """What of a fit is made again as it was, or has a state only in what it consists of."""
 
 

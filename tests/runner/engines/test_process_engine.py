@@ -498,6 +498,22 @@ def test_another_process_with_the_same_id_is_not_taken_for_the_job(engine, make_
     assert processes.runs(mine)
 
 
+def test_the_end_of_a_job_is_waited_for_and_not_a_time(
+    engine, make_launch, start_in_a_runner_that_dies
+):
+    """Beside one that goes on. Where nothing told of the end, this would take an hour."""
+    others = engine.start(make_launch(WAIT, name="other"))
+    adopted = start_in_a_runner_that_dies(make_launch(WAIT))
+    for handle in (engine.start(make_launch(COMPLETE, name="quick")), adopted):
+        Path(handle.out_dir, "go").touch()
+        engine.wait([others, handle], 3600)
+        assert engine.poll(handle) is not None
+        engine.wait([others, handle], 3600)  # at once: it has ended before
+    assert engine.poll(others) is None
+    for handle in (others, adopted):
+        engine.stop(handle)
+
+
 def test_a_supervisor_that_is_killed_takes_its_job_along_and_is_reported(
     engine, make_launch, tmp_path
 ):

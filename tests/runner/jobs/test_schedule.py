@@ -11,7 +11,7 @@ from runner.core.interrupts import interrupts
 from runner.engines.base import Handle, Outcome
 from runner.jobs.attempts import lay_out
 from runner.jobs.progress import PlainDisplay
-from runner.jobs.schedule import run_attempts
+from runner.jobs.schedule import LOOK_S, run_attempts
 from runner.manifest.tables import Resources
 from runner.plan.model import Job, PlannedExecution
 
@@ -33,6 +33,9 @@ class ScriptedEngine:
             engine="scripted", id=launch.name, name=launch.name, log_path="", out_dir="",
             started_at=0.0, timeout_s=1.0, disk_bytes=1,
         )  # fmt: skip
+
+    def wait(self, handles, at_most_s):
+        """Nothing here ends by itself."""
 
     def poll(self, handle):
         if handle.name == self.fails_at:
@@ -71,11 +74,6 @@ def attempts(folder: Path, *names, device="cpu"):
     ]
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    monkeypatch.setattr("runner.jobs.schedule.POLL_S", 0)
-
-
 def run(engine, jobs, places, ended=lambda attempt, outcome: None):
     return run_attempts(
         engine, jobs, places=places, shown=PlainDisplay(), journal=lambda *a, **k: None, ended=ended
@@ -88,6 +86,25 @@ def test_as_many_jobs_run_side_by_side_as_there_are_places(tmp_path):
     assert engine.most == 2
     assert set(outcomes) == {"a", "b", "c"}
     assert sorted(engine.stopped) == ["a", "b", "c"]
+
+
+class Telling(ScriptedEngine):
+    """Its jobs end while they are waited for, one at a time."""
+
+    def __init__(self, *names):
+        super().__init__(dict.fromkeys(names, 2**31))
+        self.waits = []
+
+    def wait(self, handles, at_most_s):
+        self.waits.append([handle.name for handle in handles])
+        assert at_most_s == LOOK_S
+        self.polls[handles[-1].name] = 1
+
+
+def test_what_has_ended_gives_its_place_away_before_anything_is_waited_for(tmp_path):
+    engine = Telling("a", "b", "c")
+    run(engine, attempts(tmp_path, "a", "b", "c"), [(), ()])
+    assert engine.waits == [["a", "b"], ["a", "c"], ["a"]]
 
 
 def test_no_two_jobs_share_a_gpu_at_a_time(tmp_path):

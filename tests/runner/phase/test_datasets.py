@@ -525,7 +525,7 @@ def test_a_seed_that_the_plan_does_not_have_is_told(copy):
 
 # --- one that cannot be made ---------------------------------------------------------------------
 
-FAILING = TINY + "dataset.photons = 1e30\n"
+FAILING = TINY + "dataset.photons = 1e30\ntitle = 'Too bright'\n"
 """More photons in a pixel than NumPy can draw: the second arm's data cannot be simulated."""
 
 
@@ -538,10 +538,13 @@ def test_a_dataset_that_fails_takes_only_its_arms_with_it(tmp_path):
     assert [arm.status for arm in record.arms] == ["succeeded", "not_run"]
     told = record.arm("two").message
     assert told.startswith(f"its dataset, {record.datasets[1].name}, could not be made: failed: ")
+    assert record.arm("two").title == "Too bright"
+    assert "Too bright" in (folder / "report.html").read_text()
     assert inconsistencies(SealedHub(folder=folder)) == ()
     again = phasehub("reproduce", folder, "--out", tmp_path / "again", "--python", sys.executable)
     assert again.returncode == 0, again.stderr
     assert "two was not run again" in again.stderr
+    assert layout.read(Path(again.stdout.splitlines()[-1])).arm("two").title == "Too bright"
 
 
 # --- a reproduction whose data are others --------------------------------------------------------

@@ -94,7 +94,7 @@ def test_results_that_are_none_are_told(attempt, tmp_path):
     leave(attempt, [{"id": TEST, "outcome": "fine"}])
     record = phase_tests.conclude(attempt, ended(), folder=tmp_path / "hub")
     assert record.status == "invalid_output"
-    assert record.message.startswith("regression_tests.json does not keep the contract: ")
+    assert record.message.startswith("regression_tests.json: ")
     assert record.log_tail == ("1 failed",)
 
 
