@@ -169,8 +169,25 @@ class _ArmReader:
             path = next((path for path in located if path), None)
             path = path or places[0](unplaced.paths[0]) or unplaced.paths[0]
             yield self._source.at(path, unplaced.problem)
+        yield from self._too_many_gpus(case)
         if made := case.made.combination:
             yield from self._own_mistakes(made)
+
+    def _too_many_gpus(self, case: _Case) -> Iterator[Mistake]:
+        """An arm of the standard command asks for more GPUs than that computes on."""
+        if any("command" in layer for _, layer in case.layers):
+            return
+        for place_of, layer in reversed(case.layers):
+            number = table(layer, "resources").get("gpus")
+            if number is not None:
+                if isinstance(number, int) and number > 1:
+                    path = place_of(("resources", "gpus")) or ("resources", "gpus")
+                    yield self._source.at(
+                        path,
+                        f"got {number}; the standard command computes on one GPU; write gpus = 1, "
+                        "or give the arm its own `command`",
+                    )
+                return
 
     def _own_mistakes(self, made: Combination) -> Iterator[Mistake]:
         """What is wrong with seed and bounds of a combination, which are no parameters."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from runner.core.names import SafeName
 from runner.experiment import EXPERIMENT
@@ -87,9 +87,11 @@ def _is_none(value: object) -> bool:
 class Resources(Table):
     """Bounds of one arm. Each can be relaxed here, and the hub says so."""
 
-    gpus: Annotated[Literal[0, 1], Integer] = Field(
+    gpus: NonNegativeInt = Field(
         0,
-        description="GPUs of an arm. An arm that asks for one runs on the CPU where there is none.",
+        le=64,
+        description="GPUs of an arm; more than 1 for one with its own `command`. An arm that asks "
+        "for one runs on the CPU where there is none.",
     )
     threads: PositiveInt = Field(
         2,

@@ -458,7 +458,9 @@ def _arm_job(arm: PlannedArm, device: Device) -> ArmJob:
         parameters=arm.parameters,
         seed=arm.seed,
         execution=_execution(device, resources),
-        resources=resources.model_copy(update={"gpus": int(device == "cuda")}),
+        resources=resources.model_copy(
+            update={"gpus": arm.resources.gpus if device == "cuda" else 0}
+        ),
         command=command,
         environment=_environment(resources),
         num_parameters=EXPERIMENT.costs.size(arm.parameters).live if is_ours(command) else None,

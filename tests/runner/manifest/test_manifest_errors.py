@@ -124,7 +124,8 @@ CASES = {
     "number of GPUs": (
         "threads = 1",
         "gpus = 2",
-        "phase1.toml:9: resources.gpus: got 2; expected one of 0, 1\n    9 | gpus = 2",
+        "phase1.toml:9: resources.gpus: got 2; the standard command computes on one GPU; write "
+        "gpus = 1, or give the arm its own `command`\n    9 | gpus = 2",
     ),
     "unknown architecture": (
         "hidden_channels = 8",

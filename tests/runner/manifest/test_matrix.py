@@ -304,7 +304,7 @@ REFUSED = {
         "train.values = [1]",
         "16: matrix.train.values[0]: unknown key; known are epochs, batch_size, "
         "inference_batch_size, learning_rate, optimizer, scheduler, clip, loss, physics_gain, "
-        "gain_per_batch, validation, validation_fraction",
+        "gain_per_batch, validation, validation_fraction, on_nan",
     ),
     "a value inside a table": (
         'train.clip = [{ kind = "none" }, { kind = "norm", max_norm = 0 }]',

@@ -80,7 +80,7 @@ MISTAKES = {
     "learning_rate = 0.85",
     'optional = "yes"': "arms[0].optional: got 'yes'; expected true or false: write optional "
     "= true",
-    'resources.gpus = "1"': "arms[0].resources.gpus: got '1'; expected one of 0, 1: write gpus "
+    'resources.gpus = "1"': "arms[0].resources.gpus: got '1'; expected an integer: write gpus "
     "= 1, "
     "without quotes",
     "title = 3": 'arms[0].title: got 3; expected a string: write title = "3", in quotes',

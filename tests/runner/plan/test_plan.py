@@ -72,6 +72,15 @@ def test_a_plan_has_the_simulation_and_every_arm(loaded):
     assert [(job.name, job.experiment) for job in plan.arms] == [("one", "train"), ("two", "train")]
 
 
+def test_an_arm_with_a_command_of_its_own_may_have_several_gpus(tmp_path):
+    text = TINY.replace("resources.threads = 1\n", "resources.threads = 1\nresources.gpus = 4\n")
+    one, two = make_plan(load_text(tmp_path, text), device="cuda").arms
+    assert [(job.resources.gpus, job.execution.device) for job in (one, two)] == [
+        (0, "cpu"),
+        (4, "cuda"),
+    ]
+
+
 def test_the_simulation_has_the_dataset_s_parameters_and_the_phase_s_seed(loaded):
     job = make_plan(loaded).datasets[0]
     assert set(job.parameters) == {"dataset"}
