@@ -459,7 +459,7 @@ def _arm_job(arm: PlannedArm, device: Device) -> ArmJob:
         seed=arm.seed,
         execution=_execution(device, resources),
         resources=resources.model_copy(
-            update={"gpus": arm.resources.gpus if device == "cuda" else 0}
+            update={"gpus": max(1, arm.resources.gpus) if device == "cuda" else 0}
         ),
         command=command,
         environment=_environment(resources),

@@ -39,7 +39,7 @@ def test_the_shipped_manifests_agree_with_the_schema(path):
         ("arms", [{"name": "a b"}]),
         ("arms", [{"name": "a", "train": {"epochs": "3"}}]),
         ("profiles", {"quick": {"phase": {}}}),
-        ("resources", {"gpus": 2}),
+        ("resources", {"gpus": -1}),
         ("matrix", {"model": {"architectur": ["hybrid"]}}),
         ("matrix", {"model": {"architecture": "hybrid"}}),
         ("matrix", {"model": {"architecture": ["hybird"]}}),
