@@ -134,7 +134,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(to, artifacts, tmp_pa
 
 
 def test_the_formats_of_the_command_are_those_there_are(artifacts, tmp_path):
-    from runner.cli import ExportName
+    from runner.cli.options import ExportName
 
     assert {one.value for one in ExportName} == {*MODULES}
     done = subprocess.run(

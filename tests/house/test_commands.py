@@ -144,7 +144,7 @@ def test_help_ends_with_the_exit_statuses_and_fits_a_terminal():
     ids=lambda words: words[0],
 )  # fmt: skip
 def test_what_is_not_there_has_one_exit_status(words, capsys):
-    assert cli._guarded(lambda: app(words, standalone_mode=False)) == 66
+    assert cli.guarded(lambda: app(words, standalone_mode=False)) == 66
     said = capsys.readouterr()
     assert said.out == ""
     assert "/nowhere" in said.err

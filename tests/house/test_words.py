@@ -22,7 +22,7 @@ WORDS = re.compile(
 CSS = "border-collapse: collapse"
 
 ALLOWED = {
-    "cli.py": 3,
+    "cli/again.py": 3,
 }
 """Files that still have some, and how many; each is to go."""
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 def facts(capsys):
     def run(*words, code=0):
         words = (*map(str, words), "--json")
-        assert cli._guarded(lambda: cli.app(words, standalone_mode=False)) == code
+        assert cli.guarded(lambda: cli.app(words, standalone_mode=False)) == code
         return json.loads(capsys.readouterr().out)
 
     return run

@@ -87,14 +87,14 @@ def test_the_docker_sdk_is_imported_by_the_docker_engine_alone(imported, unwante
 def test_every_engine_that_there_is_can_be_asked_for_and_opened():
     from importlib import import_module
 
-    from runner import cli
+    from runner.cli import options
 
     folder = ROOT / "runner" / "engines"
     there = {path.stem for path in folder.glob("*.py") if "def open_engine(" in path.read_text()}
     assert there - {"__init__"} == set(ENGINES)
     for name in ENGINES:
         assert callable(import_module(f"runner.engines.{name}").open_engine)
-    assert cli.EngineName is EngineName
+    assert options.EngineName is EngineName
 
 
 def test_an_engine_that_is_not_known_to_isolate_gets_no_foreign_code():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli import _guarded, app
+from runner.cli import app, guarded
 from runner.core.errors import VerificationError
 from runner.hub import layout
 from runner.hub.checksums import write_checksums
@@ -153,7 +153,7 @@ def phasehub(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
-        code = _guarded(lambda: app([*map(str, words)], standalone_mode=False))
+        code = guarded(lambda: app([*map(str, words)], standalone_mode=False))
         return code, capsys.readouterr().err
 
     return run

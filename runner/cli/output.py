@@ -1,0 +1,25 @@
+"""What verbs print: texts that fit the terminal, JSON, and what is said beside them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+def print_fitting(render: Callable[[], str]) -> None:
+    """Print a text, folded where it is wider than the terminal."""
+    from runner.report.folding import fitting, terminal_width
+
+    print(fitting(terminal_width(), render))
+
+
+def print_json(facts: object) -> None:
+    """Print facts as indented JSON."""
+    from runner.core.digest import pretty_json
+
+    print(pretty_json(facts).decode(), end="")
+
+
+def say(line: str) -> None:
+    """Print a line beside the result, on stderr."""
+    print(line, file=sys.stderr, flush=True)

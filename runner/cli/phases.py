@@ -1,0 +1,200 @@
+"""Verbs about a manifest: check it, plan it, run it, lock it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, TextIO, cast
+
+import typer
+
+from runner.cli.options import (
+    AsJson,
+    Detach,
+    Device,
+    DeviceName,
+    Engine,
+    Interpreter,
+    Jobs,
+    ManifestPath,
+    Only,
+    Out,
+    Profile,
+    Quiet,
+    WithOptional,
+    side_by_side_of,
+)
+from runner.cli.output import print_fitting, print_json
+from runner.cli.root import app
+from runner.core.text import Screen
+from runner.engines import EngineName
+
+
+@app.command()
+def check(manifest: ManifestPath, as_json: AsJson = False) -> None:
+    """Check a manifest and name everything that is wrong with it."""
+    from runner.manifest.model import load
+
+    loaded = load(manifest)
+    if as_json:
+        from runner.commands.facts import of_manifest
+
+        print_json(of_manifest(manifest, loaded))
+        return
+    arms = loaded.variant().arms
+    names = ", ".join(arm.name for arm in arms[:20])
+    more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
+    print_fitting(lambda: f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
+    for remark in loaded.remarks():
+        print_fitting(f"note: {remark}".strip)
+
+
+@app.command()
+def plan(
+    manifest: ManifestPath,
+    profile: Profile = None,
+    only: Only = None,
+    with_optional: WithOptional = False,
+    device: Device = DeviceName.auto,
+    jobs: Jobs = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a manifest would run; run nothing."""
+    side_by_side = side_by_side_of(jobs)
+    from runner.hub.record import as_registered
+    from runner.jobs.devices import choose_device
+    from runner.manifest.model import load
+    from runner.plan.model import asks_for_gpu, make_plan
+    from runner.report.plan_text import render_plan
+    from runner.report.schedule_text import render_schedule
+
+    loaded = load(manifest)
+    chosen, _ = choose_device(device, wants_gpu=asks_for_gpu(loaded, profile))
+    made = make_plan(
+        loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
+    )
+    registered = [as_registered(finding) for finding in loaded.registered]
+    if as_json:
+        from runner.commands.facts import of_plan
+
+        print_json(of_plan(made, registered))
+        return
+    print_fitting(lambda: render_plan(made, registered))
+    print()
+    print_fitting(lambda: render_schedule(made.arms, side_by_side))
+
+
+@app.command()
+def run(
+    manifest: ManifestPath,
+    engine: Engine = EngineName.auto,
+    device: Device = DeviceName.auto,
+    profile: Profile = None,
+    only: Only = None,
+    with_optional: WithOptional = False,
+    out: Out = Path("artifacts"),
+    python: Interpreter = None,
+    jobs: Jobs = "auto",
+    fail_fast: Annotated[
+        bool,
+        typer.Option("--fail-fast/--keep-going", help="Begin no further arm once one has failed."),
+    ] = False,
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=20,
+            help="Start a job again that could not be started or that others have ended.",
+        ),
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="KEY", help="Sign the hub with this SSH key.")
+    ] = None,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Refuse whatever is not as `lock` has written it down.")
+    ] = False,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="HUB",
+            help="Take arms from it, or from hubs in it, that are the same.",
+        ),
+    ] = None,
+    why: Annotated[
+        list[str] | None, typer.Option(metavar="ARM", help="Explain why this arm is not reused.")
+    ] = None,
+    signers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
+    ] = None,
+    detach: Detach = False,
+    _quiet: Quiet = False,
+) -> None:
+    """Run a phase and seal its hub. The last line on stdout is the hub's path.
+
+    With --detach it is the run's folder, and the command ends once the run has begun.
+    """
+    if detach:
+        leave_terminal()
+    from runner.phase.execute import run_phase
+    from runner.phase.run import Request
+
+    hub, exit_code = run_phase(
+        Request(
+            manifest=manifest,
+            engine=engine.value,
+            device=device.value,
+            profile=profile,
+            only=tuple(only or ()),
+            with_optional=with_optional,
+            artifacts=out,
+            python=python,
+            signing_key=sign,
+            locked=locked,
+            reuse=tuple(reuse or ()),
+            why=tuple(why or ()),
+            signers=signers,
+            jobs=side_by_side_of(jobs),
+            fail_fast=fail_fast,
+            retries=retries,
+        )
+    )
+    print(hub)
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def lock(
+    manifest: ManifestPath,
+    profile: Profile = None,
+    engine: Engine = EngineName.auto,
+    device: Device = DeviceName.auto,
+    python: Interpreter = None,
+) -> None:
+    """Write what a manifest resolves to beside it: base image, packages, source, plan, dataset.
+
+    The last line on stdout is the lock file's path; `run --locked` refuses to differ from it.
+    """
+    from runner.commands import lock as locking
+
+    print(
+        locking.lock(
+            locking.LockRequest(
+                manifest=manifest,
+                profile=profile,
+                engine=engine.value,
+                device=device.value,
+                python=python,
+            )
+        )
+    )
+
+
+def leave_terminal() -> None:
+    """Go on in a process without a terminal; this one says how to follow it, and ends."""
+    from runner.commands.attach import leave
+
+    if (exit_code := leave()) is not None:
+        raise typer.Exit(exit_code)
+    sys.stderr = cast("TextIO", Screen(cast("TextIO", sys.__stderr__)))  # --quiet is for terminals
