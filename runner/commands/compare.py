@@ -6,10 +6,8 @@ tables are read. A hub that was changed after its seal is compared too, and said
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +17,11 @@ from runner.core.files import remove_tree
 from runner.core.host_paths import Places
 from runner.core.installation import SOURCES, state_dir
 from runner.engines import Needs, open_engine
-from runner.engines.base import Engine, Outcome
 from runner.hub import layout
 from runner.hub.provenance import describe_engine, take_code
 from runner.hub.record import EngineRecord, SummaryRecord
-from runner.jobs.attempts import Attempt
 from runner.jobs.progress import Display, display
-from runner.jobs.schedule import run_attempts
-from runner.jobs.slots import Slots
+from runner.jobs.session import Session, cleaned_up
 from runner.manifest.tables import Resources
 from runner.phase.run import NO_ENGINE
 from runner.phase.summary import ArmsOf, summarise
@@ -106,15 +101,13 @@ def look(
         found.notes.append(f"no statistics over arms: {error}")
         return found
     found.engine = describe_engine(engine, code)
-    run_id = secrets.token_hex(8)
     try:
-        found.summary = run_summary(hubs, engine, run_id, folder, shown)
+        with cleaned_up(Session(engine=engine, shown=shown)) as session:
+            found.summary = run_summary(hubs, session, folder)
         found.statistics = read_statistics(folder, layout.STATISTICS)
     except (RunnerError, OSError, ValueError) as error:
         found.notes.append(f"no statistics over arms: {error}")
     finally:
-        with suppress(EngineError):
-            engine.remove_leftovers(run_id)
         remove_tree(folder / WORK)
     if found.summary is not None and found.summary.status != "succeeded":
         tail = "; ".join(found.summary.log_tail[-1:])
@@ -122,25 +115,16 @@ def look(
     return found
 
 
-def run_summary(
-    hubs: Sequence[Baseline], engine: Engine, run_id: str, folder: Path, shown: Display
-) -> SummaryRecord:
+def run_summary(hubs: Sequence[Baseline], session: Session, folder: Path) -> SummaryRecord:
     """The job at the end of a phase, over the arms of all hubs, none of them in the middle."""
-
-    def run(attempt: Attempt) -> Outcome:
-        outcomes = run_attempts(
-            engine, [attempt], slots=Slots(), shown=shown, journal=lambda _event, **_facts: None
-        )
-        return outcomes[attempt.launch.name]
-
     return summarise(
         [ArmsOf(name=one.facts.name, record=one.record, folder=one.folder) for one in hubs],
         work=folder / WORK / "summary",
         folder=folder,
         seed=hubs[0].record.seed,
         resources=Resources(),
-        labels={"phase": "comparison", "run": run_id},
-        run=run,
+        labels={"phase": "comparison", "run": session.run_id},
+        run=session.run_alone,
         own=False,
     )
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,18 +18,15 @@ from runner.core.interrupts import interrupts
 from runner.core.reading import typed
 from runner.engines import Needs, open_engine
 from runner.engines import choose as choose_engine
-from runner.engines.base import Engine, Outcome
 from runner.engines.images.snapshot import Snapshot
 from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.checksums import CHECKSUMS
 from runner.hub.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecord
-from runner.jobs.attempts import Attempt
 from runner.jobs.datasets import Dataset, find, given_digest, prepare, refuse_other_data
-from runner.jobs.devices import choose_device, reserve_slots
+from runner.jobs.devices import choose_device
 from runner.jobs.progress import Display, display
-from runner.jobs.schedule import run_attempts
-from runner.jobs.slots import Slots
+from runner.jobs.session import Session, cleaned_up
 from runner.manifest.follow_ups import Capture
 from runner.manifest.manifest_errors import did_you_mean
 from runner.manifest.overrides import table
@@ -196,8 +192,7 @@ def carry_out(
     notes: list[str],
 ) -> DiagnosisRecord:
     """Open the engine, find the dataset, run the job, and say what came of it."""
-    started, run_id = time.time(), secrets.token_hex(8)
-    labels = {"phase": patient.plan.phase, "run": run_id}
+    started = time.time()
     code = provenance.take_code(SOURCES, state_dir()).snapshot
     wanted = needs(request, order, code, shown)
     name = choose_engine(request.engine, python=request.python, say=shown.say)
@@ -206,8 +201,9 @@ def carry_out(
         refuse(str(request.hub), base_reasons(pulled, request.consent))
     engine = open_engine(name, wanted)
     facts = provenance.describe_engine(engine, code)
-    try:
-        dataset = dataset_of(patient, engine, facts, code, labels, shown)
+    with cleaned_up(Session(engine=engine, shown=shown)) as session:
+        labels = {"phase": patient.plan.phase, "run": session.run_id}
+        dataset = dataset_of(patient, session, facts, code, labels)
         attempt = lay_out_capture(
             order,
             name=request.arm,
@@ -216,12 +212,8 @@ def carry_out(
             data_dir=dataset.folder,
             labels=labels,
         )
-        with reserve_slots([attempt.job]) as slots:
-            outcome = execute(engine, attempt, slots, shown)
+        outcome = session.run([attempt])[attempt.launch.name]
         capture = conclude_capture(order, attempt, outcome, staging.path / request.arm)
-    finally:
-        with suppress(EngineError):
-            engine.remove_leftovers(run_id)
     return DiagnosisRecord(
         phase=patient.record.phase,
         hub=request.hub.resolve().name,
@@ -256,11 +248,10 @@ def needs(request: DiagnoseRequest, order: CaptureOrder, code: Snapshot, shown: 
 
 def dataset_of(
     patient: Patient,
-    engine: Engine,
+    session: Session,
     facts: EngineRecord,
     code: Snapshot,
     labels: dict[str, str],
-    shown: Display,
 ) -> Dataset:
     """The arm's dataset: from the cache by its digests, or simulated again and compared."""
     cache, (job,) = state_dir() / "datasets", patient.plan.datasets
@@ -278,22 +269,14 @@ def dataset_of(
         engine=facts,
         cache=cache,
         labels=labels,
-        run=lambda attempt: execute(engine, attempt, Slots(), shown),
-        say=shown.say,
+        run=session.run_alone,
+        say=session.shown.say,
         given=(patient.hub / sealed.folder / EXPERIMENT.given.name) if given_digest(job) else None,
     )
     if isinstance(made, DatasetRecord):
         raise EngineError(f"the dataset could not be simulated: {made.status}: {made.message}")
     refuse_other_data(sealed, made.record)
     return made
-
-
-def execute(engine: Engine, attempt: Attempt, slots: Slots, shown: Display) -> Outcome:
-    """Run one job to its end."""
-    outcomes = run_attempts(
-        engine, [attempt], slots=slots, shown=shown, journal=lambda *_, **__: None
-    )
-    return outcomes[attempt.launch.name]
 
 
 def mismatches(record: HubRecord, engine: EngineRecord, code: Snapshot) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +10,15 @@ from runner.core.errors import EngineError, ManifestError
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import interrupts
 from runner.engines import Needs, open_engine
-from runner.engines.base import Engine, Outcome
 from runner.engines.environments.wheels import lock_path
 from runner.engines.images.snapshot import Snapshot
 from runner.engines.images.stage import DOCKERFILE
 from runner.hub.provenance import describe_engine, take_code
 from runner.hub.record import DatasetRecord, EngineRecord
-from runner.jobs.attempts import Attempt
 from runner.jobs.datasets import given_digest, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.progress import Display, display
-from runner.jobs.schedule import run_attempts
-from runner.jobs.slots import Slots
+from runner.jobs.session import Session, cleaned_up
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import lock_mismatches, lockfile
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
@@ -92,7 +87,6 @@ def resolve(
 ) -> lockfile.LockEntry:
     """The entry of a plan: the engine is opened, and the datasets simulated or found."""
     variant = package_variant(loaded, computes_on(plan))
-    run_id = secrets.token_hex(8)
     engine = open_engine(
         request.engine,
         Needs(
@@ -105,14 +99,8 @@ def resolve(
         ),
     )
     facts = describe_engine(engine, code)
-    try:
-        datasets = [
-            simulated(loaded, plan, job, engine, facts, code, run_id, shown)
-            for job in plan.datasets
-        ]
-    finally:
-        with suppress(EngineError):
-            engine.remove_leftovers(run_id)
+    with cleaned_up(Session(engine=engine, shown=shown)) as session:
+        datasets = [simulated(loaded, plan, job, session, facts, code) for job in plan.datasets]
     base = lock_mismatches.base_of(facts)
     return lockfile.LockEntry(
         profile=plan.profile,
@@ -136,28 +124,19 @@ def simulated(
     loaded: LoadedManifest,
     plan: Plan,
     job: Job,
-    engine: Engine,
+    session: Session,
     facts: EngineRecord,
     code: Snapshot,
-    run_id: str,
-    shown: Display,
 ) -> DatasetRecord:
     """A dataset's record. Raises ``EngineError`` where it cannot be simulated."""
-
-    def run(attempt: Attempt) -> Outcome:
-        outcomes = run_attempts(
-            engine, [attempt], slots=Slots(), shown=shown, journal=lambda *_, **__: None
-        )
-        return outcomes[attempt.launch.name]
-
     made = prepare(
         job,
         code=code,
         engine=facts,
         cache=state_dir() / "datasets",
-        labels={"phase": plan.phase, "run": run_id},
-        run=run,
-        say=shown.say,
+        labels={"phase": plan.phase, "run": session.run_id},
+        run=session.run_alone,
+        say=session.shown.say,
         given=loaded.given.get(given_digest(job) or ""),
     )
     if isinstance(made, DatasetRecord):

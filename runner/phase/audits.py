@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.core.files import remove_tree
-from runner.engines.base import Engine, Outcome
+from runner.engines.base import Outcome
 from runner.hub import layout
 from runner.hub.record import ArmRecord
 from runner.jobs.attempts import Attempt, lay_out, renew
-from runner.jobs.devices import reserve_slots
-from runner.jobs.schedule import run_attempts
+from runner.jobs.session import Session
 from runner.phase import arms, audit_jobs
 from runner.phase.run import Run
 from runner.phase.unfinished import WORK
 from runner.plan.model import OF_AUDIT, Job, dataset_audit_job
 
 
-def audit_datasets(run: Run, engine: Engine) -> None:
+def audit_datasets(run: Run, session: Session) -> None:
     """Withdraw every dataset of which a second implementation derives another.
 
     An arm that asks for an audit in a phase without audits is worth no more than its data.
@@ -55,17 +54,8 @@ def audit_datasets(run: Run, engine: Engine) -> None:
             run.shown.say(f"{name}: audit failed: {record.message}")
         return ()
 
-    if attempts:
-        with reserve_slots([attempt.job for attempt in attempts], run.note, run.jobs) as slots:
-            run_attempts(
-                engine,
-                attempts,
-                slots=slots,
-                shown=run.shown,
-                journal=run.journal,
-                ended=ended,
-                cut_short=lambda _attempt, _outcome: None,  # nothing is known of the data then
-            )
+    # Of an audit that is cut short, nothing is known of the data.
+    session.run(attempts, ended=ended, cut_short=lambda _attempt, _outcome: None)
 
 
 def begin(run: Run, arm: Job, record: ArmRecord) -> Attempt | None:

@@ -14,7 +14,7 @@ from runner.core.disk import explained, is_of_writing
 from runner.core.errors import DiskError, EngineError, EngineLostError, RunnerError
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
-from runner.core.interrupts import held_back, insisted, interrupts
+from runner.core.interrupts import held_back, interrupts
 from runner.core.text import listing
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine, Handle, Outcome
@@ -27,11 +27,10 @@ from runner.jobs import checkpoints
 from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
-from runner.jobs.devices import choose_device, package_variant, reserve_slots
+from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.overall import Overall
 from runner.jobs.progress import display
-from runner.jobs.schedule import run_attempts
-from runner.jobs.slots import Slots
+from runner.jobs.session import Session, cleaned_up
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audit_jobs, audits, phase_tests, resume, reuse
 from runner.phase.carrier import announce
@@ -296,25 +295,29 @@ def carry_out(run: Run, request: Request) -> None:
     run.notes += mismatches(run)
     if run.lock is not None:
         run.lock.hold(engine_mismatches(run.lock.entry, run.engine))
-    try:
+    with cleaned_up(session_of(run, engine, resumable=True)) as session:
         resume.take_up(run, engine)
         if run.plan.tests is not None and run.tests is None:
-            run_tests(run, engine, run.plan.tests)
-        make_datasets(run, engine)
-        audits.audit_datasets(run, engine)
-        run_arms(run, engine)
+            run_tests(run, session, run.plan.tests)
+        make_datasets(run, session)
+        audits.audit_datasets(run, session)
+        run_arms(run, session)
         if run.data:
-            summarise_arms(run, engine)
-            run_steps(run, engine)
-    except EngineLostError:
-        raise  # its jobs go on, and the next process takes them over
-    except BaseException:
-        if not insisted():
-            with suppress(EngineError):  # the first error is the one to tell
-                engine.remove_leftovers(run.run_id)
-        raise
-    with suppress(EngineError):
-        engine.remove_leftovers(run.run_id)
+            summarise_arms(run, session)
+            run_steps(run, session)
+
+
+def session_of(run: Run, engine: Engine, *, resumable: bool) -> Session:
+    """The session in which a run's jobs run."""
+    return Session(
+        engine=engine,
+        shown=run.shown,
+        run_id=run.run_id,
+        journal=run.journal,
+        note=run.note,
+        side_by_side=run.jobs,
+        resumable=resumable,
+    )
 
 
 def mismatches(run: Run) -> list[str]:
@@ -342,7 +345,7 @@ def relaxed(job: Job) -> Iterator[str]:
         )
 
 
-def run_tests(run: Run, engine: Engine, job: Job) -> None:
+def run_tests(run: Run, session: Session, job: Job) -> None:
     """Run the phase's regression tests. The arms run whatever they say: both are results."""
     attempt = phase_tests.prepare(
         job,
@@ -350,7 +353,7 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
         folder=run.staging.path / WORK / job.name / "1",
         labels=run.labels,
     )
-    outcome = run_alone(run, engine, attempt)
+    outcome = run_alone(run, session, attempt)
     with held_back():
         record = phase_tests.conclude(attempt, outcome, folder=run.staging.path)
         run.of_tests[job.name] = record
@@ -358,7 +361,7 @@ def run_tests(run: Run, engine: Engine, job: Job) -> None:
         remove_tree(attempt.launch.out_dir)
 
 
-def make_datasets(run: Run, engine: Engine, cache: Path | None = None) -> None:
+def make_datasets(run: Run, session: Session, cache: Path | None = None) -> None:
     """Make the datasets of all arms, one after the other.
 
     The arms of one that cannot be simulated do not run; the others do. Hubs of this phase that were
@@ -368,13 +371,13 @@ def make_datasets(run: Run, engine: Engine, cache: Path | None = None) -> None:
     """
     sealed = {} if cache else sealed_data(run.artifacts, run.plan.phase)
     for job in run.plan.datasets:
-        made = make_dataset(run, engine, job, sealed, cache or state_dir() / "datasets")
+        made = make_dataset(run, session, job, sealed, cache or state_dir() / "datasets")
         if made is not None:
             run.data[job.name] = made
 
 
 def make_dataset(
-    run: Run, engine: Engine, job: Job, sealed: Mapping[str, Sealed], cache: Path
+    run: Run, session: Session, job: Job, sealed: Mapping[str, Sealed], cache: Path
 ) -> Dataset | None:
     """One dataset; ``None``, with the failure on record, if it cannot be simulated."""
     witness = sealed.get(digest_json(origin(job, run.code.snapshot, run.engine)))
@@ -385,7 +388,7 @@ def make_dataset(
         sealed=witness,
         cache=cache,
         labels=run.labels,
-        run=lambda attempt: run_alone(run, engine, attempt),
+        run=lambda attempt: run_alone(run, session, attempt),
         say=run.shown.say,
         given=run.loaded.given.get(given_digest(job) or ""),
     )
@@ -416,7 +419,7 @@ def note_data(run: Run, made: Dataset, witness: Sealed | None) -> None:
             run.note(caution)
 
 
-def run_arms(run: Run, engine: Engine) -> None:
+def run_arms(run: Run, session: Session) -> None:
     """Run the arms that have not ended side by side, each with its audit at its heels.
 
     Results are in the hub as soon as they end. An arm without a dataset is on record as not run.
@@ -449,24 +452,18 @@ def run_arms(run: Run, engine: Engine) -> None:
         return not (run.fail_fast and further and failed_arm(run))
 
     for name in run.adopted.keys() - adopted.keys():
-        engine.stop(run.adopted[name])
+        session.engine.stop(run.adopted[name])
         remove_tree(Path(run.adopted[name].out_dir).parent)
     if attempts:
-        jobs = [attempt.job for attempt in attempts]
         waiting = {attempt.launch.name for attempt in attempts}
         run.shown.expect(Overall(run.plan.arms, waiting=waiting))
-        with reserve_slots(jobs, run.note, run.jobs) as slots:
-            run_attempts(
-                engine,
-                longest_first(attempts, lambda attempt: attempt.job),
-                slots=slots,
-                shown=run.shown,
-                journal=run.journal,
-                ended=ended,
-                cut_short=cut_short,
-                may_begin=may_begin,
-                adopted=adopted,
-            )
+    session.run(
+        longest_first(attempts, lambda attempt: attempt.job),
+        ended=ended,
+        cut_short=cut_short,
+        may_begin=may_begin,
+        adopted=adopted,
+    )
     failed = failed_arm(run) if run.fail_fast else None
     for job in run.plan.arms:
         if failed is not None and job.name not in run.arms:
@@ -543,7 +540,7 @@ def lost(run: Run, attempt: Attempt, outcome: Outcome) -> Attempt | None:
     return again if refused else run.after(attempt, outcome, again)
 
 
-def summarise_arms(run: Run, engine: Engine) -> None:
+def summarise_arms(run: Run, session: Session) -> None:
     """Let the job at the end say what all arms show, beside those of the compared hubs.
 
     The arms' results stand without it: whatever fails here is a note and ends nothing.
@@ -564,7 +561,7 @@ def summarise_arms(run: Run, engine: Engine) -> None:
             seed=record.seed,
             resources=run.plan.datasets[0].resources,
             labels=run.labels,
-            run=lambda attempt: run_alone(run, engine, attempt),
+            run=lambda attempt: run_alone(run, session, attempt),
         )
     except (EngineLostError, DiskError):
         raise
@@ -574,13 +571,10 @@ def summarise_arms(run: Run, engine: Engine) -> None:
         run.summary = SummaryRecord(status="could_not_start", message=str(error))
 
 
-def run_alone(run: Run, engine: Engine, attempt: Attempt) -> Outcome:
+def run_alone(run: Run, session: Session, attempt: Attempt) -> Outcome:
     """Run one job while no other does; once more where others have ended it."""
     while True:
-        outcomes = run_attempts(
-            engine, [attempt], slots=Slots(), shown=run.shown, journal=run.journal
-        )
-        outcome = outcomes[attempt.launch.name]
+        outcome = session.run_alone(attempt)
         if not run.tries_again(attempt, outcome):
             return outcome
         attempt = run.after(attempt, outcome, renew(attempt))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from runner.core.errors import VerificationError
-from runner.engines.base import Engine, Outcome
+from runner.engines.base import Outcome
 from runner.hub import layout
 from runner.hub.record import StepRecord
 from runner.jobs.attempts import Attempt
-from runner.jobs.devices import reserve_slots
-from runner.jobs.schedule import run_attempts
+from runner.jobs.session import Session
 from runner.manifest.follow_ups import Step
 from runner.phase.captures import (
     CaptureOrder,
@@ -25,7 +24,7 @@ from runner.phase.run import Run
 from runner.phase.unfinished import WORK
 
 
-def run_steps(run: Run, engine: Engine) -> None:
+def run_steps(run: Run, session: Session) -> None:
     """Take every step whose condition holds; what each came to is on record as soon as it ends."""
     for step in run.plan.steps:
         judged = judge_condition(step.when, [run.arms[job.name] for job in run.plan.arms])
@@ -38,7 +37,7 @@ def run_steps(run: Run, engine: Engine) -> None:
         orders, left_out = order_captures(run, step, judged.arms)
         run.steps[step.name] = record.model_copy(update={"left_out": left_out})
         if orders:
-            take(run, step, orders, engine)
+            take(run, step, orders, session)
 
 
 def order_captures(
@@ -69,7 +68,7 @@ def order_captures(
     return orders, left_out
 
 
-def take(run: Run, step: Step, orders: list[CaptureOrder], engine: Engine) -> None:
+def take(run: Run, step: Step, orders: list[CaptureOrder], session: Session) -> None:
     """Run the jobs of one step side by side, and note each as it ends."""
     attempts = {
         (name := f"{step.name}_{order.arm.name}"): (
@@ -98,7 +97,4 @@ def take(run: Run, step: Step, orders: list[CaptureOrder], engine: Engine) -> No
         run.steps[step.name] = record.model_copy(update={"captures": tuple(captures)})
 
     laid_out = [attempt for attempt, _ in attempts.values()]
-    with reserve_slots([attempt.job for attempt in laid_out], run.note, run.jobs) as slots:
-        run_attempts(
-            engine, laid_out, slots=slots, shown=run.shown, journal=run.journal, ended=ended
-        )
+    session.run(laid_out, ended=ended)

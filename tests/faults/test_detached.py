@@ -129,6 +129,7 @@ def test_a_detached_run_is_stopped_resumed_without_a_terminal_and_sealed(run, in
     assert (done.returncode, done.stdout) == (0, f"{path}\n"), done.stderr
     attached = Attached(run)
     attached.read_until("two: started")
+    wait_until(lambda: run.told("concluded", "three"))  # else it may be cut short, too
     stopped = phasehub("stop", path)
     assert stopped.returncode == 0
     assert f"phasehub resume {path}" in stopped.stderr

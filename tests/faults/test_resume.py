@@ -15,12 +15,13 @@ HELD = manifest(one=0, two="held", three=0)
 
 
 def is_under_way(run):
-    return run.told("concluded", "one") and run.told("started", "two")
+    ended = all(run.told("concluded", name) for name in ("one", "three"))
+    return ended and run.told("started", "two")
 
 
 @pytest.fixture
 def held(tmp_path, interpreter):
-    """A run of which one arm is on record and another runs until it is let go."""
+    """A run of which two arms are on record and another runs until it is let go."""
     run = Begun(tmp_path, interpreter, HELD)
     assert run.wait_for(is_under_way), run.said.read_text()
     yield run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +35,7 @@ from runner.jobs.dataset_cache import differing, digests
 from runner.jobs.datasets import Dataset, find
 from runner.jobs.devices import no_gpu, package_variant, with_no_other_device
 from runner.jobs.progress import display
+from runner.jobs.session import Session, cleaned_up
 from runner.phase.arms import timestamp
 from runner.phase.audits import audit_datasets
 from runner.phase.execute import (
@@ -43,6 +43,7 @@ from runner.phase.execute import (
     mismatches,
     run_alone,
     run_arms,
+    session_of,
     summarise_arms,
 )
 from runner.phase.finalize import conclude, seal
@@ -255,35 +256,32 @@ def restore_image(rerun: Rerun) -> BuiltImage | None:
 def carry_out(rerun: Rerun, engine: Engine) -> HubRecord:
     """Make the data, run the arms and what follows them, compare; the record of the new hub."""
     run = rerun.run
-    try:
+    with cleaned_up(session_of(run, engine, resumable=False)) as session:
         try:
             run.staging.kept = True
             with with_no_other_device():
-                make_again(rerun, engine)
+                make_again(rerun, session)
         except RunnerError as error:
             rerun.reasons.append(f"the run ended early: {error}")
             run.failure = error
         except KeyboardInterrupt:
             rerun.reasons.append("the run was interrupted")
             run.interrupted = True
-        return compare(rerun, engine)
-    finally:
-        with suppress(EngineError):
-            engine.remove_leftovers(run.run_id)
+        return compare(rerun, session)
 
 
-def make_again(rerun: Rerun, engine: Engine) -> None:
+def make_again(rerun: Rerun, session: Session) -> None:
     """The data, where they are the original's the arms, and what follows from these."""
     run = rerun.run
     leave_out(rerun)
-    make_datasets(run, engine, cache=run.staging.path / WORK / "datasets")
+    make_datasets(run, session, cache=run.staging.path / WORK / "datasets")
     withdraw_other_data(rerun)
-    audit_datasets(run, engine)
+    audit_datasets(run, session)
     if run.data:
-        run_arms(run, engine)
+        run_arms(run, session)
         if not rerun.request.arms:
-            summarise_arms(run, engine)
-            run_steps(run, engine)
+            summarise_arms(run, session)
+            run_steps(run, session)
 
 
 def leave_out(rerun: Rerun) -> None:
@@ -320,7 +318,7 @@ def withdraw_other_data(rerun: Rerun) -> None:
             )
 
 
-def compare(rerun: Rerun, engine: Engine) -> HubRecord:
+def compare(rerun: Rerun, session: Session) -> HubRecord:
     """Set files and facts side by side; the record of the new hub with what came of it."""
     run, original, arms = rerun.run, rerun.original, rerun.request.arms
     folder = run.staging.path
@@ -337,7 +335,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
     if run.data or OTHER_DATA not in reasons:
         reasons += [*unequal_ends(original.record, record, arms), *missing_files(pairs)]
     if not run.interrupted:
-        pairs = look_into(rerun, engine, pairs, record)
+        pairs = look_into(rerun, session, pairs, record)
     reproduced = ReproductionRecord(
         hub=original.name,
         hub_sha256=original.sha256,
@@ -356,7 +354,7 @@ def compare(rerun: Rerun, engine: Engine) -> HubRecord:
 
 
 def look_into(
-    rerun: Rerun, engine: Engine, pairs: tuple[ReproducedFile, ...], record: HubRecord
+    rerun: Rerun, session: Session, pairs: tuple[ReproducedFile, ...], record: HubRecord
 ) -> tuple[ReproducedFile, ...]:
     """Have a job say where files begin to differ; that it could not is a note and ends nothing."""
     run, original = rerun.run, rerun.original
@@ -379,7 +377,7 @@ def look_into(
             work=run.staging.path / WORK / ".comparison",
             resources=run.plan.datasets[0].resources,
             labels=run.labels,
-            run=lambda attempt: run_alone(run, engine, attempt),
+            run=lambda attempt: run_alone(run, session, attempt),
         )
     except (RunnerError, ValueError) as error:
         run.note(f"where the files begin to differ is not known: {error}")
