@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
-from models.sheet import LINE_MM, Sheet, blank
+from models.sheet import LINE_MM, WIDEST_LETTER_MM, Sheet, blank
 from models.summary.comparisons import METRICS, Group
 from models.summary.design import Design
 from models.summary.figure import FATES, add_legend, fate_marks, say_nothing
 from models.summary.runs import Run
 
+STEPS = (1, 2, 5, 10)
 SPREAD = 0.3
 """Half of the width over which the points of a group are spread out."""
 BASELINE = "constant_"
@@ -73,9 +75,23 @@ def draw_panel(
     *first, last = metric.rpartition("_")
     axes.set_title(metric if len(metric) <= MOST_LETTERS else f"{''.join(first)}\n{last}")
     axes.set_xlabel("better →" if metric.endswith(HIGHER) else "← better")
-    axes.xaxis.set_major_locator(MaxNLocator(sheet.columns // 2, steps=(1, 2, 5, 10)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    low, high = axes.get_xlim()
+    ticks = ticks_with_room(low, high, sheet)
+    axes.set_xticks(ticks, [f"{one:g}" for one in ticks])
+    axes.set_xlim(low, high)
     axes.grid(axis="both", linewidth=0.3)
+
+
+def ticks_with_room(low: float, high: float, sheet: Sheet) -> list[float]:
+    """Round values of which no number comes near the next one, or leaves its panel."""
+    panel_mm = 0.85 * (sheet.width_mm - sheet.most_letters * WIDEST_LETTER_MM) / sheet.columns
+    every = [float(f"{one:.12g}") for one in MaxNLocator(4, steps=STEPS).tick_values(low, high)]
+    number_mm = WIDEST_LETTER_MM * max(len(f"{one:g}") for one in every)
+    margin = (high - low) * min(0.5, number_mm / 2 / panel_mm)
+    inside = [one for one in every if low + margin <= one <= high - margin]
+    inside = inside or [min(every, key=lambda one: abs(one - (low + high) / 2))]
+    apart_mm = panel_mm * (every[1] - every[0]) / (high - low) if len(every) > 1 else panel_mm
+    return inside[:: max(1, math.ceil((number_mm + WIDEST_LETTER_MM) / apart_mm))]
 
 
 def draw_group(axes: Axes, row: int, group: Group, metric: str, colour: str) -> None:

@@ -159,10 +159,8 @@ def drawn_in(figure, text):
     return True
 
 
-@pytest.mark.parametrize("width_mm", [PAGE.width_mm, COLUMN.width_mm])
-@pytest.mark.parametrize("name", [*plots(1, 1)])
-def test_no_writing_lies_on_another_or_beyond_the_sheet(figures, name, width_mm):
-    figure = figures[name, width_mm]
+def assert_all_can_be_read(figure):
+    """Nothing that is written lies on other writing, or beyond the sheet."""
     found = boxes(figure)
     assert len(found) > 10
     slack = 1.5
@@ -174,6 +172,42 @@ def test_no_writing_lies_on_another_or_beyond_the_sheet(figures, name, width_mm)
     for (one, a), (other, b) in combinations(found, 2):
         over = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert min(over) <= slack, (one, other)
+
+
+@pytest.mark.parametrize("width_mm", [PAGE.width_mm, COLUMN.width_mm])
+@pytest.mark.parametrize("name", [*plots(1, 1)])
+def test_no_writing_lies_on_another_or_beyond_the_sheet(figures, name, width_mm):
+    assert_all_can_be_read(figures[name, width_mm])
+
+
+@pytest.mark.parametrize("sheet", [PAGE, COLUMN])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {
+            "val_loss_best": (0.01313, 0.01391),
+            "phase_ssim": (0.9805, 0.9855),
+            "amp_mae": (0.06,) * 2,
+        },
+        {
+            "val_loss_best": (1.3e-5, 2.9e-5),
+            "phase_ssim": (-0.013, 0.0142),
+            "amp_mae": (117.0, 9.0),
+        },
+    ],
+)
+def test_scores_of_many_digits_have_as_many_ticks_as_there_is_room_for(sheet, scores):
+    runs = [
+        run(group=n, name=name, **{score: values[n] for score, values in scores.items()})
+        for n, name in enumerate(("hybrid", "stable_hybrid"))
+    ]
+    knobs = [{"model.architecture": one.name} for one in runs]
+    design = choose(runs, [one.name for one in runs], knobs).design
+    with style():
+        figure = plot_scores([Group(label=one.name, runs=(one,)) for one in runs], design, sheet)
+        arrange(figure)
+    assert_all_can_be_read(figure)
+    assert all(len(axes.get_xticks()) > 0 for axes in figure.axes)
 
 
 @pytest.mark.parametrize("width_mm", [PAGE.width_mm, COLUMN.width_mm])
