@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ from models.summary.design import Design
 from models.summary.figure import FATES, add_legend, fate_marks, say_nothing
 from models.summary.runs import Run
 
-STEPS = (1, 2, 5, 10)
+DIGIT_MM = 1.9
 SPREAD = 0.3
 """Half of the width over which the points of a group are spread out."""
 BASELINE = "constant_"
@@ -83,15 +82,21 @@ def draw_panel(
 
 
 def ticks_with_room(low: float, high: float, sheet: Sheet) -> list[float]:
-    """Round values of which no number comes near the next one, or leaves its panel."""
-    panel_mm = 0.85 * (sheet.width_mm - sheet.most_letters * WIDEST_LETTER_MM) / sheet.columns
-    every = [float(f"{one:.12g}") for one in MaxNLocator(4, steps=STEPS).tick_values(low, high)]
-    number_mm = WIDEST_LETTER_MM * max(len(f"{one:g}") for one in every)
-    margin = (high - low) * min(0.5, number_mm / 2 / panel_mm)
-    inside = [one for one in every if low + margin <= one <= high - margin]
-    inside = inside or [min(every, key=lambda one: abs(one - (low + high) / 2))]
-    apart_mm = panel_mm * (every[1] - every[0]) / (high - low) if len(every) > 1 else panel_mm
-    return inside[:: max(1, math.ceil((number_mm + WIDEST_LETTER_MM) / apart_mm))]
+    """Round values, two if they fit, whose numbers keep apart and within their panel."""
+    panel_mm = 0.95 * (sheet.width_mm - sheet.most_letters * WIDEST_LETTER_MM) / sheet.columns
+    ticks: list[float] = []
+    for most in (4, 6, 8, 12, 20, 30):
+        every = [float(f"{one:.12g}") for one in MaxNLocator(most).tick_values(low, high)]
+        number_mm = DIGIT_MM * (max(len(f"{one:g}") for one in every) - 0.5)  # a point is narrow
+        places_mm = [panel_mm * (one - low) / (high - low) for one in every]
+        ticks, free_mm = [], 0.0
+        for tick, place_mm in zip(every, places_mm, strict=True):
+            if free_mm + number_mm / 2 <= place_mm <= panel_mm - number_mm / 2:
+                ticks.append(tick)
+                free_mm = place_mm + number_mm / 2 + WIDEST_LETTER_MM
+        if len(ticks) > 1:
+            break
+    return ticks
 
 
 def draw_group(axes: Axes, row: int, group: Group, metric: str, colour: str) -> None:

@@ -182,21 +182,13 @@ def test_no_writing_lies_on_another_or_beyond_the_sheet(figures, name, width_mm)
 
 @pytest.mark.parametrize("sheet", [PAGE, COLUMN])
 @pytest.mark.parametrize(
-    "scores",
+    ("scores", "fewest"),
     [
-        {
-            "val_loss_best": (0.01313, 0.01391),
-            "phase_ssim": (0.9805, 0.9855),
-            "amp_mae": (0.06,) * 2,
-        },
-        {
-            "val_loss_best": (1.3e-5, 2.9e-5),
-            "phase_ssim": (-0.013, 0.0142),
-            "amp_mae": (117.0, 9.0),
-        },
+        ({"val_loss_best": (0.01313, 0.01391), "phase_ssim": (0.9805, 0.9855)}, 2),
+        ({"val_loss_best": (1.3e-5, 2.9e-5), "phase_ssim": (-0.013, 0.0142)}, 1),
     ],
 )
-def test_scores_of_many_digits_have_as_many_ticks_as_there_is_room_for(sheet, scores):
+def test_scores_of_many_digits_have_as_many_ticks_as_there_is_room_for(sheet, scores, fewest):
     runs = [
         run(group=n, name=name, **{score: values[n] for score, values in scores.items()})
         for n, name in enumerate(("hybrid", "stable_hybrid"))
@@ -207,7 +199,7 @@ def test_scores_of_many_digits_have_as_many_ticks_as_there_is_room_for(sheet, sc
         figure = plot_scores([Group(label=one.name, runs=(one,)) for one in runs], design, sheet)
         arrange(figure)
     assert_all_can_be_read(figure)
-    assert all(len(axes.get_xticks()) > 0 for axes in figure.axes)
+    assert all(len(axes.get_xticks()) >= fewest for axes in figure.axes)
 
 
 @pytest.mark.parametrize("width_mm", [PAGE.width_mm, COLUMN.width_mm])
