@@ -13,6 +13,15 @@ from runner.cli.output import print_json, say
 from runner.cli.phases import leave_terminal
 from runner.cli.root import app
 
+UnfinishedRun = Annotated[
+    Path | None,
+    typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
+]
+RunUnderWay = Annotated[
+    Path | None,
+    typer.Argument(metavar="[RUN]", help="Its folder; the only run under way if left out."),
+]
+
 
 @app.command()
 def status(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
@@ -28,10 +37,7 @@ def status(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
 
 @app.command()
 def attach(
-    run: Annotated[
-        Path | None,
-        typer.Argument(metavar="[RUN]", help="Its folder; the only run under way if left out."),
-    ] = None,
+    run: RunUnderWay = None,
     out: Out = Path("artifacts"),
 ) -> None:
     """Show what a run without a terminal says, until it ends. Ctrl-C ends the showing alone.
@@ -48,10 +54,7 @@ def attach(
 
 @app.command()
 def stop(
-    run: Annotated[
-        Path | None,
-        typer.Argument(metavar="[RUN]", help="Its folder; the only run under way if left out."),
-    ] = None,
+    run: RunUnderWay = None,
     out: Out = Path("artifacts"),
 ) -> None:
     """Ask a run that is under way to stop, as Ctrl-C does: it can be resumed."""
@@ -64,10 +67,7 @@ def stop(
 
 @app.command()
 def resume(
-    run: Annotated[
-        Path | None,
-        typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
-    ] = None,
+    run: UnfinishedRun = None,
     out: Out = Path("artifacts"),
     detach: Detach = False,
     jobs: Jobs = "auto",
@@ -85,10 +85,7 @@ def resume(
 
 @app.command()
 def seal(
-    run: Annotated[
-        Path | None,
-        typer.Argument(metavar="[RUN]", help="Its folder; the only unfinished one if left out."),
-    ] = None,
+    run: UnfinishedRun = None,
     out: Out = Path("artifacts"),
     _quiet: Quiet = False,
 ) -> None:
