@@ -9,14 +9,17 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, EngineLostError
 from runner.engines import processes, supervisor
 from runner.engines.base import PROMISES, Handle, Launch, Limits, Outcome
 from runner.engines.process import ProcessEngine
+from runner.jobs.progress import PlainDisplay
+from runner.jobs.session import Session, cleaned_up
 
 ROOT = Path(__file__).parents[3]
 MIB = 1 << 20
@@ -450,6 +453,8 @@ import json, os, sys
 from pathlib import Path
 from runner.engines.base import Launch, Limits
 from runner.engines.process import ProcessEngine
+from runner.jobs.progress import PlainDisplay
+from runner.jobs.session import Session, cleaned_up
 
 told = json.loads(sys.stdin.read())
 for key in ("job_dir", "out_dir", "log_path"):
@@ -654,3 +659,27 @@ def test_leftovers_to_spare_go_on(engine, make_launch, run_id):
     assert (engine.poll(spared), engine.adopt(spared)) == (None, True)
     assert not engine.adopt(other)
     engine.stop(spared)
+
+
+# --- what a session leaves behind ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "resumable", "goes_on"),
+    [
+        (None, True, False),
+        (EngineError("no room"), True, False),
+        (EngineLostError("no answer"), True, True),
+        (EngineLostError("no answer"), False, False),
+    ],
+)
+def test_a_job_outlives_its_session_only_where_another_process_can_take_it_over(
+    engine, make_launch, run_id, error, resumable, goes_on
+):
+    session = Session(engine=engine, shown=PlainDisplay(), run_id=run_id, resumable=resumable)
+    with suppress(EngineError), cleaned_up(session):
+        handle = engine.start(make_launch("import time; time.sleep(600)\n"))
+        if error is not None:
+            raise error
+    assert processes.runs(handle.id) is goes_on
+    engine.stop(handle)
