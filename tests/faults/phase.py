@@ -128,6 +128,11 @@ class Begun:
     def supervisors(self):
         return [one for one in supervisors() if one.view.is_relative_to(self.artifacts)]
 
+    def job_of(self, arm):
+        """The arm's job, once it is the only one: those that have ended may still be leaving."""
+        wait_until(lambda: [one.labels["arm"] for one in self.supervisors()] == [arm])
+        return next(iter(self.supervisors()))
+
     def wait_for(self, condition):
         """Wait for it; whether it came before the runner's end."""
         deadline = time.monotonic() + LONGEST_S

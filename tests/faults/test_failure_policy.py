@@ -62,8 +62,7 @@ def test_what_could_not_be_started_is_tried_again_and_what_failed_is_not(begin):
 def test_retries_come_to_an_end(begin):
     run = begin("--retries", "0", one="held")
     assert run.wait_for(lambda run: run.told("started", "one")), run.said.read_text()
-    (supervisor,) = run.supervisors()
-    os.kill(processes.pid_of(supervisor.identity), signal.SIGKILL)
+    os.kill(processes.pid_of(run.job_of("one").identity), signal.SIGKILL)
     assert run.end() == 130, run.said.read_text()
     (arm,) = arms(run.hubs[0]).values()
     assert (arm.status, arm.attempts) == ("interrupted", 1)

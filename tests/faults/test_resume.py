@@ -61,7 +61,7 @@ def test_a_killed_training_is_finished_to_the_same_bits(tmp_path):
 
 def test_a_job_that_still_runs_is_taken_over(held):
     kill(held)
-    (before,) = [one.identity for one in held.supervisors() if one.labels["arm"] == "two"]
+    before = held.job_of("two").identity
     second = Begun.resumed(held)
     assert second.wait_for(lambda run: "two: taken over" in run.said.read_text())
     assert before in [one.identity for one in held.supervisors()]
@@ -177,7 +177,7 @@ def test_a_manifest_that_was_changed_keeps_from_resume_and_not_from_seal(held):
 
 def test_what_a_dead_run_has_left_is_listed_and_removed_on_request(held):
     kill(held)
-    (job,) = held.supervisors()
+    job = held.job_of("two")
     listed = phasehub("clean", "--out", held.artifacts)
     assert [line.split(",")[0] for line in listed.stdout.splitlines()] == [
         f"would remove process {job.identity}",
