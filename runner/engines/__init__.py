@@ -28,6 +28,7 @@ class EngineName(StrEnum):
     auto = "auto"
     docker = "docker"
     process = "process"
+    slurm = "slurm"
 
 
 ENGINES = tuple(name for name in EngineName if name is not EngineName.auto)
@@ -45,9 +46,14 @@ class Needs:
     base: str | None = None
     """Base image that the manifest names."""
     python: Path | None = None
-    """Interpreter to use in place of the locked environment; process engine only."""
+    """Interpreter to use in place of the locked environment; not in containers."""
     image: BuiltImage | None = None
     """Image to use in place of one that is built from ``code``; docker engine only."""
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether an engine's jobs take nothing of this machine but its disk."""
+    return name == EngineName.slurm
 
 
 def open_engine(name: str, needs: Needs) -> Engine:

@@ -68,6 +68,7 @@ class DockerEngine:
 
     name = "docker"
     isolated = True
+    side_by_side = None
 
     def __init__(self, image: BuiltImage, caller: tuple[int, int] | None = None) -> None:
         self._image = image

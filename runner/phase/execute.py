@@ -16,7 +16,7 @@ from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import held_back, interrupts
 from runner.core.text import listing
-from runner.engines import Needs, open_engine
+from runner.engines import Needs, is_elsewhere, open_engine
 from runner.engines.base import Engine, Handle, Outcome
 from runner.engines.images.snapshot import Snapshot
 from runner.experiment import EXPERIMENT
@@ -137,7 +137,9 @@ class Decided:
 def decide(request: Request) -> Decided:
     """Read, plan, and look whether there is room. Raises ``RunnerError`` for what cannot run."""
     loaded = load(request.manifest)
-    device, remark = choose_device(request.device, wants_gpu=asks_for_gpu(loaded, request.profile))
+    elsewhere = is_elsewhere(request.engine)
+    wants_gpu = asks_for_gpu(loaded, request.profile)
+    device, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
     plan = make_plan(
         loaded,
         profile=request.profile,
@@ -145,8 +147,9 @@ def decide(request: Request) -> Decided:
         with_optional=request.with_optional,
         device=device,
     )
-    machine = this_machine(request.artifacts, with_gpus=device == "cuda")
-    remarks = tuple(preflight(plan, machine))
+    with_gpus = device == "cuda" and not elsewhere
+    machine = this_machine(request.artifacts, with_gpus=with_gpus)
+    remarks = tuple(preflight(plan, machine, elsewhere=elsewhere))
     if request.signing_key is not None:
         try_key(request.signing_key)
     return Decided(loaded=loaded, plan=plan, device=device, remark=remark, remarks=remarks)
