@@ -27,6 +27,7 @@ from runner.jobs.datasets import Dataset, find, given_digest, prepare, refuse_ot
 from runner.jobs.devices import choose_device
 from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.manifest.follow_ups import Capture
 from runner.manifest.manifest_errors import did_you_mean
 from runner.manifest.overrides import table
@@ -244,6 +245,7 @@ def needs(request: DiagnoseRequest, order: CaptureOrder, code: Snapshot, shown: 
         code=code,
         base=image.base,
         python=request.python,
+        queue=queue_use(),
     )
 
 

@@ -19,6 +19,7 @@ from runner.jobs.datasets import given_digest, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import lock_mismatches, lockfile
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
@@ -97,6 +98,7 @@ def resolve(
             code=code,
             base=loaded.manifest.image.base,
             python=request.python,
+            queue=queue_use(loaded.project),
         ),
     )
     facts = describe_engine(engine, code)

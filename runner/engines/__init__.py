@@ -13,6 +13,7 @@ from runner.core.errors import EngineError
 if TYPE_CHECKING:
     from runner.core.text import Say
     from runner.engines.base import Engine
+    from runner.engines.cluster.use import QueueUse
     from runner.engines.environments.wheels import Variant
     from runner.engines.images.build import BuiltImage
     from runner.engines.images.snapshot import Snapshot
@@ -47,6 +48,8 @@ class Needs:
     """Base image that the manifest names."""
     python: Path | None = None
     """Interpreter to use in place of the locked environment; not in containers."""
+    queue: QueueUse | None = None
+    """How the queue of a cluster is used; slurm engine only."""
     image: BuiltImage | None = None
     """Image to use in place of one that is built from ``code``; docker engine only."""
 

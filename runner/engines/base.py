@@ -43,8 +43,8 @@ EndedBy = Literal[
 ]
 """What has ended a job: ``itself``; its limit of ``memory``, ``time`` or ``disk``; a ``signal``
 that phasehub did not send; others, by ``removal`` of its container, the end of its ``daemon`` or of
-its ``supervisor``; in a cluster's queue, its ``cancellation`` by others, its ``preemption``, the
-loss of its ``node``, or a ``hold`` that nobody released; or phasehub, which was asked to
+its ``supervisor``; in a cluster's queue, its ``cancellation`` by others, its ``preemption``, a
+``node`` that was lost, or a ``hold`` that nobody released; or phasehub, which was asked to
 ``stop``."""
 
 Seccomp = Literal["strict", "docker", "unconfined"]

@@ -15,16 +15,18 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from runner.core.errors import EngineError, EngineLostError
 from runner.core.files import remove_tree
+from runner.core.installation import SOURCES
 from runner.core.text import Say
 from runner.engines import Needs, process
 from runner.engines.base import Handle, Launch, Outcome
 from runner.engines.cluster import node, queue, words
 from runner.engines.cluster.queue import Entry, Queue
+from runner.engines.cluster.use import QueueUse
 from runner.engines.ending import Ending, conclude
 from runner.engines.views import ending_of, has_ended, label_words, library_path, view_of
 
@@ -39,40 +41,22 @@ STOP_S = 60.0
 TICK_S = 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a site's queue is used."""
-
-    options: tuple[str, ...] = ()
-    """Further words for sbatch."""
-    side_by_side: int = 64
-    """Most jobs in the queue at a time."""
-    every_s: float = 5.0
-    """Time between two looks at the queue, s."""
-    settle_s: float = 10.0
-    """How long a result is waited for once the queue says that its job has ended, s."""
-    held_s: float = 600.0
-    """How long a job that is held stays in the queue, s."""
-    patience_s: float = 300.0
-    """How long a controller that does not answer is waited for, s."""
-
-
 class SlurmEngine:
     """Submits jobs that run under the interpreter of ``process``, seen from every node."""
 
     name = "slurm"
     isolated = False
 
-    def __init__(self, local: process.ProcessEngine, settings: Settings, say: Say) -> None:
-        self._local, self._settings, self._say = local, settings, say
-        self._queue = Queue(every_s=settings.every_s, patience_s=settings.patience_s)
+    def __init__(self, local: process.ProcessEngine, use: QueueUse, say: Say) -> None:
+        self._local, self._use, self._say = local, use, say
+        self._queue = Queue(every_s=use.every_s, patience_s=use.patience_s)
         self._since: dict[tuple[str, str], float] = {}
         self._concluded: set[str] = set()
 
     @property
     def side_by_side(self) -> int:
         """How many jobs are in the queue at a time."""
-        return self._settings.side_by_side
+        return self._use.side_by_side
 
     def check(self) -> None:
         """Raise ``EngineError`` where Slurm's commands are missing or nobody answers them."""
@@ -90,6 +74,7 @@ class SlurmEngine:
             raise EngineError(
                 f"{launch.name}: {launch.out_dir} was used before; name a fresh folder"
             )
+        self._require_shared(launch)
         if launch.num_gpus:
             launch = replace(launch, environment={**launch.environment, node.GPUS: node.ASSIGNED})
         key = f"{PREFIX}-{launch.labels.get('run', 'none')}-{launch.name}-{secrets.token_hex(4)}"
@@ -102,9 +87,7 @@ class SlurmEngine:
                 "where its folders lie"
             ) from None
         try:
-            self._queue.submit(
-                key, [*options(launch), *self._settings.options], script(view, launch)
-            )
+            self._queue.submit(key, [*options(launch), *self._use.options], script(view, launch))
         except EngineLostError:
             raise  # it may be in the queue, and finds its folder
         except EngineError:
@@ -121,6 +104,16 @@ class SlurmEngine:
             disk_bytes=launch.limits.disk_bytes,
         )
 
+    def _require_shared(self, launch: Launch) -> None:
+        shared = self._use.shared
+        seen = [SOURCES, Path(sys.prefix), launch.out_dir, *filter(None, [launch.data_dir])]
+        for path in seen:
+            if shared is not None and not path.resolve().is_relative_to(shared.resolve()):
+                raise EngineError(
+                    f"{path} is not below {shared}, which the site file says the nodes share; "
+                    "put phasehub, PHASEHUB_STATE and --out below it"
+                )
+
     def poll(self, handle: Handle) -> Outcome | None:
         """``None`` while a result may come; afterwards how the job ended, until ``stop``."""
         view = view_of(Path(handle.out_dir))
@@ -132,7 +125,7 @@ class SlurmEngine:
             return None
         if entry is not None and entry.lives:
             return self._waiting(handle, entry)
-        if self._lasts(handle, "no result") < self._settings.settle_s:
+        if self._lasts(handle, "no result") < self._use.settle_s:
             # A list of its names makes a network's file system look again.
             with suppress(OSError):
                 list(view.iterdir())
@@ -154,7 +147,7 @@ class SlurmEngine:
         """The end of a job that got a signal: whose that was, the queue knows in a moment."""
         entry = self._queue.entry(handle.id)
         unclear = self._queue.is_silent or (entry is not None and entry.lives)
-        if unclear and self._lasts(handle, "signal") < self._settings.settle_s:
+        if unclear and self._lasts(handle, "signal") < self._use.settle_s:
             return None
         if entry is not None and (entry.state in words.BY_OTHERS or ending.killed_for == "stop"):
             outcome = words.ended_without_result(handle, entry)
@@ -166,7 +159,7 @@ class SlurmEngine:
         if not words.is_stuck(entry):
             self._since.pop((handle.id, "held"), None)
             return None
-        held_s = self._settings.held_s
+        held_s = self._use.held_s
         self._say_once(
             handle,
             "held",
@@ -236,7 +229,7 @@ class SlurmEngine:
         return {
             **self._local.describe(),
             "scheduler": queue.version(),
-            "options": list(self._settings.options),
+            "options": list(self._use.options),
         }
 
 
@@ -303,4 +296,4 @@ def open_engine(needs: Needs) -> SlurmEngine:
     Raises ``EngineError`` as ``locked_python`` does.
     """
     queue.require_commands()
-    return SlurmEngine(process.open_engine(needs), Settings(), needs.say)
+    return SlurmEngine(process.open_engine(needs), needs.queue or QueueUse(), needs.say)

@@ -31,6 +31,7 @@ from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.overall import Overall
 from runner.jobs.progress import display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audit_jobs, audits, phase_tests, resume, reuse
 from runner.phase.carrier import announce
@@ -290,6 +291,7 @@ def carry_out(run: Run, request: Request) -> None:
             code=run.code.snapshot,
             base=run.loaded.manifest.image.base,
             python=request.python,
+            queue=queue_use(run.loaded.project),
         ),
     )
     run.engine = provenance.describe_engine(engine, run.code.snapshot)

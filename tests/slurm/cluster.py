@@ -106,7 +106,22 @@ class Cluster:
         self.start_controller()
         for node in self.nodes:
             self.start_node(node)
+        self.wait_for_nodes()
+
+    def wait_for_nodes(self):
+        """Wait until all nodes are there and have nothing to do."""
         wait_until(lambda: self.states().count("idle") == len(self.nodes))
+
+    def mend(self, node):
+        """Have a node again that was killed; what it ran is ended."""
+        self.start_node(node)
+
+        def is_back():
+            # Refused where it has come back by itself.
+            self.ask("scontrol", "update", f"nodename={node}", "state=resume")
+            return self.states().count("idle") == len(self.nodes)
+
+        wait_until(is_back)
 
     def start_controller(self):
         self._start("slurmctld", "slurmctld", "-D", "-f", self.conf)
@@ -118,6 +133,12 @@ class Cluster:
         """Kill a daemon: ``slurmctld``, or a node by its name."""
         process = self._daemons.pop(daemon)
         process.kill()
+        process.wait()
+
+    def stop(self, daemon):
+        """Have a daemon end by itself, with all that it knows on disk."""
+        process = self._daemons.pop(daemon)
+        process.terminate()
         process.wait()
 
     def states(self):

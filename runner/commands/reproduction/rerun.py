@@ -37,6 +37,7 @@ from runner.jobs.datasets import Dataset, find
 from runner.jobs.devices import no_gpu, package_variant, with_no_other_device
 from runner.jobs.progress import display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.phase.arms import timestamp
 from runner.phase.audits import audit_datasets
 from runner.phase.execute import (
@@ -226,6 +227,7 @@ def prepare(rerun: Rerun) -> Engine:
         code=run.code.snapshot,
         base=rerun.sources.base,
         python=request.python,
+        queue=queue_use(),
     )
     if rerun.engine == "docker":
         needs = replace(needs, image=restore_image(rerun))
