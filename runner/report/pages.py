@@ -24,6 +24,8 @@ from runner.report.designs import EXPLORED
 from runner.report.inlined import inline, is_telling
 from runner.report.origin import origin
 from runner.report.repeat import how_to_repeat
+from runner.report.scripts import joined, policy
+from runner.report.timeline import timeline
 from runner.report.view import View, make_view
 from runner.verify.statistics import Statistics, read_statistics
 
@@ -48,6 +50,7 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
     metrics.write_bytes(pretty_json(rows))
 
 
+SCRIPTS = ("tables.js",)
 MOST_DATASETS = 40
 """Datasets that a page tells of, one by one."""
 
@@ -81,12 +84,16 @@ def render(name: str, view: View, folder: Path) -> str:
         "told_score": {stat: heading for heading, stat in view.results}.get(told, told),
     }
     if name == layout.REPORT:
-        return _alone(page, {**values, "origin": origin(record, facts(record), folder)}, folder)
+        values["origin"] = origin(record, facts(record), folder)
+        values["timeline"] = timeline(record, folder)
+        return _alone(page, values, folder)
     return page.render(values)
 
 
 def _alone(page: Template, values: dict[str, Any], folder: Path) -> str:
     """A page with its pictures inside; it says how large it is, in megabytes."""
+    values["script"] = joined(SCRIPTS)
+    values["policy"] = policy(values["script"])
     values["inlined"] = inline(folder, picture_paths(values["view"]))
     size = len(page.render(values, megabytes="").encode())
     return page.render(values, megabytes=f"{size / 1e6:.1f}")
