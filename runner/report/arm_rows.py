@@ -183,8 +183,9 @@ def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
 
 
 def _number(value: object) -> Cell:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Cell(text=measured(value), value=float(value) if is_number else None)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Cell(text=measured(value))
+    return Cell(text=measured(value), value=float(value))
 
 
 def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:

@@ -20,11 +20,12 @@ from runner.hub.record import DatasetRecord, HubRecord
 from runner.manifest.dataset_names import users
 from runner.report import arm_tables, group_tables, tables, wording
 from runner.report.arm_rows import Results
+from runner.report.curves import curves
 from runner.report.designs import EXPLORED
 from runner.report.inlined import inline, is_telling
 from runner.report.origin import origin
 from runner.report.repeat import how_to_repeat
-from runner.report.scripts import joined, policy
+from runner.report.scripts import data, joined, policy, vendored
 from runner.report.timeline import timeline
 from runner.report.view import View, make_view
 from runner.verify.statistics import Statistics, read_statistics
@@ -51,6 +52,8 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
 
 
 SCRIPTS = ("tables.js",)
+DRAWING = ("vendored/uPlot.iife.min.js", "curves.js")
+"""What a page with curves has beside."""
 MOST_DATASETS = 40
 """Datasets that a page tells of, one by one."""
 
@@ -92,7 +95,12 @@ def render(name: str, view: View, folder: Path) -> str:
 
 def _alone(page: Template, values: dict[str, Any], folder: Path) -> str:
     """A page with its pictures inside; it says how large it is, in megabytes."""
-    values["script"] = joined(SCRIPTS)
+    drawn = curves(values["view"], folder)
+    values["curves"] = drawn
+    values["curves_data"] = data(drawn.table()) if drawn else ""
+    values["curves_style"] = vendored("uPlot.min.css") if drawn else ""
+    values["license"] = vendored("uPlot.LICENSE") if drawn else ""
+    values["script"] = joined((*SCRIPTS, *DRAWING) if drawn else SCRIPTS)
     values["policy"] = policy(values["script"])
     values["inlined"] = inline(folder, picture_paths(values["view"]))
     size = len(page.render(values, megabytes="").encode())

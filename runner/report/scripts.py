@@ -17,11 +17,22 @@ IN_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", 
 
 def joined(names: Sequence[str]) -> Markup:
     """The scripts of these names, files of this room, as the content of one element."""
-    texts = [files("runner.report").joinpath(name).read_text(encoding="utf-8") for name in names]
-    content = "\n".join(texts)
+    content = "\n".join(map(_text_of, names))
     assert "</script" not in content.lower(), "it would end the element"
     assert "<!--" not in content, "it would begin a comment"
     return Markup(content)  # noqa: S704 - ours, and nothing of a hub is in it
+
+
+def vendored(name: str) -> Markup:
+    """A file of others that a page has beside their script, as it is."""
+    content = _text_of(f"vendored/{name}")
+    assert "<" not in content, "it stands in a style or in a comment"
+    return Markup(content)  # noqa: S704 - it came with the script
+
+
+def _text_of(name: str) -> str:
+    """A file of this room."""
+    return files("runner.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def policy(content: str) -> str:

@@ -198,7 +198,9 @@ def _pictures(
     if len(arms) <= MOST_ARMS:
         return every, ()
     left = {(one.arm, one.name) for one in every}
-    chosen = set(_chosen(left, groups.members if groups else [(arm.name,) for arm in arms]))
+    chosen = set(
+        _chosen(left, list(groups.members.values()) if groups else [(arm.name,) for arm in arms])
+    )
     shown = tuple(one for one in every if (one.arm, one.name) in chosen)
     return shown, tuple(one for one in every if (one.arm, one.name) not in chosen)
 
