@@ -162,7 +162,8 @@
   const tools = made("div", { className: "tools" }, made("label", {}, "Show ", quantity),
     made("label", {}, logarithmic, " logarithmic"), whole);
   place.append(tools, frame, readout, legend);
-  for (const one of document.querySelectorAll(".scripted")) one.hidden = false;
+  place.closest(".scripted").hidden = false;
+  document.querySelector("nav .scripted").hidden = false;
   draw();
   new ResizeObserver(() => {
     const width = Math.max(280, frame.clientWidth);

@@ -22,7 +22,7 @@ from runner.report import arm_tables, group_tables, tables, wording
 from runner.report.arm_rows import Results
 from runner.report.curves import curves
 from runner.report.designs import EXPLORED
-from runner.report.inlined import inline, is_telling
+from runner.report.inlined import inline, is_telling, slider
 from runner.report.origin import origin
 from runner.report.repeat import how_to_repeat
 from runner.report.scripts import data, joined, policy, vendored
@@ -51,7 +51,7 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
     metrics.write_bytes(pretty_json(rows))
 
 
-SCRIPTS = ("tables.js",)
+SCRIPTS = ("tables.js", "slider.js")
 DRAWING = ("vendored/uPlot.iife.min.js", "curves.js")
 """What a page with curves has beside."""
 MOST_DATASETS = 40
@@ -103,6 +103,7 @@ def _alone(page: Template, values: dict[str, Any], folder: Path) -> str:
     values["script"] = joined((*SCRIPTS, *DRAWING) if drawn else SCRIPTS)
     values["policy"] = policy(values["script"])
     values["inlined"] = inline(folder, picture_paths(values["view"]))
+    values["slider"] = data(slider(values["view"].pictures, values["inlined"]))
     size = len(page.render(values, megabytes="").encode())
     return page.render(values, megabytes=f"{size / 1e6:.1f}")
 
