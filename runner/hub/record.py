@@ -47,6 +47,7 @@ from runner.manifest.parameter_tables import (
     require_arm_parameters,
     require_dataset_parameters,
 )
+from runner.manifest.set_knobs import SetKnobs
 from runner.manifest.value_kinds import FindingId, RuleText, Text
 
 ArmStatus = Literal[
@@ -106,7 +107,7 @@ def _is_none(value: object) -> bool:
 
 
 def _is_empty(value: object) -> bool:
-    return value == ""
+    return not value
 
 
 class RegisteredFinding(Record):
@@ -592,6 +593,9 @@ class HubRecord(Record):
     """How the hub may be used: the name or address of a license; ``null`` where none is stated."""
     stage: Stage
     profile: SafeName | None = None
+    set_knobs: SetKnobs = Field(default_factory=dict, exclude_if=_is_empty)
+    """What the command line set over manifest and profile, by dotted names; it is not written where
+    it set nothing. ``manifest.toml`` is as the user wrote it."""
     started: Moment
     ended: Moment
     interrupted: bool = False

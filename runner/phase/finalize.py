@@ -45,6 +45,7 @@ def conclude(run: Run) -> HubRecord:
         compare_with=phase.compare_with,
         stage=phase.stage,
         profile=run.plan.profile,
+        set_knobs=run.plan.set_knobs,
         started=timestamp(run.started),
         ended=timestamp(now(run)),
         interrupted=run.interrupted,
