@@ -598,6 +598,11 @@ class HubRecord(Record):
     it set nothing. ``manifest.toml`` is as the user wrote it."""
     started: Moment
     ended: Moment
+    resumed: Annotated[tuple[Moment, ...], Field(max_length=10_000)] = Field(
+        (), exclude_if=_is_empty
+    )
+    """When another process went on with the run that had been cut short; it is not written where
+    none did, and not in hubs from before this was told."""
     interrupted: bool = False
     """Whether the run was stopped before all arms had ended; what was finished is kept."""
     only: tuple[str, ...] = ()

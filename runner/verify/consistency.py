@@ -20,6 +20,7 @@ from runner.experiment import EXPERIMENT
 from runner.experiment.common import AuditPart
 from runner.hub import layout
 from runner.hub.checksums import listed_digests
+from runner.hub.journal import resumptions
 from runner.hub.metrics_table import metrics_rows
 from runner.hub.record import MEASURED, ArmRecord, AuditRecord, DatasetRecord, FileRecord, HubRecord
 from runner.manifest.rule_parser import parse
@@ -324,6 +325,13 @@ def check_reused(sealed: SealedHub) -> Iterator[str]:
             yield f"arm {arm.name} was reused, and its record has a run of its own"
 
 
+def check_resumed(sealed: SealedHub) -> Iterator[str]:
+    """The run was gone on with when its journal says so; hubs of earlier versions do not tell."""
+    moments = sealed.record.resumed
+    if moments and moments != resumptions(sealed.folder):
+        yield f"{layout.JOURNAL} has the run resumed at other times than {layout.RECORD}"
+
+
 def _is_asked_for(arm: ArmRecord) -> bool:
     return EXPERIMENT.parameters.audited_steps(arm.parameters) > 0
 
@@ -478,6 +486,7 @@ CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_audits,
     check_ends,
     check_reused,
+    check_resumed,
     check_whole,
     check_provenance,
 )

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from runner.core.errors import VerificationError
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
+from runner.hub.journal import journal_of
 from runner.phase import reuse
 from runner.phase.sources import UNSIGNED, ArmSource, find_sources
 from runner.phase.unfinished import journal
@@ -146,6 +148,22 @@ def test_such_a_hub_is_run_again_to_the_same_bits(disturbed, tmp_path):
     assert again.set_knobs == {"train.epochs": 1}
     assert again.arm("one").attempts == 1
     assert again.arm("one").reused is None
+
+
+def test_the_hub_says_when_the_run_was_gone_on_with_and_is_held_to_its_journal(disturbed):
+    record = layout.read(disturbed.hub)
+    (resumed,) = [line for line in journal_of(disturbed.hub) if line["event"] == "resumed"]
+    (told,) = record.resumed
+    assert abs(datetime.fromisoformat(told).timestamp() - resumed["time"]) < 0.001
+    said = f"cut short and gone on with once: {told[:10]}"
+    assert said in (disturbed.hub / "report.html").read_text()
+    assert said in phasehub("show", disturbed.hub).stdout
+    assert "resumed" not in json.loads((disturbed.source / "hub.json").read_text())
+    forged = sealed(disturbed.hub)
+    other = {"resumed": (record.started, *record.resumed)}
+    forged.__dict__["record"] = record.model_copy(update=other)
+    (wrong,) = inconsistencies(forged)
+    assert "resumed at other times" in wrong
 
 
 # --- what was set over the manifest --------------------------------------------------------------
