@@ -63,6 +63,14 @@ HubPath = Annotated[
 Profile = Annotated[
     str | None, typer.Option(metavar="NAME", help="Run this smaller variant of the phase.")
 ]
+SetOver = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a knob over the manifest, such as resources.threads=2; may be repeated.",
+    ),
+]
 Only = Annotated[
     list[str] | None, typer.Option(metavar="ARM", help="Run this arm only; may be repeated.")
 ]

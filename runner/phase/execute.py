@@ -137,7 +137,7 @@ class Decided:
 
 def decide(request: Request) -> Decided:
     """Read, plan, and look whether there is room. Raises ``RunnerError`` for what cannot run."""
-    loaded = load(request.manifest)
+    loaded = load(request.manifest, set_over=request.set_over, profile=request.profile)
     elsewhere = is_elsewhere(request.engine)
     wants_gpu = asks_for_gpu(loaded, request.profile)
     device, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
@@ -222,8 +222,9 @@ def on_disk(run: Run) -> Iterator[None]:
 def compare_with(run: Run, artifacts: Path) -> None:
     """Find the hubs that the phase is compared with, and carry what is read of them."""
     remove_tree(run.staging.path / layout.COMPARED)  # of a process before this one
+    variant = (run.plan.profile, run.plan.set_knobs)
     run.compared = find_compared(
-        artifacts, run.loaded.manifest.phase.compare_with, run.plan.profile, run.note
+        artifacts, run.loaded.manifest.phase.compare_with, variant, run.note
     )
     bundle_baselines(run.compared, run.staging.path)
 
@@ -242,7 +243,11 @@ def ways_on(staging: layout.Staging) -> str:
 def not_as_registered(run: Run) -> list[str]:
     """Why this run will not count for what is registered for its phase, a sentence each."""
     wrong = registration_mismatches(
-        run.registered, phase=run.plan.phase, profile=run.plan.profile, arms=run.plan.arms
+        run.registered,
+        phase=run.plan.phase,
+        profile=run.plan.profile,
+        arms=run.plan.arms,
+        set_knobs=run.plan.set_knobs,
     )
     code = run.code.record
     uncommitted = "the code is not committed" if code.commit else "no commit of the code is known"
