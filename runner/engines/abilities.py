@@ -154,7 +154,7 @@ def read(
             "the Docker daemon is remapping users, so outputs would not belong to you; use a "
             "daemon without userns-remap, or a rootless one, or --engine process"
         )
-    rootless = any(option.startswith("name=rootless") for option in options)
+    rootless = bool(info.get("Rootless")) or any(o.startswith("name=rootless") for o in options)
     machine = seccomp.machine(info)
     return Abilities(
         product="podman" if is_podman(version) else "docker",
