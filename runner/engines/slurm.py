@@ -60,8 +60,12 @@ class SlurmEngine:
 
     def check(self) -> None:
         """Raise ``EngineError`` where Slurm's commands are missing or nobody answers them."""
-        queue.require_commands()
+        self.check_queue()
         self._local.check()
+
+    def check_queue(self) -> None:
+        """The same without a look at the interpreter."""
+        queue.require_commands()
         self._queue.look()
 
     def start(self, launch: Launch) -> Handle:
@@ -180,6 +184,11 @@ class SlurmEngine:
         if key not in self._since:
             self._since[key] = time.monotonic()
             self._say(text)
+
+    def in_words(self, handle: Handle) -> str:
+        """What the queue says of a job, for people."""
+        entry = self._queue.entry(handle.id)
+        return "the queue does not know it" if entry is None else f"{entry.state} ({entry.reason})"
 
     def wait(self, handles: Collection[Handle], at_most_s: float) -> None:
         """Return as soon as one of the jobs has left word of its end, or after ``at_most_s``."""

@@ -177,3 +177,24 @@ def test_a_submission_whose_answer_was_lost_is_not_made_twice(cluster, tmp_path,
     queue.submit("phasehub-answer-1", ["--output=/dev/null"], "#!/bin/sh\n")
     assert (tmp_path / "answered").exists()
     assert [name for name, _ in cluster.jobs()].count("phasehub-answer-1") == 1
+
+
+def test_a_site_is_checked_by_a_job(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "phasehub" / "phasehub.toml"
+    file.parent.mkdir()
+    file.write_text(SITE)
+    done = phasehub("site", "check", "--gpu")
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert lines["site"] == f"file   {file}"
+    assert lines["folder"].endswith("is the same on the node")
+    assert lines["clock"] == "as here"
+    assert lines["blindness"] == "a job sees nothing of Slurm"
+    assert "the job was given 0" in lines["GPUs"]
+    file.write_text('[slurm]\npartition = "nowhere"\n')
+    done = phasehub("site", "check")
+    assert done.returncode == 3
+    assert "invalid partition" in done.stderr
+    file.write_text('[slurm]\npartitoin = "all"\n')
+    assert phasehub("site", "check").returncode == 2
