@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import pytest
 
@@ -105,6 +106,27 @@ def test_a_submitter_that_was_killed_is_gone_on_from(cluster, tmp_path, interpre
         run.end_all()
     assert {name: arm.attempts for name, arm in arms(hub).items()} == {"one": 1, "two": 1}
     wait_until(lambda: states_of(cluster, hub, "two") == ["COMPLETED"])
+
+
+def test_an_interrupt_and_a_seal_leave_nothing_in_the_queue(cluster, tmp_path, interpreter):
+    run = begun(tmp_path / "run", interpreter, manifest(one="held"))
+    try:
+        cluster.job_of("one")
+        assert run.wait_for(lambda r: r.told("started", "one"))
+        run.runner.send_signal(signal.SIGINT)
+        assert run.end() == 130, run.said.read_text()
+        again = Begun.resumed(run)
+        cluster.job_of("one")
+        assert again.wait_for(lambda r: r.told("started", "one"))
+        again.runner.kill()
+        again.end()
+        done = phasehub("seal", "--out", run.artifacts)
+        assert done.returncode == 0, done.stderr
+    finally:
+        run.end_all()
+    (hub,) = run.hubs
+    assert arms(hub)["one"].status == "interrupted"
+    assert set(states_of(cluster, hub, "one")) == {"CANCELLED"}
 
 
 def test_what_others_do_to_jobs_has_a_word(cluster, tmp_path, interpreter):
