@@ -21,6 +21,7 @@ from runner.cli.options import (
     Out,
     Profile,
     Quiet,
+    SetOver,
     WithOptional,
     side_by_side_of,
 )
@@ -31,17 +32,26 @@ from runner.engines import EngineName
 
 
 @app.command()
-def check(manifest: ManifestPath, as_json: AsJson = False) -> None:
-    """Check a manifest and name everything that is wrong with it."""
+def check(
+    manifest: ManifestPath,
+    profile: Profile = None,
+    set_over: SetOver = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a manifest and name everything that is wrong with it.
+
+    With --set also whether that can be set over the phase, or over the profile that is named.
+    """
     from runner.manifest.model import load
 
-    loaded = load(manifest)
+    loaded = load(manifest, set_over=set_over or [], profile=profile)
+    variant = loaded.variant(profile)
     if as_json:
         from runner.commands.facts import of_manifest
 
-        print_json(of_manifest(manifest, loaded))
+        print_json(of_manifest(manifest, loaded, variant))
         return
-    arms = loaded.variant().arms
+    arms = variant.arms
     names = ", ".join(arm.name for arm in arms[:20])
     more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
     print_fitting(lambda: f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
@@ -53,6 +63,7 @@ def check(manifest: ManifestPath, as_json: AsJson = False) -> None:
 def plan(
     manifest: ManifestPath,
     profile: Profile = None,
+    set_over: SetOver = None,
     only: Only = None,
     with_optional: WithOptional = False,
     device: Device = DeviceName.auto,
@@ -68,7 +79,7 @@ def plan(
     from runner.report.plan_text import render_plan
     from runner.report.schedule_text import render_schedule
 
-    loaded = load(manifest)
+    loaded = load(manifest, set_over=set_over or [], profile=profile)
     chosen, _ = choose_device(device, wants_gpu=asks_for_gpu(loaded, profile))
     made = make_plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
@@ -90,6 +101,7 @@ def run(
     engine: Engine = EngineName.auto,
     device: Device = DeviceName.auto,
     profile: Profile = None,
+    set_over: SetOver = None,
     only: Only = None,
     with_optional: WithOptional = False,
     out: Out = Path("artifacts"),
@@ -146,6 +158,7 @@ def run(
             engine=engine.value,
             device=device.value,
             profile=profile,
+            set_over=tuple(set_over or ()),
             only=tuple(only or ()),
             with_optional=with_optional,
             artifacts=out,

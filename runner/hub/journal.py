@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ from runner.hub.layout import JOURNAL, MOST_RECORD_BYTES
 
 Time = Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
 """Seconds since 1970; the year is one of four digits."""
+MOST_RESUMPTIONS = 10_000
+"""Of one run, whose times are told."""
 
 
 class JournalledHandle(BaseModel):
@@ -59,3 +62,12 @@ def entries(folder: Path) -> Iterator[JournalEntry]:
             yield JournalEntry.model_validate(table)
         except ValidationError:
             continue
+
+
+def resumptions(folder: Path) -> tuple[str, ...]:
+    """When each process went on with the run, by its journal, ISO 8601 in UTC."""
+    found = [one.time for one in entries(folder) if one.event == "resumed"]
+    return tuple(
+        datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+        for time in found[:MOST_RESUMPTIONS]
+    )

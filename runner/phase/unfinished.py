@@ -92,6 +92,7 @@ class Asked(Record):
     signers: str | None = None
     fail_fast: bool = False
     retries: int | None = None
+    set_over: tuple[str, ...] = ()
 
 
 class Begun(Record):

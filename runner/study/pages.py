@@ -12,6 +12,7 @@ from jinja2 import Environment
 from runner.core.text import plain
 from runner.hub import layout
 from runner.hub.record import HubRecord
+from runner.manifest.set_knobs import in_words
 from runner.report.arm_rows import definitions
 from runner.report.designs import EXPLORED, could_have_shown
 from runner.report.origin import machine_words
@@ -211,6 +212,8 @@ def _ending(one: KeptHub) -> str:
         return "interrupted"
     if one.record.only:
         return "run in part"
+    if one.record.set_knobs:
+        return markdown(f"with {in_words(one.record.set_knobs)}")
     return "finished"
 
 
