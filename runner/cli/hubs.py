@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.options import AsJson, ExportName, HubPath, Out
+from runner.cli.options import AsJson, ExportName, HubPath, Out, all_named
 from runner.cli.output import print_fitting, print_json
 from runner.cli.root import app
 from runner.core.errors import VerificationError
@@ -55,6 +55,20 @@ def open_hub(hub: HubPath) -> None:
     from runner.commands.opening import open_report
 
     print(open_report(hub))
+
+
+@app.command()
+def report(
+    hubs: Annotated[
+        list[Path],
+        typer.Argument(metavar="HUB...", callback=all_named, help="Folders of sealed hubs."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="New file, outside of the hubs.")],
+) -> None:
+    """Make the page of a hub afresh, or one of several side by side. The last line is its path."""
+    from runner.commands import report as reporting
+
+    print(reporting.report(reporting.ReportRequest(hubs=tuple(hubs), out=out)))
 
 
 @app.command()

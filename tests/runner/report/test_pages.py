@@ -1,6 +1,7 @@
 """The pages say what the record holds: outcome, differences, reasons, and nothing else."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -590,6 +591,16 @@ def test_question_answer_picture_and_table_stand_in_this_order(record, hub_folde
         assert places == sorted(places)
         if told.summary:
             assert body[places[2] :].index("scores of every run") < places[3]
+
+
+def test_of_many_cautions_the_first_are_open_and_the_others_folded(record, hub_folder):
+    view = dataclasses.replace(make_view(record), cautions=tuple(f"reason {n}" for n in range(9)))
+    text = render("report.html", view, hub_folder)
+    before, _, folded = text.partition("6 more reasons why arms are not alike</summary>")
+    assert [f"reason {n}" in before for n in range(9)] == [True] * 3 + [False] * 6
+    assert [f"reason {n}" in folded.partition("</details>")[0] for n in range(9)] == (
+        [False] * 3 + [True] * 6
+    )
 
 
 def test_every_table_is_in_a_frame_that_the_keyboard_reaches(pages):
