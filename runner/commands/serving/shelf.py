@@ -125,7 +125,7 @@ def _read(name: str, place: Path) -> HubRow:
     return HubRow(
         name=name,
         title=record.title,
-        started=moment(record.started),
+        started=moment(record.started).partition(" ")[0],
         variant=" ".join(filter(None, words)),
         tally=tally(record),
         arms={arm.name: _cell(arm) for arm in record.arms},
