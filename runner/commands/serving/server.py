@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from runner.commands.serving.answer import Answer, refusal
-from runner.commands.serving.site import Site
+from runner.commands.serving.browser import HubBrowser
 
 LOOPBACK = "127.0.0.1"
 LONGEST_ADDRESS = 2000
@@ -37,7 +37,7 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = MOST_AT_ONCE
 
-    def __init__(self, site: Site, port: int) -> None:
+    def __init__(self, site: HubBrowser, port: int) -> None:
         super().__init__((LOOPBACK, port), _Handler)
         self.site = site
         self._free = threading.Semaphore(MOST_AT_ONCE)
