@@ -21,7 +21,7 @@ from runner.report.pages import MARKS, page_environment
 from runner.report.statements import Statement
 from runner.report.tally import tally
 from runner.report.view import PICTURES, PLOTS, make_view
-from runner.report.wording import NOTHING, markdown, moment
+from runner.report.wording import NOTHING, isolation, markdown, moment
 from runner.study.evidence import JudgedFinding, Judgement
 from runner.study.phases import StudyPhase
 from runner.study.sealed_text import embedded
@@ -169,8 +169,8 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
         yield "command", f"`{_code(shlex.join(['phasehub', *ran.command[1:]]))}`"
     if ran.machine.cpu:
         yield "machine", markdown(machine_words(ran.machine))
-    isolation = "each arm isolated" if record.engine.isolated else "not isolated"
-    yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
+    kept_apart = markdown(isolation(record.engine))
+    yield "engine", f"{markdown(record.engine.name)}, {kept_apart}, on {record.device}"
     yield "code", _commit(record)
     if told := definitions([(None, arm) for arm in record.arms]):
         yield "definitions", markdown(told)

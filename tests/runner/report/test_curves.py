@@ -22,7 +22,7 @@ def write(folder, **arms):
 
 
 def drawn(record, folder):
-    return curves(make_view(record), folder)
+    return curves({arm.name: (arm, folder) for arm in record.arms}, {})
 
 
 def test_quantities_are_those_of_the_histories_the_best_known_first(record, hub_folder):
