@@ -72,6 +72,24 @@ def report(
 
 
 @app.command()
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where hubs are kept.")] = Path(
+        "artifacts"
+    ),
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Of 127.0.0.1; 0: any free one.")
+    ] = 8470,
+) -> None:
+    """Show all hubs and the runs under way in the browser, to this machine alone, until Ctrl-C.
+
+    It reads and writes nothing. The line on stdout is the address.
+    """
+    from runner.commands import serving
+
+    serving.serve(folder, port, lambda address: print(address, flush=True))
+
+
+@app.command()
 def verify(
     hub: HubPath,
     signers: Annotated[

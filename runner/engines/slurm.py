@@ -36,9 +36,8 @@ MARGIN_BYTES = 256 * MIB
 """Memory beyond a job's limit that Slurm is asked for: the supervisor ends the job first."""
 BACKSTOP_S = 180.0
 """Time beyond a job's limit that Slurm is asked for. It counts in minutes, and ends late."""
-STOP_S = 60.0
-"""The longest wait for a job to be gone that was cancelled, s."""
-TICK_S = 0.1
+TICK_S, TICK_PER_JOB_S = 0.1, 0.005
+"""Time between two looks at the folders, s: at least, and for each, as a server may hold them."""
 
 
 class SlurmEngine:
@@ -60,8 +59,12 @@ class SlurmEngine:
 
     def check(self) -> None:
         """Raise ``EngineError`` where Slurm's commands are missing or nobody answers them."""
-        queue.require_commands()
+        self.check_queue()
         self._local.check()
+
+    def check_queue(self) -> None:
+        """The same without a look at the interpreter."""
+        queue.require_commands()
         self._queue.look()
 
     def start(self, launch: Launch) -> Handle:
@@ -181,33 +184,24 @@ class SlurmEngine:
             self._since[key] = time.monotonic()
             self._say(text)
 
+    def in_words(self, handle: Handle) -> str:
+        """What the queue says of a job, for people."""
+        entry = self._queue.entry(handle.id)
+        return "the queue does not know it" if entry is None else f"{entry.state} ({entry.reason})"
+
     def wait(self, handles: Collection[Handle], at_most_s: float) -> None:
         """Return as soon as one of the jobs has left word of its end, or after ``at_most_s``."""
         deadline = time.monotonic() + at_most_s
         views = [view_of(Path(one.out_dir)) for one in handles]
         while time.monotonic() < deadline and not any(map(has_ended, views)):
-            time.sleep(TICK_S)
+            time.sleep(max(TICK_S, TICK_PER_JOB_S * len(views)))
 
     def stop(self, handle: Handle) -> None:
         """Cancel the job unless it has ended, wait until it is gone, and remove its folder."""
         view = view_of(Path(handle.out_dir))
         if view.exists() and handle.id not in self._concluded:
-            self._cancel([handle.id])
+            self._queue.end([handle.id])
         remove_tree(view)
-
-    def _cancel(self, names: Collection[str]) -> None:
-        """Cancel jobs and wait until none of them runs, or for ``STOP_S``."""
-        if not names:
-            return
-        self._queue.cancel(names)
-        deadline = time.monotonic() + STOP_S
-        pause_s = TICK_S
-        while time.monotonic() < deadline:
-            seen = self._queue.look()
-            if not any(name in seen and seen[name].lives for name in names):
-                return
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, 2.0)
 
     def adopt(self, handle: Handle) -> bool:
         """Whether the job waits or runs, or has left word of how it ended."""
@@ -221,7 +215,7 @@ class SlurmEngine:
         """Cancel every job of a run but those to spare; their names."""
         spared = {*spare, *self._concluded}
         found = [one.name for one in jobs_of(run_id, self._queue) if one.name not in spared]
-        self._cancel(found)
+        self._queue.end(found)
         return sorted(found)
 
     def describe(self) -> dict[str, object]:
@@ -286,8 +280,8 @@ def all_jobs() -> Iterator[tuple[Entry, Mapping[str, str]]]:
 
 
 def cancel(entry: Entry) -> None:
-    """Cancel a job that nobody follows. Raises ``EngineLostError``."""
-    Queue(every_s=0.0, patience_s=0.0).cancel([entry.name])
+    """Cancel a job that nobody follows, and wait until it is gone. Raises ``EngineLostError``."""
+    Queue(every_s=0.0, patience_s=0.0).end([entry.name])
 
 
 def open_engine(needs: Needs) -> SlurmEngine:

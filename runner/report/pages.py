@@ -158,12 +158,11 @@ def columns(results: Results) -> list[str]:
 def facts(record: HubRecord) -> list[tuple[str, str]]:
     """Where a phase ran and from what, as names and values."""
     engine = record.engine
-    isolation = "each arm isolated" if engine.isolated else "not isolated"
     code = record.code
     dirty = {True: ", with uncommitted changes", False: ", clean", None: ""}[code.dirty]
     image = record.image or {}
     told = [
-        ("engine", f"{engine.name}, {isolation}"),
+        ("engine", f"{engine.name}, {wording.isolation(engine)}"),
         ("device", record.device),
         ("image", str(image.get("reference") or image.get("id") or "")),
         ("image id", str(image.get("id") or "")),

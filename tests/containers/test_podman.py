@@ -157,6 +157,15 @@ def test_a_job_past_its_time_ends(ran):
     assert (outcome.status, log) == ("timed_out", "up\n")
 
 
+def test_a_kill_for_memory_is_said_to_be_possible(ran):
+    """This podman does not tell of it, so the message names the limit and no certainty."""
+    outcome, _, _ = ran("held = bytearray(1 << 30)\n" + COMPLETE, memory_bytes=64 * MIB)
+    assert (outcome.status, outcome.exit_code) != ("succeeded", 0)
+    assert "limit" in outcome.message
+    assert "64 MiB" in outcome.message
+    assert "resources.memory_gib" in outcome.message
+
+
 def test_a_gpu_is_refused_before_anything_starts(engine, make_launch):
     with pytest.raises(EngineError, match="gives a container no GPU; use a Docker daemon"):
         engine.start(make_launch("pass", gpu_ids=("GPU-00000000",)))

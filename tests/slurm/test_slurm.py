@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import pytest
 
@@ -107,6 +108,27 @@ def test_a_submitter_that_was_killed_is_gone_on_from(cluster, tmp_path, interpre
     wait_until(lambda: states_of(cluster, hub, "two") == ["COMPLETED"])
 
 
+def test_an_interrupt_and_a_seal_leave_nothing_in_the_queue(cluster, tmp_path, interpreter):
+    run = begun(tmp_path / "run", interpreter, manifest(one="held"))
+    try:
+        cluster.job_of("one")
+        assert run.wait_for(lambda r: r.told("started", "one"))
+        run.runner.send_signal(signal.SIGINT)
+        assert run.end() == 130, run.said.read_text()
+        again = Begun.resumed(run)
+        cluster.job_of("one")
+        assert again.wait_for(lambda r: r.told("started", "one"))
+        again.runner.kill()
+        again.end()
+        done = phasehub("seal", "--out", run.artifacts)
+        assert done.returncode == 0, done.stderr
+    finally:
+        run.end_all()
+    (hub,) = run.hubs
+    assert arms(hub)["one"].status == "interrupted"
+    assert set(states_of(cluster, hub, "one")) == {"CANCELLED"}
+
+
 def test_what_others_do_to_jobs_has_a_word(cluster, tmp_path, interpreter):
     """A job is cancelled, a node is lost, a job is held: one after the other."""
     text = manifest(cancelled="held", lost="held", hold=0)
@@ -177,3 +199,24 @@ def test_a_submission_whose_answer_was_lost_is_not_made_twice(cluster, tmp_path,
     queue.submit("phasehub-answer-1", ["--output=/dev/null"], "#!/bin/sh\n")
     assert (tmp_path / "answered").exists()
     assert [name for name, _ in cluster.jobs()].count("phasehub-answer-1") == 1
+
+
+def test_a_site_is_checked_by_a_job(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "phasehub" / "phasehub.toml"
+    file.parent.mkdir()
+    file.write_text(SITE)
+    done = phasehub("site", "check", "--gpu")
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert lines["site"] == f"file   {file}"
+    assert lines["folder"].endswith("is the same on the node")
+    assert lines["clock"] == "as here"
+    assert lines["blindness"] == "a job sees nothing of Slurm"
+    assert "the job was given 0" in lines["GPUs"]
+    file.write_text('[slurm]\npartition = "nowhere"\n')
+    done = phasehub("site", "check")
+    assert done.returncode == 3
+    assert "invalid partition" in done.stderr
+    file.write_text('[slurm]\npartitoin = "all"\n')
+    assert phasehub("site", "check").returncode == 2

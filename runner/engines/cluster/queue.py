@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.core.errors import EngineError, EngineLostError
@@ -20,6 +20,8 @@ ANSWER_S = 30.0
 """The longest wait for the answer of one command, s."""
 AGAIN_S = 1.0
 """Time between two submissions of the same job while the controller does not answer, s."""
+END_S = 60.0
+"""The longest wait for jobs to be gone that were cancelled, s; Slurm kills after 30 s."""
 ENDED = frozenset(
     {
         "BOOT_FAIL",
@@ -145,12 +147,22 @@ class Queue:
                     raise
                 time.sleep(AGAIN_S)
 
-    def cancel(self, names: Iterable[str]) -> None:
-        """Have jobs stopped, or taken out of the queue. Raises ``EngineLostError``."""
+    def end(self, names: Collection[str]) -> None:
+        """Cancel jobs, and wait until none of them runs, or for ``END_S``.
+
+        Raises ``EngineLostError``.
+        """
         for name in names:
             done = _run(["scancel", f"--user={os.getuid()}", f"--name={name}"])
             if done.returncode != 0 and _is_silence(done):
                 raise EngineLostError(_away(done))
+        deadline, pause_s = time.monotonic() + END_S, 0.1
+        while names and time.monotonic() < deadline:
+            seen = self.look()
+            if not any(name in seen and seen[name].lives for name in names):
+                return
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
 
 
 def has_commands() -> bool:

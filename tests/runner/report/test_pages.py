@@ -387,6 +387,13 @@ def test_an_engine_that_does_not_isolate_is_said_to_not(record, hub_folder):
     assert "| engine | process, not isolated |" in render("README.md", view, hub_folder)
 
 
+def test_limits_that_a_daemon_could_not_hold_arms_to_are_said(record, hub_folder):
+    rootless = record.engine.model_copy(update={"facts": {"not_enforced": ["memory", "pids"]}})
+    view = make_view(record.model_copy(update={"engine": rootless}))
+    told = "| engine | docker, each arm isolated, but nothing held it to: memory, pids |"
+    assert told in render("README.md", view, hub_folder)
+
+
 def test_the_packages_are_identified_with_and_without_an_image(record):
     found = {"python": "3.11.7", "packages_sha256": "f" * 64}
     engine = record.engine.model_copy(update={"facts": found})
