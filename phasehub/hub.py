@@ -171,6 +171,11 @@ class Hub:
         return self._record.profile
 
     @property
+    def set_knobs(self) -> dict[str, Any]:
+        """What `--set` has set over the manifest, by dotted names; empty for none."""
+        return dict(self._record.set_knobs)
+
+    @property
     def title(self) -> str:
         """The phase's title."""
         return self._record.title

@@ -10,9 +10,10 @@ from runner.cli import runs
 from runner.cli import hubs
 from runner.cli import again
 from runner.cli import keeping
+from runner.cli import site
 
 # isort: on
 from runner.cli.entry import guarded, main
 from runner.cli.root import app
 
-__all__ = ["again", "app", "guarded", "hubs", "keeping", "main", "phases", "runs"]
+__all__ = ["again", "app", "guarded", "hubs", "keeping", "main", "phases", "runs", "site"]

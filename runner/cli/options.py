@@ -63,18 +63,40 @@ HubPath = Annotated[
 Profile = Annotated[
     str | None, typer.Option(metavar="NAME", help="Run this smaller variant of the phase.")
 ]
+SetOver = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a knob over the manifest, such as resources.threads=2; may be repeated.",
+    ),
+]
+Reuse = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="HUB", help="Take arms from it, or from hubs in it, that are the same."),
+]
+Why = Annotated[
+    list[str] | None, typer.Option(metavar="ARM", help="Explain why this arm is not reused.")
+]
+Signers = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
+]
 Only = Annotated[
     list[str] | None, typer.Option(metavar="ARM", help="Run this arm only; may be repeated.")
 ]
 WithOptional = Annotated[bool, typer.Option("--with-optional", help="Run the optional arms, too.")]
 Engine = Annotated[
-    EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
+    EngineName,
+    typer.Option(
+        help="auto: docker when a daemon answers, process otherwise. slurm: a cluster's nodes."
+    ),
 ]
 Interpreter = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="Interpreter of the process engine, in place of the locked environment.",
+        help="Interpreter of jobs outside of containers, in place of the locked environment.",
     ),
 ]
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]

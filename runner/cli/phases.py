@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
@@ -21,6 +21,10 @@ from runner.cli.options import (
     Out,
     Profile,
     Quiet,
+    Reuse,
+    SetOver,
+    Signers,
+    Why,
     WithOptional,
     side_by_side_of,
 )
@@ -29,19 +33,32 @@ from runner.cli.root import app
 from runner.core.text import Screen
 from runner.engines import EngineName
 
+if TYPE_CHECKING:
+    from runner.commands.foresight import Foreseen
+    from runner.plan.model import Plan
+
 
 @app.command()
-def check(manifest: ManifestPath, as_json: AsJson = False) -> None:
-    """Check a manifest and name everything that is wrong with it."""
+def check(
+    manifest: ManifestPath,
+    profile: Profile = None,
+    set_over: SetOver = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a manifest and name everything that is wrong with it.
+
+    With --set also whether that can be set over the phase, or over the profile that is named.
+    """
     from runner.manifest.model import load
 
-    loaded = load(manifest)
+    loaded = load(manifest, set_over=set_over or [], profile=profile)
+    variant = loaded.variant(profile)
     if as_json:
         from runner.commands.facts import of_manifest
 
-        print_json(of_manifest(manifest, loaded))
+        print_json(of_manifest(manifest, loaded, variant))
         return
-    arms = loaded.variant().arms
+    arms = variant.arms
     names = ", ".join(arm.name for arm in arms[:20])
     more = f" and {len(arms) - 20:,} more" if len(arms) > 20 else ""
     print_fitting(lambda: f"{manifest}: phase {loaded.manifest.phase.name}, arms {names}{more}")
@@ -53,13 +70,22 @@ def check(manifest: ManifestPath, as_json: AsJson = False) -> None:
 def plan(
     manifest: ManifestPath,
     profile: Profile = None,
+    set_over: SetOver = None,
     only: Only = None,
     with_optional: WithOptional = False,
     device: Device = DeviceName.auto,
     jobs: Jobs = "auto",
+    engine: Engine = EngineName.auto,
+    reuse: Reuse = None,
+    why: Why = None,
+    signers: Signers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a manifest would run; run nothing."""
+    """Show what a manifest would run; run nothing.
+
+    With --reuse it says of each arm whether `run` would take it from a hub, as far as that is
+    known before.
+    """
     side_by_side = side_by_side_of(jobs)
     from runner.hub.record import as_registered
     from runner.jobs.devices import choose_device
@@ -68,20 +94,38 @@ def plan(
     from runner.report.plan_text import render_plan
     from runner.report.schedule_text import render_schedule
 
-    loaded = load(manifest)
+    loaded = load(manifest, set_over=set_over or [], profile=profile)
     chosen, _ = choose_device(device, wants_gpu=asks_for_gpu(loaded, profile))
     made = make_plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
     )
     registered = [as_registered(finding) for finding in loaded.registered]
+    foreseen = _foreseen(made, engine, reuse or [], why or [], signers)
     if as_json:
         from runner.commands.facts import of_plan
 
-        print_json(of_plan(made, registered))
+        table = of_plan(made, registered)
+        if reuse:
+            table["reuse"] = [one.table() for one in foreseen]
+        print_json(table)
         return
     print_fitting(lambda: render_plan(made, registered))
     print()
     print_fitting(lambda: render_schedule(made.arms, side_by_side))
+    for one in foreseen:
+        print("", *one.lines(), sep="\n")
+
+
+def _foreseen(
+    plan: Plan, engine: EngineName, reuse: list[Path], why: list[str], signers: Path | None
+) -> list[Foreseen]:
+    if why and not reuse:
+        raise typer.BadParameter("--why needs the hubs that are asked: --reuse HUB")
+    if not reuse:
+        return []
+    from runner.commands.foresight import foresee
+
+    return foresee(plan, engine=engine.value, reuse=reuse, why=why, signers=signers)
 
 
 @app.command()
@@ -90,6 +134,7 @@ def run(
     engine: Engine = EngineName.auto,
     device: Device = DeviceName.auto,
     profile: Profile = None,
+    set_over: SetOver = None,
     only: Only = None,
     with_optional: WithOptional = False,
     out: Out = Path("artifacts"),
@@ -114,20 +159,9 @@ def run(
     locked: Annotated[
         bool, typer.Option("--locked", help="Refuse whatever is not as `lock` has written it down.")
     ] = False,
-    reuse: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="HUB",
-            help="Take arms from it, or from hubs in it, that are the same.",
-        ),
-    ] = None,
-    why: Annotated[
-        list[str] | None, typer.Option(metavar="ARM", help="Explain why this arm is not reused.")
-    ] = None,
-    signers: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
-    ] = None,
+    reuse: Reuse = None,
+    why: Why = None,
+    signers: Signers = None,
     detach: Detach = False,
     _quiet: Quiet = False,
 ) -> None:
@@ -146,6 +180,7 @@ def run(
             engine=engine.value,
             device=device.value,
             profile=profile,
+            set_over=tuple(set_over or ()),
             only=tuple(only or ()),
             with_optional=with_optional,
             artifacts=out,

@@ -9,6 +9,7 @@ from typing import Any
 from runner.core.errors import VerificationError
 from runner.hub import layout
 from runner.hub.record import HubRecord, RegisteredFinding
+from runner.manifest.arms import Variant
 from runner.manifest.model import LoadedManifest
 from runner.plan.model import Plan, digest
 from runner.verify.statistics import Statistics
@@ -16,13 +17,13 @@ from runner.verify.statistics import Statistics
 Table = dict[str, Any]
 
 
-def of_manifest(path: Path, loaded: LoadedManifest) -> Table:
-    """What ``check`` says of a manifest without mistakes."""
+def of_manifest(path: Path, loaded: LoadedManifest, variant: Variant) -> Table:
+    """What ``check`` says of a manifest without mistakes, and of the variant that was meant."""
     return {
         "manifest": str(path),
         "sha256": loaded.sha256,
         "phase": loaded.manifest.phase.name,
-        "arms": [arm.name for arm in loaded.variant().arms],
+        "arms": [arm.name for arm in variant.arms],
         "notes": list(loaded.remarks()),
     }
 
@@ -51,6 +52,7 @@ def _of_hub(hub: Path) -> Table:
         "hub": str(hub),
         "phase": record.phase,
         "profile": record.profile,
+        "set_knobs": record.set_knobs,
         "title": record.title,
         "started": record.started,
         "ended": record.ended,

@@ -94,14 +94,14 @@ def discard(container: Container, owner: tuple[int, int] | None = None) -> None:
             take_back(Path(mount["Source"]), owner or (os.getuid(), os.getgid()))
 
 
-def refusal(launch: Launch, error: Exception) -> str:
+def refusal(job: Launch | Handle, error: Exception) -> str:
     """The daemon's words and what to do about them."""
     said = reason(error)
-    if launch.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):
+    if job.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):
         remedy = (
             "install nvidia-container-toolkit and restart Docker; `phasehub run` does without it "
             "with --device cpu"
         )
     else:
         remedy = "see `docker info`; --engine process runs without containers"
-    return f"{launch.name} could not be started: {said}. Remedy: {remedy}"
+    return f"{job.name} could not be started: {said}. Remedy: {remedy}"

@@ -10,9 +10,9 @@ import secrets
 import subprocess
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO
 
@@ -67,6 +67,7 @@ class DockerEngine:
 
     name = "docker"
     isolated = True
+    side_by_side = None
 
     def __init__(self, image: BuiltImage, caller: tuple[int, int] | None = None) -> None:
         self._image = image
@@ -99,7 +100,10 @@ class DockerEngine:
             )
 
     def start(self, launch: Launch) -> Handle:
-        """Create and start the container. Raises ``EngineError`` with what the daemon refuses."""
+        """Create the container and have it started: what the daemon refuses then, ``poll`` says.
+
+        Raises ``EngineError`` where it cannot be created.
+        """
         container = None
         try:
             self._able.refuse_gpus(launch.gpu_ids)
@@ -107,9 +111,6 @@ class DockerEngine:
             container = self._create(launch)
             if launch.held:
                 self._holders[str(container.id)] = holder.hold(str(container.id), launch.held)
-            # Before the start, so that nothing is missed however fast the daemon's log turns over.
-            console = container.attach(stream=True)
-            container.start()
         except BaseException as error:
             if container is not None:
                 with suppress(*LOST):  # the first error is the one to tell
@@ -122,8 +123,6 @@ class DockerEngine:
             if isinstance(error, (*LOST, OSError)):
                 raise EngineError(refusal(launch, error)) from None
             raise
-        if launch.held:
-            _input(self._holders[str(container.id)]).close()
         handle = Handle(
             engine=self.name,
             id=str(container.id),
@@ -135,8 +134,22 @@ class DockerEngine:
             disk_bytes=launch.limits.disk_bytes,
             gpu_ids=launch.gpu_ids,
         )
-        self._keepers[handle.id] = Keeper(container, handle, self._ended.set, lambda: console)
+        begin = partial(self._begin, container, self._holders.get(handle.id))
+        self._keepers[handle.id] = Keeper(container, handle, self._ended.set, begin)
         return handle
+
+    @staticmethod
+    def _begin(container: Container, beside: subprocess.Popen[bytes] | None) -> Iterable[bytes]:
+        """Start a container; its console.
+
+        The daemon takes a third of a second for it, in which others can be started or collected.
+        """
+        # Before the start, so that nothing is missed however fast the daemon's log turns over.
+        console: Iterable[bytes] = container.attach(stream=True)
+        container.start()
+        if beside is not None:
+            _input(beside).close()
+        return console
 
     def _create(self, launch: Launch) -> Container:
         limits = launch.limits
@@ -181,10 +194,18 @@ class DockerEngine:
         The container stays until ``stop``, so that an outcome is never lost with the runner. Its
         keeper holds it to its limits, and has the end of its console before it has ended here.
         """
+        known = self._keepers.get(handle.id)
+        if known is not None and known.begins:
+            return None
         container = self._find(handle)
         if container is None:
             return self._interrupted(handle, "its container was removed by someone else", "removal")
         keeper = self._keeper(container, handle)
+        if keeper.refused is not None:
+            if _is_new(container):
+                return self._not_started(handle, keeper.refused)
+            # It runs, or has: what did not come is the answer.
+            keeper = self._keepers[handle.id] = Keeper(container, handle, self._ended.set)
         if container.attrs["State"]["Running"]:
             return None
         if not keeper.finish(DRAINED_S) and time.time() < finished_at(container.attrs) + DRAIN_S:
@@ -198,6 +219,17 @@ class DockerEngine:
                 handle, "its container was ended while nobody followed it", "daemon"
             )
         return conclude(handle, found)
+
+    def _not_started(self, handle: Handle, error: Exception) -> Outcome:
+        with answering():  # a daemon that is about to go refuses what it is asked
+            self._client.ping()
+        return Outcome(
+            status="could_not_start",
+            exit_code=None,
+            message=refusal(handle, error),
+            started_at=handle.started_at,
+            ended_at=time.time(),
+        )
 
     def _interrupted(self, handle: Handle, why: str, ended_by: EndedBy) -> Outcome:
         return Outcome(
@@ -216,6 +248,8 @@ class DockerEngine:
 
     def stop(self, handle: Handle) -> None:
         """Stop the container if it runs, keep its log and outputs, remove it; safe to repeat."""
+        if (known := self._keepers.get(handle.id)) is not None:
+            known.wait_for_begin()
         container = self._find(handle)
         if container is None:
             self._dismiss(handle.id)
@@ -230,9 +264,12 @@ class DockerEngine:
         self._dismiss(handle.id)
 
     def adopt(self, handle: Handle) -> bool:
-        """Whether the container is still there; it is kept to its limits again from now on."""
+        """Whether the container runs or has; it is kept to its limits again from now on.
+
+        One that was created and not started is none: who was to start it is gone.
+        """
         container = self._find(handle)
-        if container is None:
+        if container is None or _is_new(container):
             return False
         self._unseen.add(handle.id)
         self._keeper(container, handle)
@@ -289,6 +326,11 @@ class DockerEngine:
 def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
     assert process.stdin is not None
     return process.stdin
+
+
+def _is_new(container: Container) -> bool:
+    """Whether a container was never started."""
+    return bool(container.attrs["State"]["Status"] == "created")
 
 
 def _stop_s(container: Container) -> int:

@@ -47,6 +47,7 @@ from runner.manifest.parameter_tables import (
     require_arm_parameters,
     require_dataset_parameters,
 )
+from runner.manifest.set_knobs import SetKnobs
 from runner.manifest.value_kinds import FindingId, RuleText, Text
 
 ArmStatus = Literal[
@@ -106,7 +107,7 @@ def _is_none(value: object) -> bool:
 
 
 def _is_empty(value: object) -> bool:
-    return value == ""
+    return not value
 
 
 class RegisteredFinding(Record):
@@ -592,8 +593,16 @@ class HubRecord(Record):
     """How the hub may be used: the name or address of a license; ``null`` where none is stated."""
     stage: Stage
     profile: SafeName | None = None
+    set_knobs: SetKnobs = Field(default_factory=dict, exclude_if=_is_empty)
+    """What the command line set over manifest and profile, by dotted names; it is not written where
+    it set nothing. ``manifest.toml`` is as the user wrote it."""
     started: Moment
     ended: Moment
+    resumed: Annotated[tuple[Moment, ...], Field(max_length=10_000)] = Field(
+        (), exclude_if=_is_empty
+    )
+    """When another process went on with the run that had been cut short; it is not written where
+    none did, and not in hubs from before this was told."""
     interrupted: bool = False
     """Whether the run was stopped before all arms had ended; what was finished is kept."""
     only: tuple[str, ...] = ()

@@ -79,6 +79,7 @@ def provenance(record: HubRecord, name: str, files: Iterable[FileRecord]) -> InT
                 "profile": record.profile,
                 "arms": [arm.name for arm in record.arms],
                 "seed": record.seed,
+                **({"set_knobs": record.set_knobs} if record.set_knobs else {}),
             },
             internalParameters={"engine": record.engine.name, "device": record.device},
             resolvedDependencies=tuple(_dependencies(record, digests)),

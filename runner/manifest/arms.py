@@ -10,13 +10,14 @@ import functools
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from runner.experiment import EXPERIMENT, Parameters
 from runner.manifest.manifest_errors import MOST_COLLECTED, Mistake
 from runner.manifest.matrix import Combination, Expanded
 from runner.manifest.overrides import SECTIONS, merged, merged_sections, table
+from runner.manifest.set_knobs import OPTION
 from runner.manifest.source import TomlSource
 from runner.manifest.tables import Arm, Manifest, Resources
 from runner.manifest.toml.keys import KeyPath
@@ -75,6 +76,8 @@ class Variant:
     arms: tuple[PlannedArm, ...]
     resources: Resources
     """Bounds of the jobs that are no arms."""
+    set_knobs: Mapping[str, Any] = field(default_factory=dict)
+    """What the command line has set over it; dotted name → value."""
 
 
 def read_variants(
@@ -93,7 +96,11 @@ def read_variants(
     for case in cases:
         arms[case.profile] += reader.planned(case, manifest)
     return [], {
-        profile: Variant(arms=tuple(planned), resources=reader.bounds(reader.layers(profile)))
+        profile: Variant(
+            arms=tuple(planned),
+            resources=reader.bounds(reader.layers(profile)),
+            set_knobs=source.over.knobs if source.over.profile == profile else {},
+        )
         for profile, planned in arms.items()
     }
 
@@ -157,16 +164,20 @@ class _ArmReader:
         """The tables below those of an arm."""
         document = self._source.document
         below: tuple[_Layer, ...] = ((lambda _: None, self._recorded), (_below(), document))
-        if profile is None:
-            return below
-        return (*below, (_below("profiles", profile), table(table(document, "profiles"), profile)))
+        if profile is not None:
+            own = table(table(document, "profiles"), profile)
+            below = (*below, (_below("profiles", profile), own))
+        if profile == self._source.over.profile:
+            below = (*below, (_below(OPTION), self._source.over.tables))
+        return below
 
     def mistakes(self, case: _Case) -> Iterator[Mistake]:
         """What is wrong with one arm."""
         places = [place_of for place_of, _ in reversed(case.layers)]
         for unplaced in self._read(case.parameters).mistakes:
-            located = (_locate(self._source, places, path) for path in unplaced.paths)
-            path = next((path for path in located if path), None)
+            located = [_locate(self._source, places, path) for path in unplaced.paths]
+            was_set = (path for path in located if path and path[0] == OPTION)
+            path = next(was_set, None) or next((path for path in located if path), None)
             path = path or places[0](unplaced.paths[0]) or unplaced.paths[0]
             yield self._source.at(path, unplaced.problem)
         yield from self._too_many_gpus(case)
@@ -234,10 +245,10 @@ def _locate(source: TomlSource, places: list[PlaceOf], path: KeyPath) -> KeyPath
     """Where the merged key ``path`` comes from: the strongest layer that has it."""
     for place_of in places:
         place = place_of(path)
-        if place in source.lines:
+        if place is not None and source.has(place):
             return place
         kinds = (place_of((*path[:n], "kind")) for n in range(2, len(path)))
-        if any(kind in source.lines for kind in kinds):
+        if any(kind is not None and source.has(kind) for kind in kinds):
             return None
     return None
 

@@ -18,6 +18,7 @@ from runner.manifest.matrix import expand
 from runner.manifest.matrix_checks import matrix_problems, name_problems
 from runner.manifest.overrides import table
 from runner.manifest.phase_tests import check_tests
+from runner.manifest.set_checks import check_set, with_set_seed
 from runner.manifest.source import TomlSource
 from runner.manifest.tables import Manifest
 from runner.manifest.validation import read_as
@@ -45,7 +46,9 @@ def check(source: TomlSource) -> Checked:
     arms = source.tables("arms")
     expanded = {profile: expand(arms, matrix) for profile, matrix in matrices.items()}
     tables = read_as(Manifest, source.json)
-    in_arms, variants = read_variants(source, tables.value, expanded)
+    misset = list(check_set(source, expanded.get(source.over.profile, ())))
+    manifest = None if misset else with_set_seed(tables.value, source.over.seed)
+    in_arms, variants = read_variants(source, manifest, expanded)
     refused = (source.at(path, problem) for path, problem in source.refused.items())
     wrong = itertools.chain(
         tables.placed(source),
@@ -53,11 +56,12 @@ def check(source: TomlSource) -> Checked:
         check_steps(source),
         check_tests(source),
         check_matrices(source, matrices, expanded),
+        misset,
         in_arms,
     )
     others = (one for one in _once(wrong) if one.path not in source.refused)
     mistakes = list(itertools.islice(itertools.chain(refused, others), MOST_COLLECTED))
-    return Checked(mistakes=mistakes, manifest=tables.value, variants=variants)
+    return Checked(mistakes=mistakes, manifest=manifest, variants=variants)
 
 
 def _once(mistakes: Iterable[Mistake]) -> Iterator[Mistake]:

@@ -81,6 +81,8 @@ class Mistake:
     line: int
     problem: str
     column: int | None = None
+    word: str = ""
+    """What it stands in, if that is no file: ``--set resources.threads=two``."""
 
 
 def render(mistakes: Iterable[Mistake], *, file: str, text: str) -> str:
@@ -95,6 +97,10 @@ def render(mistakes: Iterable[Mistake], *, file: str, text: str) -> str:
 
 
 def _block(mistake: Mistake, file: str, row: str) -> str:
+    if mistake.word:
+        inside = dotted(mistake.path[1:])
+        key = "" if f" {inside}=" in mistake.word else f"{_cut(inside, LONGEST_KEY)}: "
+        return f"{file}: {mistake.word}: {key}{_cut(mistake.problem, LONGEST_PROBLEM)}"
     column = f":{mistake.column}" if mistake.column else ""
     key = f"{_cut(dotted(mistake.path), LONGEST_KEY)}: " if mistake.path else ""
     problem = _cut(mistake.problem, LONGEST_PROBLEM)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.core.digest import sha256_bytes
@@ -16,6 +16,7 @@ from runner.manifest.extent import check_extent
 from runner.manifest.findings import Finding, findings_of
 from runner.manifest.given_files import as_declared, read_given_files
 from runner.manifest.manifest_errors import Mistake, did_you_mean, listed, render
+from runner.manifest.set_knobs import read_set
 from runner.manifest.source import TomlSource, read_given
 from runner.manifest.tables import Manifest
 
@@ -64,12 +65,14 @@ class LoadedManifest:
         )
 
 
-def load(path: Path) -> LoadedManifest:
-    """Read and check a manifest.
+def load(path: Path, *, set_over: Sequence[str] = (), profile: str | None = None) -> LoadedManifest:
+    """Read and check a manifest, with what the command line sets over the variant that is run.
+
+    ``set_over`` are words like ``resources.threads=2``; they are laid over ``profile`` alone.
 
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
-    source = read_given(path)
+    source = replace(read_given(path), over=read_set(set_over, profile))
     _refuse(check_extent(source), source)
     source, given = read_given_files(source)
     found = check(source)

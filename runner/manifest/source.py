@@ -17,6 +17,7 @@ import tomli
 from runner.core.errors import ManifestError, NoManifestError
 from runner.core.reading import read_regular
 from runner.manifest.manifest_errors import Mistake, render
+from runner.manifest.set_knobs import NOTHING_SET, OPTION, SetLayer
 from runner.manifest.toml.keys import KeyPath, key_lines
 from runner.manifest.toml.limits import MOST_BYTES, excess
 from runner.manifest.toml.slips import remedy
@@ -37,6 +38,8 @@ class TomlSource:
     """Line of every key, counted from 1."""
     refused: dict[KeyPath, str]
     """Keys whose values no manifest can have, and why; ``document`` has strings in their place."""
+    over: SetLayer = NOTHING_SET
+    """What the command line sets over the file; its keys stand below ``OPTION``."""
 
     @property
     def json(self) -> str:
@@ -45,8 +48,17 @@ class TomlSource:
 
     def at(self, path: KeyPath, problem: str) -> Mistake:
         """A mistake about ``path``, placed at the innermost part of it that the file has."""
+        if path[:1] == (OPTION,):
+            inner = (path[1:n] for n in range(len(path), 1, -1))
+            position = next(self.over.places[one] for one in inner if one in self.over.places)
+            word = f"{OPTION} {self.over.words[position]}"
+            return Mistake(path=path, line=1, problem=problem, word=word)
         known = (self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines)
         return Mistake(path=path, line=next(known, 1), problem=problem)
+
+    def has(self, place: KeyPath) -> bool:
+        """Whether a key stands there, in the file or on the command line."""
+        return place in self.lines or (place[:1] == (OPTION,) and place[1:] in self.over.places)
 
     def tables(self, array: str) -> list[dict[str, Any]]:
         """The tables of an array in their positions; an empty one for what is no table."""

@@ -12,6 +12,7 @@ from runner.core.digest import pretty_json
 from runner.core.errors import EngineError
 from runner.core.files import remove_tree
 from runner.hub import layout, provenance
+from runner.hub.journal import resumptions
 from runner.hub.record import ArmRecord, HubRecord
 from runner.hub.ro_crate import crate
 from runner.hub.signing import sign
@@ -45,8 +46,10 @@ def conclude(run: Run) -> HubRecord:
         compare_with=phase.compare_with,
         stage=phase.stage,
         profile=run.plan.profile,
+        set_knobs=run.plan.set_knobs,
         started=timestamp(run.started),
         ended=timestamp(now(run)),
+        resumed=resumptions(run.staging.path),
         interrupted=run.interrupted,
         only=run.only,
         seed=phase.seed,

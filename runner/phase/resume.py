@@ -78,6 +78,7 @@ def begun(run: Run, request: Request) -> Begun:
             signers=None if request.signers is None else str(request.signers.resolve()),
             fail_fast=request.fail_fast,
             retries=request.retries,
+            set_over=request.set_over,
         ),
         manifest_sha256=run.loaded.sha256,
         plan_sha256=digest(run.plan),
@@ -107,6 +108,7 @@ def request_of(known: Begun) -> Request:
         signers=None if asked.signers is None else Path(asked.signers),
         fail_fast=asked.fail_fast,
         retries=asked.retries,
+        set_over=asked.set_over,
     )
 
 

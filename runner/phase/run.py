@@ -55,6 +55,8 @@ class Request:
     engine: str = "auto"
     device: str = "auto"
     profile: str | None = None
+    set_over: tuple[str, ...] = ()
+    """What is set over the manifest: words like ``resources.threads=2``."""
     only: tuple[str, ...] = ()
     with_optional: bool = False
     artifacts: Path = Path("artifacts")

@@ -23,9 +23,10 @@ from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import EngineError, NoRunError, RunnerError, VerificationError
 from runner.core.files import write_durably
 from runner.core.names import Sha256
-from runner.core.reading import parse_json, read_file, read_table, typed
+from runner.core.reading import read_table, typed
 from runner.engines.base import Handle
 from runner.hub import layout
+from runner.hub.journal import tables
 from runner.hub.record import (
     ArmRecord,
     CodeRecord,
@@ -91,6 +92,7 @@ class Asked(Record):
     signers: str | None = None
     fail_fast: bool = False
     retries: int | None = None
+    set_over: tuple[str, ...] = ()
 
 
 class Begun(Record):
@@ -234,17 +236,7 @@ def choose(named: Path | None, artifacts: Path, *, alive: bool = False) -> Unfin
 
 def journal(staging: layout.Staging) -> Iterator[dict[str, Any]]:
     """What the journal tells, in its order; a line that was cut short tells nothing."""
-    try:
-        content = read_file(staging.path, layout.JOURNAL, most=layout.MOST_RECORD_BYTES)
-    except ValueError:
-        return
-    for line in content.splitlines():
-        try:
-            told = parse_json(line)
-        except ValueError:
-            continue
-        if isinstance(told, dict):
-            yield told
+    return tables(staging.path)
 
 
 def mend_journal(staging: layout.Staging) -> None:

@@ -38,6 +38,7 @@ from runner.manifest.manifest_errors import did_you_mean, listed
 from runner.manifest.model import (
     LoadedManifest,
 )
+from runner.manifest.set_knobs import SetKnobs
 from runner.manifest.tables import Audit, Resources
 from runner.manifest.value_kinds import Seed
 
@@ -143,6 +144,10 @@ class DatasetJob(Job):
     values: Simulation = Field(alias="parameters", exclude=True)
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class Plan(BaseModel):
     """Everything that a run will do, before it does it."""
 
@@ -151,6 +156,8 @@ class Plan(BaseModel):
     schema_version: Literal[1] = 1
     phase: SafeName
     profile: SafeName | None
+    set_knobs: SetKnobs = Field(default_factory=dict, exclude_if=_is_empty)
+    """What the command line set over manifest and profile; not written where it set nothing."""
     datasets: OneOrMany[DatasetJob]
     """The simulations. Each is shared by the arms with its parameters."""
     arms: tuple[ArmJob, ...]
@@ -242,6 +249,7 @@ def make_plan(
     return Plan(
         phase=manifest.phase.name,
         profile=profile,
+        set_knobs=dict(variant.set_knobs),
         datasets=_shown_to(arms, datasets),
         arms=tuple(_arm_job(arm, device if insisted else _device(arm, device)) for arm in arms),
         tests=_tests_job(

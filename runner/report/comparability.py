@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from runner.core.digest import digest_json
 from runner.core.text import listing
 from runner.hub.record import ArmRecord, ComparedHub, DatasetRecord, HubRecord
+from runner.manifest.set_knobs import in_words
 from runner.verify.baselines import profile_in_words
 from runner.verify.verdict import identical_arms
 
@@ -119,6 +120,9 @@ def _sizes(hubs: Hubs) -> Iterator[str]:
                 f"{name} is another size of experiment: {profile_in_words(record.profile)} there, "
                 f"{profile_in_words(own.profile)} here."
             )
+        if record.set_knobs != own.set_knobs:
+            there, here = (in_words(one.set_knobs) or "nothing" for one in (record, own))
+            yield f"{name} has other knobs set over its manifest: {there} there, {here} here."
 
 
 def _datasets(hubs: Hubs) -> Iterator[str]:

@@ -45,7 +45,11 @@ def answerable(plan: Plan, registered: Sequence[RegisteredFinding]) -> Iterator[
         yield f"  {one.finding}: {contrast_words(plans[one.finding], one.contrast)}"
         yield from (f"    {line}" for line in _design_lines(one, len(designs)))
     told = registration_mismatches(
-        registered, phase=plan.phase, profile=plan.profile, arms=plan.arms
+        registered,
+        phase=plan.phase,
+        profile=plan.profile,
+        arms=plan.arms,
+        set_knobs=plan.set_knobs,
     )
     yield from (f"  {line}" for line in told)
 

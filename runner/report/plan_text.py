@@ -12,6 +12,7 @@ from runner.core.text import listing
 from runner.experiment import EXPERIMENT
 from runner.hub.record import RegisteredFinding, differing_knobs, leaves
 from runner.manifest.dataset_names import users
+from runner.manifest.set_knobs import in_words
 from runner.plan.estimates import duration, gibibytes
 from runner.plan.model import ArmJob, Job, Plan, digest, plan_remarks
 from runner.report.designs import answerable
@@ -55,8 +56,12 @@ def _heading(plan: Plan) -> str:
     arms = f"{len(plan.arms):,} arm{'s' if len(plan.arms) != 1 else ''}"
     several = len(plan.datasets) > 1
     datasets = f"{len(plan.datasets):,} datasets" if several else "one dataset"
-    heading = f"Phase {plan.phase}{profile}: {datasets}, {arms}. Plan {digest(plan)[:12]}."
-    return "\n".join([heading, *(left_out(plan.left_out),) * bool(plan.left_out)])
+    heading = [f"Phase {plan.phase}{profile}: {datasets}, {arms}. Plan {digest(plan)[:12]}."]
+    if plan.set_knobs:
+        heading.append(f"Set over the manifest: {in_words(plan.set_knobs)}.")
+    if plan.left_out:
+        heading.append(left_out(plan.left_out))
+    return "\n".join(heading)
 
 
 def left_out(names: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ from typing import Literal
 from runner.core.text import listing
 from runner.experiment import EXPERIMENT
 from runner.hub.record import MEASURED, HubRecord, Level
+from runner.manifest.set_knobs import in_words
 from runner.report.reproduction import verdict
-from runner.report.wording import STATUS_WORDS, measured, reason
+from runner.report.wording import STATUS_WORDS, measured, moment, reason
 
 ENDPOINT, RESULTS = EXPERIMENT.endpoint, EXPERIMENT.results
 Kind = Literal["good", "neutral", "bad"]
@@ -51,6 +52,8 @@ def statements(record: HubRecord) -> tuple[Statement, ...]:
     return (
         *_reproduction(record),
         *_interruption(record),
+        *_resumptions(record),
+        *_set_knobs(record),
         *_tests(record),
         *_dataset(record),
         _completion(record),
@@ -80,6 +83,25 @@ def _reproduction(record: HubRecord) -> Iterator[Statement]:
 def _interruption(record: HubRecord) -> Iterator[Statement]:
     if record.interrupted:
         text = "The run was interrupted; what was finished is here."
+        yield Statement(kind="bad", text=text, about="course")
+
+
+def _resumptions(record: HubRecord) -> Iterator[Statement]:
+    """How often other processes went on with the run, and when."""
+    if times := [moment(one) for one in record.resumed]:
+        often = {1: "once", 2: "twice"}.get(len(times), f"{len(times)} times")
+        at = listing(times) if len(times) <= MOST_NAMED else f"from {times[0]} to {times[-1]}"
+        text = f"The run was cut short and gone on with {often}: {at}."
+        yield Statement(kind="neutral", text=text, about="course")
+
+
+def _set_knobs(record: HubRecord) -> Iterator[Statement]:
+    """What was set on the command line: the hub's manifest does not have it."""
+    if record.set_knobs:
+        text = (
+            f"Run with {in_words(record.set_knobs)}, which stands above the manifest: this is not "
+            "the phase as it is written."
+        )
         yield Statement(kind="bad", text=text, about="course")
 
 

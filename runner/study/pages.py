@@ -12,12 +12,15 @@ from jinja2 import Environment
 from runner.core.text import plain
 from runner.hub import layout
 from runner.hub.record import HubRecord
+from runner.manifest.set_knobs import in_words
 from runner.report.arm_rows import definitions
 from runner.report.designs import EXPLORED, could_have_shown
+from runner.report.groups import GroupsView
 from runner.report.origin import machine_words
-from runner.report.pages import page_environment
+from runner.report.pages import MARKS, page_environment
+from runner.report.statements import Statement
 from runner.report.tally import tally
-from runner.report.view import PICTURES, PLOTS
+from runner.report.view import PICTURES, PLOTS, make_view
 from runner.report.wording import NOTHING, isolation, markdown, moment
 from runner.study.evidence import JudgedFinding, Judgement
 from runner.study.phases import StudyPhase
@@ -27,6 +30,18 @@ from runner.study.store import KeptHub, Store
 
 INDEX = "README.md"
 HISTORY = "history.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """A hub of many arms in a few lines, one table and one picture."""
+
+    statements: tuple[Statement, ...]
+    could_have: str
+    """Whether its comparisons could have answered at all."""
+    groups: GroupsView
+    picture: tuple[str, str] | None
+    """Caption and path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +57,8 @@ class Shown:
     """The sealed summary, fitted into the page; empty where it is not kept."""
     pictures: tuple[tuple[str, str], ...]
     """Caption and path of those that the text does not show itself."""
+    brief: Brief | None
+    """What is shown of a hub of many arms; all else is folded."""
 
     @property
     def profile(self) -> str | None:
@@ -78,6 +95,7 @@ def phase_block(phase: StudyPhase, statuses: Mapping[str, str], place: str) -> s
         shown=shown,
         place=place,
         explored=EXPLORED,
+        marks=MARKS,
     )
 
 
@@ -120,6 +138,19 @@ def _shown(phase: StudyPhase, one: KeptHub) -> Shown:
         pictures=tuple(
             (caption, path) for caption, path in _pictures(one) if f"]({path})" not in text
         ),
+        brief=_brief(one),
+    )
+
+
+def _brief(one: KeptHub) -> Brief | None:
+    view = make_view(one.record, statistics=one.statistics)
+    if view.groups is None or not view.is_large:
+        return None
+    return Brief(
+        statements=view.answers + view.course,
+        could_have=next(iter(view.groups.design), ""),
+        groups=view.groups,
+        picture=next(_pictures(one), None),
     )
 
 
@@ -211,6 +242,8 @@ def _ending(one: KeptHub) -> str:
         return "interrupted"
     if one.record.only:
         return "run in part"
+    if one.record.set_knobs:
+        return markdown(f"with {in_words(one.record.set_knobs)}")
     return "finished"
 
 

@@ -58,8 +58,8 @@ class KeptHub:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the run came to its end and left out no arm."""
-        return not (self.record.interrupted or self.record.only)
+        """Whether the run came to its end as written: no arm left out, and no knob set."""
+        return not (self.record.interrupted or self.record.only or self.record.set_knobs)
 
     @cached_property
     def environment(self) -> Environment:
@@ -196,13 +196,14 @@ def current(hubs: Iterable[KeptHub]) -> Iterator[KeptHub]:
     """The hub of each phase and profile that speaks for it; phases in full before their profiles.
 
     It is the newest one that came to its end with all its arms, whatever came out; the newest of
-    all where none did.
+    all where none did. One that had knobs set over its manifest is no run of the phase.
     """
 
     def variant(one: KeptHub) -> tuple[str, str]:
         return (one.phase, one.record.profile or "")
 
-    for _, same in groupby(sorted(hubs, key=variant), key=variant):
+    as_written = (one for one in hubs if not one.record.set_knobs)
+    for _, same in groupby(sorted(as_written, key=variant), key=variant):
         yield max(same, key=lambda one: (one.is_whole, one.name))
 
 

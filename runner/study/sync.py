@@ -59,9 +59,10 @@ def wanted_hubs(artifacts: Path) -> list[Path]:
         ran[path] = {arm.seed for arm in record.arms if arm.status != "not_run"}
         seeds.update(*(one.plan.seeds for one in record.registered))
         variant = (record.phase, record.profile)
-        newest[(*variant, False)] = path
         registered += [path] if record.registered else []
-        if not (record.interrupted or record.only):
+        if not record.set_knobs:
+            newest[(*variant, False)] = path
+        if not (record.interrupted or record.only or record.set_knobs):
             newest[(*variant, True)] = path
     before = [path for path, own in ran.items() if own & seeds]
     return sorted({*newest.values(), *registered, *before})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
 from runner.hub.record import ArmRecord, ComparedHub, HubRecord
+from runner.manifest.set_knobs import OPTION
 from runner.verify.sealed_hub import SealedHub
 
 FILES = EXPERIMENT.results.files
+Variant = tuple[str | None, Mapping[str, object]]
+"""Of a phase: its profile, and what the command line set over it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +55,21 @@ def open_hub(folder: Path) -> Baseline:
 
 
 def find_compared(
-    artifacts: Path, phases: tuple[str, ...], profile: str | None, note: Say
+    artifacts: Path,
+    phases: tuple[str, ...],
+    variant: Variant,
+    note: Say,
 ) -> tuple[Baseline, ...]:
-    """The newest intact hub of each phase, of the same profile if there is one.
+    """The newest intact hub of each phase, of the same variant if there is one.
 
     What was taken, what was passed over and what is missing is said to ``note``.
     """
-    found = (_newest(artifacts, phase, profile, note) for phase in phases)
+    found = (_newest(artifacts, phase, variant, note) for phase in phases)
     return tuple(one for one in found if one is not None)
 
 
-def _newest(artifacts: Path, phase: str, profile: str | None, note: Say) -> Baseline | None:
-    """The newest intact hub of a phase; those of another profile come last."""
+def _newest(artifacts: Path, phase: str, variant: Variant, note: Say) -> Baseline | None:
+    """The newest intact hub of a phase; of another profile, or with others set, they come last."""
     opened = []
     for folder in reversed(layout.find_hubs(artifacts, phase)):
         try:
@@ -70,16 +77,20 @@ def _newest(artifacts: Path, phase: str, profile: str | None, note: Say) -> Base
         except VerificationError as error:
             note(f"not compared with {phase}: {error}")
             continue
-        opened.append((record.profile != profile, folder))
-    for is_other, folder in sorted(opened, key=lambda one: one[0]):
+        profile, set_knobs = variant
+        unlike = (record.profile != profile, record.set_knobs != set_knobs)
+        opened.append((unlike, folder))
+    for (is_other_size, is_set_otherwise), folder in sorted(opened, key=lambda one: one[0]):
         compared = open_hub(folder)
         if compared.facts.problem:
             note(f"not compared with {phase}: {folder.name} is not as it was sealed")
             continue
         note(f"compared with {in_words(compared.facts)}")
-        if is_other:
+        if is_set_otherwise:
+            note(f"{folder.name} of {phase} does not have the same knobs set by {OPTION}")
+        if is_other_size:
             note(
-                f"{phase} has no intact hub of {profile_in_words(profile)}: the comparison with "
+                f"{phase} has no intact hub of {profile_in_words(variant[0])}: the comparison with "
                 f"{folder.name} is between different sizes of experiment"
             )
         return compared

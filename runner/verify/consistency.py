@@ -20,10 +20,12 @@ from runner.experiment import EXPERIMENT
 from runner.experiment.common import AuditPart
 from runner.hub import layout
 from runner.hub.checksums import listed_digests
+from runner.hub.journal import resumptions
 from runner.hub.metrics_table import metrics_rows
 from runner.hub.record import MEASURED, ArmRecord, AuditRecord, DatasetRecord, FileRecord, HubRecord
 from runner.manifest.rule_parser import parse
-from runner.plan.model import OF_DATASET, Job
+from runner.manifest.set_knobs import OPTION, RESOURCES, SEED
+from runner.plan.model import OF_DATASET, Job, Plan
 from runner.verify.audit_report import OF_ARM, REPORT, from_table
 from runner.verify.content_key import WORDS, of_sealed
 from runner.verify.effective import compare_effective, compare_history
@@ -87,12 +89,35 @@ def check_plan(sealed: SealedHub) -> Iterator[str]:
         return
     if (plan.phase, plan.profile) != (record.phase, record.profile):
         yield f"{layout.PLAN} is of {plan.phase}, profile {plan.profile}"
+    yield from _compare_with_set(record, plan)
     planned = {job.name: job for job in plan.arms}
     for name in sorted(planned.keys() ^ {arm.name for arm in record.arms}):
         yield f"arm {name} is not in both {layout.PLAN} and {layout.RECORD}"
     for arm in record.arms:
         if arm.name in planned:
             yield from _compare_with_job(arm, planned[arm.name])
+
+
+def _compare_with_set(record: HubRecord, plan: Plan) -> Iterator[str]:
+    """What was set over the manifest is the same in both, and what every arm of the plan has."""
+    if canonical_json(record.set_knobs) != canonical_json(plan.set_knobs):
+        yield f"{layout.PLAN} and {layout.RECORD} do not say the same of what was set by {OPTION}"
+    for job in plan.arms:
+        # How many GPUs there are is decided by the device.
+        bounds = job.resources.model_dump(mode="json", exclude={"gpus"})
+        has = {**job.parameters, RESOURCES: bounds, SEED[0]: {SEED[1]: job.seed}}
+        for knob, value in plan.set_knobs.items():
+            if knob != f"{RESOURCES}.gpus" and not _holds(value, has, knob.split(".")):
+                yield f"arm {job.name}: {knob} was set by {OPTION}, and {layout.PLAN} has another"
+
+
+def _holds(value: JsonValue, tables: object, path: Sequence[str] = ()) -> bool:
+    """Whether a table has a value at ``path``, beside defaults that are spelled out."""
+    for part in path:
+        tables = tables.get(part) if isinstance(tables, Mapping) else None
+    if isinstance(value, dict):
+        return all(_holds(inner, tables, (key,)) for key, inner in value.items())
+    return value == tables and isinstance(value, bool) == isinstance(tables, bool)
 
 
 def _compare_with_job(arm: ArmRecord, job: Job) -> Iterator[str]:
@@ -279,7 +304,11 @@ ENDS: Mapping[str, tuple[str, ...]] = {
     "timed_out": ("time",),
     "out_of_memory": ("memory",),
     "out_of_disk": ("disk",),
-    "interrupted": ("removal", "daemon", "supervisor", "stop"),
+    "could_not_start": ("hold",),
+    "interrupted": (
+        *("removal", "daemon", "supervisor", "stop"),
+        *("cancellation", "preemption", "node"),
+    ),
 }
 """How an arm ended → what may have ended it; no other one says what did."""
 
@@ -298,6 +327,13 @@ def check_reused(sealed: SealedHub) -> Iterator[str]:
                 yield f"arm {arm.name} was reused, and {WORDS[name]} are not those of this hub"
         if arm.attempts or arm.status != "succeeded":
             yield f"arm {arm.name} was reused, and its record has a run of its own"
+
+
+def check_resumed(sealed: SealedHub) -> Iterator[str]:
+    """The run was gone on with when its journal says so; hubs of earlier versions do not tell."""
+    moments = sealed.record.resumed
+    if moments and moments != resumptions(sealed.folder):
+        yield f"{layout.JOURNAL} has the run resumed at other times than {layout.RECORD}"
 
 
 def _is_asked_for(arm: ArmRecord) -> bool:
@@ -454,6 +490,7 @@ CHECKS: tuple[Callable[[SealedHub], Iterator[str]], ...] = (
     check_audits,
     check_ends,
     check_reused,
+    check_resumed,
     check_whole,
     check_provenance,
 )

@@ -6,7 +6,7 @@ that has reused an arm can be held to what it says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from pydantic import JsonValue
@@ -34,6 +34,9 @@ WORDS: Mapping[str, str] = {
     "job": "job.json as a whole",
 }
 """Component → what it is, in the order in which differences are named."""
+
+LATER = ("image", "packages", "dataset", "job")
+"""What is not known of an arm before the run has its engine and its data."""
 
 OF_IMAGE = (
     "variant",
@@ -81,6 +84,23 @@ def of_planned(
     )
 
 
+def of_plan(
+    job: Job, *, models_sha256: str, engine: EngineRecord, machine: MachineFacts
+) -> Components:
+    """The components of an arm as far as a plan tells them; those of ``LATER`` are not known."""
+    return _components(
+        parameters={**job.parameters, "seed": job.seed},
+        command=[list(job.command), dict(job.environment)],
+        execution=job.execution.model_dump(),
+        network=job.resources.network,
+        models_sha256=models_sha256,
+        engine=engine,
+        dataset=None,
+        machine=machine,
+        job_sha256=None,
+    ) | dict.fromkeys(LATER)
+
+
 def of_sealed(sealed: SealedHub, arm: ArmRecord) -> Components:
     """The components of an arm of a hub. Raises ``VerificationError`` where it cannot be read."""
     jobs = {job.name: job for job in sealed.plan.arms}
@@ -122,7 +142,7 @@ def _components(
         "engine": digest_json([engine.name, engine.isolated]),
         "image": _of_image(facts.get("image"), engine.name),
         "packages": _known(facts.get("packages_sha256"), _python(facts)),
-        "machine": _of_machine(machine, execution),
+        "machine": _of_machine(None if engine.name == "slurm" else machine, execution),
         "dataset": digest_json(files) if files else None,
         "job": job_sha256,
     }
@@ -139,21 +159,28 @@ def _python(facts: Mapping[str, JsonValue]) -> object:
 
 def _of_image(image: JsonValue, engine: str) -> str | None:
     """Digest of an image's content; a word for an engine without images, which has none."""
-    if image is None and engine == "process":
+    if image is None and engine in ("process", "slurm"):
         return digest_json("no image")
     if not isinstance(image, dict):
         return None
     return _known(*(image.get(name) for name in OF_IMAGE))
 
 
-def _of_machine(machine: MachineFacts, execution: Mapping[str, Any]) -> str | None:
-    """What of a machine counts: nothing for portable numbers of a CPU."""
+def _of_machine(machine: MachineFacts | None, execution: Mapping[str, Any]) -> str | None:
+    """What of a machine counts: nothing for portable numbers of a CPU.
+
+    ``None`` where that is not known; of a cluster's nodes, ``machine`` is not.
+    """
     if execution["device"] == "cuda":
+        if machine is None:
+            return None
         gpus = machine.gpus if isinstance(machine.gpus, list | tuple) else ()
         names = sorted({str(gpu.get("name")) for gpu in gpus if isinstance(gpu, Mapping)})
         return digest_json(names) if names else None
     if execution["determinism"] == "portable":
         return digest_json("any")
+    if machine is None:
+        return None
     model, flags = machine.cpu.get("model"), machine.cpu.get("flags")
     return digest_json([model, flags]) if model and flags else None
 
@@ -165,10 +192,14 @@ def differing(ours: Components, theirs: Components) -> Iterator[str]:
             yield name
 
 
-def explained(ours: Components, theirs: Components) -> Iterator[str]:
-    """A line for each component: what it is, and both digests, or that they are the same."""
+def explained(ours: Components, theirs: Components, later: Collection[str] = ()) -> Iterator[str]:
+    """A line for each component: what it is, and both digests, or that they are the same.
+
+    Of those that are known ``later`` it says so.
+    """
     wrong = set(differing(ours, theirs))
     for name, words in WORDS.items():
         here, there = ours[name] or "not known", theirs[name] or "not known"
         line = f"differs: {here} here, {there} there" if name in wrong else f"the same, {here}"
+        line = "is compared once the run has its engine and its data" if name in later else line
         yield f"{name} ({words}): {line}"

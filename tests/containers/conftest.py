@@ -107,6 +107,19 @@ def make_launch(tmp_path, run_id, client):
 
 
 @pytest.fixture
+def begin(client):
+    """Start a job and wait until its container runs, or has run."""
+
+    def begin(engine, launch):
+        handle = engine.start(launch)
+        while client.containers.get(handle.id).status == "created":
+            time.sleep(0.02)
+        return handle
+
+    return begin
+
+
+@pytest.fixture
 def finish():
     """Poll a job to its end and remove it, as the runner does."""
 

@@ -16,6 +16,8 @@ from runner.manifest.dataset_names import folder_of
 from runner.manifest.given_files import with_given
 from runner.manifest.manifest_errors import did_you_mean
 from runner.manifest.model import LoadedManifest
+from runner.manifest.set_checks import with_set_seed
+from runner.manifest.set_knobs import SetLayer
 from runner.manifest.source import read
 from runner.manifest.tables import Manifest
 from runner.plan.model import Job, Plan
@@ -92,8 +94,12 @@ def read_declaration(folder: Path, plan: Plan) -> LoadedManifest:
         for job in plan.datasets
         if (digest := given_digest(job))
     }
+    document = with_given(source, next(iter(given), None)).json
+    seed = SetLayer(knobs=plan.set_knobs).seed
+    manifest = with_set_seed(Manifest.model_validate_json(document), seed)
+    assert manifest is not None
     return LoadedManifest(
-        manifest=Manifest.model_validate_json(with_given(source, next(iter(given), None)).json),
+        manifest=manifest,
         source=source.content,
         path=folder / layout.MANIFEST,
         given=given,

@@ -115,6 +115,7 @@ def _phase(plan: PlanTable, record: HubRecord) -> dict[str, Any]:
     return {
         "phase": plan.get("phase"),
         "profile": plan.get("profile"),
+        "set over the manifest": plan.get("set_knobs", {}),
         "tests.select": tests["parameters"].get("select"),
         "steps": plan.get("steps", []),
         "compared": [f"{one.name} {one.checksums_sha256[:12]}" for one in record.compared],

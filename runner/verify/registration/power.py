@@ -5,7 +5,7 @@ Everything here follows from numbers of runs, before any was made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 
@@ -80,10 +80,13 @@ def registration_mismatches(
     phase: str,
     profile: str | None,
     arms: Sequence[ArmLike],
+    set_knobs: Mapping[str, object],
 ) -> Iterator[str]:
     """Why a run of these arms would not count for what is registered, a sentence each."""
     for one in findings:
-        for mismatch in mismatches(one.plan, phase=phase, profile=profile, arms=arms):
+        for mismatch in mismatches(
+            one.plan, phase=phase, profile=profile, arms=arms, set_knobs=set_knobs
+        ):
             yield f"this run does not count for {one.id}: {mismatch}"
 
 

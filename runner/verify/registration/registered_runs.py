@@ -15,6 +15,7 @@ from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
 from runner.hub.record import ArmRecord, HubRecord, RegisteredFinding
 from runner.manifest.findings import Contrast, KnobValue, Level, Registration
+from runner.manifest.set_knobs import in_words
 from runner.plan.model import command_of
 from runner.verify.parameter_differences import DRAWS, NOISE, OBJECTS, between, differing, has_knobs
 
@@ -58,11 +59,18 @@ def hit(arm: ArmRecord, measure: str) -> bool | None:
 
 
 def mismatches(
-    registration: Registration, *, phase: str, profile: str | None, arms: Sequence[ArmLike]
+    registration: Registration,
+    *,
+    phase: str,
+    profile: str | None,
+    arms: Sequence[ArmLike],
+    set_knobs: Mapping[str, object],
 ) -> Iterator[str]:
     """In what a plan, or a hub's, is not the registered one; nothing where it is."""
     if (phase, profile) != (registration.phase, registration.profile):
         yield f"it is of {_variant(phase, profile)}"
+    if set_knobs:
+        yield f"it was run with {in_words(set_knobs)}, and not as the manifest is written"
     cells = [
         (named, [arm for arm in arms if has_knobs(arm.parameters, registration.setting | named)])
         for contrast in registration.contrasts
@@ -186,7 +194,13 @@ def objections(finding: RegisteredFinding, record: HubRecord) -> Iterator[str]:
         yield "it was interrupted"
     if record.only:
         yield "it was run in part"
-    yield from mismatches(plan, phase=record.phase, profile=record.profile, arms=record.arms)
+    yield from mismatches(
+        plan,
+        phase=record.phase,
+        profile=record.profile,
+        arms=record.arms,
+        set_knobs=record.set_knobs,
+    )
     ways = {(one.execution.device, one.execution.threads, one.execution.determinism)
             for one in _in_cells(plan, record)}  # fmt: skip
     if len(ways) > 1:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from runner.core.errors import VerificationError
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
+from runner.hub.journal import tables
 from runner.phase import reuse
 from runner.phase.sources import UNSIGNED, ArmSource, find_sources
 from runner.phase.unfinished import journal
@@ -23,6 +25,7 @@ from tests.fuzz.folders import digests, put, reseal
 from tests.runner.conftest import ROOT
 
 LONGEST_S = 900.0
+SET = ("--set", "train.epochs=1")
 
 
 def sealed(folder):
@@ -37,7 +40,10 @@ def phasehub(*words):
 
 
 class Disturbed:
-    """A run that reuses one arm of two; it is killed then, and a file of that arm is changed."""
+    """A run that reuses one arm of two; it is killed then, and a file of that arm is changed.
+
+    Its manifest says otherwise, and what is set over it makes that arm the same.
+    """
 
     def __init__(self, folder, manifest, source):
         self.source, self.artifacts = source, folder / "artifacts"
@@ -54,7 +60,7 @@ class Disturbed:
 
     def killed_after_reuse(self, manifest, said):
         words = ("run", manifest, "--engine", "process", "--python", sys.executable)
-        asked = ("--out", self.artifacts, "--reuse", self.source, "--why", "two")
+        asked = ("--out", self.artifacts, "--reuse", self.source, "--why", "two", *SET)
         with said.open("wb") as stream:
             runner = subprocess.Popen(
                 [sys.executable, "-m", "runner", *words, *asked], cwd=ROOT, stderr=stream
@@ -74,7 +80,7 @@ class Disturbed:
 
 @pytest.fixture(scope="module")
 def disturbed(tmp_path_factory, tiny_hubs, audited_manifest):
-    changed = audited_manifest.replace("2e-3", "5e-3")
+    changed = audited_manifest.replace("2e-3", "5e-3").replace("epochs = 1", "epochs = 2")
     return Disturbed(tmp_path_factory.mktemp("reused"), changed, tiny_hubs[0])
 
 
@@ -139,8 +145,60 @@ def test_such_a_hub_is_run_again_to_the_same_bits(disturbed, tmp_path):
     assert done.returncode == 0, done.stderr
     again = layout.read(Path(done.stdout.splitlines()[-1]))
     assert again.reproduction.outcome == "identical"
+    assert again.set_knobs == {"train.epochs": 1}
     assert again.arm("one").attempts == 1
     assert again.arm("one").reused is None
+
+
+def test_the_hub_says_when_the_run_was_gone_on_with_and_is_held_to_its_journal(disturbed):
+    record = layout.read(disturbed.hub)
+    (resumed,) = [line for line in tables(disturbed.hub) if line["event"] == "resumed"]
+    (told,) = record.resumed
+    assert abs(datetime.fromisoformat(told).timestamp() - resumed["time"]) < 0.001
+    said = f"cut short and gone on with once: {told[:10]}"
+    assert said in (disturbed.hub / "report.html").read_text()
+    assert said in phasehub("show", disturbed.hub).stdout
+    assert "resumed" not in json.loads((disturbed.source / "hub.json").read_text())
+    forged = sealed(disturbed.hub)
+    other = {"resumed": (record.started, *record.resumed)}
+    forged.__dict__["record"] = record.model_copy(update=other)
+    (wrong,) = inconsistencies(forged)
+    assert "resumed at other times" in wrong
+
+
+# --- what was set over the manifest --------------------------------------------------------------
+
+
+def test_what_was_set_is_in_plan_and_hub_beside_the_manifest_as_it_was_written(disturbed):
+    hub = sealed(disturbed.hub)
+    assert hub.record.set_knobs == hub.plan.set_knobs == {"train.epochs": 1}
+    assert all(arm.parameters["train"]["epochs"] == 1 for arm in hub.record.arms)
+    manifest = disturbed.artifacts.parent / "tiny.toml"
+    assert (disturbed.hub / "manifest.toml").read_bytes() == manifest.read_bytes()
+    assert b"epochs = 2" in manifest.read_bytes()
+    for page in ("README.md", "summary.md", "report.html"):
+        assert "train.epochs=1" in (disturbed.hub / page).read_text().replace("\\", "")
+
+
+def test_what_was_set_is_part_of_what_differs_between_two_hubs(disturbed):
+    done = phasehub("diff", disturbed.source, disturbed.hub)
+    assert "set over the manifest" in done.stdout
+    assert "train.epochs" in done.stdout
+
+
+def test_a_hub_that_does_not_say_what_its_plan_says_was_set_contradicts_itself(disturbed):
+    forged = sealed(disturbed.hub)
+    forged.__dict__["record"] = forged.record.model_copy(update={"set_knobs": {}})
+    (wrong,) = inconsistencies(forged)
+    assert "do not say the same of what was set by --set" in wrong
+    forged = sealed(disturbed.hub)
+    other = {"set_knobs": {"train.epochs": 2}}
+    forged.__dict__["record"] = forged.record.model_copy(update=other)
+    forged.__dict__["plan"] = forged.plan.model_copy(update=other)
+    assert inconsistencies(forged) == tuple(
+        f"arm {name}: train.epochs was set by --set, and plan.json has another"
+        for name in ("one", "two")
+    )
 
 
 def test_a_record_is_held_to_what_it_says_it_has_in_common(disturbed):
@@ -154,6 +212,56 @@ def test_a_record_is_held_to_what_it_says_it_has_in_common(disturbed):
     assert inconsistencies(forged) == (
         f"arm one was reused, and {WORDS['code']} are not those of this hub",
     )
+
+
+# --- before the run -------------------------------------------------------------------------------
+
+
+def foreseen(tmp_path, manifest, *words, code=0):
+    (tmp_path / "tiny.toml").write_text(manifest)
+    done = phasehub("plan", tmp_path / "tiny.toml", "--engine", "process", *words)
+    assert done.returncode == code, done.stderr
+    assert not (tmp_path / "artifacts").exists()
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_a_plan_says_before_the_run_what_would_be_taken_and_why_not(
+    tiny_hubs, audited_manifest, tmp_path
+):
+    changed = audited_manifest.replace("2e-3", "5e-3")
+    words = ("--reuse", tiny_hubs[0], "--why", "two")
+    told = foreseen(tmp_path, changed, *words).splitlines()
+    later = "if image, packages, dataset and job are the same when it runs"
+    assert f"one: taken from {tiny_hubs[0]}, {later}" in told
+    (line,) = [line for line in told if line.startswith("two: runs; ")]
+    assert "parameters differs: " in line
+    assert any(re.match(r" +parameters \(.*differs: [0-9a-f]{64} here", line) for line in told)
+    for name in ("code", "execution", "machine"):
+        assert any(re.match(rf" +{name} \(.*the same, [0-9a-f]{{64}}", line) for line in told)
+    assert any(re.match(r" +dataset \(.*is compared once the run has", line) for line in told)
+    one, two = json.loads(foreseen(tmp_path, changed, *words, "--json"))["reuse"]
+    assert (one["source"], two["source"]) == (str(tiny_hubs[0]), None)
+    other = ("--set", "train.epochs=2", *words)
+    assert "taken from" not in foreseen(tmp_path, changed, *other)
+
+
+def test_a_plan_takes_nothing_from_a_hub_that_is_not_as_it_was_sealed(
+    tiny_copy, audited_manifest, tmp_path
+):
+    (tiny_copy / "arms" / "one" / "model.pt").write_bytes(b"other")
+    told = foreseen(tmp_path, audited_manifest, "--reuse", tiny_copy)
+    assert "one: runs; " in told
+    assert "is not as it was sealed" in told
+
+
+def test_a_plan_that_is_asked_for_an_arm_or_a_hub_that_is_not_there_says_so(
+    audited_manifest, tmp_path
+):
+    said = foreseen(tmp_path, audited_manifest, "--why", "two", code=2)
+    assert "--reuse HUB" in said
+    words = ("--reuse", tmp_path, "--why", "too")
+    said = foreseen(tmp_path, audited_manifest, *words, code=2)
+    assert "no such arm; arms are one, two; did you mean 'two'?" in said
 
 
 # --- sources that are not taken from -------------------------------------------------------------

@@ -82,6 +82,7 @@ def _plan(record):
     (data,) = record.datasets
     return {
         "schema_version": 1, "phase": record.phase, "profile": record.profile,
+        "set_knobs": record.set_knobs,
         "dataset": _job(
             "dataset", "simulate", data.parameters, data.seed, command_of("simulate")
         ),

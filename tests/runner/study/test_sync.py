@@ -270,6 +270,21 @@ def test_what_is_kept_shrinks_with_the_allowance(project, seal, monkeypatch):
     assert synced(project) == []
 
 
+SET = {"train.learning_rate": 3e-4}
+
+
+def test_a_run_over_whose_manifest_a_knob_was_set_speaks_for_no_phase(project, seal):
+    seal()
+    last = seal(1, set_knobs=SET)
+    synced(project)
+    assert len(rows(page(project, "history.md"))[2:]) == 1
+    synced(project, last)
+    assert "## In full: hub 2026-01-30T050000Z" in page(project)
+    history = page(project, "history.md")
+    assert len(rows(history)[2:]) == 2
+    assert "train.learning_rate=0.0003" in history.replace("\\", "")
+
+
 @pytest.mark.parametrize("cut", [{"interrupted": True}, {"only": ("stable_sgd",)}])
 def test_a_newer_run_that_was_cut_short_does_not_speak_for_the_phase(project, seal, cut):
     seal()

@@ -24,7 +24,7 @@ def sealed(record, tmp_path):
 
 def find(tmp_path, profile=None, phases=("phase7",)):
     notes = []
-    return find_compared(tmp_path, phases, profile, notes.append), notes
+    return find_compared(tmp_path, phases, (profile, {}), notes.append), notes
 
 
 def test_the_newest_hub_is_taken_and_named_with_its_digest(sealed, tmp_path):

@@ -84,7 +84,7 @@ def test_a_run_is_told_before_it_begins(project, committed):
         commit(project, ".")
     run = SimpleNamespace(
         registered=registered_now(load(project / "tiny.toml")),
-        plan=SimpleNamespace(phase="tiny", profile=None, arms=()),
+        plan=SimpleNamespace(phase="tiny", profile=None, arms=(), set_knobs={}),
         code=SimpleNamespace(record=SimpleNamespace(commit="c" * 40, dirty=False)),
     )
     unwritten = "this run does not count for RATE-001: no commit has its registration"

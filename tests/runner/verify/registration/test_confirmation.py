@@ -201,6 +201,7 @@ BAD = {
     "a profile": ({"profile": "quick"}, "it is of phase8, profile quick"),
     "interrupted": ({"interrupted": True}, "it was interrupted"),
     "in part": ({"only": ("a",)}, "it was run in part"),
+    "set": ({"set_knobs": {"train.epochs": 3}}, "it was run with --set train.epochs=3"),
 }
 
 

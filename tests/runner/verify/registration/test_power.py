@@ -78,13 +78,16 @@ def test_too_few_seeds_cannot_answer():
         assert powers(design) == [0.0, 0.0]
 
 
+def told_of(arms, *, profile=None, set_knobs=None):
+    facts = {"phase": "phase1", "profile": profile, "set_knobs": set_knobs or {}}
+    return list(registration_mismatches([registered()], arms=arms, **facts))
+
+
 def test_what_is_planned_counts_and_not_what_is_registered():
     one, _ = registered_designs([registered()], planned(3))
     assert one.runs == (3, 3)
     assert not one.can_answer
-    assert any("without the registered seeds" in told for told in registration_mismatches(
-        [registered()], phase="phase1", profile=None, arms=planned(3)
-    ))  # fmt: skip
+    assert any("without the registered seeds" in told for told in told_of(planned(3)))
 
 
 def test_a_cell_that_is_not_planned_cannot_answer():
@@ -113,10 +116,17 @@ def test_one_sided_looks_on_the_side_that_is_expected():
 
 
 def test_a_plan_as_registered_departs_in_nothing():
-    told = registration_mismatches([registered()], phase="phase1", profile=None, arms=planned())
-    assert list(told) == []
-    told = registration_mismatches([registered()], phase="phase1", profile="quick", arms=planned())
-    assert list(told) == ["this run does not count for NORM-1: it is of phase1, profile quick"]
+    assert told_of(planned()) == []
+    told = told_of(planned(), profile="quick")
+    assert told == ["this run does not count for NORM-1: it is of phase1, profile quick"]
+
+
+def test_a_plan_over_which_knobs_are_set_does_not_count():
+    (told,) = told_of(planned(), set_knobs={"train.epochs": 3})
+    assert told == (
+        "this run does not count for NORM-1: it was run with --set train.epochs=3, and not as the "
+        "manifest is written"
+    )
 
 
 # --- comparisons that nobody registered ----------------------------------------------------------
