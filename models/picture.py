@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import PIL.Image
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngInfo
 
 MOST_COLOURS: Final = 256
 """What a palette holds. A picture with one takes a third of the room of one without."""
@@ -22,16 +26,37 @@ UNSAID: Final = {
 """What a file would tell of its making, by suffix."""
 
 
-def save_png(figure: Figure, path_png: Path) -> None:
+PANELS: Final = "Panels"
+"""Keyword of the text in a PNG file that says where in it comparable images are."""
+Panels = Mapping[str, Mapping[str, Axes]]
+"""Name → side → axes of one image; the sides of a name are alike, pixel by pixel."""
+
+
+def save_png(figure: Figure, path_png: Path, panels: Panels | None = None) -> None:
     """Write a figure in 256 of its colours; all others take the nearest of them.
 
-    The bytes depend on the figure and on the installed packages only: no date, no version.
+    Where ``panels`` are is written into the file, so that others can lay one over another. The
+    bytes depend on the figure and on the installed packages only: no date, no version.
     """
     drawn = BytesIO()
     figure.savefig(drawn, format="rgba")
     width, height = (int(side) for side in figure.bbox.size)
     pixels_HW4 = np.frombuffer(drawn.getvalue(), np.uint8).reshape(height, width, 4)
-    in_palette(pixels_HW4[..., :3]).save(path_png, format="PNG", optimize=True)
+    said = PngInfo()
+    if panels is not None:
+        said.add_text(PANELS, json.dumps(_boxes(panels, height), separators=(",", ":")))
+    in_palette(pixels_HW4[..., :3]).save(path_png, format="PNG", optimize=True, pnginfo=said)
+
+
+def _boxes(panels: Panels, height: int) -> dict[str, dict[str, list[int]]]:
+    """Left, top, width and height of each panel as it was drawn, px; equal sizes within a name."""
+    boxes: dict[str, dict[str, list[int]]] = {}
+    for name, sides in panels.items():
+        extents = [axes.bbox.extents for axes in sides.values()]
+        size = [int(min(e[2] - e[0] for e in extents)), int(min(e[3] - e[1] for e in extents))]
+        corners = [[round(left), height - round(top)] for left, _, _, top in extents]
+        boxes[name] = {side: [*corner, *size] for side, corner in zip(sides, corners, strict=True)}
+    return boxes
 
 
 def save_lines(figure: Figure, path: Path) -> None:

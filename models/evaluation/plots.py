@@ -31,8 +31,8 @@ def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
     The phase is the aligned one, where there is one: no measurement tells the global phase.
     Reconstruction and truth share the truth's colour range; the difference has a symmetric one of
     its own that leaves out the largest 0.5 %. Each scale has 64 steps. Pixels that are not finite
-    stay blank. The bytes
-    depend on the images and on the installed matplotlib only: no date, no version, no user's style.
+    stay blank. The file says where in it reconstruction and truth are. The bytes depend on the
+    images and on the installed matplotlib only: no date, no version, no user's style.
     """
     r = reconstruction
     with style():
@@ -44,7 +44,13 @@ def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
         _row(axes[1], name, "rad", "viridis", phase, r.target_phase)
         axes[0, 0].set_ylabel("row (px)")
         axes[1, 0].set(xlabel="column (px)", ylabel="row (px)")
-        save_png(figure, path_png)
+        sides = ("reconstructed", "ground truth")
+        rows = {"amplitude": axes[0], name: axes[1]}
+        save_png(
+            figure,
+            path_png,
+            {what: dict(zip(sides, row[:2], strict=True)) for what, row in rows.items()},
+        )
 
 
 def _row(

@@ -198,6 +198,7 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have many workers")
             warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec")
+            warnings.filterwarnings("ignore", "The `srun` command is available")
             yield
     finally:
         logger.setLevel(level)

@@ -87,13 +87,16 @@ Only = Annotated[
 ]
 WithOptional = Annotated[bool, typer.Option("--with-optional", help="Run the optional arms, too.")]
 Engine = Annotated[
-    EngineName, typer.Option(help="auto: docker when a daemon answers, process otherwise.")
+    EngineName,
+    typer.Option(
+        help="auto: docker when a daemon answers, process otherwise. slurm: a cluster's nodes."
+    ),
 ]
 Interpreter = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="Interpreter of the process engine, in place of the locked environment.",
+        help="Interpreter of jobs outside of containers, in place of the locked environment.",
     ),
 ]
 Device = Annotated[DeviceName, typer.Option(help="Where to compute; cuda insists on a GPU.")]

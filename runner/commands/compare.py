@@ -22,6 +22,7 @@ from runner.hub.provenance import describe_engine, take_code
 from runner.hub.record import EngineRecord, SummaryRecord
 from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.manifest.tables import Resources
 from runner.phase.run import NO_ENGINE
 from runner.phase.summary import ArmsOf, summarise
@@ -92,7 +93,12 @@ def look(
         engine = open_engine(
             request.engine,
             Needs(
-                variant="cpu", cache=state_dir(), say=shown.say, code=code, python=request.python
+                variant="cpu",
+                cache=state_dir(),
+                say=shown.say,
+                code=code,
+                python=request.python,
+                queue=queue_use(),
             ),
         )
     except EngineError as error:

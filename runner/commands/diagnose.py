@@ -16,7 +16,7 @@ from runner.core.host_paths import Places
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import interrupts
 from runner.core.reading import typed
-from runner.engines import Needs, open_engine
+from runner.engines import Needs, is_elsewhere, open_engine
 from runner.engines import choose as choose_engine
 from runner.engines.images.snapshot import Snapshot
 from runner.experiment import EXPERIMENT
@@ -27,6 +27,7 @@ from runner.jobs.datasets import Dataset, find, given_digest, prepare, refuse_ot
 from runner.jobs.devices import choose_device
 from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.manifest.follow_ups import Capture
 from runner.manifest.manifest_errors import did_you_mean
 from runner.manifest.overrides import table
@@ -96,7 +97,8 @@ def diagnose(request: DiagnoseRequest) -> tuple[Path, int]:
     """
     patient = examine(request)
     wants_gpu = patient.order.arm.execution.device == "cuda"
-    device, remark = choose_device(request.device, wants_gpu=wants_gpu)
+    elsewhere = is_elsewhere(request.engine)
+    device, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
     with interrupts(), staged(request) as staging, display() as shown:
         order = on_device(patient.order, device)
         notes = [*([remark] if remark else []), *patient.notes]
@@ -243,6 +245,7 @@ def needs(request: DiagnoseRequest, order: CaptureOrder, code: Snapshot, shown: 
         code=code,
         base=image.base,
         python=request.python,
+        queue=queue_use(),
     )
 
 

@@ -9,7 +9,7 @@ from runner.core.digest import sha256_file
 from runner.core.errors import EngineError, ManifestError
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import interrupts
-from runner.engines import Needs, open_engine
+from runner.engines import Needs, is_elsewhere, open_engine
 from runner.engines.environments.wheels import lock_path
 from runner.engines.images.snapshot import Snapshot
 from runner.engines.images.stage import DOCKERFILE
@@ -19,6 +19,7 @@ from runner.jobs.datasets import given_digest, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import lock_mismatches, lockfile
 from runner.plan.model import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
@@ -45,7 +46,8 @@ def lock(request: LockRequest) -> Path:
         EngineError: The engine, the device or the dataset cannot be had.
     """
     loaded = load(request.manifest)
-    wanted, remark = choose_device(request.device, wants_gpu=asks_for_gpu(loaded, request.profile))
+    wants_gpu, elsewhere = asks_for_gpu(loaded, request.profile), is_elsewhere(request.engine)
+    wanted, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
     optional = has_optional(loaded, request.profile)
     plan = make_plan(loaded, profile=request.profile, with_optional=optional, device=wanted)
     path = lockfile.lock_file(request.manifest)
@@ -96,6 +98,7 @@ def resolve(
             code=code,
             base=loaded.manifest.image.base,
             python=request.python,
+            queue=queue_use(loaded.project),
         ),
     )
     facts = describe_engine(engine, code)

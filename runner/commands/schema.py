@@ -16,6 +16,7 @@ from runner.commands.matrix_schema import with_axes
 from runner.core.digest import pretty_json
 from runner.experiment import EXPERIMENT
 from runner.hub.record import schema as hub_schema
+from runner.manifest.site import Site
 from runner.manifest.tables import Manifest
 from runner.report.manifest_reference import render_reference
 
@@ -63,6 +64,15 @@ def manifest_schema() -> dict[str, Any]:
     }
 
 
+def site_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a site file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "site.schema.json",
+        **Site.model_json_schema(schema_generator=_TomlSchema),
+    }
+
+
 def _linked(table: dict[str, Any]) -> dict[str, Any]:
     """The schema of a table in which parts of other tables refer to the whole ones."""
     return table | {
@@ -87,6 +97,7 @@ def generated_files() -> dict[Path, bytes]:
     return {
         Path("schema/manifest.schema.json"): pretty_json(schema),
         Path("schema/hub.schema.json"): pretty_json(hub_schema()),
+        Path("schema/site.schema.json"): pretty_json(site_schema()),
         Path("manifest.md"): render_reference(schema).encode(),
     }
 

@@ -104,7 +104,11 @@ def read_below(root: Path, name: str, *, most: int = MOST_JSON_BYTES) -> bytes:
 
 
 def _content(file: BinaryIO, name: str, most: int) -> bytes:
-    content = file.read(most + 1)
+    # As much memory as the file is large, not as large as it may be.
+    size = min(os.fstat(file.fileno()).st_size, most)
+    content = file.read(size + 1)
+    if size < len(content) <= most:  # it grows while it is read
+        content += file.read(most + 1 - len(content))
     if len(content) > most:
         raise ValueError(f"{name} is larger than {most:,} bytes")
     return content

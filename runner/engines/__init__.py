@@ -13,6 +13,7 @@ from runner.core.errors import EngineError
 if TYPE_CHECKING:
     from runner.core.text import Say
     from runner.engines.base import Engine
+    from runner.engines.cluster.use import QueueUse
     from runner.engines.environments.wheels import Variant
     from runner.engines.images.build import BuiltImage
     from runner.engines.images.snapshot import Snapshot
@@ -28,6 +29,7 @@ class EngineName(StrEnum):
     auto = "auto"
     docker = "docker"
     process = "process"
+    slurm = "slurm"
 
 
 ENGINES = tuple(name for name in EngineName if name is not EngineName.auto)
@@ -45,9 +47,16 @@ class Needs:
     base: str | None = None
     """Base image that the manifest names."""
     python: Path | None = None
-    """Interpreter to use in place of the locked environment; process engine only."""
+    """Interpreter to use in place of the locked environment; not in containers."""
+    queue: QueueUse | None = None
+    """How the queue of a cluster is used; slurm engine only."""
     image: BuiltImage | None = None
     """Image to use in place of one that is built from ``code``; docker engine only."""
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether an engine's jobs take nothing of this machine but its disk."""
+    return name == EngineName.slurm
 
 
 def open_engine(name: str, needs: Needs) -> Engine:

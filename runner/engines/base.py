@@ -27,11 +27,25 @@ Status = Literal[
 
 
 EndedBy = Literal[
-    "itself", "memory", "time", "disk", "signal", "removal", "daemon", "supervisor", "stop"
+    "itself",
+    "memory",
+    "time",
+    "disk",
+    "signal",
+    "removal",
+    "daemon",
+    "supervisor",
+    "cancellation",
+    "preemption",
+    "node",
+    "hold",
+    "stop",
 ]
 """What has ended a job: ``itself``; its limit of ``memory``, ``time`` or ``disk``; a ``signal``
 that phasehub did not send; others, by ``removal`` of its container, the end of its ``daemon`` or of
-its ``supervisor``; or phasehub, which was asked to ``stop``."""
+its ``supervisor``; in a cluster's queue, its ``cancellation`` by others, its ``preemption``, a
+``node`` that was lost, or a ``hold`` that nobody released; or phasehub, which was asked to
+``stop``."""
 
 Seccomp = Literal["strict", "docker", "unconfined"]
 """What a job may ask of the kernel: what computing takes, what the daemon's own profile allows, or
@@ -90,6 +104,8 @@ class Launch:
     environment: Mapping[str, str]
     limits: Limits
     gpu_ids: tuple[str, ...] = ()
+    num_gpus: int = 0
+    """How many it computes on, for an engine that chooses them itself."""
     held: tuple[int, ...] = ()
     """Descriptors of locks that stay held for as long as the job is there, without us, too."""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -149,6 +165,13 @@ class Engine(Protocol):
     @property
     def isolated(self) -> bool:
         """Whether a job is kept from the host's files, network and other processes."""
+
+    @property
+    def side_by_side(self) -> int | None:
+        """How many jobs it takes at a time, elsewhere than on this machine.
+
+        ``None`` for one whose jobs take this machine's cores, memory and GPUs.
+        """
 
     def check(self) -> None:
         """Raise ``EngineError`` with the remedy when this engine cannot run jobs now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from runner.engines import seccomp
-from runner.engines.base import PROMISES, Handle, Launch
+from runner.engines.accounts import take_back
+from runner.engines.base import Handle, Launch
 from runner.engines.daemon import Client, answering, reason
 from runner.engines.ending import Ending, Killed
 from runner.engines.keeper import Seen
@@ -92,33 +91,14 @@ def discard(container: Container, owner: tuple[int, int] | None = None) -> None:
             take_back(Path(mount["Source"]), owner or (os.getuid(), os.getgid()))
 
 
-def take_back(out_dir: Path, owner: tuple[int, int]) -> None:
-    """Make ``owner`` the owner of all outputs; links are not followed.
-
-    A caller who is not root owns them already.
-    """
-    if os.getuid() != 0 or not out_dir.is_dir():
-        return
-    # chown(1) copes with trees that are deeper than a path can be long.
-    named = f"{owner[0]}:{owner[1]}"
-    subprocess.run(["chown", "-R", "-h", named, "--", str(out_dir)], check=True)
-
-
-def enforced(info: Mapping[str, Any]) -> frozenset[str]:
-    """The promises that this daemon's kernel keeps."""
-    able = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit"}
-    broken = {promise for promise, key in able.items() if not info.get(key)}
-    return PROMISES - broken - (set() if seccomp.available(info) else {"system_calls"})
-
-
-def refusal(launch: Launch, error: Exception) -> str:
+def refusal(job: Launch | Handle, error: Exception) -> str:
     """The daemon's words and what to do about them."""
     said = reason(error)
-    if launch.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):
+    if job.gpu_ids and ("device driver" in said or "nvidia" in said.lower()):
         remedy = (
             "install nvidia-container-toolkit and restart Docker; `phasehub run` does without it "
             "with --device cpu"
         )
     else:
         remedy = "see `docker info`; --engine process runs without containers"
-    return f"{launch.name} could not be started: {said}. Remedy: {remedy}"
+    return f"{job.name} could not be started: {said}. Remedy: {remedy}"

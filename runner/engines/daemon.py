@@ -1,10 +1,11 @@
-"""The Docker daemon: connecting to it, and saying what it refuses in words that help."""
+"""The daemon behind Docker's API: connecting to it, and saying what it refuses in plain words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import docker
 from docker.errors import APIError, DockerException
@@ -12,6 +13,8 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from runner.core.errors import EngineError, EngineLostError
+from runner.engines.abilities import Abilities, is_podman, read
+from runner.engines.accounts import Ids, account
 
 Client = docker.DockerClient
 
@@ -20,7 +23,10 @@ ANSWER_S = 120
 
 LOST = (DockerException, RequestException, HTTPError, ConnectionError, TimeoutError)
 """What is raised when the daemon does not answer, or answers to the end."""
-MAPPED = {"name=rootless": "rootless", "name=userns": "remapping users"}
+SOCKET = "unix:///var/run/docker.sock"
+"""Where the daemon is unless ``DOCKER_HOST`` names another place."""
+PODMAN_API = "4.0.0"
+"""Version of podman's own API that 4 and 5 answer."""
 
 
 def connect() -> Client:
@@ -79,23 +85,38 @@ def reason(error: Exception) -> str:
 
 
 def usable() -> Client:
-    """``connect``, and ``EngineError`` too for a daemon that maps users to other ones.
+    """``connect``, and ``EngineError`` too for a daemon whose containers are no use to the caller.
 
-    Under such a daemon an arm that runs as our uid would write files that belong to another.
+    Such are those whose outputs would belong to another.
     """
     client = connect()
     with answering():
-        info = client.info()
-    _refuse_mapped_users(info)
+        able = abilities_of(client)
+    account((os.getuid(), os.getgid()), rootless=able.rootless, owner=socket_owner())
     return client
 
 
-def _refuse_mapped_users(info: Mapping[str, Any]) -> None:
-    options = info.get("SecurityOptions") or []
-    for option in options:
-        for mark, word in MAPPED.items():
-            if str(option).startswith(mark):
-                raise EngineError(
-                    f"the Docker daemon is {word}, so outputs would not belong to you; "
-                    "use a daemon without user mapping, or --engine process"
-                )
+def abilities_of(client: Client) -> Abilities:
+    """What a daemon says that it can do. Raises ``EngineError`` as ``abilities.read`` does."""
+    version = client.version()
+    controllers = _controllers(client) if is_podman(version) else None
+    return read(client.info(), version, controllers)
+
+
+def _controllers(client: Client) -> list[str]:
+    """Controllers of cgroups that podman may use, which it tells in an API of its own."""
+    api = client.api
+    answer = api.get(f"{api.base_url}/v{PODMAN_API}/libpod/info", timeout=ANSWER_S)
+    answer.raise_for_status()
+    told = answer.json()["host"].get("cgroupControllers") or []
+    return [str(one) for one in told]
+
+
+def socket_owner() -> Ids | None:
+    """Whose the daemon's socket is; ``None`` of a daemon that is reached in another way."""
+    place = os.environ.get("DOCKER_HOST") or SOCKET
+    try:
+        found = Path(place.removeprefix("unix://")).stat() if place.startswith("unix://") else None
+    except OSError:
+        return None
+    return (found.st_uid, found.st_gid) if found else None

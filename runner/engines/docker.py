@@ -1,50 +1,53 @@
 """Jobs as containers: hardened, with three folders of the host and nothing else of it.
 
-A container runs as the caller's uid and gid, so that what it writes belongs to the caller. A
-caller who is root gets an unprivileged uid in the container; the output folder is given to that
-uid for the time of the job and everything in it is given back when the job has ended.
+What it writes belongs to the caller (``accounts``), whatever the daemon is (``abilities``).
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import stat
 import subprocess
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from docker.errors import NotFound
 from docker.models.containers import Container
-from docker.types import DeviceRequest, LogConfig, Mount
+from docker.types import DeviceRequest
 
 from runner.core.errors import EngineError, EngineLostError
-from runner.engines import Needs, holder, seccomp
-from runner.engines.base import PROMISES, EndedBy, Handle, Launch, Outcome
+from runner.engines import Needs, holder
+from runner.engines.abilities import Abilities
+from runner.engines.accounts import Account, account
+from runner.engines.base import EndedBy, Handle, Launch, Outcome
 from runner.engines.containers import (
     LABEL,
     discard,
     ending,
-    enforced,
     finished_at,
     labelled,
     refusal,
     remove,
-    take_back,
 )
-from runner.engines.daemon import LOST, Client, answering, connect, usable
+from runner.engines.daemon import (
+    LOST,
+    Client,
+    abilities_of,
+    answering,
+    connect,
+    socket_owner,
+    usable,
+)
 from runner.engines.ending import conclude
 from runner.engines.images.base import present
 from runner.engines.images.build import BuiltImage, build
 from runner.engines.keeper import Keeper
 
-UNPRIVILEGED = (10001, 10001)
-"""uid and gid of a container whose caller is root."""
 STOP_S = 3
 """Time between asking a job to stop and killing it, s; a job that leaves checkpoints has more."""
 STOP = "stop_s"
@@ -57,10 +60,6 @@ DRAINED_S = 0.05
 """Time that the end of a console takes as a rule, once its container has ended, s."""
 DRAIN_S = 60.0
 """The longest wait, once a container has ended, for what it wrote to its console, s."""
-DAEMON_LOG = LogConfig(
-    type="local", config={"max-size": "16m", "max-file": "2", "compress": "false"}
-)
-"""What the daemon keeps of a console, for a runner that takes over; no job can fill its disk."""
 
 
 class DockerEngine:
@@ -68,11 +67,11 @@ class DockerEngine:
 
     name = "docker"
     isolated = True
+    side_by_side = None
 
     def __init__(self, image: BuiltImage, caller: tuple[int, int] | None = None) -> None:
         self._image = image
         self._caller = caller or (os.getuid(), os.getgid())
-        self._user = self._caller if self._caller[0] != 0 else UNPRIVILEGED
         self._client: Client = connect()
         self._keepers: dict[str, Keeper] = {}
         self._holders: dict[str, subprocess.Popen[bytes]] = {}
@@ -82,11 +81,13 @@ class DockerEngine:
         """Containers that may have ended while the daemon, or no runner, was there."""
 
     @cached_property
-    def _info(self) -> Mapping[str, Any]:
-        """What the daemon says of itself and its kernel."""
+    def _able(self) -> Abilities:
         with answering():
-            info: Mapping[str, Any] = self._client.info()
-        return info
+            return abilities_of(self._client)
+
+    @cached_property
+    def _account(self) -> Account:
+        return account(self._caller, rootless=self._able.rootless, owner=socket_owner())
 
     def check(self) -> None:
         """Raise ``EngineError`` when no daemon answers, it maps users, or the image is gone."""
@@ -99,30 +100,29 @@ class DockerEngine:
             )
 
     def start(self, launch: Launch) -> Handle:
-        """Create and start the container. Raises ``EngineError`` with what the daemon refuses."""
+        """Create the container and have it started: what the daemon refuses then, ``poll`` says.
+
+        Raises ``EngineError`` where it cannot be created.
+        """
         container = None
         try:
-            self._lend(launch)
+            self._able.refuse_gpus(launch.gpu_ids)
+            self._account.lend(launch)
             container = self._create(launch)
             if launch.held:
                 self._holders[str(container.id)] = holder.hold(str(container.id), launch.held)
-            # Before the start, so that nothing is missed however fast the daemon's log turns over.
-            console = container.attach(stream=True)
-            container.start()
         except BaseException as error:
             if container is not None:
                 with suppress(*LOST):  # the first error is the one to tell
                     container.remove(force=True)
                 self._dismiss(str(container.id))
-            self._take_back(launch.out_dir)
+            self._account.take_back(launch.out_dir)
             if isinstance(error, LOST):
                 with answering():  # a daemon that is about to go refuses what it is asked
                     self._client.ping()
             if isinstance(error, (*LOST, OSError)):
                 raise EngineError(refusal(launch, error)) from None
             raise
-        if launch.held:
-            _input(self._holders[str(container.id)]).close()
         handle = Handle(
             engine=self.name,
             id=str(container.id),
@@ -134,48 +134,59 @@ class DockerEngine:
             disk_bytes=launch.limits.disk_bytes,
             gpu_ids=launch.gpu_ids,
         )
-        self._keepers[handle.id] = Keeper(container, handle, self._ended.set, lambda: console)
+        begin = partial(self._begin, container, self._holders.get(handle.id))
+        self._keepers[handle.id] = Keeper(container, handle, self._ended.set, begin)
         return handle
+
+    @staticmethod
+    def _begin(container: Container, beside: subprocess.Popen[bytes] | None) -> Iterable[bytes]:
+        """Start a container; its console.
+
+        The daemon takes a third of a second for it, in which others can be started or collected.
+        """
+        # Before the start, so that nothing is missed however fast the daemon's log turns over.
+        console: Iterable[bytes] = container.attach(stream=True)
+        container.start()
+        if beside is not None:
+            _input(beside).close()
+        return console
 
     def _create(self, launch: Launch) -> Container:
         limits = launch.limits
-        mounts = [
-            Mount("/job", str(launch.job_dir.resolve()), type="bind", read_only=True),
-            Mount("/out", str(launch.out_dir.resolve()), type="bind"),
-        ]
-        if launch.data_dir is not None:
-            mounts.append(
-                Mount("/data", str(launch.data_dir.resolve()), type="bind", read_only=True)
-            )
         gpus = DeviceRequest(device_ids=list(launch.gpu_ids), capabilities=[["gpu"]])
-        return self._client.containers.create(
-            self._image.reference,
-            command=_bounded([_placed(word) for word in launch.command], limits.timeout_s),
-            name=f"phasehub-{launch.name}-{secrets.token_hex(4)}",
-            user=f"{self._user[0]}:{self._user[1]}",
-            environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1", **launch.environment},  # noqa: S108
-            labels={
-                **{f"{LABEL}{key}": value for key, value in launch.labels.items()},
-                f"{LABEL}{STOP}": f"{max(STOP_S, limits.stop_s):.0f}",
-            },
-            mounts=mounts,
-            read_only=True,
-            tmpfs={"/tmp": f"size={limits.tmp_bytes},mode=1777,nosuid,nodev,noexec"},  # noqa: S108
-            cap_drop=["ALL"],
-            security_opt=[
-                "no-new-privileges:true",
-                *seccomp.options(limits.seccomp, self._info),
-            ],
-            network_mode="bridge" if limits.network else "none",
-            ipc_mode="private",
-            pids_limit=limits.pids,
-            mem_limit=limits.memory_bytes,
-            memswap_limit=limits.memory_bytes,
-            shm_size=limits.shm_bytes,
-            device_requests=[gpus] if launch.gpu_ids else None,
-            init=True,
-            log_config=DAEMON_LOG,
-        )
+        with self._able.security(limits.seccomp, launch.job_dir.parent) as security:
+            return self._client.containers.create(
+                self._image.reference,
+                command=self._able.command(
+                    _bounded([_placed(word) for word in launch.command], limits.timeout_s)
+                ),
+                name=f"phasehub-{launch.name}-{secrets.token_hex(4)}",
+                user=self._account.name,
+                environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1", **launch.environment},  # noqa: S108
+                labels={
+                    **{f"{LABEL}{key}": value for key, value in launch.labels.items()},
+                    f"{LABEL}{STOP}": f"{max(STOP_S, limits.stop_s):.0f}",
+                },
+                mounts=self._able.mounts(launch),
+                volumes=self._able.binds(launch),
+                read_only=True,
+                tmpfs={
+                    "/tmp": f"size={limits.tmp_bytes},mode=1777,nosuid,nodev,noexec",  # noqa: S108
+                    **self._able.closed,
+                },
+                cap_drop=["ALL"],
+                security_opt=security,
+                network_mode="bridge" if limits.network else "none",
+                ipc_mode="private",
+                pids_limit=limits.pids,
+                mem_limit=limits.memory_bytes,
+                memswap_limit=limits.memory_bytes,
+                shm_size=limits.shm_bytes,
+                device_requests=[gpus] if launch.gpu_ids else None,
+                init=True,
+                ulimits=self._able.ulimits,
+                log_config=self._able.log,
+            )
 
     def poll(self, handle: Handle) -> Outcome | None:
         """``None`` while the container runs; afterwards how it ended, again and again.
@@ -183,21 +194,40 @@ class DockerEngine:
         The container stays until ``stop``, so that an outcome is never lost with the runner. Its
         keeper holds it to its limits, and has the end of its console before it has ended here.
         """
+        known = self._keepers.get(handle.id)
+        if known is not None and known.begins:
+            return None
         container = self._find(handle)
         if container is None:
             return self._interrupted(handle, "its container was removed by someone else", "removal")
         keeper = self._keeper(container, handle)
+        if keeper.refused is not None:
+            if _is_new(container):
+                return self._not_started(handle, keeper.refused)
+            # It runs, or has: what did not come is the answer.
+            keeper = self._keepers[handle.id] = Keeper(container, handle, self._ended.set)
         if container.attrs["State"]["Running"]:
             return None
         if not keeper.finish(DRAINED_S) and time.time() < finished_at(container.attrs) + DRAIN_S:
             return None
-        self._take_back(Path(handle.out_dir))
+        self._account.take_back(Path(handle.out_dir))
         found = ending(container.attrs, handle, keeper.seen())
         if handle.id in self._unseen and found.killed_for is None and found.exit_code in ENDED_FOR:
             return self._interrupted(
                 handle, "its container was ended while nobody followed it", "daemon"
             )
         return conclude(handle, found)
+
+    def _not_started(self, handle: Handle, error: Exception) -> Outcome:
+        with answering():  # a daemon that is about to go refuses what it is asked
+            self._client.ping()
+        return Outcome(
+            status="could_not_start",
+            exit_code=None,
+            message=refusal(handle, error),
+            started_at=handle.started_at,
+            ended_at=time.time(),
+        )
 
     def _interrupted(self, handle: Handle, why: str, ended_by: EndedBy) -> Outcome:
         return Outcome(
@@ -216,6 +246,8 @@ class DockerEngine:
 
     def stop(self, handle: Handle) -> None:
         """Stop the container if it runs, keep its log and outputs, remove it; safe to repeat."""
+        if (known := self._keepers.get(handle.id)) is not None:
+            known.wait_for_begin()
         container = self._find(handle)
         if container is None:
             self._dismiss(handle.id)
@@ -225,14 +257,17 @@ class DockerEngine:
             if container.attrs["State"]["Running"]:
                 container.stop(timeout=_stop_s(container))
             keeper.finish(STOP_S)
-            self._take_back(Path(handle.out_dir))
+            self._account.take_back(Path(handle.out_dir))
             remove(container)
         self._dismiss(handle.id)
 
     def adopt(self, handle: Handle) -> bool:
-        """Whether the container is still there; it is kept to its limits again from now on."""
+        """Whether the container runs or has; it is kept to its limits again from now on.
+
+        One that was created and not started is none: who was to start it is gone.
+        """
         container = self._find(handle)
-        if container is None:
+        if container is None or _is_new(container):
             return False
         self._unseen.add(handle.id)
         self._keeper(container, handle)
@@ -250,14 +285,9 @@ class DockerEngine:
 
     def describe(self) -> dict[str, object]:
         """Version and kernel features of the daemon, isolation, and the image's identity."""
-        info = self._info
         return {
-            "version": info["ServerVersion"],
-            "storage_driver": info["Driver"],
-            "cgroup_version": str(info.get("CgroupVersion", "1")),
-            "enforced": sorted(enforced(info)),
-            "not_enforced": sorted(PROMISES - enforced(info)),
-            "user": f"{self._user[0]}:{self._user[1]}",
+            **self._able.describe(),
+            "user": self._account.name,
             "image": self._image.identity(),
             "models_sha256": self._image.models_sha256,
             "packages_sha256": self._image.packages_sha256,
@@ -290,24 +320,15 @@ class DockerEngine:
             beside.wait()
             _input(beside).close()
 
-    def _lend(self, launch: Launch) -> None:
-        """Let the container's user, if it is not the caller, write outputs and read inputs."""
-        if self._user == self._caller:
-            return
-        for folder in (launch.job_dir, launch.data_dir):
-            if folder is not None:
-                refuse_unreadable(folder)
-        os.chown(launch.out_dir, *self._user)
-
-    def _take_back(self, out_dir: Path) -> None:
-        """Make the caller the owner of all outputs."""
-        if self._user != self._caller:
-            take_back(out_dir, self._caller)
-
 
 def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
     assert process.stdin is not None
     return process.stdin
+
+
+def _is_new(container: Container) -> bool:
+    """Whether a container was never started."""
+    return bool(container.attrs["State"]["Status"] == "created")
 
 
 def _stop_s(container: Container) -> int:
@@ -326,17 +347,6 @@ def _bounded(command: list[str], timeout_s: float) -> list[str]:
     Once it ends, the container does, whatever else runs in there.
     """
     return ["timeout", "--signal=KILL", f"{timeout_s + GRACE_S:.0f}", *command]
-
-
-def refuse_unreadable(folder: Path) -> None:
-    """Raise ``EngineError`` when other users may not read a job's input."""
-    for path in (folder, *sorted(folder.rglob("*"))):
-        needed = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
-        if path.stat().st_mode & needed != needed:
-            raise EngineError(
-                f"{path} cannot be read by other users; root's containers run as uid "
-                f"{UNPRIVILEGED[0]}. Use `umask 022` and `chmod -R a+rX {folder}`"
-            )
 
 
 def open_engine(needs: Needs) -> DockerEngine:

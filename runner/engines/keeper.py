@@ -46,9 +46,9 @@ class Seen:
 class Keeper:
     """Writes a container's console to its log, and kills the container past a limit.
 
-    ``tell`` is called, in another thread, once the container has ended. ``console`` opens the
-    console if it is followed from the start; a keeper without one asks the daemon for what it has
-    kept, from the beginning.
+    ``tell`` is called, in another thread, once the container has ended. ``begin`` starts the
+    container and gives its console; for one that was started already there is none, and the daemon
+    is asked for what it has kept of the console, from the beginning.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Keeper:
         container: Container,
         handle: Handle,
         tell: Callable[[], None],
-        console: Stream | None = None,
+        begin: Stream | None = None,
     ) -> None:
         self._container = container
         self._handle = handle
@@ -65,11 +65,23 @@ class Keeper:
         self._excess: Excess | Literal["time"] | None = None
         self._left_out = 0
         self._over = threading.Event()
-        self._copier = threading.Thread(
-            target=self._copy_all, args=(console or self._kept,), daemon=True
-        )
+        self._begun = threading.Event()
+        self._start_s = 0.0
+        """What the start took, which is not of the job's time."""
+        self.refused: Exception | None = None
+        """Why the container could not be started, or the answer to that did not come."""
+        self._copier = threading.Thread(target=self._follow, args=(begin,), daemon=True)
         self._copier.start()
         threading.Thread(target=self._keep_limits, daemon=True).start()
+
+    @property
+    def begins(self) -> bool:
+        """Whether the daemon is still asked to start the container."""
+        return not self._begun.is_set()
+
+    def wait_for_begin(self) -> None:
+        """Wait until the daemon has answered that question, or does not in its time."""
+        self._begun.wait()
 
     def finish(self, wait_s: float = 0.0) -> bool:
         """Take note that the container has ended; whether its console is complete."""
@@ -86,6 +98,24 @@ class Keeper:
     def _kept(self) -> Iterable[bytes]:
         kept: Iterable[bytes] = self._container.logs(stream=True, follow=True)
         return kept
+
+    def _follow(self, begin: Stream | None) -> None:
+        if begin is None:
+            self._begun.set()
+            self._copy_all(self._kept)
+            return
+        try:
+            console = begin()
+        except LOST as error:
+            self.refused = error
+            self._over.set()
+            self._tell()
+        else:
+            self._start_s = self._handle.elapsed_s
+            self._begun.set()
+            self._copy_all(lambda: console)
+        finally:
+            self._begun.set()
 
     def _copy_all(self, stream: Stream) -> None:
         """Copy the console until the container has ended; begin anew where the daemon stops."""
@@ -112,7 +142,8 @@ class Keeper:
 
     def _keep_limits(self) -> None:
         """Look at time and disk until the container has ended; kill it when it is past a limit."""
-        pid = self._pid()
+        self._begun.wait()
+        pid = None if self._over.is_set() else self._pid()
         while not self._over.wait(min(LOOK_S, max(0.05, self._left_s()))):
             self._excess = self._excess or self._guard.look([pid, *descendants(pid)] if pid else [])
             if self._excess is None and self._left_s() <= 0:
@@ -122,7 +153,7 @@ class Keeper:
                     self._container.kill()
 
     def _left_s(self) -> float:
-        return self._handle.timeout_s - self._handle.elapsed_s
+        return self._handle.timeout_s - (self._handle.elapsed_s - self._start_s)
 
     def _has_ended(self) -> bool:
         """Wait until the daemon says that the container has ended; whether it did.

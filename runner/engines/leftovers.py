@@ -12,7 +12,7 @@ import psutil
 
 from runner.core.errors import EngineError
 from runner.core.text import Say
-from runner.engines import process, processes
+from runner.engines import process, processes, slurm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +46,19 @@ def marks(state: Path) -> dict[str, str]:
 
 
 def leftovers(say: Say) -> list[Leftover]:
-    """Every job with our marks. Where no Docker daemon answers, that is said."""
+    """Every job with our marks. Where no Docker daemon or no Slurm answers, that is said."""
     found = list(_supervisors())
-    try:
-        found += _containers()
-    except EngineError as error:
-        say(f"containers were not looked for: {error}")
+    for what, find in (("containers", _containers), ("jobs in Slurm's queue", _queued)):
+        try:
+            found += find()
+        except EngineError as error:
+            say(f"{what} were not looked for: {error}")
     return [one for one in found if _is_ours(one.labels)]
 
 
 def stop_all(engine: str, run_id: str) -> None:
     """Stop every job of a run on an engine. Raises ``EngineError`` where it does not answer."""
-    found = _containers() if engine == "docker" else _supervisors() if engine == "process" else ()
-    for one in found:
+    for one in FINDERS[engine]() if engine in FINDERS else ():
         if one.labels.get("run") == run_id:
             one.stop()
 
@@ -90,3 +90,21 @@ def _containers() -> Iterator[Leftover]:
         yield Leftover(
             name=f"container {container.name}", labels=labels, stop=partial(discard, container)
         )
+
+
+def _queued() -> Iterator[Leftover]:
+    """Jobs in Slurm's queue; none where this machine has no commands of it."""
+    for entry, labels in slurm.all_jobs():
+        yield Leftover(
+            name=f"job {entry.number} ({entry.name})",
+            labels=labels,
+            stop=partial(slurm.cancel, entry),
+        )
+
+
+FINDERS: Mapping[str, Callable[[], Iterator[Leftover]]] = {
+    "docker": _containers,
+    "process": _supervisors,
+    "slurm": _queued,
+}
+"""By engines, what finds their jobs."""

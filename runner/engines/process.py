@@ -7,7 +7,6 @@ there too, so another runner can take over with nothing but the handle.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -24,15 +23,23 @@ from typing import Any
 from runner.core.errors import EngineError
 from runner.core.files import remove_tree
 from runner.core.project import models_digest
-from runner.core.reading import MissingError, read_table, typed
+from runner.core.reading import MissingError
 from runner.engines import Needs, processes, supervisor
 from runner.engines.base import PROMISES, Handle, Launch, Outcome
 from runner.engines.ending import Ending, conclude
 from runner.engines.environments.locked_python import describe_python, differences, locked_python
 from runner.engines.environments.wheels import lock_path
+from runner.engines.views import (
+    SUFFIX,
+    ending_of,
+    has_ended,
+    label_words,
+    labels_of,
+    lay_out,
+    library_path,
+    view_of,
+)
 
-SUFFIX = ".process"
-LABEL = "phasehub."
 MARK = "from runner.engines.supervisor import main"
 """What supervisors of every installation have in common."""
 SUPERVISOR = [sys.executable, "-I", "-S", "-c", supervisor.START]
@@ -63,6 +70,7 @@ class ProcessEngine:
 
     name = "process"
     isolated = False
+    side_by_side = None
 
     def __init__(self, python: Path, *, source: Path, lock: Path, given: bool) -> None:
         self._python = python.absolute()
@@ -82,7 +90,7 @@ class ProcessEngine:
 
     @cached_property
     def _installed(self) -> Mapping[str, Any]:
-        libraries = _library_path() if self._given else {}
+        libraries = library_path() if self._given else {}
         return describe_python(self._python, with_fingerprint=True, environment=libraries)
 
     @property
@@ -92,13 +100,13 @@ class ProcessEngine:
 
     def start(self, launch: Launch) -> Handle:
         """Start a supervisor that starts the job. Raises ``EngineError`` when it cannot."""
-        view = _view(launch.out_dir)
+        view = view_of(launch.out_dir)
         if view.exists():
             raise EngineError(
                 f"{launch.name}: {launch.out_dir} was used before; name a fresh folder"
             )
         try:
-            self._lay_out(view, launch)
+            self.lay_out(view, launch)
             process = self._supervise(view, launch)
         except OSError as error:
             remove_tree(view)
@@ -120,24 +128,14 @@ class ProcessEngine:
             gpu_ids=launch.gpu_ids,
         )
 
-    def _lay_out(self, view: Path, launch: Launch) -> None:
-        view.mkdir()
-        (view / "tmp").mkdir()
-        shutil.copytree(launch.job_dir, view / "job")
-        if launch.data_dir is not None:
-            (view / "data").symlink_to(launch.data_dir.resolve())
-        spec = {
-            "command": self._command(view, launch),
-            "environment": self._environment(view, launch),
-            "cwd": str(view / "tmp"),
-            "log": str(launch.log_path.resolve()),
-            "out": str(launch.out_dir.resolve()),
-            "timeout_s": launch.limits.timeout_s,
-            "memory_bytes": launch.limits.memory_bytes,
-            "disk_bytes": launch.limits.disk_bytes,
-            "stop_s": launch.limits.stop_s,
-        }
-        (view / supervisor.SPEC).write_text(json.dumps(spec), "utf-8")
+    def lay_out(self, view: Path, launch: Launch) -> None:
+        """Make the folder of what the job sees, which ``view_of`` names. Raises ``OSError``."""
+        lay_out(
+            view,
+            launch,
+            command=self._command(view, launch),
+            environment=self._environment(view, launch),
+        )
 
     def _command(self, view: Path, launch: Launch) -> list[str]:
         """The launch's command with its places; ``python`` is the engine's interpreter."""
@@ -157,34 +155,34 @@ class ProcessEngine:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             "CUDA_VISIBLE_DEVICES": ",".join(launch.gpu_ids),
-            **(_library_path() if self._given else {}),
+            **(library_path() if self._given else {}),
             **launch.environment,
         }
 
     def _supervise(self, view: Path, launch: Launch) -> subprocess.Popen[bytes]:
         with launch.log_path.open("ab") as log:  # what it has to say itself if it cannot start
             return subprocess.Popen(
-                [*SUPERVISOR, str(view), *_words(launch.labels)],
+                [*SUPERVISOR, str(view), *label_words(launch.labels)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=view,
-                env=_library_path(),
+                env=library_path(),
                 pass_fds=launch.held,
                 start_new_session=True,
             )
 
     def poll(self, handle: Handle) -> Outcome | None:
         """``None`` while the supervisor runs; afterwards how the job ended, until ``stop``."""
-        view = _view(Path(handle.out_dir))
-        if not _ended(view) and self._runs(handle):
+        view = view_of(Path(handle.out_dir))
+        if not has_ended(view) and self._runs(handle):
             if handle.elapsed_s < handle.timeout_s + GRACE_S:
                 return None
             _stop_supervisor(handle.id)  # it does not run as it should: it was frozen, say
-            if not _ended(view):
+            if not has_ended(view):
                 return conclude(handle, _overdue(handle))
         try:
-            return conclude(handle, _ending(view))
+            return conclude(handle, ending_of(view))
         except ValueError as error:
             why = "was killed or stopped" if isinstance(error, MissingError) else f"left {error}"
             return Outcome(
@@ -205,11 +203,11 @@ class ProcessEngine:
         if self._runs(handle):
             _stop_supervisor(handle.id)
         self._supervisors.pop(handle.id, None)
-        remove_tree(_view(Path(handle.out_dir)))
+        remove_tree(view_of(Path(handle.out_dir)))
 
     def adopt(self, handle: Handle) -> bool:
         """Whether the supervisor runs or has left word of how the job ended."""
-        return self._runs(handle) or _ended(_view(Path(handle.out_dir)))
+        return self._runs(handle) or has_ended(view_of(Path(handle.out_dir)))
 
     def _runs(self, handle: Handle) -> bool:
         child = self._supervisors.get(handle.id)
@@ -240,11 +238,6 @@ class ProcessEngine:
         }
 
 
-def _view(out_dir: Path) -> Path:
-    """The folder beside an output folder that holds what its job sees."""
-    return out_dir.resolve().with_name(out_dir.name + SUFFIX)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Supervisor:
     """A supervisor that runs, whichever runner has started it."""
@@ -269,39 +262,13 @@ def supervisors() -> Iterator[Supervisor]:
         if len(told) < 2 or MARK not in words[program]:
             continue
         if told[0].endswith(SUFFIX):  # it will be removed
-            labels = dict(word.removeprefix(LABEL).partition("=")[::2] for word in told[1:])
-            yield Supervisor(identity=identity, view=Path(told[0]), labels=labels)
+            yield Supervisor(identity=identity, view=Path(told[0]), labels=labels_of(told[1:]))
 
 
 def _first(error: OSError) -> str:
     """What went wrong, or went wrong first where a folder was copied."""
     copied = error.args[0] if isinstance(error, shutil.Error) else None
     return str(copied[0][2]) if isinstance(copied, list) else str(error)
-
-
-def _words(labels: Mapping[str, str]) -> list[str]:
-    """Labels as they stand on a supervisor's command line."""
-    return [f"{LABEL}{key}={value}" for key, value in labels.items()]
-
-
-def _library_path() -> dict[str, str]:
-    """A cluster's interpreters may not start without the libraries that their modules name."""
-    named = os.environ.get("LD_LIBRARY_PATH")
-    return {"LD_LIBRARY_PATH": named} if named else {}
-
-
-def _ended(view: Path) -> bool:
-    """Whether the supervisor has left word of the end of its job."""
-    return os.path.lexists(view / supervisor.RECORD)
-
-
-def _ending(view: Path) -> Ending:
-    """What the supervisor wrote about the end of its job.
-
-    Raises ``MissingError`` where it wrote nothing, and ``ValueError`` for what is not its writing:
-    a job can reach that file.
-    """
-    return typed(Ending, read_table(view, supervisor.RECORD), supervisor.RECORD)
 
 
 def _overdue(handle: Handle) -> Ending:

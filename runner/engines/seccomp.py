@@ -10,15 +10,14 @@ AF_VSOCK leads from a virtual machine to its host, and no network namespace keep
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping
 from typing import Any
 
-from runner.engines.base import Seccomp
-
 ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 """Machine → its name in profiles."""
+OTHER_NAMES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""What podman calls machines."""
 ENOSYS = 38
 """The answer to ``clone3``, so that C libraries fall back to ``clone``, whose flags can be read."""
 SOCKETS = {"AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10, "AF_NETLINK": 16}
@@ -75,21 +74,14 @@ TALKING = """
 OF_THE_MACHINE = {"x86_64": "arch_prctl set_thread_area get_thread_area", "aarch64": ""}
 
 
-def available(info: Mapping[str, Any]) -> bool:
-    """Whether the daemon and its kernel can hold a container to a profile."""
+def machine(info: Mapping[str, Any]) -> str | None:
+    """The machine of a daemon that can hold a container to a profile; ``None`` of any other."""
     options = [str(option) for option in info.get("SecurityOptions") or []]
-    if str(info.get("Architecture", platform.machine())) not in ARCHITECTURES:
-        return False
-    return any(option.startswith("name=seccomp") for option in options)
-
-
-def options(wanted: Seccomp, info: Mapping[str, Any]) -> list[str]:
-    """What the daemon that ``info`` is about is told; nothing where it knows no profiles."""
-    if wanted == "docker" or not available(info):
-        return []
-    if wanted == "unconfined":
-        return ["seccomp=unconfined"]
-    return [f"seccomp={json.dumps(profile(str(info['Architecture'])))}"]
+    if not any(option.startswith("name=seccomp") for option in options):
+        return None
+    told = str(info.get("Architecture", platform.machine()))
+    name = OTHER_NAMES.get(told, told)
+    return name if name in ARCHITECTURES else None
 
 
 def profile(machine: str) -> dict[str, Any]:

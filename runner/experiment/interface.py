@@ -282,6 +282,8 @@ class Results:
     odd_about: str
     explained: str
     """A sentence below every table of scores."""
+    baseline_name: str
+    """What has that score, in a row of a table."""
     baseline_words: str
     """A sentence on what is had for nothing, with ``{scores}``."""
     plots: tuple[Plot, ...]

@@ -101,6 +101,7 @@ def _attempt(
             log_path=folder / "console.log",
             environment=job.environment,
             limits=limits(job.resources),
+            num_gpus=max(1, job.resources.gpus) if job.execution.device == "cuda" else 0,
             labels={**labels, "arm": job.name, "attempt": str(number)},
         ),
     )

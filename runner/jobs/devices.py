@@ -19,13 +19,16 @@ from runner.manifest.model import LoadedManifest
 from runner.plan.model import Device, Job
 
 
-def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
+def choose_device(
+    asked: str, *, wants_gpu: bool, elsewhere: bool = False
+) -> tuple[Device, str | None]:
     """The device, and what the user must know about the choice, if anything.
 
     Args:
         asked: ``auto`` (a GPU when the manifest wants one and there is one), ``cpu``, or ``cuda``,
             which insists.
         wants_gpu: Whether any arm of the manifest asks for a GPU.
+        elsewhere: Whether jobs run on other machines, of whose GPUs this one knows nothing.
 
     Raises:
         EngineError: ``cuda`` was asked for and there is no GPU.
@@ -33,6 +36,8 @@ def choose_device(asked: str, *, wants_gpu: bool) -> tuple[Device, str | None]:
     if asked == "cpu" or (asked == "auto" and not wants_gpu):
         chosen_against = "running on the CPU as asked, although the manifest asks for a GPU"
         return "cpu", chosen_against if wants_gpu else None
+    if elsewhere:
+        return "cuda", None
     if gpus.available():
         return "cuda", locks.place().remark
     if asked == "cuda":

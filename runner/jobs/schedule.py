@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ LOOK_S = 0.5
 engine not tell of one."""
 PATIENCE_S = 60.0
 """How long an engine that does not answer is waited for, s."""
+
+REMOVERS = 2
+"""Jobs whose rests are removed at a time, while others start."""
 
 UNCLEAR = ("failed", "could_not_start", "interrupted")
 """Ends of a job to which a full disk may have brought it."""
@@ -107,6 +111,7 @@ class _AtWork:
         self._outcomes: dict[str, Outcome] = {}
         self._lost_since: float | None = None
         self._waited_for: str | None = None
+        self._removers = ThreadPoolExecutor(REMOVERS)
 
     def take_over(self, adopted: Mapping[str, Handle]) -> None:
         """Follow jobs that are there already, each in its slot."""
@@ -130,6 +135,8 @@ class _AtWork:
         except BaseException as cause:
             self._stop_all(cause)
             raise
+        finally:
+            self._removers.shutdown()
         return self._outcomes
 
     def _next(self) -> tuple[Attempt, Slot] | None:
@@ -236,12 +243,15 @@ class _AtWork:
             self._journal("concluded", name=name)
             self._outcomes[name] = outcome
             if (job := self._running.pop(name, None)) is not None:
-                # What is left of it is removed once all else is over, if it cannot be now.
-                with suppress(EngineError):
-                    self._engine.stop(job.handle)
+                self._removers.submit(self._remove, job.handle)
             self._slots.give_back(slot)
             self._by_name.update((attempt.launch.name, attempt) for attempt in following)
             self._waiting.extendleft(reversed(following))
+
+    def _remove(self, handle: Handle) -> None:
+        """Remove what an ended job has left; once all else is over, if it cannot be now."""
+        with suppress(EngineError):
+            self._engine.stop(handle)
 
     def _stop_all(self, cause: BaseException) -> None:
         """Stop every job, whichever of them cannot be, and say of each that it was cut short.

@@ -63,13 +63,17 @@ class Session:
         """
         if not attempts:
             return {}
+        if (most := self.engine.side_by_side) is not None:
+            elsewhere = Slots(self.side_by_side or most, elsewhere=True)
+            return self._run(attempts, elsewhere, **hooks)
         jobs = [one.job for one in attempts]
         with reserve_slots(jobs, self.note, self.side_by_side) as slots:
             return self._run(attempts, slots, **hooks)
 
     def run_alone(self, attempt: Attempt) -> Outcome:
         """Run one job on the CPU while none of this session's others runs; how it ended."""
-        return self._run([attempt], Slots())[attempt.launch.name]
+        elsewhere = self.engine.side_by_side is not None
+        return self._run([attempt], Slots(elsewhere=elsewhere))[attempt.launch.name]
 
     def _run(
         self, attempts: Sequence[Attempt], slots: Slots, **hooks: Unpack[Hooks]

@@ -76,6 +76,8 @@ class Shares:
 class Slots:
     """As many jobs as ``side_by_side`` and ``shares`` allow, where they are given; always one.
 
+    Jobs that run ``elsewhere`` get none of this machine's GPUs.
+
     GPUs are locked one job at a time, all that it needs or none, when it is about to start. Those
     whose memory others use are passed over, and ``note`` is told once of each.
     """
@@ -88,10 +90,12 @@ class Slots:
         gpu_ids: Sequence[str] = (),
         folder: Path | None = None,
         note: Callable[[str], object] = lambda _text: None,
+        elsewhere: bool = False,
     ) -> None:
         self.waits_for: str | None = None
         """Which job waits for whom, in a sentence, where that is somebody else's run."""
         self._side_by_side = side_by_side
+        self._elsewhere = elsewhere
         self._shares = shares
         self._gpu_ids = tuple(gpu_ids)
         self._folder = folder
@@ -109,7 +113,7 @@ class Slots:
         """
         if self._side_by_side is not None and len(self._taken) >= self._side_by_side:
             return None
-        if job.execution.device != "cuda":
+        if job.execution.device != "cuda" or self._elsewhere:
             return self._share(job)
         if time.monotonic() < self._again_s:
             return None

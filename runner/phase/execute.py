@@ -16,7 +16,7 @@ from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import held_back, interrupts
 from runner.core.text import listing
-from runner.engines import Needs, open_engine
+from runner.engines import Needs, is_elsewhere, open_engine
 from runner.engines.base import Engine, Handle, Outcome
 from runner.engines.images.snapshot import Snapshot
 from runner.experiment import EXPERIMENT
@@ -31,6 +31,7 @@ from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.overall import Overall
 from runner.jobs.progress import display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import arms, audit_jobs, audits, phase_tests, resume, reuse
 from runner.phase.carrier import announce
@@ -137,7 +138,9 @@ class Decided:
 def decide(request: Request) -> Decided:
     """Read, plan, and look whether there is room. Raises ``RunnerError`` for what cannot run."""
     loaded = load(request.manifest, set_over=request.set_over, profile=request.profile)
-    device, remark = choose_device(request.device, wants_gpu=asks_for_gpu(loaded, request.profile))
+    elsewhere = is_elsewhere(request.engine)
+    wants_gpu = asks_for_gpu(loaded, request.profile)
+    device, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
     plan = make_plan(
         loaded,
         profile=request.profile,
@@ -145,8 +148,9 @@ def decide(request: Request) -> Decided:
         with_optional=request.with_optional,
         device=device,
     )
-    machine = this_machine(request.artifacts, with_gpus=device == "cuda")
-    remarks = tuple(preflight(plan, machine))
+    with_gpus = device == "cuda" and not elsewhere
+    machine = this_machine(request.artifacts, with_gpus=with_gpus)
+    remarks = tuple(preflight(plan, machine, elsewhere=elsewhere))
     if request.signing_key is not None:
         try_key(request.signing_key)
     return Decided(loaded=loaded, plan=plan, device=device, remark=remark, remarks=remarks)
@@ -292,6 +296,7 @@ def carry_out(run: Run, request: Request) -> None:
             code=run.code.snapshot,
             base=run.loaded.manifest.image.base,
             python=request.python,
+            queue=queue_use(run.loaded.project),
         ),
     )
     run.engine = provenance.describe_engine(engine, run.code.snapshot)

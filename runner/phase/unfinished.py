@@ -26,7 +26,7 @@ from runner.core.names import Sha256
 from runner.core.reading import read_table, typed
 from runner.engines.base import Handle
 from runner.hub import layout
-from runner.hub.journal import journal_of
+from runner.hub.journal import tables
 from runner.hub.record import (
     ArmRecord,
     CodeRecord,
@@ -236,7 +236,7 @@ def choose(named: Path | None, artifacts: Path, *, alive: bool = False) -> Unfin
 
 def journal(staging: layout.Staging) -> Iterator[dict[str, Any]]:
     """What the journal tells, in its order; a line that was cut short tells nothing."""
-    return journal_of(staging.path)
+    return tables(staging.path)
 
 
 def mend_journal(staging: layout.Staging) -> None:

@@ -70,8 +70,10 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.resolve().parents) if path.exists())
 
 
-def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
+def preflight(plan: Plan, machine: Machine, *, elsewhere: bool = False) -> tuple[str, ...]:
     """What to know before the plan runs on ``machine``, a sentence each.
+
+    Where jobs run ``elsewhere``, ``machine`` gives the disks alone.
 
     Raises:
         ManifestError: Arms will take more memory than they are allowed.
@@ -82,6 +84,8 @@ def preflight(plan: Plan, machine: Machine) -> tuple[str, ...]:
     ours = [job for job in plan.arms if job.is_known]
     if too_large := [line for job in ours for line in (*_above_limit(job), *_above_disk(job))]:
         raise ManifestError("\n".join(too_large))
+    if elsewhere:
+        return ()
     if too_large := [line for job in ours for line in _above_machine(job, machine)]:
         raise EngineError("\n".join(too_large))
     notes = [note for job in plan.arms for note in _notes(job, machine)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.core.text import listing, plain
 from runner.experiment import EXPERIMENT
@@ -118,6 +118,30 @@ def constant_scores(arms: Sequence[ArmRecord]) -> str | None:
     return None
 
 
+def baseline_cells(arms: Sequence[ArmRecord], columns: Results) -> tuple[Cell, ...]:
+    """What every column is worth for nothing; none where nothing was scored.
+
+    Arms of several datasets may have several baselines: then it is the range.
+    """
+    found = [
+        sorted(
+            {
+                float(value)
+                for arm in arms
+                if isinstance(value := arm.stats.get(f"{RESULTS.baseline}{stat}"), int | float)
+            }
+        )
+        for _, stat in columns
+    ]
+    return tuple(map(_range, found)) if any(found) else ()
+
+
+def _range(values: Sequence[float]) -> Cell:
+    if len(values) > 1:
+        return Cell(text=f"{measured(values[0])} to {measured(values[-1])}")
+    return Cell(text=measured(values[0]), value=values[0]) if values else Cell(text=NOTHING)
+
+
 def _row(
     phase: str | None,
     arm: ArmRecord,
@@ -135,8 +159,8 @@ def _row(
         came_about=came_about_and_why(arm),
         cells=(
             *(_cell(arm, stat, numbers) for _, stat in columns),
-            Cell(text=measured(arm.timing.get("steps_per_s"))),
-            Cell(text=duration(arm.wall_s)),
+            _number(arm.timing.get("steps_per_s")),
+            Cell(text=duration(arm.wall_s), value=arm.wall_s),
         ),
         knobs=tuple(declared(plan[name]) if name in plan else NOTHING for name in knobs),
         as_planned=not arm.differences,
@@ -155,7 +179,13 @@ def _cell(arm: ArmRecord, stat: str, numbers: Mapping[str, int]) -> Cell:
     """A statistic; one that means nothing has a footnote."""
     value = arm.stats.get(stat)
     reason = arm.null_reasons.get(stat) if value is None else None
-    return Cell(text=measured(value), note=numbers[reason] if reason else None)
+    return replace(_number(value), note=numbers[reason] if reason else None)
+
+
+def _number(value: object) -> Cell:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Cell(text=measured(value))
+    return Cell(text=measured(value), value=float(value))
 
 
 def _footnotes(arms: Sequence[ArmRecord]) -> tuple[Footnote, ...]:

@@ -9,7 +9,7 @@ from runner.hub.record import ArmRecord, Difference, ReproductionRecord
 from runner.report.arm_rows import Row
 from runner.report.reproduction import what_differs
 from runner.report.tables import Cell, Column, Table, cells
-from runner.report.wording import declared
+from runner.report.wording import NOTHING, declared
 
 
 def differing(names: Sequence[str], rows: Sequence[Row]) -> Table:
@@ -22,8 +22,11 @@ def differing(names: Sequence[str], rows: Sequence[Row]) -> Table:
     )
 
 
-def measured(headings: Sequence[str], rows: Sequence[Row]) -> Table:
-    """What became of the arms and what was measured of them."""
+def measured(headings: Sequence[str], rows: Sequence[Row], baseline: Sequence[Cell] = ()) -> Table:
+    """What became of the arms and what was measured of them.
+
+    ``baseline`` is what the first of these headings are worth for nothing.
+    """
     endpoint = EXPERIMENT.endpoint
     return Table(
         label="What was measured of the arms",
@@ -44,8 +47,17 @@ def measured(headings: Sequence[str], rows: Sequence[Row]) -> Table:
             )
             for row in rows
         ),
+        fixed=_baseline(headings, baseline),
         kinds=tuple(f"{row.fate}{' earlier' if row.phase else ''}" for row in rows),
     )
+
+
+def _baseline(headings: Sequence[str], baseline: Sequence[Cell]) -> tuple[tuple[Cell, ...], ...]:
+    if not baseline:
+        return ()
+    first = cells((EXPERIMENT.results.baseline_name, "baseline", NOTHING))
+    rest = cells((NOTHING,) * (len(headings) - len(baseline)))
+    return ((*first, *baseline, *rest),)
 
 
 def mismatches(arm: ArmRecord) -> Table:

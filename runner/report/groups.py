@@ -112,8 +112,8 @@ class GroupsView:
     design: tuple[str, ...]
     """What the comparisons could have shown at all."""
     methods: Mapping[str, str]
-    members: tuple[tuple[str, ...], ...]
-    """The arms of each group of this hub that count."""
+    members: Mapping[str, tuple[str, ...]]
+    """The arms of each group of this hub that count, by its label."""
 
 
 def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -> GroupsView:
@@ -129,9 +129,11 @@ def groups_view(statistics: Statistics, hub_phase: str, scores: Sequence[str]) -
         notes=(*statistics.notes, *_markers(statistics)),
         design=could_have_shown(statistics),
         methods={name: str(text) for name, text in statistics.methods.items()},
-        members=tuple(
-            group.arms for group in statistics.groups if group.arms and group.phase == hub_phase
-        ),
+        members={
+            group.label: group.arms
+            for group in statistics.groups
+            if group.arms and group.phase == hub_phase
+        },
     )
 
 

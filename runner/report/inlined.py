@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from runner.core.reading import MIB, open_below, read_below
+from runner.report.panels import PNG, Panels, panels_of
+from runner.report.view import Picture
 
 MOST_PICTURE_BYTES = 10_000_000
 """Of all pictures in a page, as they stand in it; those past it are linked in the hub."""
 LARGEST_FILE_BYTES = 8 * MIB
-PNG = b"\x89PNG\r\n\x1a\n"
 
 Why = Literal["it is no PNG picture", "the page would be too large to mail"]
 
@@ -24,6 +25,8 @@ class Inlined:
 
     addresses: dict[str, str]
     left_out: dict[str, Why]
+    panels: dict[str, Panels]
+    """By path, of pictures that say where in them comparable images are."""
 
     @property
     def bytes(self) -> int:
@@ -38,6 +41,7 @@ def inline(folder: Path, paths: Iterable[str], most: int = MOST_PICTURE_BYTES) -
     """
     addresses: dict[str, str] = {}
     left_out: dict[str, Why] = {}
+    panels: dict[str, Panels] = {}
     left = most
     for path in dict.fromkeys(paths):
         content = _content(folder, path)
@@ -49,8 +53,10 @@ def inline(folder: Path, paths: Iterable[str], most: int = MOST_PICTURE_BYTES) -
             left_out[path] = "the page would be too large to mail"
             continue
         addresses[path] = address
+        panels[path] = panels_of(content)
         left -= len(address)
-    return Inlined(addresses=addresses, left_out=left_out)
+    panels = {path: found for path, found in panels.items() if found}
+    return Inlined(addresses=addresses, left_out=left_out, panels=panels)
 
 
 def _content(folder: Path, path: str) -> bytes:
@@ -70,3 +76,19 @@ def is_telling(folder: Path, path: str | None) -> bool:
             return bool(file.read(1))
     except (OSError, ValueError):
         return False
+
+
+def slider(pictures: Sequence[Picture], inlined: Inlined) -> list[dict[str, object]]:
+    """What the page's script may lay one over another: arm, path and panels of each picture."""
+    return [
+        {
+            "arm": one.arm,
+            "path": one.path,
+            "panels": [
+                [name, [[side, list(box)] for side, box in sides.items()]]
+                for name, sides in inlined.panels[one.path].items()
+            ],
+        }
+        for one in pictures
+        if one.path in inlined.panels
+    ]

@@ -20,10 +20,13 @@ from runner.hub.record import DatasetRecord, HubRecord
 from runner.manifest.dataset_names import users
 from runner.report import arm_tables, group_tables, tables, wording
 from runner.report.arm_rows import Results
+from runner.report.curves import curves
 from runner.report.designs import EXPLORED
-from runner.report.inlined import inline, is_telling
+from runner.report.inlined import inline, is_telling, slider
 from runner.report.origin import origin
 from runner.report.repeat import how_to_repeat
+from runner.report.scripts import data, joined, policy, vendored
+from runner.report.timeline import timeline
 from runner.report.view import View, make_view
 from runner.verify.statistics import Statistics, read_statistics
 
@@ -48,6 +51,9 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
     metrics.write_bytes(pretty_json(rows))
 
 
+SCRIPTS = ("tables.js", "slider.js")
+DRAWING = ("vendored/uPlot.iife.min.js", "curves.js")
+"""What a page with curves has beside."""
 MOST_DATASETS = 40
 """Datasets that a page tells of, one by one."""
 
@@ -81,13 +87,23 @@ def render(name: str, view: View, folder: Path) -> str:
         "told_score": {stat: heading for heading, stat in view.results}.get(told, told),
     }
     if name == layout.REPORT:
-        return _alone(page, {**values, "origin": origin(record, facts(record), folder)}, folder)
+        values["origin"] = origin(record, facts(record), folder)
+        values["timeline"] = timeline(record, folder)
+        return _alone(page, values, folder)
     return page.render(values)
 
 
 def _alone(page: Template, values: dict[str, Any], folder: Path) -> str:
     """A page with its pictures inside; it says how large it is, in megabytes."""
+    drawn = curves(values["view"], folder)
+    values["curves"] = drawn
+    values["curves_data"] = data(drawn.table()) if drawn else ""
+    values["curves_style"] = vendored("uPlot.min.css") if drawn else ""
+    values["license"] = vendored("uPlot.LICENSE") if drawn else ""
+    values["script"] = joined((*SCRIPTS, *DRAWING) if drawn else SCRIPTS)
+    values["policy"] = policy(values["script"])
     values["inlined"] = inline(folder, picture_paths(values["view"]))
+    values["slider"] = data(slider(values["view"].pictures, values["inlined"]))
     size = len(page.render(values, megabytes="").encode())
     return page.render(values, megabytes=f"{size / 1e6:.1f}")
 

@@ -33,6 +33,8 @@ class Cell:
     """What stands in one place: a text, and what is said of it."""
 
     text: str
+    value: float | None = None
+    """The same without rounding, for whoever sorts or computes."""
     kind: Kind = ""
     sign: Sign | None = None
     note: int | None = None
@@ -64,6 +66,8 @@ class Table:
     label: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    fixed: tuple[tuple[Cell, ...], ...] = ()
+    """Rows that stay at the end of a page's table, whatever its order: what others are held to."""
     kinds: tuple[str, ...] = ()
     """Of each row: names by which a page may colour it; none where rows are alike."""
     id: str = ""

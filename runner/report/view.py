@@ -9,13 +9,20 @@ from runner.core.text import plain
 from runner.experiment import EXPERIMENT
 from runner.hub.layout import arm_dir
 from runner.hub.record import ArmRecord, HubRecord, differing_knobs, leaves
-from runner.report.arm_rows import Footnote, Results, Row, arm_table, constant_scores
+from runner.report.arm_rows import (
+    Footnote,
+    Results,
+    Row,
+    arm_table,
+    baseline_cells,
+    constant_scores,
+)
 from runner.report.comparability import cautions
 from runner.report.groups import GroupsView, evidence_statements, groups_view
 from runner.report.registered import registered_statements
 from runner.report.rule_table import judged, rule_table, rules_of
 from runner.report.statements import Statement, statements
-from runner.report.tables import Table
+from runner.report.tables import Cell, Table
 from runner.report.wording import came_about_and_why, declared, measured
 from runner.verify.statistics import Statistics
 
@@ -79,6 +86,8 @@ class View:
     """What several arms show together; ``None`` where no statistics were made."""
     constant: str | None
     """What is scored for nothing; ``None`` where nothing was scored."""
+    baseline: tuple[Cell, ...]
+    """The same by column; empty where nothing was scored."""
 
     @property
     def is_large(self) -> bool:
@@ -149,6 +158,7 @@ def make_view(
         cautions=cautions(hubs, record.compared, dict(table.results)),
         groups=groups,
         constant=constant_scores(record.arms),
+        baseline=baseline_cells(record.arms, table.results),
     )
 
 
@@ -188,7 +198,9 @@ def _pictures(
     if len(arms) <= MOST_ARMS:
         return every, ()
     left = {(one.arm, one.name) for one in every}
-    chosen = set(_chosen(left, groups.members if groups else [(arm.name,) for arm in arms]))
+    chosen = set(
+        _chosen(left, list(groups.members.values()) if groups else [(arm.name,) for arm in arms])
+    )
     shown = tuple(one for one in every if (one.arm, one.name) in chosen)
     return shown, tuple(one for one in every if (one.arm, one.name) not in chosen)
 

@@ -304,7 +304,11 @@ ENDS: Mapping[str, tuple[str, ...]] = {
     "timed_out": ("time",),
     "out_of_memory": ("memory",),
     "out_of_disk": ("disk",),
-    "interrupted": ("removal", "daemon", "supervisor", "stop"),
+    "could_not_start": ("hold",),
+    "interrupted": (
+        *("removal", "daemon", "supervisor", "stop"),
+        *("cancellation", "preemption", "node"),
+    ),
 }
 """How an arm ended → what may have ended it; no other one says what did."""
 

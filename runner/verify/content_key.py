@@ -142,7 +142,7 @@ def _components(
         "engine": digest_json([engine.name, engine.isolated]),
         "image": _of_image(facts.get("image"), engine.name),
         "packages": _known(facts.get("packages_sha256"), _python(facts)),
-        "machine": _of_machine(machine, execution),
+        "machine": _of_machine(None if engine.name == "slurm" else machine, execution),
         "dataset": digest_json(files) if files else None,
         "job": job_sha256,
     }
@@ -159,21 +159,28 @@ def _python(facts: Mapping[str, JsonValue]) -> object:
 
 def _of_image(image: JsonValue, engine: str) -> str | None:
     """Digest of an image's content; a word for an engine without images, which has none."""
-    if image is None and engine == "process":
+    if image is None and engine in ("process", "slurm"):
         return digest_json("no image")
     if not isinstance(image, dict):
         return None
     return _known(*(image.get(name) for name in OF_IMAGE))
 
 
-def _of_machine(machine: MachineFacts, execution: Mapping[str, Any]) -> str | None:
-    """What of a machine counts: nothing for portable numbers of a CPU."""
+def _of_machine(machine: MachineFacts | None, execution: Mapping[str, Any]) -> str | None:
+    """What of a machine counts: nothing for portable numbers of a CPU.
+
+    ``None`` where that is not known; of a cluster's nodes, ``machine`` is not.
+    """
     if execution["device"] == "cuda":
+        if machine is None:
+            return None
         gpus = machine.gpus if isinstance(machine.gpus, list | tuple) else ()
         names = sorted({str(gpu.get("name")) for gpu in gpus if isinstance(gpu, Mapping)})
         return digest_json(names) if names else None
     if execution["determinism"] == "portable":
         return digest_json("any")
+    if machine is None:
+        return None
     model, flags = machine.cpu.get("model"), machine.cpu.get("flags")
     return digest_json([model, flags]) if model and flags else None
 

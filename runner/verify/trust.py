@@ -173,6 +173,10 @@ def _repository(reference: str) -> str:
 # --- what is refused -----------------------------------------------------------------------------
 
 
+WHERE = {"process": "on this machine", "slurm": "on the cluster's nodes"}
+"""Where engines run that contain nothing."""
+
+
 def code_reasons(
     foreign: Sequence[str], *, engine: str, asked: str, consent: Consent
 ) -> list[Reason]:
@@ -182,13 +186,15 @@ def code_reasons(
 
     ``foreign`` says what is, ``engine`` where it would run, ``asked`` is ``--engine``.
     """
-    if engine == "docker" or not foreign or (asked == "process" and consent.foreign_code_here):
+    agreed = asked == engine and engine in WHERE and consent.foreign_code_here
+    if engine == "docker" or not foreign or agreed:
         return []
+    engine = engine if engine in WHERE else "process"
     return [
         Reason(
-            text=f"{'; '.join(foreign)}; and the process engine would run that on this machine as "
+            text=f"{'; '.join(foreign)}; and the {engine} engine would run that {WHERE[engine]} as "
             "you, outside of any container. `--engine docker` runs it in one",
-            options=("--engine process", "--run-foreign-code-on-this-machine"),
+            options=(f"--engine {engine}", "--run-foreign-code-on-this-machine"),
         )
     ]
 

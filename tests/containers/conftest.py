@@ -18,7 +18,8 @@ COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
 
 
 @pytest.fixture(scope="session")
-def client():
+def docker_client():
+    """Docker's daemon, whatever other one a file's own ``client`` is."""
     from runner.engines.daemon import connect
 
     try:
@@ -29,6 +30,12 @@ def client():
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="module")
+def client(docker_client):
+    """The daemon that a file's tests run on."""
+    return docker_client
+
+
 @pytest.fixture(scope="session")
 def code():
     """The code of this checkout, copied."""
@@ -36,11 +43,17 @@ def code():
 
 
 @pytest.fixture(scope="session")
-def image(client, code):
+def docker_image(docker_client, code):
     """The CPU image, built once; what it is made of is kept under .phasehub for the next time."""
     from runner.engines.images.build import build
 
     return build("cpu", base=None, cache=state_dir(), say=print, root=code.root)
+
+
+@pytest.fixture(scope="module")
+def image(docker_image):
+    """The image that a file's tests run in."""
+    return docker_image
 
 
 @pytest.fixture
@@ -91,6 +104,19 @@ def make_launch(tmp_path, run_id, client):
     for container in left:
         container.remove(force=True)
     assert not left, f"containers left behind: {left}"
+
+
+@pytest.fixture
+def begin(client):
+    """Start a job and wait until its container runs, or has run."""
+
+    def begin(engine, launch):
+        handle = engine.start(launch)
+        while client.containers.get(handle.id).status == "created":
+            time.sleep(0.02)
+        return handle
+
+    return begin
 
 
 @pytest.fixture

@@ -28,11 +28,14 @@ WAIT = "import os, time\nwhile not os.path.exists('/out/go'): time.sleep(.01)\n"
 
 
 class Between:
-    """A socket that leads to the daemon, until it is closed, or to nothing that answers."""
+    """A socket that leads to the daemon, until it is closed, or to nothing that answers.
+
+    Questions in which ``unanswered`` stands reach the daemon, and its answers to them nobody.
+    """
 
     def __init__(self, path, daemon):
         self.path, self._daemon = path, daemon
-        self._open, self.silent = [], False
+        self._open, self.silent, self.unanswered = [], False, None
         self.back()
 
     def back(self):
@@ -56,13 +59,16 @@ class Between:
                 far = socket.socket(socket.AF_UNIX)
                 far.connect(self._daemon)
                 self._open += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+                deaf = threading.Event()
+                for pair in ((near, far, True, deaf), (far, near, False, deaf)):
+                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
 
-    def _pass_on(self, one, other):
+    def _pass_on(self, one, other, asks, deaf):
         with contextlib.suppress(OSError):
             while block := one.recv(1 << 16):
-                if not self.silent:
+                if asks and self.unanswered is not None and self.unanswered in block:
+                    deaf.set()
+                if not self.silent and (asks or not deaf.is_set()):
                     other.sendall(block)
             other.shutdown(socket.SHUT_WR)
 
@@ -85,9 +91,11 @@ def through(between, image):
     return DockerEngine(image)
 
 
-def test_a_daemon_that_goes_loses_no_job_and_is_asked_again(through, between, make_launch, finish):
+def test_a_daemon_that_goes_loses_no_job_and_is_asked_again(
+    through, between, make_launch, begin, finish
+):
     launch = make_launch(WAIT + COMPLETE)
-    handle = through.start(launch)
+    handle = begin(through, launch)
     between.gone()
     for _ in range(2):
         with pytest.raises(EngineLostError, match="the Docker daemon no longer answers"):
@@ -108,12 +116,30 @@ def test_a_daemon_that_goes_loses_no_job_and_is_asked_again(through, between, ma
     assert finish(through, handle).status == "succeeded"
 
 
-def test_a_daemon_that_hangs_is_given_up_after_its_time(between, image, make_launch, monkeypatch):
+def test_a_start_whose_answer_was_lost_is_followed_all_the_same(
+    through, between, client, make_launch, finish
+):
+    launch = make_launch(WAIT + COMPLETE)
+    between.unanswered = b"/start "
+    handle = through.start(launch)
+    wait_for(lambda: client.containers.get(handle.id).status == "running")
+    between.gone()
+    between.unanswered = None
+    between.back()
+    wait_for(lambda: not through._keepers[handle.id].begins)
+    assert through.poll(handle) is None
+    (launch.out_dir / "go").touch()
+    assert finish(through, handle).status == "succeeded"
+
+
+def test_a_daemon_that_hangs_is_given_up_after_its_time(
+    between, image, make_launch, begin, monkeypatch
+):
     from runner.engines.docker import DockerEngine
 
     monkeypatch.setattr("runner.engines.daemon.ANSWER_S", 3)
     engine = DockerEngine(image)
-    handle = engine.start(make_launch(WAIT))
+    handle = begin(engine, make_launch(WAIT))
     between.silent = True
     with pytest.raises(EngineLostError, match=r"no longer answers: .*[Tt]imed? ?out"):
         engine.poll(handle)

@@ -173,8 +173,9 @@ def test_leftovers_of_a_run_are_removed_by_its_label_and_others_are_not(
 
 
 START_AND_DIE = """
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
+from runner.engines.daemon import connect
 from runner.engines.base import Launch, Limits
 from runner.engines.docker import DockerEngine
 from runner.engines.images.build import BuiltImage
@@ -183,7 +184,10 @@ told = json.loads(sys.stdin.read())
 for key in ("job_dir", "out_dir", "log_path"):
     told["launch"][key] = Path(told["launch"][key])
 launch = Launch(**(told["launch"] | {"limits": Limits(**told["launch"]["limits"])}))
-print(json.dumps(vars(DockerEngine(BuiltImage(**told["image"])).start(launch))), flush=True)
+handle = DockerEngine(BuiltImage(**told["image"])).start(launch)
+while connect().containers.get(handle.id).status == "created":
+    time.sleep(0.02)
+print(json.dumps(vars(handle)), flush=True)
 os._exit(9)
 """
 
@@ -273,18 +277,20 @@ def test_a_container_that_someone_removed_is_an_interrupted_job(engine, client, 
 
 
 def test_a_container_that_someone_killed_is_told_apart_from_one_past_a_limit(
-    engine, client, make_launch, finish
+    engine, client, make_launch, begin, finish
 ):
-    handle = engine.start(make_launch("import time; time.sleep(600)"))
+    handle = begin(engine, make_launch("import time; time.sleep(600)"))
     client.containers.get(handle.id).kill()
     outcome = finish(engine, handle)
     assert (outcome.status, outcome.ended_by) == ("failed", "signal")
     assert outcome.message.startswith("exit status 137 (SIGKILL), which phasehub did not send: ")
 
 
-def test_a_clock_that_was_set_forward_makes_no_kill_a_time_limit(engine, client, make_launch):
+def test_a_clock_that_was_set_forward_makes_no_kill_a_time_limit(
+    engine, client, make_launch, begin
+):
     """What the daemon says of its end is by the date; the handle's time is by nobody's clock."""
-    handle = engine.start(make_launch("import time; time.sleep(600)"))
+    handle = begin(engine, make_launch("import time; time.sleep(600)"))
     client.containers.get(handle.id).kill()
     wait_for(lambda: engine.poll(handle), "the end")
     attrs = client.containers.get(handle.id).attrs
@@ -304,14 +310,28 @@ def test_jobs_of_two_names_run_side_by_side(engine, make_launch, finish):
     assert [finish(engine, handle).status for handle in handles] == ["succeeded"] * 2
 
 
-def test_a_gpu_that_the_daemon_cannot_give_is_said_with_the_remedy(engine, client, make_launch):
+def test_a_gpu_that_the_daemon_cannot_give_is_said_with_the_remedy(
+    engine, client, make_launch, finish
+):
     if "nvidia" in client.info()["Runtimes"]:
         pytest.skip("this daemon can give GPUs")
-    with pytest.raises(EngineError) as refused:
-        engine.start(make_launch("pass", gpu_ids=("GPU-00000000",)))
-    assert "could not be started: could not select device driver" in str(refused.value)
-    assert "nvidia-container-toolkit" in str(refused.value)
-    assert "--device cpu" in str(refused.value)
+    launch = make_launch("pass", gpu_ids=("GPU-00000000",))
+    handle = engine.start(launch)
+    wait_for(lambda: engine.poll(handle), "the refusal")
+    assert not engine.adopt(handle)
+    outcome = finish(engine, handle)
+    assert outcome.status == "could_not_start"
+    assert "could not be started: could not select device driver" in outcome.message
+    assert "nvidia-container-toolkit" in outcome.message
+    assert "--device cpu" in outcome.message
+    assert launch.out_dir.stat().st_uid == os.getuid()
+
+
+def test_a_start_that_is_interrupted_leaves_nothing(engine, client, make_launch):
+    """Stopped while the daemon is still asked to start it."""
+    handle = engine.start(make_launch("import time; time.sleep(600)"))
+    engine.stop(handle)
+    assert client.containers.list(all=True, filters={"id": handle.id}) == []
 
 
 def test_an_input_that_is_not_there_is_refused_and_not_made_up(engine, make_launch, tmp_path):

@@ -533,7 +533,7 @@ def test_limits_hold_while_nobody_polls(engine, client, make_launch):
         ),
     ]
     deadline = time.monotonic() + 30
-    while any(client.containers.get(h.id).status == "running" for h in handles):
+    while any(client.containers.get(h.id).status in ("created", "running") for h in handles):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert [engine.poll(handle).status for handle in handles] == ["timed_out", "out_of_disk"]

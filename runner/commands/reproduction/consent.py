@@ -154,6 +154,8 @@ def engine_in_words(order: Order) -> str:
     """Where it runs, and what that keeps apart."""
     if order.engine == "process":
         return "process: ON THIS MACHINE, as you, not isolated"
+    if order.engine == "slurm":
+        return "slurm: ON A CLUSTER'S NODES, as you, not isolated"
     return f"{order.engine}: in containers"
 
 

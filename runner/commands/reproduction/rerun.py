@@ -25,8 +25,9 @@ from runner.core.installation import state_dir
 from runner.core.interrupts import interrupts
 from runner.core.reading import read_file
 from runner.core.text import listing
-from runner.engines import Needs, choose, gpus, open_engine
+from runner.engines import Needs, choose, gpus, is_elsewhere, open_engine
 from runner.engines.base import Engine
+from runner.engines.cluster.queue import has_commands
 from runner.engines.images.build import BuiltImage, recover
 from runner.engines.images.snapshot import take
 from runner.hub import layout, provenance
@@ -36,6 +37,7 @@ from runner.jobs.datasets import Dataset, find
 from runner.jobs.devices import no_gpu, package_variant, with_no_other_device
 from runner.jobs.progress import display
 from runner.jobs.session import Session, cleaned_up
+from runner.jobs.sites import queue_use
 from runner.phase.arms import timestamp
 from runner.phase.audits import audit_datasets
 from runner.phase.execute import (
@@ -110,9 +112,11 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
     original = replace(original, code=code.snapshot.root)  # what is asked about is what will run
     plan = plan_again(original, request.arms)
     device = computes_on(plan)
-    if device == "cuda":
-        require_gpu(original)
     engine_name, said = choose_engine(original, request)
+    elsewhere = is_elsewhere(engine_name)
+    with_gpus = device == "cuda" and not elsewhere
+    if with_gpus:
+        require_gpu(original)
     variant = package_variant(original.loaded, device)
     sources = ask(
         Order(
@@ -127,7 +131,7 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
         )
     )
     artifacts = request.out or _beside(request.hub)
-    remarks = preflight(plan, this_machine(artifacts, with_gpus=device == "cuda"))
+    remarks = preflight(plan, this_machine(artifacts, with_gpus=with_gpus), elsewhere=elsewhere)
     compared = bundled_baselines(original.folder, original.record)
     with (
         interrupts(),
@@ -208,6 +212,8 @@ def choose_engine(original: Original, request: ReproduceRequest) -> tuple[str, l
     asked = request.engine
     if asked == "auto" and original.record.engine.name == "process":
         asked = "process"
+    if asked == "auto" and original.record.engine.name == "slurm":
+        asked = "slurm" if has_commands() else "process"
     return choose(asked, python=request.python, say=said.append), said
 
 
@@ -221,12 +227,13 @@ def prepare(rerun: Rerun) -> Engine:
         code=run.code.snapshot,
         base=rerun.sources.base,
         python=request.python,
+        queue=queue_use(),
     )
     if rerun.engine == "docker":
         needs = replace(needs, image=restore_image(rerun))
     else:
         packages = "the interpreter that was named" if request.python else "the hub's lock"
-        rerun.image = f"none: the process engine, with the packages of {packages}"
+        rerun.image = f"none: the {rerun.engine} engine, with the packages of {packages}"
     engine = open_engine(rerun.engine, needs)
     run.engine = provenance.describe_engine(engine, run.code.snapshot)
     run.notes += mismatches(run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -145,7 +145,7 @@ def build(variant: Variant, *, base: str | None, cache: Path, say: Say, root: Pa
         dockerfile_sha256=made_from["dockerfile"],
         base=(found.tags or [str(found.id)])[0],
         base_id=made_from["base"],
-        base_digests=tuple(sorted(found.attrs.get("RepoDigests") or [])),
+        base_digests=_at_registries(found.attrs.get("RepoDigests") or []),
         python=installed["python"],
         packages_sha256=installed["packages_sha256"],
     )
@@ -219,6 +219,11 @@ def save(client: DockerClient, identity: str, target: Path) -> None:
             file.write(chunk)
 
 
+def _at_registries(digests: Iterable[str]) -> tuple[str, ...]:
+    """Names by digest; podman gives a local image one, too, of a registry that is none."""
+    return tuple(sorted(name for name in digests if not name.startswith("localhost/")))
+
+
 def _tag(repository: str, variant: Variant, made_from: Mapping[str, str]) -> str:
     return f"{repository}:{variant}-{digest_json(made_from)[:12]}"
 
@@ -259,8 +264,9 @@ def _installed(client: DockerClient, environment: str, shelf: Path) -> dict[str,
 
 def _output_of(client: DockerClient, image: str, command: list[str]) -> tuple[int, str]:
     """Exit status and console of a command in a container that can change nothing."""
-    from docker.types import LogConfig
+    from runner.engines.daemon import abilities_of
 
+    able = abilities_of(client)
     container = client.containers.create(
         image,
         command,
@@ -268,7 +274,8 @@ def _output_of(client: DockerClient, image: str, command: list[str]) -> tuple[in
         network_mode="none",
         read_only=True,
         cap_drop=["ALL"],
-        log_config=LogConfig(type="local"),
+        ulimits=able.ulimits,
+        log_config=able.log,
     )
     try:
         container.start()

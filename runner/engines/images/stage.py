@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 DOCKERFILE = "Dockerfile"
+STEP = re.compile(r"(\[\d+/\d+\] )?step \S+ ?: (?P<verb>[A-Z]+) ", re.IGNORECASE)
+LAYER = re.compile(r"(?: --|-)-> ([0-9a-f]{11,12})$")
+"""What Docker (`Step 1/8 : FROM …`, ` ---> 0123456789ab`) and podman (`[1/2] STEP 1/3: FROM …`,
+`--> 0123456789a`) say of a step and of the image that it ends with."""
 SILENCE_S = 3600
 """The longest that a step of a build may say nothing, s; unpacking CUDA takes minutes."""
 
@@ -104,13 +108,13 @@ def _follow(events: Iterator[dict[str, Any]], reference: str, say: Say) -> list[
     for event in events:
         text = str(event.get("stream", ""))
         told += [line for line in text.splitlines() if line.strip()]
-        if text.startswith("Step "):
+        if begun := STEP.match(text):
             step, told = text.strip(), []
-            if re.match(r"Step \S+ : (COPY|RUN) ", text):
+            if begun["verb"] in ("COPY", "RUN"):
                 say(f"  {step[:100]}")
-            if " : FROM " in text and image:
+            if begun["verb"] == "FROM" and image:
                 finished.append(image)
-        if layer := re.match(r" ---> ([0-9a-f]{12})$", text.rstrip()):
+        if layer := LAYER.match(text.rstrip()):
             image = layer[1]
         if "error" in event:
             output = "\n".join(f"  {line}" for line in told[-15:])
@@ -127,6 +131,6 @@ def _remove_intermediate(client: DockerClient, images: list[str]) -> None:
     from docker.errors import APIError
 
     for image in images:
-        # The daemon refuses for those that the built image lies on.
+        # The daemon refuses for those that the built image lies on; podman takes parents along.
         with suppress(APIError):
             client.images.remove(image)

@@ -200,6 +200,7 @@ RESULTS = Results(
     odd=odd,
     odd_about="contrast, phase or lost numbers",
     explained="Scores are those of the last epoch on the test object; epochs are counted from 0.",
+    baseline_name="a constant image",
     baseline_words="A constant image would score {scores} on the same object.",
     plots=(
         Plot(name="scores.png", caption="scores of every run, by group"),

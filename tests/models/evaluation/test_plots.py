@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -45,8 +46,29 @@ def test_the_picture_repeats_whatever_the_style_of_the_session(exact, drawn, tmp
 def test_the_picture_names_neither_software_nor_date(drawn):
     content = drawn.read_bytes()
     assert content.startswith(b"\x89PNG")
-    for chunk in (b"tEXt", b"iTXt", b"zTXt", b"tIME", b"atplotlib"):
+    with PIL.Image.open(drawn) as image:
+        assert set(image.text) == {"Panels"}
+    for chunk in (b"iTXt", b"zTXt", b"tIME", b"atplotlib"):
         assert chunk not in content
+
+
+def test_reconstruction_and_truth_are_where_the_file_says(exact, drawn, tmp_path):
+    """An exact reconstruction and its truth have the same pixels, at both places."""
+    with PIL.Image.open(drawn) as image:
+        panels, pixels = json.loads(image.text["Panels"]), image.convert("RGB")
+    assert list(panels) == ["amplitude", "aligned phase"]
+    for sides in panels.values():
+        crops = []
+        for left, top, width, height in sides.values():
+            assert min(width, height) > 150
+            inner = (left + 3, top + 3, left + width - 3, top + height - 3)
+            crops.append(np.asarray(pixels.crop(inner)).astype(int))
+        assert list(sides) == ["reconstructed", "ground truth"]
+        assert crops[0].std() > 5
+        assert np.mean(np.abs(crops[0] - crops[1]) > 40) < 0.05
+    picture(replace(exact, amplitude=exact.amplitude.T), tmp_path / "turned.png")
+    with PIL.Image.open(tmp_path / "turned.png") as image:
+        assert json.loads(image.text["Panels"]) == panels
 
 
 def test_another_reconstruction_gives_another_picture(exact, drawn, tmp_path):

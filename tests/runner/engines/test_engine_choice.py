@@ -33,8 +33,8 @@ def needs(tmp_path, told):
 
 
 def test_an_unknown_engine_is_refused_with_the_names_that_there_are(needs):
-    with pytest.raises(EngineError, match="no engine 'slurm'; choose auto, docker, process"):
-        open_engine("slurm", needs)
+    with pytest.raises(EngineError, match="no engine 'pbs'; choose auto, docker, process, slurm"):
+        open_engine("pbs", needs)
 
 
 def test_an_interpreter_that_is_named_is_used_by_processes_and_said(needs, told):

@@ -13,7 +13,7 @@ import pytest
 from runner.core.errors import VerificationError
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
-from runner.hub.journal import journal_of
+from runner.hub.journal import tables
 from runner.phase import reuse
 from runner.phase.sources import UNSIGNED, ArmSource, find_sources
 from runner.phase.unfinished import journal
@@ -152,7 +152,7 @@ def test_such_a_hub_is_run_again_to_the_same_bits(disturbed, tmp_path):
 
 def test_the_hub_says_when_the_run_was_gone_on_with_and_is_held_to_its_journal(disturbed):
     record = layout.read(disturbed.hub)
-    (resumed,) = [line for line in journal_of(disturbed.hub) if line["event"] == "resumed"]
+    (resumed,) = [line for line in tables(disturbed.hub) if line["event"] == "resumed"]
     (told,) = record.resumed
     assert abs(datetime.fromisoformat(told).timestamp() - resumed["time"]) < 0.001
     said = f"cut short and gone on with once: {told[:10]}"

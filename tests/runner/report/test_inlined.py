@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from runner.report.inlined import PNG, inline, is_telling
+from runner.report.inlined import inline, is_telling
+from runner.report.panels import PNG
 from tests.runner.conftest import PIXEL
 
 

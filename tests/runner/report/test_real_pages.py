@@ -65,5 +65,19 @@ def test_the_report_alone_in_an_empty_folder_has_all_its_pictures(tiny_hubs, tmp
         kind, _, inside = address.partition(",")
         assert kind == "data:image/png;base64"
         assert base64.b64decode(inside, validate=True) in pictures
-    assert not re.search(r"<(script|link|iframe|object|embed|video|audio|source)\b", text)
+    assert text.count("<script>") == 1
+    with_data = text.replace('<script type="application/json" id="curves-data">', "")
+    assert not re.search(r"<(script |link|iframe|object|embed|video|audio|source)\b", with_data)
     assert not re.search(r"""(src|href)=["']?(https?:)?//|url\(|@import""", text)
+
+
+def test_the_course_of_a_run_has_every_job_that_its_journal_names(tiny_hubs):
+    hub = tiny_hubs[0]
+    lines = map(json.loads, (hub / "journal.jsonl").read_text().splitlines())
+    begun = [one["name"] for one in lines if one["event"] == "intended"]
+    text = (hub / "report.html").read_text()
+    drawing = text[text.index('<svg class="timeline"') : text.index("</svg></div>")]
+    assert len(begun) >= 6
+    assert len(re.findall(r'<rect class="(arm|audit|other)"', drawing)) == len(begun)
+    for name in {name.partition(".")[0] for name in begun}:
+        assert f">{name}</text>" in drawing

@@ -30,8 +30,8 @@ from runner.core.names import wrong_path
 from runner.core.reading import MIB
 from runner.hub import layout
 from runner.report.hub_text import render_show
-from runner.report.inlined import PNG as PNG_MAGIC
 from runner.report.pages import page_environment
+from runner.report.panels import PNG as PNG_MAGIC
 from runner.verify.checked_hub import CheckedHub
 from runner.verify.sealed_hub import SealedHub
 
@@ -43,7 +43,7 @@ TEXTS = (".md", ".toml", ".json", ".jsonl", ".csv", ".log", ".txt", ".diff", ".h
 NAMES = ("Dockerfile",)
 
 
-class Site:
+class ServedPages:
     """The pages of a folder of hubs."""
 
     def __init__(self, *, folder: Path) -> None:

@@ -1,0 +1,299 @@
+"""Jobs on the nodes of a cluster, through Slurm: what a process of this machine sees, elsewhere.
+
+A job is laid out like one of the process engine, in folders that all nodes share, and its
+supervisor runs on the node. What counts is what that leaves there; the queue only tells that
+nothing will come.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from runner.core.errors import EngineError, EngineLostError
+from runner.core.files import remove_tree
+from runner.core.installation import SOURCES
+from runner.core.text import Say
+from runner.engines import Needs, process
+from runner.engines.base import Handle, Launch, Outcome
+from runner.engines.cluster import node, queue, words
+from runner.engines.cluster.queue import Entry, Queue
+from runner.engines.cluster.use import QueueUse
+from runner.engines.ending import Ending, conclude
+from runner.engines.views import ending_of, has_ended, label_words, library_path, view_of
+
+PREFIX = "phasehub"
+MIB = 1 << 20
+MARGIN_BYTES = 256 * MIB
+"""Memory beyond a job's limit that Slurm is asked for: the supervisor ends the job first."""
+BACKSTOP_S = 180.0
+"""Time beyond a job's limit that Slurm is asked for. It counts in minutes, and ends late."""
+STOP_S = 60.0
+"""The longest wait for a job to be gone that was cancelled, s."""
+TICK_S = 0.1
+
+
+class SlurmEngine:
+    """Submits jobs that run under the interpreter of ``process``, seen from every node."""
+
+    name = "slurm"
+    isolated = False
+
+    def __init__(self, local: process.ProcessEngine, use: QueueUse, say: Say) -> None:
+        self._local, self._use, self._say = local, use, say
+        self._queue = Queue(every_s=use.every_s, patience_s=use.patience_s)
+        self._since: dict[tuple[str, str], float] = {}
+        self._concluded: set[str] = set()
+
+    @property
+    def side_by_side(self) -> int:
+        """How many jobs are in the queue at a time."""
+        return self._use.side_by_side
+
+    def check(self) -> None:
+        """Raise ``EngineError`` where Slurm's commands are missing or nobody answers them."""
+        queue.require_commands()
+        self._local.check()
+        self._queue.look()
+
+    def start(self, launch: Launch) -> Handle:
+        """Lay the job out and put it into the queue.
+
+        Raises ``EngineError`` where it cannot be, ``EngineLostError`` where nobody answers.
+        """
+        view = view_of(launch.out_dir)
+        if view.exists():
+            raise EngineError(
+                f"{launch.name}: {launch.out_dir} was used before; name a fresh folder"
+            )
+        self._require_shared(launch)
+        if launch.num_gpus:
+            launch = replace(launch, environment={**launch.environment, node.GPUS: node.ASSIGNED})
+        key = f"{PREFIX}-{launch.labels.get('run', 'none')}-{launch.name}-{secrets.token_hex(4)}"
+        try:
+            self._local.lay_out(view, launch)
+        except OSError as error:
+            remove_tree(view)
+            raise EngineError(
+                f"{launch.name} could not be laid out: {error}. Look at the rights and the room "
+                "where its folders lie"
+            ) from None
+        try:
+            self._queue.submit(key, [*options(launch), *self._use.options], script(view, launch))
+        except EngineLostError:
+            raise  # it may be in the queue, and finds its folder
+        except EngineError:
+            remove_tree(view)
+            raise
+        return Handle(
+            engine=self.name,
+            id=key,
+            name=launch.name,
+            log_path=str(launch.log_path.resolve()),
+            out_dir=str(launch.out_dir.resolve()),
+            started_at=time.time(),
+            timeout_s=launch.limits.timeout_s,
+            disk_bytes=launch.limits.disk_bytes,
+        )
+
+    def _require_shared(self, launch: Launch) -> None:
+        shared = self._use.shared
+        seen = [SOURCES, Path(sys.prefix), launch.out_dir, *filter(None, [launch.data_dir])]
+        for path in seen:
+            if shared is not None and not path.resolve().is_relative_to(shared.resolve()):
+                raise EngineError(
+                    f"{path} is not below {shared}, which the site file says the nodes share; "
+                    "put phasehub, PHASEHUB_STATE and --out below it"
+                )
+
+    def poll(self, handle: Handle) -> Outcome | None:
+        """``None`` while a result may come; afterwards how the job ended, until ``stop``."""
+        view = view_of(Path(handle.out_dir))
+        if has_ended(view):
+            return self._by_record(handle, view)
+        entry = self._queue.entry(handle.id)
+        if self._queue.is_silent:
+            self._say_once(handle, "silence", "Slurm's controller does not answer; jobs go on")
+            return None
+        if entry is not None and entry.lives:
+            return self._waiting(handle, entry)
+        if self._lasts(handle, "no result") < self._use.settle_s:
+            # A list of its names makes a network's file system look again.
+            with suppress(OSError):
+                list(view.iterdir())
+            return None
+        return words.ended_without_result(handle, entry)
+
+    def _by_record(self, handle: Handle, view: Path) -> Outcome | None:
+        try:
+            ending = ending_of(view)
+        except ValueError as error:
+            told = f"its supervisor left {error}; run the phase again"
+            return replace(words.ended_without_result(handle, None), message=told)
+        if not words.is_from_outside(ending):
+            self._concluded.add(handle.id)
+            return conclude(handle, ending)
+        return self._from_outside(handle, ending)
+
+    def _from_outside(self, handle: Handle, ending: Ending) -> Outcome | None:
+        """The end of a job that got a signal: whose that was, the queue knows in a moment."""
+        entry = self._queue.entry(handle.id)
+        unclear = self._queue.is_silent or (entry is not None and entry.lives)
+        if unclear and self._lasts(handle, "signal") < self._use.settle_s:
+            return None
+        if entry is not None and (entry.state in words.BY_OTHERS or ending.killed_for == "stop"):
+            outcome = words.ended_without_result(handle, entry)
+            return replace(outcome, started_at=ending.started_at, exit_code=ending.exit_code)
+        return conclude(handle, ending)
+
+    def _waiting(self, handle: Handle, entry: Entry) -> Outcome | None:
+        self._since.pop((handle.id, "no result"), None)
+        if not words.is_stuck(entry):
+            self._since.pop((handle.id, "held"), None)
+            return None
+        held_s = self._use.held_s
+        self._say_once(
+            handle,
+            "held",
+            f"{handle.name}: its job {entry.number} is held in the queue ({entry.reason}); it is "
+            f"given up after {held_s:g} s. `scontrol release {entry.number}` may let it go",
+        )
+        if self._lasts(handle, "held") < held_s:
+            return None
+        return words.stuck(handle, entry, held_s)
+
+    def _lasts(self, handle: Handle, what: str) -> float:
+        """How long something has been so of a job, s."""
+        now = time.monotonic()
+        return now - self._since.setdefault((handle.id, what), now)
+
+    def _say_once(self, handle: Handle, what: str, text: str) -> None:
+        key = (handle.id if what == "held" else "", what)
+        if key not in self._since:
+            self._since[key] = time.monotonic()
+            self._say(text)
+
+    def wait(self, handles: Collection[Handle], at_most_s: float) -> None:
+        """Return as soon as one of the jobs has left word of its end, or after ``at_most_s``."""
+        deadline = time.monotonic() + at_most_s
+        views = [view_of(Path(one.out_dir)) for one in handles]
+        while time.monotonic() < deadline and not any(map(has_ended, views)):
+            time.sleep(TICK_S)
+
+    def stop(self, handle: Handle) -> None:
+        """Cancel the job unless it has ended, wait until it is gone, and remove its folder."""
+        view = view_of(Path(handle.out_dir))
+        if view.exists() and handle.id not in self._concluded:
+            self._cancel([handle.id])
+        remove_tree(view)
+
+    def _cancel(self, names: Collection[str]) -> None:
+        """Cancel jobs and wait until none of them runs, or for ``STOP_S``."""
+        if not names:
+            return
+        self._queue.cancel(names)
+        deadline = time.monotonic() + STOP_S
+        pause_s = TICK_S
+        while time.monotonic() < deadline:
+            seen = self._queue.look()
+            if not any(name in seen and seen[name].lives for name in names):
+                return
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
+
+    def adopt(self, handle: Handle) -> bool:
+        """Whether the job waits or runs, or has left word of how it ended."""
+        view = view_of(Path(handle.out_dir))
+        if has_ended(view):
+            return True
+        entry = self._queue.look_patiently().get(handle.id)
+        return has_ended(view) or (entry is not None and entry.lives and view.is_dir())
+
+    def remove_leftovers(self, run_id: str, spare: Collection[str] = ()) -> list[str]:
+        """Cancel every job of a run but those to spare; their names."""
+        spared = {*spare, *self._concluded}
+        found = [one.name for one in jobs_of(run_id, self._queue) if one.name not in spared]
+        self._cancel(found)
+        return sorted(found)
+
+    def describe(self) -> dict[str, object]:
+        """The facts of the process engine, whose interpreter and limits these are; the queue's."""
+        return {
+            **self._local.describe(),
+            "scheduler": queue.version(),
+            "options": list(self._use.options),
+        }
+
+
+def options(launch: Launch) -> list[str]:
+    """What a job asks of the queue: as much as it is allowed, and a margin that only catches."""
+    limits = launch.limits
+    memory = math.ceil((limits.memory_bytes + MARGIN_BYTES) / MIB)
+    minutes = math.ceil((limits.timeout_s + limits.stop_s + BACKSTOP_S) / 60)
+    asked = [
+        "--parsable",
+        f"--comment={json.dumps(dict(launch.labels), sort_keys=True)}",
+        "--export=NONE",
+        "--no-requeue",
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={limits.threads}",
+        f"--mem={memory}M",
+        f"--time={minutes}",
+        "--chdir=/",
+        f"--output={str(launch.log_path.resolve()).replace('%', '%%')}",
+        "--open-mode=append",
+    ]
+    return [*asked, f"--gpus-per-node={launch.num_gpus}"] if launch.num_gpus else asked
+
+
+def script(view: Path, launch: Launch) -> str:
+    """The script that becomes the supervisor on a node."""
+    command = [sys.executable, "-I", "-S", "-c", node.START, str(view)]
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in library_path().items()]
+    return "\n".join(
+        ["#!/bin/sh", *lines, f"exec {shlex.join([*command, *label_words(launch.labels)])}", ""]
+    )
+
+
+def jobs_of(run_id: str, known: Queue) -> Iterator[Entry]:
+    """The jobs of a run that wait or run."""
+    for entry in known.look_patiently().values():
+        if entry.lives and entry.name.startswith(f"{PREFIX}-{run_id}-"):
+            yield entry
+
+
+def all_jobs() -> Iterator[tuple[Entry, Mapping[str, str]]]:
+    """Every job of this user that a runner has submitted and that has not ended; its labels.
+
+    None where there are no commands of Slurm. Raises ``EngineLostError``.
+    """
+    known = Queue(every_s=0.0, patience_s=0.0).look() if queue.has_commands() else {}
+    for entry in known.values():
+        if entry.lives and entry.name.startswith(f"{PREFIX}-"):
+            with suppress(ValueError):
+                labels = json.loads(entry.comment)
+                if isinstance(labels, dict):
+                    yield entry, {str(key): str(value) for key, value in labels.items()}
+
+
+def cancel(entry: Entry) -> None:
+    """Cancel a job that nobody follows. Raises ``EngineLostError``."""
+    Queue(every_s=0.0, patience_s=0.0).cancel([entry.name])
+
+
+def open_engine(needs: Needs) -> SlurmEngine:
+    """The engine on the interpreter that was given, or on the locked environment, made if need be.
+
+    Raises ``EngineError`` as ``locked_python`` does.
+    """
+    queue.require_commands()
+    return SlurmEngine(process.open_engine(needs), needs.queue or QueueUse(), needs.say)

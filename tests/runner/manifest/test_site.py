@@ -1,0 +1,65 @@
+"""The site file: what it gives a queue, where it is looked for, and all of its mistakes at once."""
+
+import pytest
+
+from runner.core.errors import ManifestError
+from runner.jobs.sites import queue_use
+from runner.manifest.site import NAME, read_site
+
+SITE = """
+[slurm]
+partition = "gpu,long"
+account = "lab"
+qos = "normal"
+constraint = "a100"
+options = ["--reservation=course", "--exclusive"]
+shared = "/scratch/me"
+concurrency = 8
+look_every_s = 30
+"""
+WRONG = """
+[slurm]
+partitoin = "gpu"
+qos = ""
+options = ["--export=ALL", "-p gpu", "--nice"]
+shared = "scratch"
+concurrency = 0
+look_every_s = "often"
+"""
+
+
+def test_a_site_file_gives_every_job_its_options(tmp_path):
+    (tmp_path / NAME).write_text(SITE)
+    use = queue_use(tmp_path)
+    assert use.options == (
+        *("--partition=gpu,long", "--account=lab", "--qos=normal", "--constraint=a100"),
+        *("--reservation=course", "--exclusive"),
+    )
+    assert (str(use.shared), use.side_by_side, use.every_s) == ("/scratch/me", 8, 30)
+
+
+def test_the_project_comes_before_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert queue_use(tmp_path).options == ()
+    (tmp_path / "config" / "phasehub").mkdir(parents=True)
+    (tmp_path / "config" / "phasehub" / NAME).write_text('[slurm]\nqos = "user"\n')
+    assert queue_use(tmp_path).options == queue_use().options == ("--qos=user",)
+    (tmp_path / NAME).write_text('[slurm]\nqos = "project"\n')
+    assert queue_use(tmp_path).options == ("--qos=project",)
+
+
+def test_every_mistake_is_named_with_its_line(tmp_path):
+    (tmp_path / NAME).write_text(WRONG)
+    with pytest.raises(ManifestError) as wrong:
+        read_site(tmp_path / NAME)
+    found = [line.partition(NAME)[2] for line in str(wrong.value).splitlines() if NAME in line]
+    assert [line.split(": ")[0] for line in found] == [f":{n}" for n in (3, 4, 5, 5, 6, 7, 8)]
+    for words in (
+        "did you mean 'partition'?",
+        "--export is given by phasehub itself",
+        "expected a long option of sbatch",
+        "expected an absolute path",
+        "expected a number of at least 1",
+        "expected a number",
+    ):
+        assert words in str(wrong.value)

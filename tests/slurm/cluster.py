@@ -1,0 +1,200 @@
+"""A real Slurm on this machine's loopback, brought up from nothing: one controller, some nodes."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from tests.faults.phase import wait_until
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
+CONF = """
+ClusterName=tests
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.sock,cred_expire=5
+CredType=cred/munge
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+MailProg=/bin/true
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=1,bf_interval=1
+GresTypes=gpu
+SlurmdParameters=config_overrides
+ReturnToService=2
+KillWait=5
+SlurmdTimeout=5
+SlurmctldTimeout=5
+TCPTimeout=2
+MessageTimeout=5
+AccountingStorageType=accounting_storage/none
+{nodes}
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def missing():
+    """Why no cluster can be had here; ``None`` where one can."""
+    if os.getuid() != 0:
+        return "Slurm's daemons need root here"
+    lacking = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
+    return f"not installed: {', '.join(lacking)}" if lacking else None
+
+
+def _path():
+    return f"{os.environ['PATH']}:/usr/sbin:/sbin"
+
+
+def _free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class Cluster:
+    """Its daemons are our children, in the foreground, so that each can be killed by its id."""
+
+    def __init__(self, folder: Path, num_nodes=2):
+        self.folder, self.conf = folder, folder / "slurm.conf"
+        self.nodes = [f"n{index}" for index in range(1, num_nodes + 1)]
+        self._daemons = {}
+        for name in ("state", *(f"spool-{node}" for node in self.nodes)):
+            (folder / name).mkdir()
+        host = socket.gethostname().partition(".")[0]
+        gpus = [folder / "nvidia0", folder / "nvidia1"]
+        for gpu in gpus:
+            subprocess.run(["mknod", gpu, "c", "1", "3"], check=True)
+        lines = [
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={_free_port()} "
+            "CPUs=4 RealMemory=20000 Gres=gpu:2"
+            for node in self.nodes
+        ]
+        self.conf.write_text(
+            CONF.format(host=host, port=_free_port(), folder=folder, nodes="\n".join(lines))
+        )
+        devices = ",".join(map(str, gpus))
+        (folder / "gres.conf").write_text(f"AutoDetect=off\nName=gpu File={devices}\n")
+        (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
+        key = folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o600)
+
+    def up(self):
+        folder = self.folder
+        self._start(
+            *("munged", "munged", "--foreground", "--force", f"--key-file={folder}/munge.key"),
+            *(f"--socket={folder}/munge.sock", f"--pid-file={folder}/munged.pid"),
+            *(f"--log-file={folder}/munged.log", f"--seed-file={folder}/munge.seed"),
+        )
+        wait_until(lambda: (folder / "munge.sock").exists())
+        self.start_controller()
+        for node in self.nodes:
+            self.start_node(node)
+        self.wait_for_nodes()
+
+    def wait_for_nodes(self):
+        """Wait until all nodes are there and have nothing to do."""
+        wait_until(lambda: self.states().count("idle") == len(self.nodes))
+
+    def mend(self, node):
+        """Have a node again that was killed; what it ran is ended."""
+        self.start_node(node)
+
+        def is_back():
+            # Refused where it has come back by itself.
+            self.ask("scontrol", "update", f"nodename={node}", "state=resume")
+            return self.states().count("idle") == len(self.nodes)
+
+        wait_until(is_back)
+
+    def start_controller(self):
+        self._start("slurmctld", "slurmctld", "-D", "-f", self.conf)
+
+    def start_node(self, node):
+        self._start(node, "slurmd", "-D", "-N", node, "-f", self.conf)
+
+    def kill(self, daemon):
+        """Kill a daemon: ``slurmctld``, or a node by its name."""
+        process = self._daemons.pop(daemon)
+        process.kill()
+        process.wait()
+
+    def stop(self, daemon):
+        """Have a daemon end by itself, with all that it knows on disk."""
+        process = self._daemons.pop(daemon)
+        process.terminate()
+        process.wait()
+
+    def states(self):
+        return self.ask("sinfo", "--noheader", "--Node", "--format=%t").split()
+
+    def jobs(self, states="all"):
+        """Names and states of all jobs."""
+        lines = self.ask("squeue", "--noheader", f"--states={states}", "--format=%j %T")
+        return [tuple(line.split()) for line in lines.splitlines()]
+
+    def job_of(self, arm, state="RUNNING"):
+        """Its number, once it is in that state."""
+        numbers = []
+
+        def there():
+            lines = self.ask("squeue", "--noheader", f"--states={state}", "--format=%A %j")
+            numbers[:] = [
+                number
+                for number, name in (line.split() for line in lines.splitlines())
+                if name.rsplit("-", 1)[0].endswith(f"-{arm}")
+            ]
+            return len(numbers) == 1
+
+        wait_until(there)
+        return numbers[0]
+
+    def node_of(self, number):
+        """The node that a job runs on."""
+        return self.ask("squeue", "--noheader", "--jobs", number, "--format=%N").strip()
+
+    def ask(self, *words):
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=self._env())
+        return done.stdout
+
+    def do(self, *words):
+        subprocess.run(words, capture_output=True, text=True, check=True, env=self._env())
+
+    def down(self):
+        self.ask("scancel", f"--user={os.getuid()}")
+        with suppress(AssertionError):
+            wait_until(lambda: not self.jobs("RUNNING,COMPLETING"))
+        for process in self._daemons.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self._daemons.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _env(self):
+        return os.environ | {"SLURM_CONF": str(self.conf), "PATH": _path()}
+
+    def _start(self, name, program, *words):
+        with (self.folder / f"{name}.out").open("ab") as said:
+            self._daemons[name] = subprocess.Popen(
+                [program, *words], env=self._env(), stdin=subprocess.DEVNULL,
+                stdout=said, stderr=subprocess.STDOUT,
+            )  # fmt: skip

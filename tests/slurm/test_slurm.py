@@ -1,0 +1,179 @@
+"""Phases on a real Slurm, which is brought up from nothing: what it gives, and what it survives."""
+
+import json
+import os
+
+import pytest
+
+from runner.engines.cluster.queue import Queue
+from tests.faults.phase import (
+    Begun,
+    arms,
+    light_interpreter,
+    manifest,
+    phasehub,
+    results,
+    wait_until,
+)
+from tests.runner.conftest import TINY
+from tests.slurm.cluster import Cluster, missing
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+SHOWS = 'name = "shows"\ncommand = ["/bin/sh", "-c", "env; exit 7"]\n'
+"""An arm that prints what it is given, and fails."""
+PHASE = TINY.partition('name = "two"')[0] + SHOWS
+"""A real training, and what a job is shown."""
+
+
+SITE = """
+[slurm]
+partition = "all"
+look_every_s = 0.5
+result_within_s = 2.0
+held_at_most_s = 1.0
+controller_within_s = 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        one = Cluster(tmp_path_factory.mktemp("slurm"))
+        patched.setenv("SLURM_CONF", str(one.conf))
+        try:
+            one.up()
+            yield one
+        finally:
+            one.down()
+
+
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory):
+    return light_interpreter(tmp_path_factory.mktemp("interpreter"))
+
+
+def begun(folder, interpreter, text, *options):
+    folder.mkdir()
+    (folder / "phasehub.toml").write_text(SITE)
+    return Begun(folder, interpreter, text, options=("--engine", "slurm", *options))
+
+
+def test_the_queue_gives_the_bits_of_this_machine(cluster, tmp_path, interpreter, monkeypatch):
+    """Though the cluster's commands are beside the interpreter, and the runner is in a job."""
+    (interpreter.parent / "srun").symlink_to("/bin/true")
+    for name in ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_MEM_PER_NODE"):
+        monkeypatch.setenv(name, "2")
+    here = sealed(Begun(tmp_path / "here", interpreter, PHASE))
+    there = sealed(begun(tmp_path / "there", interpreter, PHASE))
+    assert results(there) == results(here)
+    assert arms(there)["one"].final_weights_sha256 == arms(here)["one"].final_weights_sha256
+    assert "srun" not in (there / arms(there)["one"].log).read_text()
+    log = (there / arms(there)["shows"].log).read_text()
+    assert "PYTHONHASHSEED=" in log
+    assert "SLURM" not in log
+    for name in arms(there):
+        wait_until(lambda name=name: states_of(cluster, there, name) == ["COMPLETED"])
+
+
+def sealed(run, status=1):
+    """The hub of a run that one arm has failed in, when it is there."""
+    assert run.end() == status, run.said.read_text()
+    return run.hubs[0]
+
+
+def states_of(cluster, hub, arm):
+    """What the queue says of each job that was submitted for an arm."""
+    first_line = (hub / "journal.jsonl").read_text().splitlines()[0]
+    key = f"phasehub-{json.loads(first_line)['run']}-{arm}-"
+    return [state for name, state in cluster.jobs() if name.startswith(key)]
+
+
+def test_a_submitter_that_was_killed_is_gone_on_from(cluster, tmp_path, interpreter):
+    text = manifest(one=0, two="held")
+    run = begun(tmp_path / "run", interpreter, text)
+    try:
+        cluster.job_of("two")
+        assert run.wait_for(lambda r: r.told("concluded", "one") and r.told("started", "two"))
+        run.runner.kill()
+        run.end()
+        again = Begun.resumed(run)
+        assert again.wait_for(lambda r: r.told("adopted", "two")), again.said.read_text()
+        again.let_go("two")
+        hub = sealed(again)
+    finally:
+        run.end_all()
+    assert {name: arm.attempts for name, arm in arms(hub).items()} == {"one": 1, "two": 1}
+    wait_until(lambda: states_of(cluster, hub, "two") == ["COMPLETED"])
+
+
+def test_what_others_do_to_jobs_has_a_word(cluster, tmp_path, interpreter):
+    """A job is cancelled, a node is lost, a job is held: one after the other."""
+    text = manifest(cancelled="held", lost="held", hold=0)
+    run = begun(tmp_path / "run", interpreter, text, "--jobs", "1", "--retries", "0")
+    try:
+        cluster.do("scancel", cluster.job_of("cancelled"))
+        node = cluster.node_of(cluster.job_of("lost"))
+        cluster.do("scontrol", "update", "partitionname=all", "state=down")
+        cluster.kill(node)
+        cluster.do("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+        cluster.do("scontrol", "hold", cluster.job_of("hold", "PENDING"))
+        hub = sealed(run, 130)  # nothing but what others have ended
+    finally:
+        cluster.do("scontrol", "update", "partitionname=all", "state=up")
+        run.end_all()
+        cluster.mend(node)
+    assert {name: (arm.status, arm.ended_by) for name, arm in arms(hub).items()} == {
+        "cancelled": ("interrupted", "cancellation"),
+        "lost": ("interrupted", "node"),
+        "hold": ("could_not_start", "hold"),
+    }
+    assert phasehub("verify", hub).returncode == 0
+    wait_until(lambda: states_of(cluster, hub, "cancelled") == ["CANCELLED"])
+    wait_until(lambda: states_of(cluster, hub, "lost") == ["NODE_FAIL"])
+    wait_until(lambda: states_of(cluster, hub, "hold") == ["CANCELLED"])
+
+
+def test_results_come_without_a_controller_and_the_run_waits_for_it(cluster, tmp_path, interpreter):
+    text = manifest(first="held", second=0)
+    run = begun(tmp_path / "run", interpreter, text, "--jobs", "1")
+    try:
+        cluster.job_of("first")
+        assert run.wait_for(lambda r: r.told("started", "first"))
+        cluster.stop("slurmctld")
+        run.let_go("first")
+        assert run.end() == 3
+        assert run.told("concluded", "first")
+        assert "controller does not answer" in run.said.read_text()
+        assert "phasehub resume" in run.said.read_text()
+    finally:
+        cluster.start_controller()
+        cluster.wait_for_nodes()
+        run.end_all()
+    again = run.resume()
+    assert again.returncode == 1, again.stderr
+    (hub,) = run.hubs
+    # The second was intended once, and nobody knows whether it was heard.
+    assert {name: arm.attempts for name, arm in arms(hub).items()} == {"first": 1, "second": 2}
+    wait_until(lambda: states_of(cluster, hub, "second") == ["COMPLETED"])
+
+
+SILENT = """#!/bin/sh
+PATH={path}
+sbatch "$@" || exit
+[ ! -e {folder}/answered ] || exit 0
+touch {folder}/answered
+echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv" >&2
+exit 1
+"""
+
+
+def test_a_submission_whose_answer_was_lost_is_not_made_twice(cluster, tmp_path, monkeypatch):
+    command = tmp_path / "sbatch"
+    command.write_text(SILENT.format(path=os.environ["PATH"], folder=tmp_path))
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    queue = Queue(every_s=0.5, patience_s=60.0)
+    queue.submit("phasehub-answer-1", ["--output=/dev/null"], "#!/bin/sh\n")
+    assert (tmp_path / "answered").exists()
+    assert [name for name, _ in cluster.jobs()].count("phasehub-answer-1") == 1
