@@ -146,7 +146,7 @@ def decide(request: Request) -> Decided:
     """Read, plan, and look whether there is room. Raises ``RunnerError`` for what cannot run."""
     if request.locked and request.set_over:
         raise ManifestError(
-            f"--locked holds a run to the manifest's lock, and {OPTION} to something else; leave one "
+            f"--locked holds a run to the manifest's lock, and {OPTION} changes that; leave one "
             "of the two out, or write what is set into the manifest and lock that"
         )
     loaded = load(request.manifest, set_over=request.set_over, profile=request.profile)

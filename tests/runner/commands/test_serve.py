@@ -165,7 +165,8 @@ def test_what_is_not_as_it_was_sealed_is_not_shown(server, folder):
         "/hub/tiny/2026-01-01T000000Z/SHA256SUMS/../secret.txt",
         "/hub/tiny/2026-02-03T000000Z/", "/hub/tiny/2026-02-03T000000Z/manifest.toml",
         "/hub/linked/2026-02-03T000000Z/manifest.toml", "/hub/../artifacts/", "/secret.txt",
-        "/hub/%2e%2e/elsewhere/", "/phase/..", "/phase/%2e%2e", "/serve.js/../pages.py", "/pages.py",
+        "/hub/%2e%2e/elsewhere/", "/phase/..", "/phase/%2e%2e", "/serve.js/../pages.py",
+        "/pages.py",
         "/api/runs/..", "/hub/tiny/.staging-2026-01-01T000000Z/",
     ],
 )  # fmt: skip
