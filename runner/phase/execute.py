@@ -11,7 +11,13 @@ from pathlib import Path
 
 from runner.core.digest import digest_json
 from runner.core.disk import explained, is_of_writing
-from runner.core.errors import DiskError, EngineError, EngineLostError, RunnerError
+from runner.core.errors import (
+    DiskError,
+    EngineError,
+    EngineLostError,
+    ManifestError,
+    RunnerError,
+)
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import held_back, interrupts
@@ -33,6 +39,7 @@ from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
 from runner.jobs.sites import queue_use
 from runner.manifest.model import LoadedManifest, load
+from runner.manifest.set_knobs import OPTION
 from runner.phase import arms, audit_jobs, audits, phase_tests, resume, reuse
 from runner.phase.carrier import announce
 from runner.phase.finalize import conclude, seal
@@ -138,6 +145,11 @@ class Decided:
 
 def decide(request: Request) -> Decided:
     """Read, plan, and look whether there is room. Raises ``RunnerError`` for what cannot run."""
+    if request.locked and request.set_over:
+        raise ManifestError(
+            f"--locked holds a run to the manifest's lock, and {OPTION} changes that; leave one "
+            "of the two out, or write what is set into the manifest and lock that"
+        )
     loaded = load(request.manifest, set_over=request.set_over, profile=request.profile)
     elsewhere = is_elsewhere(request.engine)
     wants_gpu = asks_for_gpu(loaded, request.profile)
