@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nox
 
 ROOT = Path(__file__).parent
-SOURCES = ("phasehub", "runner", "models", "tests", "noxfile.py", "setup.py")
+SOURCES = ("phasehub", "runner", "models", "tests", "docs/site", "noxfile.py", "setup.py")
 TEST_LOCK = "tests/requirements.txt"
 VALIDATOR_LOCK = "tests/validators/requirements.txt"
 S3_LOCK = "tests/s3/requirements.txt"
 TOOLS_LOCK = "tests/tools/requirements.txt"
+PUBLISH_LOCK = "tests/publish/requirements.txt"
+BUILD_SDIST = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
 
 QUICK = (
     "tests/house",
@@ -101,6 +105,7 @@ def run_layers(session: nox.Session) -> None:
 
 def make_other_environments(session: nox.Session) -> None:
     """The environments of programs that tests start: a validator, a server like S3, tools."""
+    environment(session, ".venv-publish", PUBLISH_LOCK)
     environment(session, ".venv-validators", VALIDATOR_LOCK)
     environment(session, ".venv-s3", S3_LOCK)
     environment(session, ".venv-tools", TOOLS_LOCK)
@@ -236,13 +241,59 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
-    """Regenerate the manifest reference and the JSON Schemas under docs/."""
+    """Regenerate the manifest's reference and the schemas, and build the site into build/site."""
     tool(session, "python", "-m", "runner.commands.schema")
+    folder = environment(session, ".venv-publish", PUBLISH_LOCK)
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run(str(folder / "bin" / "mkdocs"), "build", "--strict", env=quiet, external=True)
+
+
+@nox.session(venv_backend="none")
+def release(session: nox.Session) -> None:
+    """Build the tagged version into dist/ and run it: `nox -s release [-- --rehearse]`."""
+    python, dist = host_python(session), ROOT / "dist"
+    version = say(session, python, "-c", "from runner import __version__ as v; print(v)")
+    if "--rehearse" not in session.posargs:
+        refuse_untagged(session, f"v{version}")
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run(python, "-c", BUILD_SDIST, "dist", external=True)
+    alone = ("--quiet", "--no-deps", "--no-index", "--disable-pip-version-check")
+    sdist, pip = f"dist/phasehub-{version}.tar.gz", (python, "-m", "pip")
+    session.run(*pip, "wheel", *alone, "--no-build-isolation", "-w", "dist", sdist, external=True)
+    (wheel,) = dist.glob("*.whl")
+    publish = environment(session, ".venv-publish", PUBLISH_LOCK) / "bin"
+    session.run(str(publish / "twine"), "check", "--strict", sdist, str(wheel), external=True)
+    session.run(str(publish / "cffconvert"), "--validate", external=True)
+    with TemporaryDirectory() as elsewhere:
+        bare = Path(elsewhere) / "environment"
+        session.run(python, "-m", "venv", str(bare), external=True)
+        into = (*pip, f"--python={bare}", "install", "--quiet", "--disable-pip-version-check")
+        session.run(*into, "--require-hashes", "-r", "runner/requirements.txt", external=True)
+        session.run(*into, "--no-deps", "--no-index", str(wheel), external=True)
+        manifest = shutil.copy(ROOT / "manifests" / "quickstart.toml", elsewhere)
+        with session.chdir(elsewhere):
+            shown = say(session, str(bare / "bin" / "phasehub"), "--version")
+            session.run(str(bare / "bin" / "phasehub"), "check", manifest, external=True)
+    if shown != f"phasehub {version}":
+        session.error(f"the wheel of {version} says: {shown}")
+
+
+def say(session: nox.Session, *words: str) -> str:
+    """What a program prints."""
+    return str(session.run(*words, external=True, silent=True)).strip()
+
+
+def refuse_untagged(session: nox.Session, tag: str) -> None:
+    """End the session unless the commit has this tag and nothing is changed since."""
+    if tag not in say(session, "git", "tag", "--points-at", "HEAD").split():
+        session.error(f"this commit has no tag {tag}; rehearse a release with `-- --rehearse`")
+    if changed := say(session, "git", "status", "--porcelain"):
+        session.error(f"not as it was committed:\n{changed}")
 
 
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Rewrite the eight hash-locked files: `nox -s lock [-- --upgrade]`."""
+    """Rewrite the nine hash-locked files: `nox -s lock [-- --upgrade]`."""
     find_links = os.environ.get("PIP_FIND_LINKS")
     compile_ = [
         *(host_python(session), "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
@@ -266,6 +317,7 @@ def lock(session: nox.Session) -> None:
     resolve("runner/requirements-s3.in", "runner/requirements-s3.txt", "--universal", host)
     resolve("tests/s3/requirements.in", S3_LOCK, *linux, host, s3)
     resolve("tests/tools/requirements.in", TOOLS_LOCK, *linux, host)
+    resolve("tests/publish/requirements.in", PUBLISH_LOCK, *linux, host)
     resolve("tests/requirements.in", "tests/requirements.txt", *linux, *cpu, host, same)
     resolve("tests/validators/requirements.in", VALIDATOR_LOCK, *linux)
     resolve("models/requirements-cuda.in", "models/requirements-cuda.txt", *linux)

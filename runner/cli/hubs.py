@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.options import AsJson, ExportName, HubPath, Out
+from runner.cli.options import AsJson, ExportName, HubPath, Out, all_named
 from runner.cli.output import print_fitting, print_json
 from runner.cli.root import app
 from runner.core.errors import VerificationError
@@ -55,6 +55,38 @@ def open_hub(hub: HubPath) -> None:
     from runner.commands.opening import open_report
 
     print(open_report(hub))
+
+
+@app.command()
+def report(
+    hubs: Annotated[
+        list[Path],
+        typer.Argument(metavar="HUB...", callback=all_named, help="Folders of sealed hubs."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="New file, outside of the hubs.")],
+) -> None:
+    """Make the page of a hub afresh, or one of several side by side. The last line is its path."""
+    from runner.commands import report as reporting
+
+    print(reporting.report(reporting.ReportRequest(hubs=tuple(hubs), out=out)))
+
+
+@app.command()
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where hubs are kept.")] = Path(
+        "artifacts"
+    ),
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Of 127.0.0.1; 0: any free one.")
+    ] = 8470,
+) -> None:
+    """Show all hubs and the runs under way in the browser, to this machine alone, until Ctrl-C.
+
+    It reads and writes nothing. The line on stdout is the address.
+    """
+    from runner.commands import serving
+
+    serving.serve(folder, port, lambda address: print(address, flush=True))
 
 
 @app.command()

@@ -71,6 +71,17 @@ SetOver = Annotated[
         help="Set a knob over the manifest, such as resources.threads=2; may be repeated.",
     ),
 ]
+Reuse = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="HUB", help="Take arms from it, or from hubs in it, that are the same."),
+]
+Why = Annotated[
+    list[str] | None, typer.Option(metavar="ARM", help="Explain why this arm is not reused.")
+]
+Signers = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
+]
 Only = Annotated[
     list[str] | None, typer.Option(metavar="ARM", help="Run this arm only; may be repeated.")
 ]

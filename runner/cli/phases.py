@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
@@ -21,7 +21,10 @@ from runner.cli.options import (
     Out,
     Profile,
     Quiet,
+    Reuse,
     SetOver,
+    Signers,
+    Why,
     WithOptional,
     side_by_side_of,
 )
@@ -29,6 +32,10 @@ from runner.cli.output import print_fitting, print_json
 from runner.cli.root import app
 from runner.core.text import Screen
 from runner.engines import EngineName
+
+if TYPE_CHECKING:
+    from runner.commands.foresight import Foreseen
+    from runner.plan.model import Plan
 
 
 @app.command()
@@ -68,9 +75,17 @@ def plan(
     with_optional: WithOptional = False,
     device: Device = DeviceName.auto,
     jobs: Jobs = "auto",
+    engine: Engine = EngineName.auto,
+    reuse: Reuse = None,
+    why: Why = None,
+    signers: Signers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a manifest would run; run nothing."""
+    """Show what a manifest would run; run nothing.
+
+    With --reuse it says of each arm whether `run` would take it from a hub, as far as that is
+    known before.
+    """
     side_by_side = side_by_side_of(jobs)
     from runner.hub.record import as_registered
     from runner.jobs.devices import choose_device
@@ -85,14 +100,32 @@ def plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
     )
     registered = [as_registered(finding) for finding in loaded.registered]
+    foreseen = _foreseen(made, engine, reuse or [], why or [], signers)
     if as_json:
         from runner.commands.facts import of_plan
 
-        print_json(of_plan(made, registered))
+        table = of_plan(made, registered)
+        if reuse:
+            table["reuse"] = [one.table() for one in foreseen]
+        print_json(table)
         return
     print_fitting(lambda: render_plan(made, registered))
     print()
     print_fitting(lambda: render_schedule(made.arms, side_by_side))
+    for one in foreseen:
+        print("", *one.lines(), sep="\n")
+
+
+def _foreseen(
+    plan: Plan, engine: EngineName, reuse: list[Path], why: list[str], signers: Path | None
+) -> list[Foreseen]:
+    if why and not reuse:
+        raise typer.BadParameter("--why needs the hubs that are asked: --reuse HUB")
+    if not reuse:
+        return []
+    from runner.commands.foresight import foresee
+
+    return foresee(plan, engine=engine.value, reuse=reuse, why=why, signers=signers)
 
 
 @app.command()
@@ -126,20 +159,9 @@ def run(
     locked: Annotated[
         bool, typer.Option("--locked", help="Refuse whatever is not as `lock` has written it down.")
     ] = False,
-    reuse: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="HUB",
-            help="Take arms from it, or from hubs in it, that are the same.",
-        ),
-    ] = None,
-    why: Annotated[
-        list[str] | None, typer.Option(metavar="ARM", help="Explain why this arm is not reused.")
-    ] = None,
-    signers: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Reuse only what one of these signed; ssh-keygen(1)."),
-    ] = None,
+    reuse: Reuse = None,
+    why: Why = None,
+    signers: Signers = None,
     detach: Detach = False,
     _quiet: Quiet = False,
 ) -> None:

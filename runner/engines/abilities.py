@@ -73,6 +73,15 @@ class Abilities:
         }
 
     @property
+    def tells_memory(self) -> bool:
+        """Whether a container that was not said to be killed for memory was not.
+
+        Podman is told by a file that conmon leaves, with Debian 12's versions in another folder
+        than podman looks into.
+        """
+        return self.product == "docker"
+
+    @property
     def ulimits(self) -> list[Ulimit]:
         """Limits of a job's processes that have to be named; none where the daemon's own will do.
 
@@ -154,7 +163,7 @@ def read(
             "the Docker daemon is remapping users, so outputs would not belong to you; use a "
             "daemon without userns-remap, or a rootless one, or --engine process"
         )
-    rootless = any(option.startswith("name=rootless") for option in options)
+    rootless = bool(info.get("Rootless")) or any(o.startswith("name=rootless") for o in options)
     machine = seccomp.machine(info)
     return Abilities(
         product="podman" if is_podman(version) else "docker",

@@ -24,7 +24,9 @@ KILLED = (137, 143)
 """Exit statuses of SIGKILL and SIGTERM."""
 
 
-def ending(attrs: Mapping[str, Any], handle: Handle, seen: Seen) -> Ending:
+def ending(
+    attrs: Mapping[str, Any], handle: Handle, seen: Seen, *, memory_is_told: bool = True
+) -> Ending:
     """What the daemon says about an ended container, and what was seen of it meanwhile."""
     state = attrs["State"]
     started, ended = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"])
@@ -48,6 +50,7 @@ def ending(attrs: Mapping[str, Any], handle: Handle, seen: Seen) -> Ending:
         started_at=started,
         ended_at=ended,
         log_left_out=seen.log_left_out,
+        memory_is_told=memory_is_told,
     )
 
 

@@ -211,7 +211,9 @@ class DockerEngine:
         if not keeper.finish(DRAINED_S) and time.time() < finished_at(container.attrs) + DRAIN_S:
             return None
         self._account.take_back(Path(handle.out_dir))
-        found = ending(container.attrs, handle, keeper.seen())
+        found = ending(
+            container.attrs, handle, keeper.seen(), memory_is_told=self._able.tells_memory
+        )
         if handle.id in self._unseen and found.killed_for is None and found.exit_code in ENDED_FOR:
             return self._interrupted(
                 handle, "its container was ended while nobody followed it", "daemon"

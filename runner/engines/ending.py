@@ -45,6 +45,8 @@ class Ending(BaseModel):
     started_at: Moment
     ended_at: Moment
     log_left_out: Annotated[int, Field(ge=0)] = 0
+    memory_is_told: bool = True
+    """Whether a kill for the job's own memory would have been seen."""
 
 
 def conclude(handle: Handle, ending: Ending) -> Outcome:
@@ -112,7 +114,7 @@ def _judge(handle: Handle, ending: Ending) -> tuple[Status, str]:
     if ending.killed_for == "stop":
         return "interrupted", "stopped before its end; run the phase again"
     if ending.exit_code != 0:
-        return "failed", _crash(ending.exit_code, Path(handle.log_path))
+        return "failed", _crash(ending, Path(handle.log_path))
     if missing := missing_result(Path(handle.out_dir)):
         return "failed", f"exit status 0, but {missing}"
     return "succeeded", ""
@@ -136,20 +138,27 @@ def _size(num_bytes: int) -> str:
     return f"{num_bytes / MIB:.0f} MiB"
 
 
-def _crash(exit_code: int | None, log: Path) -> str:
+def _crash(ending: Ending, log: Path) -> str:
+    exit_code = ending.exit_code
     how = f"exit status {exit_code}"
     if exit_code is not None and exit_code > SIGNALLED:
         name = _signal_name(exit_code - SIGNALLED)
         how += f" ({name})"
         if name in SENT:
-            how += (
-                ", which phasehub did not send: somebody did, or the kernel as the whole machine "
-                "was out of memory"
-                if name == "SIGKILL"
-                else ", which phasehub did not send"
-            )
+            how += ", which phasehub did not send"
+        if name == "SIGKILL":
+            how += f": somebody did, or the kernel as {_short_of_memory(ending)}"
     said = last_line(log)
     return f"{how}; the log ends with: {said}" if said else f"{how}; the log is empty"
+
+
+def _short_of_memory(ending: Ending) -> str:
+    whole = "the whole machine was out of memory"
+    if ending.memory_is_told or not ending.memory_bytes:
+        return whole
+    return (
+        f"its limit of {_size(ending.memory_bytes)} (resources.memory_gib) was reached or {whole}"
+    )
 
 
 def _signal_name(number: int) -> str:

@@ -29,7 +29,7 @@ from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.overall import Overall
-from runner.jobs.progress import display
+from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
 from runner.jobs.sites import queue_use
 from runner.manifest.model import LoadedManifest, load
@@ -83,6 +83,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
         layout.staged(request.artifacts, plan.phase, datetime.now(UTC)) as staging,
         held(staging),
         display() as shown,
+        resumable(staging, shown),
     ):
         run = Run(
             loaded=loaded,
@@ -178,29 +179,38 @@ def go_on(run: Run, request: Request) -> tuple[Path, int]:
     Raises ``ResumeError`` where this cannot be done as it was begun, ``EngineLostError`` where the
     engine does not answer any more, and ``KeyboardInterrupt``; the run lies there as before.
     """
-    try:
-        with on_disk(run):
-            try:
-                compare_with(run, request.artifacts)
-                carry_out(run, request)
-            except (ResumeError, EngineLostError, DiskError):
-                raise
-            except RunnerError as error:
-                run.failure = error
-                run.shown.say(str(error))
-            # A run that is sealed by the time that it would be interrupted has ended.
-            with held_back(then_raise=False):
-                record = conclude(run)
-                path = seal(run, record)
-    except (EngineLostError, DiskError) as error:
-        raise type(error)(f"{error}.\n{ways_on(run.staging)}") from error
-    except KeyboardInterrupt:
+    with on_disk(run):
+        try:
+            compare_with(run, request.artifacts)
+            carry_out(run, request)
+        except (ResumeError, EngineLostError, DiskError):
+            raise
+        except RunnerError as error:
+            run.failure = error
+            run.shown.say(str(error))
+        # A run that is sealed by the time that it would be interrupted has ended.
         with held_back(then_raise=False):
-            run.shown.say(f"interrupted. {ways_on(run.staging)}")
-        raise
+            record = conclude(run)
+            path = seal(run, record)
     with suppress(OSError):  # it is sealed, whether that can be said or not
         run.shown.say(ending(record, path))
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
+
+
+@contextmanager
+def resumable(staging: layout.Staging, shown: Display) -> Iterator[None]:
+    """Have a run that is kept, and ends in here without a seal, say how it is gone on with."""
+    try:
+        yield
+    except (EngineLostError, DiskError) as error:
+        if not staging.kept:
+            raise
+        raise type(error)(f"{error}.\n{ways_on(staging)}") from error
+    except KeyboardInterrupt:
+        if staging.kept and staging.path.exists():
+            with held_back(then_raise=False):
+                shown.say(f"interrupted. {ways_on(staging)}")
+        raise
 
 
 @contextmanager

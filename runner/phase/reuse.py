@@ -8,7 +8,7 @@ files by this version, as those of an arm that has just ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +71,13 @@ def _ours(run: Run, job: Job, dataset: Dataset) -> Components:
     )
 
 
-def why_not(source: ArmSource, job: Job, ours: Components) -> tuple[str, list[str]]:
+def why_not(
+    source: ArmSource, job: Job, ours: Components, later: Collection[str] = ()
+) -> tuple[str, list[str]]:
     """Why an arm is not taken from a hub, in a line and in detail; the line is empty if it is.
 
-    What costs little is looked at first: a hub that has nothing to give is not verified.
+    Components that are known ``later`` are passed over. What costs little is looked at first: a hub
+    that has nothing to give is not verified.
     """
     if job.resources.network or not job.is_known:
         return "what an arm comes to that has a command or a network of its own is not known", []
@@ -85,8 +88,8 @@ def why_not(source: ArmSource, job: Job, ours: Components) -> tuple[str, list[st
         return "it has no arm of this name", []
     except VerificationError as error:
         return str(error).splitlines()[0], []
-    lines = list(explained(ours, theirs))
-    if wrong := list(differing(ours, theirs)):
+    lines = list(explained(ours, theirs, later))
+    if wrong := [name for name in differing(ours, theirs) if name not in later]:
         unknown = [name for name in wrong if theirs[name] is None]
         first = f"{wrong[0]} differs: {ours[wrong[0]]} here, {theirs[wrong[0]]} there"
         reason = f"it does not say its {unknown[0]}" if unknown else first

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from runner.experiment import EXPERIMENT
 from runner.report import wording
 from runner.report.arm_rows import arm_table, constant_scores
 from runner.report.comparability import cautions
+from runner.report.curves import curves
 from runner.report.designs import EXPLORED
 from runner.report.groups import evidence_statements, groups_view
-from runner.report.pages import MARKS, columns, page_environment
-from runner.report.view import PLOTS
+from runner.report.inlined import MOST_PICTURE_BYTES, Inlined, inline
+from runner.report.pages import MARKS, Afresh, columns, page_environment, with_script
+from runner.report.view import PLOTS, Picture, make_view
 from runner.verify.baselines import Baseline, profile_in_words
 from runner.verify.statistics import Statistics
 
 PAGE = "comparison.md"
+REPORT = "comparison.html"
+FOREMOST = EXPERIMENT.results.pictures[0][1]
+MOST_PICTURES = 12
+"""Arms whose foremost picture is in a page of several hubs, shared out among the hubs."""
 
 
 def render_comparison(
@@ -53,6 +61,55 @@ def render_comparison(
             plots=[(name, caption) for name, caption in PLOTS if name in plots],
         )
     )
+
+
+def report_comparison(hubs: Sequence[Baseline], afresh: Sequence[Afresh]) -> str:
+    """One page of several hubs, in itself: tables, curves, pictures; without statistics.
+
+    ``afresh`` says of each hub which one it is and where it lies.
+    """
+    named = list(zip(names_of(hubs), hubs, afresh, strict=True))
+    table = arm_table([(name, arm) for name, one, _ in named for arm in one.record.arms])
+    told = [(name, one.record) for name, one, _ in named]
+    pictures, inlined = _pictures([(name, one) for name, one, _ in named])
+    arms = {
+        f"{name} · {arm.name}": (arm, one.folder)
+        for name, one, _ in named
+        for arm in one.record.arms
+    }
+    values = {
+        "hubs": [(name, one, profile_in_words(one.facts.profile), at) for name, one, at in named],
+        "cautions": cautions(told, [one.facts for one in hubs], dict(table.results), own=False),
+        "table": table,
+        "columns": columns(table.results),
+        "constant": _constant(hubs),
+        "pictures": pictures,
+        "hidden_pictures": len(pictures) < len(arms),
+        "version": afresh[0].version,
+    }
+    page = page_environment("runner.report").get_template(f"{REPORT}.j2")
+    return with_script(page, values, inlined, pictures, curves(arms, {}))
+
+
+def _pictures(hubs: Sequence[tuple[str, Baseline]]) -> tuple[list[Picture], Inlined]:
+    """The foremost picture of the first arms of each hub; paths begin with the hub's name here."""
+    found: list[Picture] = []
+    whole = Inlined(addresses={}, left_out={}, panels={})
+    left = MOST_PICTURE_BYTES
+    for name, one in hubs:
+        of_hub = [
+            picture for picture in make_view(one.record).pictures if picture.name == FOREMOST.name
+        ][: max(1, MOST_PICTURES // len(hubs))]
+        inlined = inline(one.folder, [picture.path for picture in of_hub], left)
+        left -= inlined.bytes
+        for picture in of_hub:
+            if picture.path in inlined.addresses:
+                path, arm = f"{name}/{picture.path}", f"{name} · {picture.arm}"
+                found.append(replace(picture, path=path, arm=arm))
+                whole.addresses[path] = inlined.addresses[picture.path]
+                if picture.path in inlined.panels:
+                    whole.panels[path] = inlined.panels[picture.path]
+    return found, whole
 
 
 def _constant(hubs: Sequence[Baseline]) -> str | None:

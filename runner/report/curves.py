@@ -14,7 +14,6 @@ from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.history import Column, parse_history
 from runner.hub.record import ArmRecord
-from runner.report.view import View
 
 MOST_POINTS = 400
 """Of a curve; of a longer one so many neighbours are taken together that no more are left."""
@@ -68,9 +67,18 @@ class Curves:
         }
 
 
-def curves(view: View, folder: Path) -> Curves | None:
-    """The curves of a hub's own arms; ``None`` where no arm left any with two points."""
-    found = {arm.name: columns for arm in view.record.arms if (columns := _columns(arm, folder))}
+Members = Mapping[str, Sequence[str]]
+"""Label of a group → the names of its arms."""
+
+
+def curves(arms: Mapping[str, tuple[ArmRecord, Path]], members: Members) -> Curves | None:
+    """The curves of arms by their names on a page; ``None`` where none left any of two points.
+
+    Each arm comes with the folder of its hub.
+    """
+    found = {
+        name: columns for name, (arm, folder) in arms.items() if (columns := _columns(arm, folder))
+    }
     longest = max((len(one) for table in found.values() for one in table.values()), default=0)
     if longest < 2:
         return None
@@ -79,7 +87,7 @@ def curves(view: View, folder: Path) -> Curves | None:
     names = sorted(names, key=_rank)[:MOST_QUANTITIES]
     num_points = math.ceil(longest / bunch)
     most = max(1, MOST_NUMBERS // (num_points * len(names)))
-    groups = _groups(view, [arm.name for arm in view.record.arms if arm.name in found][:most])
+    groups = _groups(members, list(found)[:most])
     place = {arm: number for number, arms in enumerate(groups.values()) for arm in arms}
     return Curves(
         unit=EXPERIMENT.progress.unit,
@@ -89,16 +97,14 @@ def curves(view: View, folder: Path) -> Curves | None:
         groups=[plain(label) for label in groups],
         curves=[
             Curve(
-                arm=arm.name,
-                group=place[arm.name],
-                columns={
-                    _word(name): _thinned(found[arm.name].get(name, ()), bunch) for name in names
-                },
+                arm=plain(key),
+                group=place[key],
+                columns={_word(name): _thinned(found[key].get(name, ()), bunch) for name in names},
                 mark=arm.fate.when if arm.fate.reached else None,
                 word=EXPERIMENT.endpoint.past if arm.fate.reached else "",
             )
-            for arm in view.record.arms
-            if arm.name in place
+            for key, (arm, _) in arms.items()
+            if key in place
         ],
         num_left_out=len(found) - len(place),
     )
@@ -125,9 +131,8 @@ def _word(name: str) -> str:
     return words.get(name) or plain(name).replace("_", " ")
 
 
-def _groups(view: View, arms: Sequence[str]) -> dict[str, list[str]]:
+def _groups(members: Members, arms: Sequence[str]) -> dict[str, list[str]]:
     """The arms of each group; one that is in none is a group of its own."""
-    members = view.groups.members if view.groups else {}
     groups = {label: [arm for arm in group if arm in arms] for label, group in members.items()}
     grouped = {arm for group in groups.values() for arm in group}
     alone = {arm: [arm] for arm in arms if arm not in grouped}

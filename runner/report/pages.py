@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup, escape
@@ -20,14 +22,14 @@ from runner.hub.record import DatasetRecord, HubRecord
 from runner.manifest.dataset_names import users
 from runner.report import arm_tables, group_tables, tables, wording
 from runner.report.arm_rows import Results
-from runner.report.curves import curves
+from runner.report.curves import Curves, curves
 from runner.report.designs import EXPLORED
-from runner.report.inlined import inline, is_telling, slider
+from runner.report.inlined import Inlined, inline, is_telling, slider
 from runner.report.origin import origin
 from runner.report.repeat import how_to_repeat
 from runner.report.scripts import data, joined, policy, vendored
 from runner.report.timeline import timeline
-from runner.report.view import View, make_view
+from runner.report.view import Picture, View, make_view
 from runner.verify.statistics import Statistics, read_statistics
 
 MARKS = {"good": "✓", "neutral": "·", "bad": "✗"}
@@ -66,11 +68,24 @@ def _statistics(folder: Path) -> tuple[Statistics | None, str | None]:
         return None, f"the statistics over arms cannot be used: {error}"
 
 
-def render(name: str, view: View, folder: Path) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Afresh:
+    """What a page says of itself that is no part of its hub: what made it, and of which hub."""
+
+    version: str
+    hub: str
+    sha256: str
+    at: str
+    """Where the hub lies, seen from the page."""
+
+
+def render(name: str, view: View, folder: Path, afresh: Afresh | None = None) -> str:
     """The text of one page; ``folder`` tells which files the hub has, and holds its pictures."""
     record, told = view.record, EXPERIMENT.results.worded[0]
-    page = page_environment("runner.report").get_template(f"{name}.j2")
-    values = {
+    environment = page_environment("runner.report", afresh.at if afresh else "")
+    page = environment.get_template(f"{name}.j2")
+    values: dict[str, Any] = {
+        "afresh": afresh,
         "view": view,
         "record": record,
         "status": wording.STATUS_WORDS,
@@ -94,16 +109,34 @@ def render(name: str, view: View, folder: Path) -> str:
 
 
 def _alone(page: Template, values: dict[str, Any], folder: Path) -> str:
-    """A page with its pictures inside; it says how large it is, in megabytes."""
-    drawn = curves(values["view"], folder)
-    values["curves"] = drawn
-    values["curves_data"] = data(drawn.table()) if drawn else ""
-    values["curves_style"] = vendored("uPlot.min.css") if drawn else ""
-    values["license"] = vendored("uPlot.LICENSE") if drawn else ""
-    values["script"] = joined((*SCRIPTS, *DRAWING) if drawn else SCRIPTS)
-    values["policy"] = policy(values["script"])
-    values["inlined"] = inline(folder, picture_paths(values["view"]))
-    values["slider"] = data(slider(values["view"].pictures, values["inlined"]))
+    """The page of one hub, with its pictures inside."""
+    view: View = values["view"]
+    inlined = inline(folder, picture_paths(view))
+    members = view.groups.members if view.groups else {}
+    drawn = curves({arm.name: (arm, folder) for arm in view.record.arms}, members)
+    return with_script(page, values, inlined, view.pictures, drawn)
+
+
+def with_script(
+    page: Template,
+    values: dict[str, Any],
+    inlined: Inlined,
+    pictures: Sequence[Picture],
+    drawn: Curves | None,
+) -> str:
+    """A page with everything inside that is shown in it; it says how large it is, in megabytes."""
+    script = joined((*SCRIPTS, *DRAWING) if drawn else SCRIPTS)
+    values = {
+        **values,
+        "inlined": inlined,
+        "slider": data(slider(pictures, inlined)),
+        "curves": drawn,
+        "curves_data": data(drawn.table()) if drawn else "",
+        "curves_style": vendored("uPlot.min.css") if drawn else "",
+        "license": vendored("uPlot.LICENSE") if drawn else "",
+        "script": script,
+        "policy": policy(script),
+    }
     size = len(page.render(values, megabytes="").encode())
     return page.render(values, megabytes=f"{size / 1e6:.1f}")
 
@@ -125,12 +158,11 @@ def columns(results: Results) -> list[str]:
 def facts(record: HubRecord) -> list[tuple[str, str]]:
     """Where a phase ran and from what, as names and values."""
     engine = record.engine
-    isolation = "each arm isolated" if engine.isolated else "not isolated"
     code = record.code
     dirty = {True: ", with uncommitted changes", False: ", clean", None: ""}[code.dirty]
     image = record.image or {}
     told = [
-        ("engine", f"{engine.name}, {isolation}"),
+        ("engine", f"{engine.name}, {wording.isolation(engine)}"),
         ("device", record.device),
         ("image", str(image.get("reference") or image.get("id") or "")),
         ("image id", str(image.get("id") or "")),
@@ -179,6 +211,11 @@ def _breakable(name: str) -> Markup:
     return Markup(str(escape(visible(name))).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704
 
 
+def _inside(at: str, path: str) -> str:
+    """The address of a file of the hub."""
+    return f"{quote(at)}/{path}" if at else path
+
+
 def _shown(value: object) -> object:
     """What stands on a page: nothing in it can turn the line around or steer a terminal."""
     # Markup is made of what was shown already, and may hold megabytes of pictures.
@@ -200,8 +237,11 @@ def _explained(constant: str | None) -> str:
     return " ".join([results.explained, *beside])
 
 
-def page_environment(package: str) -> Environment:
-    """The templates of a package, with the words and signs that all pages share."""
+def page_environment(package: str, at: str = "") -> Environment:
+    """The templates of a package, with the words and signs that all pages share.
+
+    ``at`` is where a page's hub lies, if the page does not lie in it: links lead there.
+    """
     environment = Environment(
         loader=PackageLoader(package, package_path=""),
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
@@ -233,5 +273,6 @@ def page_environment(package: str) -> Environment:
         "listing": listing,
         "briefly": briefly,
         "breakable": _breakable,
+        "inside": partial(_inside, at),
     }
     return environment

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from runner.core.text import plain
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, ArmStatus
+from runner.hub.record import ArmRecord, ArmStatus, EngineRecord
 from runner.report.folding import columns
 
 NOTHING = "—"
@@ -113,6 +113,17 @@ def reason(arm: ArmRecord) -> str:
 def came_about_and_why(arm: ArmRecord) -> str:
     """``came_about`` with its ``reason`` behind a colon."""
     return ": ".join(filter(None, (came_about(arm), reason(arm))))
+
+
+def isolation(engine: EngineRecord) -> str:
+    """What kept jobs apart, and what a daemon could not keep from them or bound."""
+    if not engine.isolated:
+        return "not isolated"
+    missing = engine.facts.get("not_enforced")
+    if not isinstance(missing, list) or not missing:
+        return "each arm isolated"
+    told = ", ".join(plain(str(one)) for one in missing)
+    return f"each arm isolated, but nothing held it to: {told}"
 
 
 def finding(name: str, value: object) -> str:

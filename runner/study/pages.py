@@ -15,11 +15,13 @@ from runner.hub.record import HubRecord
 from runner.manifest.set_knobs import in_words
 from runner.report.arm_rows import definitions
 from runner.report.designs import EXPLORED, could_have_shown
+from runner.report.groups import GroupsView
 from runner.report.origin import machine_words
-from runner.report.pages import page_environment
+from runner.report.pages import MARKS, page_environment
+from runner.report.statements import Statement
 from runner.report.tally import tally
-from runner.report.view import PICTURES, PLOTS
-from runner.report.wording import NOTHING, markdown, moment
+from runner.report.view import PICTURES, PLOTS, make_view
+from runner.report.wording import NOTHING, isolation, markdown, moment
 from runner.study.evidence import JudgedFinding, Judgement
 from runner.study.phases import StudyPhase
 from runner.study.sealed_text import embedded
@@ -28,6 +30,18 @@ from runner.study.store import KeptHub, Store
 
 INDEX = "README.md"
 HISTORY = "history.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """A hub of many arms in a few lines, one table and one picture."""
+
+    statements: tuple[Statement, ...]
+    could_have: str
+    """Whether its comparisons could have answered at all."""
+    groups: GroupsView
+    picture: tuple[str, str] | None
+    """Caption and path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +57,8 @@ class Shown:
     """The sealed summary, fitted into the page; empty where it is not kept."""
     pictures: tuple[tuple[str, str], ...]
     """Caption and path of those that the text does not show itself."""
+    brief: Brief | None
+    """What is shown of a hub of many arms; all else is folded."""
 
     @property
     def profile(self) -> str | None:
@@ -79,6 +95,7 @@ def phase_block(phase: StudyPhase, statuses: Mapping[str, str], place: str) -> s
         shown=shown,
         place=place,
         explored=EXPLORED,
+        marks=MARKS,
     )
 
 
@@ -121,6 +138,19 @@ def _shown(phase: StudyPhase, one: KeptHub) -> Shown:
         pictures=tuple(
             (caption, path) for caption, path in _pictures(one) if f"]({path})" not in text
         ),
+        brief=_brief(one),
+    )
+
+
+def _brief(one: KeptHub) -> Brief | None:
+    view = make_view(one.record, statistics=one.statistics)
+    if view.groups is None or not view.is_large:
+        return None
+    return Brief(
+        statements=view.answers + view.course,
+        could_have=next(iter(view.groups.design), ""),
+        groups=view.groups,
+        picture=next(_pictures(one), None),
     )
 
 
@@ -139,8 +169,8 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
         yield "command", f"`{_code(shlex.join(['phasehub', *ran.command[1:]]))}`"
     if ran.machine.cpu:
         yield "machine", markdown(machine_words(ran.machine))
-    isolation = "each arm isolated" if record.engine.isolated else "not isolated"
-    yield "engine", f"{markdown(record.engine.name)}, {isolation}, on {record.device}"
+    kept_apart = markdown(isolation(record.engine))
+    yield "engine", f"{markdown(record.engine.name)}, {kept_apart}, on {record.device}"
     yield "code", _commit(record)
     if told := definitions([(None, arm) for arm in record.arms]):
         yield "definitions", markdown(told)

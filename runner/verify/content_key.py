@@ -6,7 +6,7 @@ that has reused an arm can be held to what it says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from pydantic import JsonValue
@@ -34,6 +34,9 @@ WORDS: Mapping[str, str] = {
     "job": "job.json as a whole",
 }
 """Component → what it is, in the order in which differences are named."""
+
+LATER = ("image", "packages", "dataset", "job")
+"""What is not known of an arm before the run has its engine and its data."""
 
 OF_IMAGE = (
     "variant",
@@ -79,6 +82,23 @@ def of_planned(
         machine=machine,
         job_sha256=job_sha256,
     )
+
+
+def of_plan(
+    job: Job, *, models_sha256: str, engine: EngineRecord, machine: MachineFacts
+) -> Components:
+    """The components of an arm as far as a plan tells them; those of ``LATER`` are not known."""
+    return _components(
+        parameters={**job.parameters, "seed": job.seed},
+        command=[list(job.command), dict(job.environment)],
+        execution=job.execution.model_dump(),
+        network=job.resources.network,
+        models_sha256=models_sha256,
+        engine=engine,
+        dataset=None,
+        machine=machine,
+        job_sha256=None,
+    ) | dict.fromkeys(LATER)
 
 
 def of_sealed(sealed: SealedHub, arm: ArmRecord) -> Components:
@@ -172,10 +192,14 @@ def differing(ours: Components, theirs: Components) -> Iterator[str]:
             yield name
 
 
-def explained(ours: Components, theirs: Components) -> Iterator[str]:
-    """A line for each component: what it is, and both digests, or that they are the same."""
+def explained(ours: Components, theirs: Components, later: Collection[str] = ()) -> Iterator[str]:
+    """A line for each component: what it is, and both digests, or that they are the same.
+
+    Of those that are known ``later`` it says so.
+    """
     wrong = set(differing(ours, theirs))
     for name, words in WORDS.items():
         here, there = ours[name] or "not known", theirs[name] or "not known"
         line = f"differs: {here} here, {there} there" if name in wrong else f"the same, {here}"
+        line = "is compared once the run has its engine and its data" if name in later else line
         yield f"{name} ({words}): {line}"

@@ -73,7 +73,7 @@ def podman(tmp_path_factory):
             time.sleep(0.02)
         yield Podman(address=address, folder=folder, command=command)
     finally:
-        service.terminate()
+        service.kill()
         service.wait()
         subprocess.run([*command, "rm", "--all", "--force"], check=True, capture_output=True)
         subprocess.run(["umount", folder / "root" / "overlay"], check=False, capture_output=True)
@@ -155,6 +155,15 @@ def test_outputs_past_their_limit_end_a_job(ran):
 def test_a_job_past_its_time_ends(ran):
     outcome, log, _ = ran("print('up', flush=True)\nimport time; time.sleep(600)", timeout_s=1.0)
     assert (outcome.status, log) == ("timed_out", "up\n")
+
+
+def test_a_kill_for_memory_is_said_to_be_possible(ran):
+    """This podman does not tell of it, so the message names the limit and no certainty."""
+    outcome, _, _ = ran("held = bytearray(1 << 30)\n" + COMPLETE, memory_bytes=64 * MIB)
+    assert (outcome.status, outcome.exit_code) != ("succeeded", 0)
+    assert "limit" in outcome.message
+    assert "64 MiB" in outcome.message
+    assert "resources.memory_gib" in outcome.message
 
 
 def test_a_gpu_is_refused_before_anything_starts(engine, make_launch):

@@ -1,6 +1,7 @@
 """What the documentation says of the command line is what the command line does."""
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -104,6 +105,29 @@ def test_every_session_of_the_documentation_exists():
         for name in re.findall(r"nox -s ([a-z_]+)", page.read_text(encoding="utf-8"))
     }
     assert {one for one in named if one[1] not in known} == set()
+
+
+def test_every_session_s_own_help_names_it_and_what_exists():
+    """What `nox -l` shows."""
+    known = sessions()
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    helps = {node.name: ast.get_docstring(node) for node in ast.walk(tree)
+             if isinstance(node, ast.FunctionDef) and node.name in known}  # fmt: skip
+    assert set(helps) == known
+    named = {name: re.findall(r"nox -s ([a-z_]+)", text) for name, text in helps.items()}
+    assert {name: found for name, found in named.items() if set(found) - {name}} == {}
+    assert any(named.values())
+    assert [line for text in helps.values() for line in lines_of_code(text) if wrong_in(line)] == []
+
+
+def test_a_shell_completes_the_verbs_that_there_are():
+    start = "import sys; sys.argv = ['phasehub']; from phasehub.__main__ import main; main()"
+    asked = {"_PHASEHUB_COMPLETE": "complete_bash", "COMP_WORDS": "phasehub ", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", start],
+        cwd=ROOT, env=os.environ | asked, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert set(done.stdout.split()) == {verb[0] for verb in VERBS}
 
 
 def test_there_is_one_table_of_exit_statuses():

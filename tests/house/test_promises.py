@@ -52,6 +52,7 @@ VERBS = [
     "archive",
     "restore",
     "export",
+    "report",
     "open",
     "resume",
     "attach",

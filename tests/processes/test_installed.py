@@ -147,6 +147,13 @@ def test_a_wheel_has_one_name_and_all_that_runs(wheel):
     assert metadata["Version"] == __version__
 
 
+def test_an_index_would_take_both_archives(wheel):
+    """As `nox -s release` asks: metadata is complete, and the README can be shown."""
+    sdist = wheel.parents[1] / f"phasehub-{__version__}.tar.gz"
+    said = do(ROOT / ".venv-publish" / "bin" / "twine", "check", "--strict", sdist, wheel)
+    assert said.count("PASSED") == 2
+
+
 def test_the_user_s_own_packages_are_what_the_user_imports(run):
     told = run("python", "-c", "import models, runner; print(models.WHOSE, runner.WHOSE)")
     assert told == "the models of the user the runner of the user\n"

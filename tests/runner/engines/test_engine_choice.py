@@ -160,6 +160,16 @@ def test_a_crash_ends_with_what_the_job_said_last(handle):
     assert ended(handle, exit_code=255).message.startswith("exit status 255 (signal 127); ")
 
 
+def test_a_kill_that_may_have_been_for_memory_names_the_limit(handle):
+    ending = Ending(
+        exit_code=137, killed_for=None, memory_bytes=64 << 20, started_at=1.5, ended_at=4.0
+    )
+    untold = ending.model_copy(update={"memory_is_told": False})
+    limit = "its limit of 64 MiB (resources.memory_gib) was reached or"
+    assert limit not in conclude(handle, ending).message
+    assert f"the kernel as {limit} the whole machine" in conclude(handle, untold).message
+
+
 @pytest.mark.parametrize(
     ("log", "last"),
     [

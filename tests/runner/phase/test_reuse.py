@@ -214,6 +214,56 @@ def test_a_record_is_held_to_what_it_says_it_has_in_common(disturbed):
     )
 
 
+# --- before the run -------------------------------------------------------------------------------
+
+
+def foreseen(tmp_path, manifest, *words, code=0):
+    (tmp_path / "tiny.toml").write_text(manifest)
+    done = phasehub("plan", tmp_path / "tiny.toml", "--engine", "process", *words)
+    assert done.returncode == code, done.stderr
+    assert not (tmp_path / "artifacts").exists()
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_a_plan_says_before_the_run_what_would_be_taken_and_why_not(
+    tiny_hubs, audited_manifest, tmp_path
+):
+    changed = audited_manifest.replace("2e-3", "5e-3")
+    words = ("--reuse", tiny_hubs[0], "--why", "two")
+    told = foreseen(tmp_path, changed, *words).splitlines()
+    later = "if image, packages, dataset and job are the same when it runs"
+    assert f"one: taken from {tiny_hubs[0]}, {later}" in told
+    (line,) = [line for line in told if line.startswith("two: runs; ")]
+    assert "parameters differs: " in line
+    assert any(re.match(r" +parameters \(.*differs: [0-9a-f]{64} here", line) for line in told)
+    for name in ("code", "execution", "machine"):
+        assert any(re.match(rf" +{name} \(.*the same, [0-9a-f]{{64}}", line) for line in told)
+    assert any(re.match(r" +dataset \(.*is compared once the run has", line) for line in told)
+    one, two = json.loads(foreseen(tmp_path, changed, *words, "--json"))["reuse"]
+    assert (one["source"], two["source"]) == (str(tiny_hubs[0]), None)
+    other = ("--set", "train.epochs=2", *words)
+    assert "taken from" not in foreseen(tmp_path, changed, *other)
+
+
+def test_a_plan_takes_nothing_from_a_hub_that_is_not_as_it_was_sealed(
+    tiny_copy, audited_manifest, tmp_path
+):
+    (tiny_copy / "arms" / "one" / "model.pt").write_bytes(b"other")
+    told = foreseen(tmp_path, audited_manifest, "--reuse", tiny_copy)
+    assert "one: runs; " in told
+    assert "is not as it was sealed" in told
+
+
+def test_a_plan_that_is_asked_for_an_arm_or_a_hub_that_is_not_there_says_so(
+    audited_manifest, tmp_path
+):
+    said = foreseen(tmp_path, audited_manifest, "--why", "two", code=2)
+    assert "--reuse HUB" in said
+    words = ("--reuse", tmp_path, "--why", "too")
+    said = foreseen(tmp_path, audited_manifest, *words, code=2)
+    assert "no such arm; arms are one, two; did you mean 'two'?" in said
+
+
 # --- sources that are not taken from -------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The pages say what the record holds: outcome, differences, reasons, and nothing else."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -386,6 +387,13 @@ def test_an_engine_that_does_not_isolate_is_said_to_not(record, hub_folder):
     assert "| engine | process, not isolated |" in render("README.md", view, hub_folder)
 
 
+def test_limits_that_a_daemon_could_not_hold_arms_to_are_said(record, hub_folder):
+    rootless = record.engine.model_copy(update={"facts": {"not_enforced": ["memory", "pids"]}})
+    view = make_view(record.model_copy(update={"engine": rootless}))
+    told = "| engine | docker, each arm isolated, but nothing held it to: memory, pids |"
+    assert told in render("README.md", view, hub_folder)
+
+
 def test_the_packages_are_identified_with_and_without_an_image(record):
     found = {"python": "3.11.7", "packages_sha256": "f" * 64}
     engine = record.engine.model_copy(update={"facts": found})
@@ -583,6 +591,16 @@ def test_question_answer_picture_and_table_stand_in_this_order(record, hub_folde
         assert places == sorted(places)
         if told.summary:
             assert body[places[2] :].index("scores of every run") < places[3]
+
+
+def test_of_many_cautions_the_first_are_open_and_the_others_folded(record, hub_folder):
+    view = dataclasses.replace(make_view(record), cautions=tuple(f"reason {n}" for n in range(9)))
+    text = render("report.html", view, hub_folder)
+    before, _, folded = text.partition("6 more reasons why arms are not alike</summary>")
+    assert [f"reason {n}" in before for n in range(9)] == [True] * 3 + [False] * 6
+    assert [f"reason {n}" in folded.partition("</details>")[0] for n in range(9)] == (
+        [False] * 3 + [True] * 6
+    )
 
 
 def test_every_table_is_in_a_frame_that_the_keyboard_reaches(pages):

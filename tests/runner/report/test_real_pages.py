@@ -66,8 +66,8 @@ def test_the_report_alone_in_an_empty_folder_has_all_its_pictures(tiny_hubs, tmp
         assert kind == "data:image/png;base64"
         assert base64.b64decode(inside, validate=True) in pictures
     assert text.count("<script>") == 1
-    with_data = text.replace('<script type="application/json" id="curves-data">', "")
-    assert not re.search(r"<(script |link|iframe|object|embed|video|audio|source)\b", with_data)
+    code = re.sub(r'<script type="application/json" id="(curves|slider)-data">', "", text)
+    assert not re.search(r"<(script |link|iframe|object|embed|video|audio|source)\b", code)
     assert not re.search(r"""(src|href)=["']?(https?:)?//|url\(|@import""", text)
 
 

@@ -48,3 +48,15 @@ def test_the_committed_hubs_keep_to_their_size_and_hold_no_weights():
     files = [path for path in (STUDY / "hubs").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= STUDY_BYTES
     assert not [path for path in files if path.suffix in (".pt", ".npz", ".jsonl", ".log")]
+
+
+@pytest.mark.parametrize("name", ["phase10", "phase11"])
+def test_a_phase_of_many_arms_is_one_table_and_one_picture_and_the_rest_is_folded(name):
+    text = (STUDY / f"{name}.md").read_text()
+    (folded,) = re.findall(r"^<details.*?^</details>$", text, re.MULTILINE | re.DOTALL)
+    told = text.replace(folded, "")
+    assert len(told.split()) < 600 < 4000 < len(folded.split())
+    assert len(re.findall(r"^\|---", told, re.MULTILINE)) == 1
+    assert len(re.findall(r"^!\[", told, re.MULTILINE)) == 1
+    assert "### Over seeds" in folded
+    assert "<details" not in (STUDY / "phase8.md").read_text()
