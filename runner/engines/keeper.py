@@ -169,10 +169,15 @@ class Keeper:
         return True
 
     def _pid(self) -> int | None:
-        """Id of the container's first process; ``None`` unless it is seen on this machine."""
+        """Id of the container's first process; ``None`` unless it is seen on this machine.
+
+        It is told by its cgroup, or, as a rootless daemon may have none, by what it sees as /out.
+        """
         with suppress(*LOST):
             self._container.reload()
             pid = int(self._container.attrs["State"]["Pid"])
             if str(self._container.id) in Path(f"/proc/{pid}/cgroup").read_text():
+                return pid
+            if Path(f"/proc/{pid}/root/out").samefile(self._handle.out_dir):
                 return pid
         return None

@@ -73,7 +73,7 @@ def podman(tmp_path_factory):
             time.sleep(0.02)
         yield Podman(address=address, folder=folder, command=command)
     finally:
-        service.terminate()
+        service.kill()
         service.wait()
         subprocess.run([*command, "rm", "--all", "--force"], check=True, capture_output=True)
         subprocess.run(["umount", folder / "root" / "overlay"], check=False, capture_output=True)
