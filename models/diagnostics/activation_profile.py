@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from models.picture import save_png
+from models.sheet import BLUE, LINE_MM, ORANGE, PAGE, PURPLE, VERMILLION, blank, style
 
-DOTS_PER_INCH = 100
-INCHES_PER_ROW = 0.2
+FRAME_MM = 42
+"""Of the height: title, legend and axes around the rows."""
 STARVED = 0.1
 """Ratio of spectral to local branch below which the spectral one counts as starved."""
 
@@ -31,14 +29,13 @@ def plot_profile(report: Mapping[str, Any], title: str, path_png: Path) -> None:
     the numbers and on the installed matplotlib only.
     """
     layers: Layers = report["layers"]
-    with mpl.rc_context(mpl.rcParamsDefault):
-        height = 2.0 + INCHES_PER_ROW * len(layers)
-        figure = Figure(figsize=(12, height), dpi=DOTS_PER_INCH, layout="constrained")
-        FigureCanvasAgg(figure)
+    with style():
+        figure = blank(PAGE.width_mm, FRAME_MM + LINE_MM * len(layers))
         size, share, ratio = figure.subplots(1, 3, sharey=True, width_ratios=[3, 2, 2])
-        figure.suptitle(f"{title}: activations of {report['summary']['num_samples']} patches")
+        samples = report["summary"]["num_samples"]
+        figure.suptitle(PAGE.wrapped(f"{title}: activations of {samples} patches"))
         _plot_sizes(size, layers)
-        size.set_yticks(range(len(layers)), list(layers), fontsize=7)
+        size.set_yticks(range(len(layers)), [PAGE.short(name) for name in layers])
         _plot_shares(share, layers)
         _plot_ratios(ratio, layers)
         size.set_ylim(len(layers) - 0.5, -0.5)
@@ -58,29 +55,41 @@ def _positive(values: list[float]) -> list[float]:
 
 def _plot_sizes(axes: Axes, layers: Layers) -> None:
     rows = range(len(layers))
-    for key, label, marker in (("mean", "mean", "o"), ("p99", "99th percentile", ">")):
-        axes.plot(_positive(_column(layers, key)), rows, marker, label=label, markersize=4)
+    for key, label, marker, colour in (
+        ("mean", "mean", "o", BLUE),
+        ("p99", "99th percentile", ">", ORANGE),
+    ):
+        places = _positive(_column(layers, key))
+        axes.plot(places, rows, marker, label=label, markersize=3, color=colour)
     for row, mean in enumerate(_column(layers, "mean")):
         if not mean > 0:
             words = "0 everywhere" if mean == 0 else "not finite"
             place, frame = (0.01, row), ("axes fraction", "data")
-            axes.annotate(words, place, xycoords=frame, va="center", fontsize=7, color="C3")
+            axes.annotate(words, place, xycoords=frame, va="center", color=VERMILLION)
     axes.set(xscale="log", xlabel="|output|", ylabel="layer")
-    axes.legend(loc="lower right")
+    _powers(axes)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
 
 def _plot_shares(axes: Axes, layers: Layers) -> None:
     shares = [100 * share for share in _column(layers, "share_not_positive")]
-    axes.barh(range(len(layers)), shares, color="C3")
+    axes.barh(range(len(layers)), shares, color=VERMILLION)
     axes.set(xlim=(0, 100), xlabel="outputs ≤ 0 (%)")
 
 
 def _plot_ratios(axes: Axes, layers: Layers) -> None:
     ratios = _positive(_column(layers, "spectral_local_ratio"))
-    axes.plot(ratios, range(len(layers)), "D", color="C2", markersize=5)
+    axes.plot(ratios, range(len(layers)), "D", color=PURPLE, markersize=3)
     axes.axvline(STARVED, color="0.4", linestyle="--", label=f"{STARVED:g}: starved below")
-    axes.set(xscale="log", xlabel="mean |spectral| / mean |local|")
+    axes.set(xscale="log", xlabel="mean |spectral|\n/ mean |local|")
     shown = [STARVED, *(ratio for ratio in ratios if math.isfinite(ratio))]
     axes.set_xlim(min(shown) / 2, max(shown) * 2)
+    _powers(axes)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+
+
+def _powers(axes: Axes) -> None:
+    """Ticks at powers of ten, spelled as numbers: no text is a formula."""
+    axes.xaxis.set_major_locator(LogLocator(numticks=4))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.legend(loc="lower right")

@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from models.data.npz import write_npz
 from models.picture import save_png
+from models.sheet import BLUE, LINE_MM, PAGE, VERMILLION, blank, style
 from models.training.gradients import LOG10_EDGES, Gradients, TensorGradient
 
-DOTS_PER_INCH = 100
-INCHES_PER_ROW = 0.16
+FRAME_MM = 48
+"""Of the height: title, scale of colours and axes around the rows."""
 SMALLEST_SHARE = 1e-4
 """Shares of elements below this have the faintest colour."""
 
@@ -61,17 +60,15 @@ def plot_gradients(gradients: Gradients, title: str, path_png: Path) -> None:
     depend on the numbers and on the installed matplotlib only.
     """
     tensors = gradients.tensors
-    with mpl.rc_context(mpl.rcParamsDefault):
-        height = 2.0 + INCHES_PER_ROW * len(tensors)
-        figure = Figure(figsize=(12, height), dpi=DOTS_PER_INCH, layout="constrained")
-        FigureCanvasAgg(figure)
+    with style():
+        figure = blank(PAGE.width_mm, FRAME_MM + LINE_MM * len(tensors))
         histogram, zero, norm = figure.subplots(1, 3, sharey=True, width_ratios=[5, 1.5, 2])
-        figure.suptitle(f"{title}: gradient of the training loss, before clipping")
+        figure.suptitle(PAGE.wrapped(f"{title}: gradient of the training loss, before clipping"))
         rows = np.arange(len(tensors))
         _plot_shares(histogram, list(tensors.values()))
-        histogram.set_yticks(rows, list(tensors), fontsize=6)
-        zero.barh(rows, [100 * t.zero / t.size for t in tensors.values()], color="C3")
-        zero.set(xlim=(0, 100), xlabel="share with g = 0 (%)")
+        histogram.set_yticks(rows, [PAGE.short(name) for name in tensors])
+        zero.barh(rows, [100 * t.zero / t.size for t in tensors.values()], color=VERMILLION)
+        zero.set(xlim=(0, 100), xlabel="share with\ng = 0 (%)")
         _plot_norms(norm, [tensor.norm for tensor in tensors.values()])
         histogram.set_ylim(len(tensors) - 0.5, -0.5)
         save_png(figure, path_png)
@@ -88,10 +85,12 @@ def _plot_shares(axes: Axes, tensors: list[TensorGradient]) -> None:
         norm=LogNorm(SMALLEST_SHARE, 1, clip=True),
         cmap="viridis",
     )
-    axes.set(xlabel="log10 |g| (g in loss per unit of weight)", ylabel="tensor of weights")
-    axes.figure.colorbar(shown, ax=axes, location="top", shrink=0.6, aspect=40).set_label(
-        "share of the tensor's elements in a bin"
+    axes.set(xlabel="log10 |g|\n(loss per unit of weight)", ylabel="tensor of weights")
+    spelled = StrMethodFormatter("{x:g}")
+    bar = axes.figure.colorbar(
+        shown, ax=axes, location="top", shrink=0.6, aspect=40, format=spelled
     )
+    bar.set_label("share of the tensor's elements")
     axes.grid(visible=True, axis="x", alpha=0.3)
 
 
@@ -99,18 +98,20 @@ def _plot_norms(axes: Axes, norms: list[float]) -> None:
     """L2 norms; those that are zero or not finite are written out, as a log axis has no place."""
     positive = [norm for norm in norms if np.isfinite(norm) and norm > 0]
     axes.set(xscale="log", xlabel="L2 norm of g")
+    axes.xaxis.set_major_locator(LogLocator(numticks=4))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     if positive:
         axes.set_xlim(min(positive) / 10, max(positive) * 10)
     for row, norm in enumerate(norms):
         if np.isfinite(norm) and norm > 0:
-            axes.plot(norm, row, "o", color="C0", markersize=4)
+            axes.plot(norm, row, "o", color=BLUE, markersize=3)
         else:
             axes.annotate(
                 "0" if norm == 0 else str(norm),
                 (0.01, row),
                 xycoords=("axes fraction", "data"),
                 va="center",
-                fontsize=6,
-                color="C3",
+                color=VERMILLION,
             )
     axes.grid(visible=True, axis="x", alpha=0.3)
