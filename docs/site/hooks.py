@@ -14,6 +14,7 @@ OUTSIDE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "manif
 TOOLS = "docs/site/"
 HUBS = PurePosixPath("docs/study/hubs")
 FOLDER = re.compile(r"(\]\((?!https?:|#))([^()\s#]+)(#[^()\s]*)?(?=\))")
+COMMENT = re.compile(r"\A<!--.*?-->\n")
 SECTIONS = (("docs/adr/", "Decisions"), ("docs/study/", "The study"), ("", "Reference"))
 
 
@@ -44,7 +45,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Lead links to folders to the page that stands for each."""
+    """Lead links to folders to the page that stands for each, and begin with the title."""
     here = (ROOT / page.file.src_uri).parent
 
     def led(link: re.Match[str]) -> str:
@@ -54,7 +55,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
         name = "README.md" if (here / target / "README.md").is_file() else "index.md"
         return f"{link[1]}{target}/{name}{link[3] or ''}"
 
-    return FOLDER.sub(led, markdown)
+    return FOLDER.sub(led, COMMENT.sub("", markdown))
 
 
 def _hub_of(name: str) -> PurePosixPath | None:

@@ -11,7 +11,7 @@ from runner.core.errors import ManifestError
 from runner.core.installation import SOURCES
 from runner.core.project import models_digest
 from runner.core.text import listing
-from runner.engines import choose
+from runner.engines import EngineName, choose
 from runner.hub.record import EngineRecord
 from runner.manifest.manifest_errors import did_you_mean, listed
 from runner.phase.reuse import why_not
@@ -78,7 +78,7 @@ def foresee(
             raise ManifestError(f"--why {name}: no such arm; arms are {listed(names)}{near}")
     sources = find_sources(reuse, signers=signers, why=why)
     named = choose(engine, python=None, say=lambda _: None)
-    record = EngineRecord(name=named, isolated=named != "process")
+    record = EngineRecord(name=named, isolated=named == EngineName.docker)
     models = models_digest(SOURCES)
     return [_of_arm(job, sources, record, models) for job in plan.arms]
 

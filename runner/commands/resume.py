@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.core.interrupts import interrupts
 from runner.jobs.progress import display
 from runner.phase.carrier import announce
-from runner.phase.execute import decide, go_on, held_to, sources_of
+from runner.phase.execute import decide, go_on, held_to, resumable, sources_of
 from runner.phase.resume import (
     code_again,
     make_writable,
@@ -36,7 +36,7 @@ def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tupl
         RunnerError: There is none, another process is at it, or it cannot go on as it was begun.
     """
     staging = choose(named, artifacts).staging
-    with interrupts(), held(staging), display() as shown:
+    with interrupts(), held(staging), display() as shown, resumable(staging, shown):
         known = read_begun(staging)
         request = replace(request_of(known), artifacts=staging.path.parent.parent, jobs=jobs)
         # What was taken is here; a source that is gone by now has the rest run.

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from runner.core.digest import digest_json
 from runner.core.disk import explained, is_of_writing
-from runner.core.errors import DiskError, EngineError, EngineLostError, RunnerError
+from runner.core.errors import (
+    DiskError,
+    EngineError,
+    EngineLostError,
+    ManifestError,
+    RunnerError,
+)
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import held_back, interrupts
@@ -29,10 +35,11 @@ from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.overall import Overall
-from runner.jobs.progress import display
+from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
 from runner.jobs.sites import queue_use
 from runner.manifest.model import LoadedManifest, load
+from runner.manifest.set_knobs import OPTION
 from runner.phase import arms, audit_jobs, audits, phase_tests, resume, reuse
 from runner.phase.carrier import announce
 from runner.phase.finalize import conclude, seal
@@ -83,6 +90,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
         layout.staged(request.artifacts, plan.phase, datetime.now(UTC)) as staging,
         held(staging),
         display() as shown,
+        resumable(staging, shown),
     ):
         run = Run(
             loaded=loaded,
@@ -137,6 +145,11 @@ class Decided:
 
 def decide(request: Request) -> Decided:
     """Read, plan, and look whether there is room. Raises ``RunnerError`` for what cannot run."""
+    if request.locked and request.set_over:
+        raise ManifestError(
+            f"--locked holds a run to the manifest's lock, and {OPTION} changes that; leave one "
+            "of the two out, or write what is set into the manifest and lock that"
+        )
     loaded = load(request.manifest, set_over=request.set_over, profile=request.profile)
     elsewhere = is_elsewhere(request.engine)
     wants_gpu = asks_for_gpu(loaded, request.profile)
@@ -178,29 +191,38 @@ def go_on(run: Run, request: Request) -> tuple[Path, int]:
     Raises ``ResumeError`` where this cannot be done as it was begun, ``EngineLostError`` where the
     engine does not answer any more, and ``KeyboardInterrupt``; the run lies there as before.
     """
-    try:
-        with on_disk(run):
-            try:
-                compare_with(run, request.artifacts)
-                carry_out(run, request)
-            except (ResumeError, EngineLostError, DiskError):
-                raise
-            except RunnerError as error:
-                run.failure = error
-                run.shown.say(str(error))
-            # A run that is sealed by the time that it would be interrupted has ended.
-            with held_back(then_raise=False):
-                record = conclude(run)
-                path = seal(run, record)
-    except (EngineLostError, DiskError) as error:
-        raise type(error)(f"{error}.\n{ways_on(run.staging)}") from error
-    except KeyboardInterrupt:
+    with on_disk(run):
+        try:
+            compare_with(run, request.artifacts)
+            carry_out(run, request)
+        except (ResumeError, EngineLostError, DiskError):
+            raise
+        except RunnerError as error:
+            run.failure = error
+            run.shown.say(str(error))
+        # A run that is sealed by the time that it would be interrupted has ended.
         with held_back(then_raise=False):
-            run.shown.say(f"interrupted. {ways_on(run.staging)}")
-        raise
+            record = conclude(run)
+            path = seal(run, record)
     with suppress(OSError):  # it is sealed, whether that can be said or not
         run.shown.say(ending(record, path))
     return path, run.failure.exit_code if run.failure else verdict.exit_code(record)
+
+
+@contextmanager
+def resumable(staging: layout.Staging, shown: Display) -> Iterator[None]:
+    """Have a run that is kept, and ends in here without a seal, say how it is gone on with."""
+    try:
+        yield
+    except (EngineLostError, DiskError) as error:
+        if not staging.kept:
+            raise
+        raise type(error)(f"{error}.\n{ways_on(staging)}") from error
+    except KeyboardInterrupt:
+        if staging.kept and staging.path.exists():
+            with held_back(then_raise=False):
+                shown.say(f"interrupted. {ways_on(staging)}")
+        raise
 
 
 @contextmanager

@@ -1,52 +1,106 @@
-"""A page in headless Chromium: what it looks like to a script that asks it, its own policy held."""
+"""A page in headless Chromium, asked over its pipe: nothing of the page is changed for it."""
 
-import html
+import fcntl
 import json
-import re
+import os
 import shutil
 import subprocess
+from contextlib import contextmanager
+from itertools import count
+from threading import Timer
 
 import pytest
 
-from runner.report.scripts import policy
-
 CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-DONE = re.compile(r'<pre id="answer">(.*?)</pre>', re.DOTALL)
-ASK = """
-window.addEventListener("load", async () => {
-  let answer;
-  try { answer = await (async () => { %s })(); } catch (error) { answer = {error: String(error)}; }
-  const place = document.createElement("pre");
-  place.id = "answer";
-  place.textContent = JSON.stringify(answer);
-  document.body.append(place);
-});
+LONGEST_S = 180
+"""After which a browser that says nothing is ended."""
+OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+UNTIL = """
+const until = async (holds) => {
+  while (!holds()) await new Promise((done) => setTimeout(done, 20));
+  return true;
+};
 """
+"""For scripts that wait: nothing is asked of how long."""
 
 
-def ask(page, folder, script, *, width=1280, dark=False):
-    """What a script returns that runs in a page once it has loaded, as the last of its scripts.
+class Pipe:
+    """The browser's own protocol: JSON with a zero behind each message."""
 
-    The page's policy is held: it may run its own script and this one, and load nothing.
-    """
-    content = ASK % script
-    allowed = re.search(r"script-src ('sha256-[^']+')", policy(content))[1]
-    assert "script-src 'sha256-" in page
-    text = page.replace("script-src ", f"script-src {allowed} ", 1)
-    text = text.replace("</body>", f"<script>{content}</script></body>")
-    (folder / "asked.html").write_text(text)
-    done = subprocess.run(
+    def __init__(self, to, of):
+        self._to, self._of, self._numbers, self._rest = to, of, count(1), b""
+        self.seen = []
+
+    def _message(self):
+        while b"\0" not in self._rest:
+            block = os.read(self._of, 1 << 16)
+            assert block, "the browser has ended"
+            self._rest += block
+        line, _, self._rest = self._rest.partition(b"\0")
+        return json.loads(line)
+
+    def call(self, method, session=None, **parameters):
+        number = next(self._numbers)
+        told = {"id": number, "method": method, "params": parameters}
+        told |= {"sessionId": session} if session else {}
+        content = json.dumps(told).encode() + b"\0"
+        while content:
+            content = content[os.write(self._to, content) :]
+        while (answer := self._message()).get("id") != number:
+            self.seen.append(answer.get("method"))
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def wait_for(self, event):
+        while event not in self.seen:
+            self.seen.append(self._message().get("method"))
+
+
+@contextmanager
+def browser(folder):
+    """A browser of its own, at whose pipe one is."""
+    (read, to), (of, write) = os.pipe(), os.pipe()
+    # It expects 3 and 4, so the ends that it gets must not have these numbers before.
+    theirs = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in (read, write)]
+    started = subprocess.Popen(
         [
-            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            *("--virtual-time-budget=20000", f"--window-size={width},900"),
-            *(("--force-dark-mode", "--blink-settings=preferredColorScheme=0") if dark else ()),
-            *(f"--user-data-dir={folder}/profile", "--dump-dom", f"file://{folder}/asked.html"),
+            *("bash", "-c", f'exec "$@" 3<&{theirs[0]} 4>&{theirs[1]}', "bash", CHROMIUM),
+            *(*OPTIONS, "--remote-debugging-pipe", f"--user-data-dir={folder}/profile"),
         ],
-        capture_output=True, text=True, check=False, timeout=120,
+        pass_fds=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    found = DONE.search(done.stdout)
-    assert found, done.stderr[-2000:]
-    answer = json.loads(html.unescape(found[1]))
-    assert not (isinstance(answer, dict) and "error" in answer), answer
-    return answer
+    for one in (*theirs, read, write):
+        os.close(one)
+    patience = Timer(LONGEST_S, started.kill)
+    patience.start()
+    try:
+        yield Pipe(to, of)
+    finally:
+        patience.cancel()
+        started.kill()
+        started.wait()
+        os.close(to)
+        os.close(of)
+
+
+def ask(page, folder, script, *, library="", width=1280, dark=False):
+    """What a script returns that runs in a page once it has loaded, behind its library."""
+    (folder / "asked.html").write_text(page)
+    with browser(folder) as pipe:
+        target = pipe.call("Target.createTarget", url="about:blank")["targetId"]
+        at = pipe.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        pipe.call("Emulation.setDeviceMetricsOverride", at, **size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        pipe.call("Emulation.setEmulatedMedia", at, features=[scheme])
+        pipe.call("Page.enable", at)
+        pipe.call("Page.navigate", at, url=f"file://{folder}/asked.html")
+        pipe.wait_for("Page.loadEventFired")
+        pipe.call("Runtime.evaluate", at, expression=library)
+        found = pipe.call(
+            "Runtime.evaluate", at, expression=f"(async () => {{ {UNTIL} {script} }})()",
+            awaitPromise=True, returnByValue=True,
+        )  # fmt: skip
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"]["value"]

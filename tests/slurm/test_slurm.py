@@ -218,5 +218,7 @@ def test_a_site_is_checked_by_a_job(cluster, tmp_path, monkeypatch):
     done = phasehub("site", "check")
     assert done.returncode == 3
     assert "invalid partition" in done.stderr
+    file.write_text('[slurm]\nshared = "/nowhere"\n')
+    assert "is not below /nowhere" in phasehub("site", "check").stderr
     file.write_text('[slurm]\npartitoin = "all"\n')
     assert phasehub("site", "check").returncode == 2

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from runner.commands.serving.pages import ServedPages
 from runner.commands.serving.server import Server
-from runner.commands.serving.site import Site
 from runner.core.errors import EngineError, NoHubError
 
 
@@ -22,7 +22,7 @@ def serve(folder: Path, port: int, say: Callable[[str], None]) -> None:
     if not folder.is_dir():
         raise NoHubError(f"{folder}: no such folder; give the one that hubs are kept in")
     try:
-        server = Server(Site(folder=folder.resolve()), port)
+        server = Server(ServedPages(folder=folder.resolve()), port)
     except OSError as error:
         raise EngineError(
             f"port {port} of 127.0.0.1 cannot be had: {error.strerror}; --port 0 takes a free one"

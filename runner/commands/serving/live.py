@@ -11,8 +11,7 @@ from runner.commands.status import RunStatus
 from runner.core.errors import EngineError, RunnerError
 from runner.core.names import SAFE_NAME
 from runner.core.reading import read_file, shortened
-from runner.hub import layout
-from runner.hub.journal import tables
+from runner.hub import journal, layout
 from runner.jobs.events import NAME, EventReader
 from runner.jobs.job_progress import JobProgress
 from runner.phase.carrier import read_carrier
@@ -73,7 +72,7 @@ class Live:
     def _arms(self, staging: layout.Staging, arms: set[str], seen: set[Path]) -> list[Table]:
         """How far each arm is that has been started and has not ended."""
         under_way: dict[str, None] = {}
-        for line in tables(staging.path):
+        for line in journal.tables(staging.path):
             name, event = str(line.get("name")), line.get("event")
             if event in ("intended", "adopted") and name in arms:
                 under_way[name] = None

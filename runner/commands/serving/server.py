@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from runner.commands.serving.answer import Answer, refusal
-from runner.commands.serving.site import Site
+from runner.commands.serving.pages import ServedPages
 
 LOOPBACK = "127.0.0.1"
 LONGEST_ADDRESS = 2000
@@ -37,9 +37,9 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = MOST_AT_ONCE
 
-    def __init__(self, site: Site, port: int) -> None:
+    def __init__(self, pages: ServedPages, port: int) -> None:
         super().__init__((LOOPBACK, port), _Handler)
-        self.site = site
+        self.pages = pages
         self._free = threading.Semaphore(MOST_AT_ONCE)
 
     @property
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.startswith("/") or len(self.path) > LONGEST_ADDRESS:
             return refusal(HTTPStatus.BAD_REQUEST, "this is no address of a page")
         try:
-            return self.server.site.answer(self.path)
+            return self.server.pages.answer(self.path)
         except Exception:  # one page that fails must not look like a browser that went away
             traceback.print_exc()
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug; stderr has its traceback")

@@ -66,7 +66,6 @@ class Queue:
         self._seen_s = self._tried_s = float("-inf")
         self._submitted_s: dict[str, float] = {}
         self._silent_since: float | None = None
-        self.num_looks = 0
 
     def submit(self, name: str, options: Sequence[str], script: str) -> None:
         """Put a job into the queue; never twice, whatever becomes of the answers.
@@ -121,7 +120,6 @@ class Queue:
     def look(self) -> Mapping[str, Entry]:
         """All of this user's jobs by their names, now. Raises ``EngineLostError``."""
         began_s = time.monotonic()
-        self.num_looks += 1
         form = "--format=%j|%A|%T|%r|%k"
         done = _run(["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", form])
         self._tried_s = time.monotonic()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.commands.serving.pages import ServedPages
 from runner.commands.serving.server import MOST_AT_ONCE, Server
-from runner.commands.serving.site import Site
 from runner.core.digest import pretty_json
 from runner.hub.checksums import write_checksums
 from tests.faults.phase import Begun, light_interpreter, manifest, wait_until
@@ -63,7 +63,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with Server(Site(folder=folder.resolve()), 0) as made:
+    with Server(ServedPages(folder=folder.resolve()), 0) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
         yield made
@@ -165,7 +165,8 @@ def test_what_is_not_as_it_was_sealed_is_not_shown(server, folder):
         "/hub/tiny/2026-01-01T000000Z/SHA256SUMS/../secret.txt",
         "/hub/tiny/2026-02-03T000000Z/", "/hub/tiny/2026-02-03T000000Z/manifest.toml",
         "/hub/linked/2026-02-03T000000Z/manifest.toml", "/hub/../artifacts/", "/secret.txt",
-        "/hub/%2e%2e/elsewhere/", "/phase/..", "/phase/%2e%2e", "/serve.js/../site.py", "/site.py",
+        "/hub/%2e%2e/elsewhere/", "/phase/..", "/phase/%2e%2e", "/serve.js/../pages.py",
+        "/pages.py",
         "/api/runs/..", "/hub/tiny/.staging-2026-01-01T000000Z/",
     ],
 )  # fmt: skip
@@ -277,7 +278,7 @@ def test_a_run_is_followed_until_it_is_a_hub(tmp_path):
     run = Begun(tmp_path, light_interpreter(tmp_path / "interpreter"), text)
     try:
         assert run.wait_for(lambda run: run.told("concluded", "one") and run.told("started", "two"))
-        with Server(Site(folder=run.artifacts.resolve()), 0) as server:
+        with Server(ServedPages(folder=run.artifacts.resolve()), 0) as server:
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             try:

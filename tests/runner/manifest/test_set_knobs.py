@@ -147,6 +147,11 @@ def printed(capsys, *words, code=0):
     return capsys.readouterr()
 
 
+def test_a_run_that_is_held_to_a_lock_takes_none(manifest, capsys):
+    words = ("run", manifest, "--locked", "--set", "train.epochs=3")
+    assert "leave one of the two out" in printed(capsys, *words, code=2).err
+
+
 def test_check_and_plan_take_it(manifest, capsys):
     said = printed(capsys, "check", manifest, "--set", "train.epochs=x", code=2)
     assert "--set train.epochs=x" in said.err

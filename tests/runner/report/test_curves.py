@@ -110,21 +110,21 @@ def test_curves_are_switched_read_by_the_keyboard_and_hidden_without_the_script(
         const section = document.querySelector("#curves").closest("section");
         const chart = section.querySelector(".chart"), said = section.querySelector(".readout");
         const key = (name) => chart.dispatchEvent(new KeyboardEvent("keydown", {key: name}));
-        const pause = () => new Promise((done) => setTimeout(done, 100));
-        await pause();
+        await until(() => chart.querySelector("canvas"));
         const found = {hidden: section.hidden, canvas: chart.querySelectorAll("canvas").length,
                        log: section.querySelector("input").checked};
-        key("ArrowRight"); await pause(); key("ArrowRight"); await pause();
+        key("ArrowRight"); await until(() => said.textContent.startsWith("epoch 0"));
+        key("ArrowRight"); await until(() => said.textContent.startsWith("epoch 1"));
         found.read = said.textContent;
         const boxes = [...section.querySelectorAll("fieldset input")];
         found.groups = boxes.map((box) => box.labels[0].textContent);
-        boxes[0].click(); await pause();
+        boxes[0].click();
         found.label = chart.getAttribute("aria-label");
-        key("ArrowRight"); await pause();
+        key("ArrowRight"); await until(() => said.textContent.startsWith("epoch 2"));
         found.less = said.textContent;
         const select = section.querySelector("select");
         found.names = [...select.options].map((one) => one.textContent);
-        select.value = 1; select.dispatchEvent(new Event("change")); await pause();
+        select.value = 1; select.dispatchEvent(new Event("change"));
         found.other = chart.getAttribute("aria-label");
         return found;
     """)  # fmt: skip

@@ -92,19 +92,15 @@ def test_the_slider_shows_the_pixels_of_any_two_arms(shown, tmp_path):
         const [panel, left, right] = place.querySelectorAll("select");
         const [under, over] = place.querySelectorAll("canvas");
         const range = place.querySelector("input");
-        const until = async (text) => {
-          for (let n = 0; n < 100 && place.dataset.drawn !== text; n++)
-            await new Promise((done) => setTimeout(done, 20));
-          return place.dataset.drawn === text;
-        };
+        const drawn = (text) => until(() => place.dataset.drawn === text);
         const pixel = (canvas) => [...canvas.getContext("2d").getImageData(19, 9, 1, 1).data];
         const found = {hidden: place.closest(".scripted").hidden};
-        found.first = await until("stable_sgd, made | stable_sgd, truth");
+        found.first = await drawn("stable_sgd, made | stable_sgd, truth");
         found.size = [under.width, under.height, over.width, over.height];
         found.pixels = [pixel(over), pixel(under)];
         left.value = [...left.options].findIndex((one) => one.text === "stable_sgd_clip, made");
         left.dispatchEvent(new Event("change"));
-        found.second = await until("stable_sgd_clip, made | stable_sgd, truth");
+        found.second = await drawn("stable_sgd_clip, made | stable_sgd, truth");
         found.other = pixel(over);
         range.value = 25;
         range.dispatchEvent(new Event("input"));

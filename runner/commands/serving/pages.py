@@ -43,7 +43,7 @@ TEXTS = (".md", ".toml", ".json", ".jsonl", ".csv", ".log", ".txt", ".diff", ".h
 NAMES = ("Dockerfile",)
 
 
-class Site:
+class ServedPages:
     """The pages of a folder of hubs."""
 
     def __init__(self, *, folder: Path) -> None:
