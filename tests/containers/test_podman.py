@@ -66,8 +66,9 @@ def podman():
     address = f"unix://{folder}/podman.sock"
     with (folder / "log").open("wb") as log:
         service = subprocess.Popen(
-            [*command, "system", "service", "--time=0", address], stdout=log, stderr=log
-        )
+            [*command, "system", "service", "--time=0", address],
+            stdout=log, stderr=log, cwd=folder,
+        )  # fmt: skip
     try:
         while not (folder / "podman.sock").exists():
             assert service.poll() is None, (folder / "log").read_text()
