@@ -13,6 +13,8 @@ from runner.engines.base import Launch, Limits
 from runner.engines.images.snapshot import take
 
 MIB = 1 << 20
+MEMORY = Path("/dev/shm")
+"""Where a daemon that a test starts keeps its images, which are files by the ten thousand."""
 COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
 """The last line of a job that says it is complete."""
 

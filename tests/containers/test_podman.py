@@ -7,6 +7,7 @@ Tests that are imported run as they are, with this file's daemon in place of Doc
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from runner.core.installation import state_dir
 from runner.engines.base import PROMISES
 from runner.hub import layout
 from tests import phases
-from tests.containers.conftest import COMPLETE, MIB
+from tests.containers.conftest import COMPLETE, MEMORY, MIB
 from tests.containers.test_daemon_goes import (
     begun,
     test_a_container_is_taken_over_from_a_runner_that_was_killed,
@@ -53,20 +54,21 @@ class Podman:
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory):
+def podman():
     """Podman's service on a socket, with storage of its own."""
     if shutil.which("podman") is None:
         if os.environ.get("CI"):
             pytest.fail("there is no podman; .ci/run installs it")
         pytest.skip("there is no podman on this machine")
-    folder = tmp_path_factory.mktemp("podman")
+    folder = Path(tempfile.mkdtemp(prefix="phasehub-podman-", dir=MEMORY))
     places = [f"--{name}={folder / name}" for name in ("root", "runroot", "tmpdir")]
     command = ["podman", *places, "--cgroup-manager=cgroupfs", "--events-backend=file"]
     address = f"unix://{folder}/podman.sock"
     with (folder / "log").open("wb") as log:
         service = subprocess.Popen(
-            [*command, "system", "service", "--time=0", address], stdout=log, stderr=log
-        )
+            [*command, "system", "service", "--time=0", address],
+            stdout=log, stderr=log, cwd=folder,
+        )  # fmt: skip
     try:
         while not (folder / "podman.sock").exists():
             assert service.poll() is None, (folder / "log").read_text()

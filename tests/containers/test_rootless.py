@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from runner.engines.base import PROMISES
-from tests.containers.conftest import COMPLETE, MIB
+from tests.containers.conftest import COMPLETE, MEMORY, MIB
 from tests.containers.test_docker_engine import (
     test_a_stopped_job_leaves_its_log_and_outputs_and_no_container,
     test_leftovers_of_a_run_are_removed_by_its_label_and_others_are_not,
@@ -46,7 +46,7 @@ RUN ln -sf python3 /usr/bin/python
 @pytest.fixture(scope="module")
 def folder():
     """A folder that the daemon's user may enter, which pytest's own are not."""
-    with tempfile.TemporaryDirectory(prefix="phasehub-rootless-") as name:
+    with tempfile.TemporaryDirectory(prefix="phasehub-rootless-", dir=MEMORY) as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
