@@ -110,11 +110,12 @@ def make_launch(tmp_path, run_id, client):
 
 @pytest.fixture
 def begin(client):
-    """Start a job and wait until its container runs, or has run."""
+    """Start a job and wait until its container runs, or has run, and the engine knows of it."""
 
     def begin(engine, launch):
         handle = engine.start(launch)
-        while client.containers.get(handle.id).status == "created":
+        keeper = engine._keepers[handle.id]
+        while client.containers.get(handle.id).status == "created" or keeper.begins:
             time.sleep(0.02)
         return handle
 
