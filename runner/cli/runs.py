@@ -102,12 +102,27 @@ def seal(
 def clean(
     out: Out = Path("artifacts"),
     yes: Annotated[bool, typer.Option("--yes", help="Remove it, rather than list it.")] = False,
+    caches: Annotated[
+        bool, typer.Option("--caches", help="Caches and images, which are made again if needed.")
+    ] = False,
+    unused_days: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Of --caches, those unused for N days.")
+    ] = 30,
 ) -> None:
     """List what dead runs have left: folders, containers, processes. With --yes, remove it.
 
     Nothing is touched that another user, another machine or a run that is alive has made.
+    With --caches: what was kept to save time, below PHASEHUB_STATE and in the Docker daemon.
     """
     from runner.commands import clean as cleaning
 
-    for line in cleaning.clean(out, remove=yes, say=lambda told: print(told, file=sys.stderr)):
+    def say(told: str) -> None:
+        print(told, file=sys.stderr)
+
+    found = (
+        cleaning.clean_caches(unused_days, remove=yes, say=say)
+        if caches
+        else cleaning.clean(out, remove=yes, say=say)
+    )
+    for line in found:
         print(line)

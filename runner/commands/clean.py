@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from runner.core.errors import RunnerError
+from runner.core.caches import DAY_S, unused_by_others, unused_entries
+from runner.core.errors import EngineError, RunnerError
 from runner.core.files import remove_tree
+from runner.core.installation import SOURCES, state_dir
 from runner.core.text import Say
+from runner.engines.daemon import answering, connect
+from runner.engines.images.unused import unused_images
 from runner.engines.leftovers import Leftover, leftovers
 from runner.hub.layout import Staging, all_staged, outlived_states
 from runner.phase.unfinished import (
@@ -27,7 +31,8 @@ class Remains:
     """Something that a dead run has left."""
 
     told: str
-    remove: Callable[[], None]
+    remove: Callable[[], bool | None]
+    """``False`` where somebody is at it."""
 
 
 def clean(artifacts: Path, *, remove: bool, say: Say) -> Iterator[str]:
@@ -35,10 +40,49 @@ def clean(artifacts: Path, *, remove: bool, say: Say) -> Iterator[str]:
 
     Jobs go before the folders that they write to.
     """
-    for one in [*jobs(artifacts, say), *folders(artifacts)]:
-        if remove:
-            one.remove()
-        yield f"{'removed' if remove else 'would remove'} {one.told}"
+    yield from done([*jobs(artifacts, say), *folders(artifacts)], remove=remove)
+
+
+def clean_caches(longer_than_days: float, *, remove: bool, say: Say) -> Iterator[str]:
+    """A line for each cache and image that was not needed for so many days, as ``clean``.
+
+    Raises ``EngineError`` while a run is under way that may need them.
+    """
+    longest_s = longer_than_days * DAY_S
+    with unused_by_others(state_dir()):
+        entries = [
+            Remains(told=f"{one.path}, unused for {in_days(one.unused_s)}", remove=one.remove)
+            for one in unused_entries(state_dir(), longest_s)
+        ]
+        yield from done([*entries, *images(longest_s, say)], remove=remove)
+
+
+def images(longer_than_s: float, say: Say) -> Iterator[Remains]:
+    """Images of other code, where a daemon answers."""
+    try:
+        client = connect()
+        with answering():
+            for one in unused_images(client, SOURCES, longer_than_s):
+                told = f"image {one.reference}, built {in_days(one.age_s)} ago from other code"
+                yield Remains(told=told, remove=one.remove)
+    except EngineError as error:
+        say(f"images were not looked for: {error}")
+
+
+def in_days(seconds: float) -> str:
+    """A time as users count it."""
+    return f"{seconds / DAY_S:.0f} days"
+
+
+def done(found: Iterable[Remains], *, remove: bool) -> Iterator[str]:
+    """A line for each; with ``remove`` it is gone then, or in use."""
+    for one in found:
+        if not remove:
+            yield f"would remove {one.told}"
+        elif one.remove() is False:
+            yield f"in use: {one.told}"
+        else:
+            yield f"removed {one.told}"
 
 
 def jobs(artifacts: Path, say: Say) -> Iterator[Remains]:

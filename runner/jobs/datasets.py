@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock
 from pydantic import JsonValue
 
+from runner.core.caches import mark_used
 from runner.core.digest import digest_json, sha256_bytes, sha256_file
 from runner.core.errors import RunnerError, VerificationError
 from runner.core.files import remove_tree
@@ -140,6 +141,7 @@ def prepare(
                 remove_tree(folder)
             else:
                 say(f"dataset: {key[:12]} from the cache, verified")
+                mark_used(folder)
                 if expected is None:
                     expect(expected_in, entry)
                 return Dataset(folder=folder, record=cached)

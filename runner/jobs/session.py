@@ -8,7 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
+from runner.core.caches import in_use
 from runner.core.errors import EngineError, EngineLostError
+from runner.core.installation import state_dir
 from runner.core.interrupts import insisted
 from runner.engines.base import Engine, Handle, Outcome
 from runner.jobs.attempts import Attempt
@@ -91,7 +93,8 @@ def cleaned_up(session: Session) -> Iterator[Session]:
     when the user has interrupted twice.
     """
     try:
-        yield session
+        with in_use(state_dir()):
+            yield session
     except BaseException as error:
         lost = isinstance(error, EngineLostError) or insisted()
         if not (session.resumable and lost):

@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from runner.core.caches import mark_used
 from runner.core.digest import sha256_file
 from runner.core.errors import EngineError
 from runner.core.text import Say
@@ -50,6 +51,7 @@ def python_with(lock: Path, *, name: str, cache: Path, say: Say) -> Path:
         if (folder / COMPLETE).exists():
             changed = differences(python, lock)
             if not changed:
+                mark_used(folder)
                 return python
             say(f"{folder} was changed ({'; '.join(changed[:3])}); making it again")
         shutil.rmtree(folder, ignore_errors=True)

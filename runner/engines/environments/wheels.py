@@ -20,6 +20,7 @@ from typing import Literal
 
 from filelock import FileLock
 
+from runner.core.caches import mark_used
 from runner.core.digest import sha256_file
 from runner.core.errors import EngineError
 from runner.core.installation import SOURCES
@@ -83,6 +84,7 @@ def wheelhouse_of(lock: Path, *, name: str, cache: Path, say: Say) -> Path:
         if folder.is_dir():
             problem = _problem(folder, pins)
             if problem is None:
+                mark_used(folder)
                 return folder
             say(f"{folder} is damaged ({problem}); downloading it again")
             shutil.rmtree(folder)

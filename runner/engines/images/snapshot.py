@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
+from runner.core.caches import mark_used
 from runner.core.digest import entries, files_digest, oddity, sha256_file, tree_digest
 from runner.core.errors import EngineError, VerificationError
 from runner.core.project import TESTS, is_source, models_digest
@@ -103,6 +104,7 @@ def _put(copied: Path, shelf: Path) -> Snapshot:
     digest = tree_digest(copied)
     folder = shelf / digest
     if _holds(folder, digest):
+        mark_used(folder)
         _remove(copied)
     else:
         if folder.exists():
