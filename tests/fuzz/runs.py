@@ -47,6 +47,7 @@ class Puppet:
     watch: Watch
     name: str = "process"
     isolated: bool = False
+    side_by_side: None = None
 
     def __post_init__(self) -> None:
         self._looks: dict[str, int] = {}
