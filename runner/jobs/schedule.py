@@ -126,8 +126,8 @@ class _AtWork:
         try:
             self._look()  # what is taken over may have ended, and that decides what begins
             while self._waiting or self._running:
-                while (found := self._next()) is not None:
-                    self._begin(*found)
+                while (found := self._next()) is not None and self._begin(*found):
+                    pass
                 if not self._look() and (self._running or self._waiting):
                     self._engine.wait([job.handle for job in self._running.values()], LOOK_S)
         except EngineLostError:
@@ -154,14 +154,21 @@ class _AtWork:
             self._waited_for = waits
         return None
 
-    def _begin(self, attempt: Attempt, slot: Slot) -> None:
+    def _begin(self, attempt: Attempt, slot: Slot) -> bool:
+        """Start an attempt; false where it has to wait for an engine that does not answer."""
         launch = replace(attempt.launch, gpu_ids=slot.gpu_ids, held=slot.locks)
         now = time.time()
         self._journal("intended", name=launch.name, attempt=attempt.number)
         try:
             handle = self._engine.start(launch)
-        except EngineLostError:
-            raise
+        except EngineLostError as error:
+            if self._engine.side_by_side is not None:
+                raise  # one that is elsewhere has waited itself
+            self._journal("postponed", name=launch.name)
+            self._slots.give_back(slot)
+            self._waiting.appendleft(attempt)
+            self._wait_for_engine(error)
+            return False
         except EngineError as error:
             outcome = Outcome(
                 status="could_not_start",
@@ -173,9 +180,11 @@ class _AtWork:
             progress = JobProgress(launch.name, attempt.job.steps)
             self._shown.end(progress, f"{launch.name}: {outcome.message}")
             self._finish(launch.name, outcome, slot)
-            return
+            return True
+        self._lost_since = None
         self._follow(attempt, handle, slot)
         self._journal("started", name=launch.name, handle=vars(handle))
+        return True
 
     def _follow(self, attempt: Attempt, handle: Handle, slot: Slot) -> None:
         job = _Running(

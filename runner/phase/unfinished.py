@@ -251,7 +251,11 @@ def mend_journal(staging: layout.Staging) -> None:
 
 def starts(staging: layout.Staging) -> Counter[str]:
     """How often each job was started so far, by the journal, or was about to be."""
-    return Counter(str(told["name"]) for told in _told(staging, "intended"))
+    return _count(staging, "intended") - _count(staging, "postponed")
+
+
+def _count(staging: layout.Staging, event: str) -> Counter[str]:
+    return Counter(str(told["name"]) for told in _told(staging, event))
 
 
 def handles(staging: layout.Staging) -> dict[str, Handle]:

@@ -27,5 +27,5 @@ def test_a_shell_completes_verbs_and_options():
         given = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
         return run(_PHASEHUB_COMPLETE="complete_bash", **given).stdout.split()
 
-    assert completed("phasehub re") == ["resume", "reproduce", "restore"]
+    assert completed("phasehub re") == ["resume", "report", "reproduce", "restore"]
     assert completed("phasehub run --prof") == ["--profile"]

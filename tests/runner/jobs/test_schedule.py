@@ -20,6 +20,8 @@ from runner.plan.model import Job, PlannedExecution
 class ScriptedEngine:
     """An engine of this test's own: each job ends after as many polls as its script says."""
 
+    side_by_side = None
+
     def __init__(self, polls, refuses=(), fails_at=None):
         self.polls, self.refuses, self.fails_at = dict(polls), refuses, fails_at
         self.running, self.most, self.stopped, self.places = set(), 0, [], {}
@@ -239,6 +241,40 @@ def test_an_engine_that_comes_back_is_waited_for(tmp_path, capsys):
     outcomes = run(Away({"a": 2, "b": 1}, away=3), attempts(tmp_path, "a", "b"), Slots(2))
     assert [outcome.status for outcome in outcomes.values()] == ["succeeded"] * 2
     assert capsys.readouterr().err.count("waiting for it for 60 s") == 1
+
+
+class AwayAtFirst(ScriptedEngine):
+    """Does not answer the first questions for a start."""
+
+    def __init__(self, polls, away):
+        super().__init__(polls)
+        self.away = away
+
+    def start(self, launch):
+        self.away -= 1
+        if self.away >= 0:
+            raise EngineLostError("the daemon does not answer")
+        return super().start(launch)
+
+
+def test_a_start_waits_for_an_engine_that_comes_back(tmp_path, capsys):
+    told = []
+    outcomes = run_attempts(
+        AwayAtFirst({"a": 1, "b": 1}, away=3), attempts(tmp_path, "a", "b"), slots=Slots(2),
+        shown=PlainDisplay(), journal=lambda event, **facts: told.append((event, facts["name"])),
+    )  # fmt: skip
+    assert [outcome.status for outcome in outcomes.values()] == ["succeeded"] * 2
+    assert capsys.readouterr().err.count("waiting for it for 60 s") == 1
+    assert told[:6] == [("intended", "a"), ("postponed", "a")] * 3
+    assert [name for event, name in told if event == "started"] == ["a", "b"]
+
+
+def test_a_start_is_given_up_with_an_engine_that_stays_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("runner.jobs.schedule.PATIENCE_S", 0)
+    engine = AwayAtFirst({"a": 1}, away=99)
+    with pytest.raises(EngineLostError, match="does not answer"):
+        run(engine, attempts(tmp_path, "a"), Slots(1))
+    assert engine.running == set()
 
 
 def test_the_jobs_of_an_engine_that_stays_away_are_left_to_who_takes_over(tmp_path, monkeypatch):
