@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn, TextIO, cast
 
 import typer
@@ -26,11 +27,26 @@ def main() -> NoReturn:
     What is printed may hold the words of a stranger's hub or manifest; nothing of it reaches the
     terminal but signs that can be seen.
     """
+    open_closed_streams()
     sys.stdout, sys.stderr = (cast("TextIO", Screen(one)) for one in (sys.stdout, sys.stderr))
     with interrupts(then_ignore=True):
         code = _read(lambda: guarded(lambda: app(standalone_mode=False)))
         detached.end(code)
     sys.exit(code)
+
+
+def open_closed_streams() -> None:
+    """Have standard streams lead nowhere that are closed, as those of a daemon may be.
+
+    The files that are opened next would have their numbers else, and what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r+", encoding="utf-8"))
 
 
 def _read(command: Callable[[], int]) -> int:
