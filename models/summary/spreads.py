@@ -34,7 +34,7 @@ def spread(values: Values) -> dict[str, Any] | None:
 
 
 def difference(a: Values, b: Values, seed: int) -> dict[str, Any]:
-    """Median of ``b`` less that of ``a``, its interval, and the Mann-Whitney p.
+    """Difference of the medians, ``b`` − ``a``, its interval, and the Mann-Whitney p.
 
     ``reason`` says why there is no interval. ``seed`` draws the resamples.
     """

@@ -49,7 +49,7 @@ def score(
     if row["difference"] is None:
         return f"{metric}: no evidence: {row['reason']}"
     one, other = labels
-    apart = f"median {metric} of {other} less that of {one}: {row['difference']:+.4g}"
+    apart = f"Δ median {metric}, {other} − {one}: {row['difference']:+.4g}"
     if row["n"] == [1, 1]:
         return f"{apart}; {ONE_SEED}"
     if row["interval"]:

@@ -32,7 +32,7 @@ class Restored:
 
 
 def restore(archive: Path, *, artifacts: Path, state: Path, limit_bytes: int) -> Restored:
-    """Give back the hub of an archive below ``artifacts``, verified, or nothing at all.
+    """Unpack the hub of an archive below ``artifacts``, verified, or nothing at all.
 
     An image and a dataset stay below ``state``, for what is done with this hub alone.
 

@@ -81,7 +81,7 @@ def restore(
         float, typer.Option(metavar="GIB", min=0, help="Most that it may unpack to.")
     ] = 64.0,
 ) -> None:
-    """Give back the hub of an archive, verified. The last line on stdout is its path."""
+    """Unpack and verify the hub of an archive. The last line on stdout is its path."""
     from runner.archive import restore as restore_archive
     from runner.archive import restore_from
     from runner.archive.store import is_url

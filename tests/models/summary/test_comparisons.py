@@ -36,7 +36,7 @@ def test_one_seed_each_is_no_evidence_either_way():
     )
     row = pair["metrics"]["amp_ssim"]
     assert row["words"] == (
-        "median amp_ssim of b less that of a: -0.62; one seed each: no evidence either way"
+        "Δ median amp_ssim, b − a: -0.62; one seed each: no evidence either way"
     )
     assert (row["interval"], row["p_value"], row["evidence"]) == (None, None, False)
     assert row["reason"].startswith("an interval needs at least 5 runs in each group")

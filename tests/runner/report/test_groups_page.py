@@ -156,7 +156,7 @@ def test_comparisons_are_told_in_words_on_both_pages(matrix, pages):
     written = pages(matrix())
     assert told in written["summary.md"]
     assert told in written["report.html"]
-    assert "several at once: a difference cannot be laid to one of them" in written["summary.md"]
+    assert "several at once: cause not separable" in written["summary.md"]
 
 
 def test_pages_never_say_that_nothing_has_an_effect(matrix, pages):
