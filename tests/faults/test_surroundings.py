@@ -7,7 +7,15 @@ import sys
 import pytest
 
 from runner.core.installation import state_dir
-from tests.faults.phase import PLAIN, Begun, phasehub, remains, results, words_of_run
+from tests.faults.phase import (
+    PLAIN,
+    Begun,
+    phasehub,
+    remains,
+    results,
+    wait_until,
+    words_of_run,
+)
 from tests.runner.conftest import ROOT
 
 LONG = "a folder – ünïcode, 日本語 – " + "und so weiter " * 8
@@ -42,7 +50,7 @@ def test_the_files_are_the_same(case, tmp_path, interpreter, undisturbed):
     (hub,) = run.hubs
     assert results(hub) == undisturbed
     assert phasehub("verify", hub).returncode == 0
-    assert remains(folder) == []
+    wait_until(lambda: remains(folder) == [])
 
 
 def test_two_runs_of_one_manifest_at_once_make_two_hubs(tmp_path, interpreter, undisturbed):
@@ -55,4 +63,4 @@ def test_two_runs_of_one_manifest_at_once_make_two_hubs(tmp_path, interpreter, u
         second.end_all()
     one, other = first.hubs
     assert results(one) == results(other) == undisturbed
-    assert remains(tmp_path) == []
+    wait_until(lambda: remains(tmp_path) == [])
