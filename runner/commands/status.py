@@ -12,9 +12,10 @@ from typing import Any
 from runner.core.errors import EngineError, RunnerError, VerificationError
 from runner.engines import processes
 from runner.hub import layout
+from runner.hub.journal import under_way
 from runner.hub.record import ArmRecord
 from runner.phase.carrier import Carrier, read_carrier
-from runner.phase.unfinished import Records, Unfinished, journal, looked_at
+from runner.phase.unfinished import Records, Unfinished, looked_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +46,7 @@ class RunStatus:
         """Arms that have been started and have not ended, where a process carries the run on."""
         if isinstance(self.run, RunnerError) or not self.run.alive:
             return 0
-        under_way: set[str] = set()
-        for entry in journal(self.staging):
-            if entry.get("event") in ("intended", "adopted"):
-                under_way.add(str(entry.get("name")))
-            elif entry.get("event") in ("concluded", "resumed"):
-                under_way -= {str(entry.get("name", name)) for name in list(under_way)}
-        return len(under_way & set(self.run.begun.arms))
+        return len({*under_way(self.staging.path)} & {*self.run.begun.arms})
 
     def table(self) -> dict[str, Any]:
         """For machines."""

@@ -128,6 +128,21 @@ class Handle:
     began_s: float = field(default_factory=time.monotonic)
     """When it was started, by the clock of this boot, which nobody sets."""
 
+    @classmethod
+    def of(cls, launch: Launch, *, engine: str, id: str) -> Handle:  # noqa: A002 - of the engine
+        """The handle of a launch that an engine has started, or put into a queue, just now."""
+        return cls(
+            engine=engine,
+            id=id,
+            name=launch.name,
+            log_path=str(launch.log_path.resolve()),
+            out_dir=str(launch.out_dir.resolve()),
+            started_at=time.time(),
+            timeout_s=launch.limits.timeout_s,
+            disk_bytes=launch.limits.disk_bytes,
+            gpu_ids=launch.gpu_ids,
+        )
+
     @property
     def elapsed_s(self) -> float:
         """Time since the start; by the date where the machine was started again meanwhile."""

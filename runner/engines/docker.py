@@ -123,17 +123,7 @@ class DockerEngine:
             if isinstance(error, (*LOST, OSError)):
                 raise EngineError(refusal(launch, error)) from None
             raise
-        handle = Handle(
-            engine=self.name,
-            id=str(container.id),
-            name=launch.name,
-            log_path=str(launch.log_path.resolve()),
-            out_dir=str(launch.out_dir.resolve()),
-            started_at=time.time(),
-            timeout_s=launch.limits.timeout_s,
-            disk_bytes=launch.limits.disk_bytes,
-            gpu_ids=launch.gpu_ids,
-        )
+        handle = Handle.of(launch, engine=self.name, id=str(container.id))
         begin = partial(self._begin, container, self._holders.get(handle.id))
         self._keepers[handle.id] = Keeper(container, handle, self._ended.set, begin)
         return handle

@@ -32,6 +32,7 @@ from runner.engines.environments.wheels import lock_path
 from runner.engines.views import (
     SUFFIX,
     ending_of,
+    fresh_view,
     has_ended,
     label_words,
     labels_of,
@@ -100,11 +101,7 @@ class ProcessEngine:
 
     def start(self, launch: Launch) -> Handle:
         """Start a supervisor that starts the job. Raises ``EngineError`` when it cannot."""
-        view = view_of(launch.out_dir)
-        if view.exists():
-            raise EngineError(
-                f"{launch.name}: {launch.out_dir} was used before; name a fresh folder"
-            )
+        view = fresh_view(launch)
         try:
             self.lay_out(view, launch)
             process = self._supervise(view, launch)
@@ -116,17 +113,7 @@ class ProcessEngine:
             ) from None
         identity = processes.identity(process.pid)
         self._supervisors[identity] = process
-        return Handle(
-            engine=self.name,
-            id=identity,
-            name=launch.name,
-            log_path=str(launch.log_path.resolve()),
-            out_dir=str(launch.out_dir.resolve()),
-            started_at=time.time(),
-            timeout_s=launch.limits.timeout_s,
-            disk_bytes=launch.limits.disk_bytes,
-            gpu_ids=launch.gpu_ids,
-        )
+        return Handle.of(launch, engine=self.name, id=identity)
 
     def lay_out(self, view: Path, launch: Launch) -> None:
         """Make the folder of what the job sees, which ``view_of`` names. Raises ``OSError``."""

@@ -28,7 +28,14 @@ from runner.engines.cluster import node, queue, words
 from runner.engines.cluster.queue import Entry, Queue
 from runner.engines.cluster.use import QueueUse
 from runner.engines.ending import Ending, conclude
-from runner.engines.views import ending_of, has_ended, label_words, library_path, view_of
+from runner.engines.views import (
+    ending_of,
+    fresh_view,
+    has_ended,
+    label_words,
+    library_path,
+    view_of,
+)
 
 PREFIX = "phasehub"
 MIB = 1 << 20
@@ -72,11 +79,7 @@ class SlurmEngine:
 
         Raises ``EngineError`` where it cannot be, ``EngineLostError`` where nobody answers.
         """
-        view = view_of(launch.out_dir)
-        if view.exists():
-            raise EngineError(
-                f"{launch.name}: {launch.out_dir} was used before; name a fresh folder"
-            )
+        view = fresh_view(launch)
         self._require_shared(launch)
         if launch.num_gpus:
             launch = replace(launch, environment={**launch.environment, node.GPUS: node.ASSIGNED})
@@ -96,16 +99,7 @@ class SlurmEngine:
         except EngineError:
             remove_tree(view)
             raise
-        return Handle(
-            engine=self.name,
-            id=key,
-            name=launch.name,
-            log_path=str(launch.log_path.resolve()),
-            out_dir=str(launch.out_dir.resolve()),
-            started_at=time.time(),
-            timeout_s=launch.limits.timeout_s,
-            disk_bytes=launch.limits.disk_bytes,
-        )
+        return Handle.of(launch, engine=self.name, id=key)
 
     def _require_shared(self, launch: Launch) -> None:
         shared = self._use.shared

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from runner.core.errors import EngineError
 from runner.core.reading import read_table, typed
 from runner.engines import supervisor
 from runner.engines.base import Launch
@@ -24,6 +25,14 @@ LABEL = "phasehub."
 def view_of(out_dir: Path) -> Path:
     """The folder beside an output folder that holds what its job sees."""
     return out_dir.resolve().with_name(out_dir.name + SUFFIX)
+
+
+def fresh_view(launch: Launch) -> Path:
+    """The same, of an attempt that is about to begin. Raises ``EngineError`` where one did."""
+    view = view_of(launch.out_dir)
+    if view.exists():
+        raise EngineError(f"{launch.name}: {launch.out_dir} was used before; name a fresh folder")
+    return view
 
 
 def lay_out(

@@ -64,6 +64,22 @@ def entries(folder: Path) -> Iterator[JournalEntry]:
             continue
 
 
+def under_way(folder: Path) -> list[str]:
+    """The jobs that were begun, or taken over, and of which no end is told, in that order.
+
+    Whoever resumes a run says of each again that it is under way.
+    """
+    found: dict[str, None] = {}
+    for one in entries(folder):
+        if one.event in ("intended", "adopted"):
+            found[one.name] = None
+        elif one.event in ("concluded", "postponed"):
+            found.pop(one.name, None)
+        elif one.event == "resumed":
+            found.clear()
+    return list(found)
+
+
 def resumptions(folder: Path) -> tuple[str, ...]:
     """When each process went on with the run, by its journal, ISO 8601 in UTC."""
     found = [one.time for one in entries(folder) if one.event == "resumed"]

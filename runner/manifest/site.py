@@ -9,11 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from runner.core.errors import ManifestError
 from runner.experiment.common import Integer, Table
-from runner.manifest.manifest_errors import render
-from runner.manifest.source import read_given
-from runner.manifest.validation import read_as
+from runner.manifest.validation import read_settings_file
 
 NAME = "phasehub.toml"
 OURS = frozenset(
@@ -133,12 +130,4 @@ def read_site(path: Path) -> Site:
 
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
-    source = read_given(path)
-    read = read_as(Site, source.json)
-    wrong = [
-        *(source.at(place, problem) for place, problem in source.refused.items()),
-        *(one for one in read.placed(source) if one.path not in source.refused),
-    ]
-    if read.value is None or wrong:
-        raise ManifestError(render(wrong, file=str(path), text=source.text))
-    return read.value
+    return read_settings_file(path, Site)

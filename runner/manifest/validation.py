@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from runner.core.errors import ManifestError
 from runner.experiment import EXPERIMENT, Parameters
 from runner.manifest.manifest_errors import (
     MOST_COLLECTED,
     Mistake,
     UnplacedMistake,
+    render,
     unplaced_mistakes,
 )
-from runner.manifest.source import TomlSource
+from runner.manifest.source import TomlSource, read_given
 
 ATable = TypeVar("ATable", bound=BaseModel)
 
@@ -30,6 +33,22 @@ class Reading(Generic[ATable]):
     def placed(self, source: TomlSource) -> list[Mistake]:
         """The mistakes at their places in a file that is this document."""
         return [source.at(each.paths[0], each.problem) for each in self.mistakes]
+
+
+def read_settings_file(path: Path, model: type[ATable]) -> ATable:
+    """A TOML file that is one table.
+
+    Raises ``ManifestError`` that names everything that is wrong with it, line by line.
+    """
+    source = read_given(path)
+    read = read_as(model, source.json)
+    wrong = [
+        *(source.at(place, problem) for place, problem in source.refused.items()),
+        *(one for one in read.placed(source) if one.path not in source.refused),
+    ]
+    if read.value is None or wrong:
+        raise ManifestError(render(wrong, file=str(path), text=source.text))
+    return read.value
 
 
 def read_as(model: type[ATable], document: str) -> Reading[ATable]:

@@ -107,6 +107,8 @@ class _Journal:
         elif entry.event == "started" and entry.name in self._under_way:
             span = self._under_way[entry.name]
             self._under_way[entry.name] = replace(span, gpu_ids=entry.handle.gpu_ids)
+        elif entry.event == "postponed":
+            self._under_way.pop(entry.name, None)
         elif entry.event == "ended":
             self._end(entry.name, now, entry.status)
         elif entry.event in ("resumed", "sealed as it is"):

@@ -7,11 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runner.core.errors import ManifestError
 from runner.experiment.common import Integer, Table
-from runner.manifest.manifest_errors import render
-from runner.manifest.source import read_given
-from runner.manifest.validation import read_as
+from runner.manifest.validation import read_settings_file
 from runner.study.selection import STUDY_BYTES
 
 NAME = "study.toml"
@@ -39,12 +36,4 @@ def read_settings(study: Path) -> Settings:
     path = study / NAME
     if not path.exists():
         return Settings()
-    source = read_given(path)
-    read = read_as(Settings, source.json)
-    wrong = [
-        *(source.at(place, problem) for place, problem in source.refused.items()),
-        *(one for one in read.placed(source) if one.path not in source.refused),
-    ]
-    if read.value is None or wrong:
-        raise ManifestError(render(wrong, file=str(path), text=source.text))
-    return read.value
+    return read_settings_file(path, Settings)

@@ -64,10 +64,10 @@ class MachineFacts(Protocol):
 def of_planned(
     job: Job,
     *,
-    job_sha256: str,
+    job_sha256: str | None,
     models_sha256: str,
     engine: EngineRecord,
-    dataset: DatasetRecord,
+    dataset: DatasetRecord | None,
     machine: MachineFacts,
 ) -> Components:
     """The components of an arm that could be run now."""
@@ -88,17 +88,15 @@ def of_plan(
     job: Job, *, models_sha256: str, engine: EngineRecord, machine: MachineFacts
 ) -> Components:
     """The components of an arm as far as a plan tells them; those of ``LATER`` are not known."""
-    return _components(
-        parameters={**job.parameters, "seed": job.seed},
-        command=[list(job.command), dict(job.environment)],
-        execution=job.execution.model_dump(),
-        network=job.resources.network,
+    known = of_planned(
+        job,
+        job_sha256=None,
         models_sha256=models_sha256,
         engine=engine,
         dataset=None,
         machine=machine,
-        job_sha256=None,
-    ) | dict.fromkeys(LATER)
+    )
+    return known | dict.fromkeys(LATER)
 
 
 def of_sealed(sealed: SealedHub, arm: ArmRecord) -> Components:

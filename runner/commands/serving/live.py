@@ -11,7 +11,8 @@ from runner.commands.status import RunStatus
 from runner.core.errors import EngineError, RunnerError
 from runner.core.names import SAFE_NAME
 from runner.core.reading import read_file, shortened
-from runner.hub import journal, layout
+from runner.hub import layout
+from runner.hub.journal import under_way
 from runner.jobs.events import NAME, EventReader
 from runner.jobs.job_progress import JobProgress
 from runner.phase.carrier import read_carrier
@@ -71,16 +72,8 @@ class Live:
 
     def _arms(self, staging: layout.Staging, arms: set[str], seen: set[Path]) -> list[Table]:
         """How far each arm is that has been started and has not ended."""
-        under_way: dict[str, None] = {}
-        for line in journal.tables(staging.path):
-            name, event = str(line.get("name")), line.get("event")
-            if event in ("intended", "adopted") and name in arms:
-                under_way[name] = None
-            elif event == "concluded":
-                under_way.pop(name, None)
-            elif event == "resumed":
-                under_way.clear()
-        safe = (name for name in under_way if re.fullmatch(SAFE_NAME[1:-1], name))
+        begun = (name for name in under_way(staging.path) if name in arms)
+        safe = (name for name in begun if re.fullmatch(SAFE_NAME[1:-1], name))
         names = list(safe)[:MOST_ARMS]
         steps = _steps(staging) if names else {}
         return [self._arm(staging, name, steps.get(name), seen) for name in names]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from runner.hub.journal import under_way
 from runner.report.course import course
 from runner.report.pages import render
 from runner.report.timeline import timeline
@@ -39,6 +40,23 @@ def spans(found):
         ]
         for lane in found.lanes
     }
+
+
+def test_a_start_that_was_put_off_is_no_attempt_and_nothing_is_under_way(record, hub_folder):
+    write(
+        hub_folder,
+        *job("dataset", 1, 10),
+        line(20, "intended", "stable_sgd"),
+        line(21, "postponed", "stable_sgd"),
+        line(22, "intended", "stable_adamw"),
+        *job("stable_sgd", 30, 100),
+        line(100, "concluded", "stable_sgd"),
+        line(101, "intended", "stable_large"),
+        line(102, "postponed", "stable_large"),
+    )
+    (one,) = spans(course(record, hub_folder))["stable_sgd"]
+    assert one[1:3] == (30, 100)
+    assert under_way(hub_folder) == ["dataset", "stable_adamw"]
 
 
 def test_places_waits_and_further_attempts_are_those_of_the_journal(record, hub_folder):
