@@ -5,6 +5,14 @@ import pytest
 from tests.faults.phase import Begun, light_interpreter, results
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_state(tmp_path_factory):
+    """Cores that no other worker's runs hold: two that wait for a word would wait for each other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHASEHUB_STATE", str(tmp_path_factory.getbasetemp() / "state"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def interpreter(tmp_path_factory):
     return light_interpreter(tmp_path_factory.mktemp("interpreter"))
