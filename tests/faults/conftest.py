@@ -7,7 +7,7 @@ from tests.faults.phase import Begun, light_interpreter, results
 
 @pytest.fixture(scope="module", autouse=True)
 def own_state(tmp_path_factory):
-    """Cores that no other worker's runs hold: two that wait for a word would wait for each other."""
+    """Caches and cores of our own: held arms of two workers would wait for each other's cores."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHASEHUB_STATE", str(tmp_path_factory.getbasetemp() / "state"))
         yield
