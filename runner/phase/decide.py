@@ -18,7 +18,8 @@ from runner.phase.lockfile import Lock, find_lock
 from runner.phase.run import Request, Run
 from runner.phase.sources import ArmSources, find_sources
 from runner.phase.unfinished import unfinished
-from runner.plan.model import Device, Plan, asks_for_gpu, digest, make_plan
+from runner.plan.make import asks_for_gpu, make_plan
+from runner.plan.model import Device, Plan, digest
 from runner.plan.preflight import preflight, this_machine
 from runner.verify.registration.power import registration_mismatches
 

@@ -15,7 +15,7 @@ from runner.manifest.matrix import MOST_ARMS
 from runner.manifest.model import load
 from runner.manifest.source import read
 from runner.manifest.toml.limits import DEEPEST, MOST_BYTES, MOST_ITEMS, excess
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 
 HEAD = """\
 schema_version = 1

@@ -11,7 +11,8 @@ from models.config import NoClip, NormClip
 from runner.core.errors import ManifestError
 from runner.manifest.matrix import MOST_ARMS, read_matrix
 from runner.manifest.model import load
-from runner.plan.model import digest, make_plan
+from runner.plan.make import make_plan
+from runner.plan.model import digest
 from runner.report.plan_text import render_plan
 
 PHASE = """\
