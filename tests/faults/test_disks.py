@@ -21,20 +21,32 @@ HELD = manifest(one=0, two="held", three=0).replace(
 
 @pytest.fixture
 def mounted(tmp_path):
-    """The folder of hubs on a disk of its own, in memory, with the options given."""
+    """The folder of hubs on a disk of its own: in memory, with these options; or with quotas."""
     places = []
 
     def mount(options):
         place = tmp_path / "artifacts"
         place.mkdir()
-        made = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        limited = options == "quota"
+        kind = ["-o", "loop", image()] if limited else ["-t", "tmpfs", "-o", options, "tmpfs"]
+        made = subprocess.run(["mount", *kind, place], capture_output=True, text=True, check=False)
         if made.returncode:
             pytest.skip(f"no disk can be mounted: {made.stderr.strip()}")
         places.append(place)
+        if limited:
+            subprocess.run(["btrfs", "quota", "enable", place], check=True)
         return place
+
+    def image():
+        """A file with a file system that knows quotas, of which the kernel has few."""
+        if shutil.which("mkfs.btrfs") is None:
+            if os.environ.get("CI"):
+                pytest.fail("there is no mkfs.btrfs; .ci/run installs it")
+            pytest.skip("there is no mkfs.btrfs, so no disk with a quota")
+        with (tmp_path / "disk").open("wb") as file:
+            file.truncate(128 << 20)
+        subprocess.run(["mkfs.btrfs", "--quiet", "--mixed", tmp_path / "disk"], check=True)
+        return tmp_path / "disk"
 
     yield mount
     for place in places:
@@ -57,6 +69,15 @@ def fill(disk, leaving=0):
 def fill_but_for_records(disk):
     """Take the room that an arm needs, and leave what it takes to say that it has failed."""
     fill(disk, leaving=300 << 10)
+
+
+def fill_quota(disk):
+    """Have a quota that leaves half of what an arm needs; the disk itself has room."""
+    (disk / "ballast").write_bytes(bytes(8 << 20))
+    quotas = ["btrfs", "qgroup"]
+    shown = subprocess.check_output([*quotas, "show", "--raw", "--sync", disk], text=True)
+    used = int(shown.splitlines()[-1].split()[1])
+    subprocess.run([*quotas, "limit", str(used + (512 << 10)), disk], check=True)
 
 
 def fill_with_files(disk):
@@ -85,6 +106,7 @@ def is_told_and_resumable(run):
         ("size=24m", fill, "no room is left"),
         ("size=24m", fill_but_for_records, "no room is left"),
         ("size=64m,nr_inodes=700", fill_with_files, "is left"),
+        ("quota", fill_quota, "nothing of your quota is left"),
     ],
 )
 def test_a_run_whose_disk_is_full_goes_on_once_there_is_room(
