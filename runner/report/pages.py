@@ -222,12 +222,15 @@ def _shown(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _by_heading(pictures: Sequence[tuple[str, Plot]]) -> list[tuple[str, list[str]]]:
-    """The names of pictures under each heading."""
-    found: dict[str, list[str]] = {}
+def _by_heading(pictures: Sequence[tuple[str, Plot]]) -> list[tuple[str, list[str], bool]]:
+    """Under each heading the names of pictures, and whether each takes a line of its own."""
+    found: dict[str, list[Plot]] = {}
     for heading, one in pictures:
-        found.setdefault(heading, []).append(one.name)
-    return list(found.items())
+        found.setdefault(heading, []).append(one)
+    return [
+        (heading, [one.name for one in plots], any(one.is_wide for one in plots))
+        for heading, plots in found.items()
+    ]
 
 
 def _explained(constant: str | None) -> str:
