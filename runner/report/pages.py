@@ -56,6 +56,8 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
 SCRIPTS = ("tables.js", "slider.js")
 DRAWING = ("vendored/uPlot.iife.min.js", "curves.js")
 """What a page with curves has beside."""
+SCRIPT_OF = {False: SCRIPTS, True: (*SCRIPTS, *DRAWING)}
+"""Whether a page has curves → its scripts."""
 MOST_DATASETS = 40
 """Datasets that a page tells of, one by one."""
 
@@ -125,7 +127,7 @@ def with_script(
     drawn: Curves | None,
 ) -> str:
     """A page with everything inside that is shown in it; it says how large it is, in megabytes."""
-    script = joined((*SCRIPTS, *DRAWING) if drawn else SCRIPTS)
+    script = joined(SCRIPT_OF[drawn is not None])
     values = {
         **values,
         "inlined": inlined,
@@ -139,6 +141,14 @@ def with_script(
     }
     size = len(page.render(values, megabytes="").encode())
     return page.render(values, megabytes=f"{size / 1e6:.1f}")
+
+
+def page_policy() -> str:
+    """What any page of this version may do, whatever hub it is of: its own script runs, no other.
+
+    For who sends pages: it says the same as the page, where nothing of a hub comes before it.
+    """
+    return policy(*map(joined, SCRIPT_OF.values()))
 
 
 def picture_paths(view: View) -> Iterator[str]:

@@ -43,7 +43,6 @@ PARAMETERS = {
 }
 
 
-
 def with_lines(names):
     """The files of these names, and for each picture those that have it as lines."""
     pictures = [name.removesuffix(".png") for name in names if name.endswith(".png")]
@@ -72,17 +71,19 @@ TRAIN_FILES |= dict.fromkeys(set(with_lines(list(TRAIN_FILES))) - set(TRAIN_FILE
 """As docs/contract.md lists them."""
 
 COLLAPSE_FILES = set(
-    with_lines([
-        pattern.format(side)
-        for side in ("before_collapse", "at_collapse")
-        for pattern in (
-            "model_{}.pt",
-            "activation_report_{}.json",
-            "activation_profile_{}.png",
-            "grad_hist_{}.npz",
-            "grad_hist_{}.png",
-        )
-    ])
+    with_lines(
+        [
+            pattern.format(side)
+            for side in ("before_collapse", "at_collapse")
+            for pattern in (
+                "model_{}.pt",
+                "activation_report_{}.json",
+                "activation_profile_{}.png",
+                "grad_hist_{}.npz",
+                "grad_hist_{}.png",
+            )
+        ]
+    )
 )
 """What an arm leaves beside them when it collapses."""
 

@@ -84,9 +84,14 @@ def browser(folder):
         os.close(of)
 
 
-def ask(page, folder, script, *, library="", width=1280, dark=False):
-    """What a script returns that runs in a page once it has loaded, behind its library."""
+def ask(page, folder, script, **seen):
+    """What a script returns that runs in a page once it has loaded; ``seen`` as of ``ask_at``."""
     (folder / "asked.html").write_text(page)
+    return ask_at(f"file://{folder}/asked.html", folder, script, **seen)
+
+
+def ask_at(url, folder, script, *, library="", width=1280, dark=False):
+    """The same of the page at an address; the script stands behind its library."""
     with browser(folder) as pipe:
         target = pipe.call("Target.createTarget", url="about:blank")["targetId"]
         at = pipe.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -95,7 +100,7 @@ def ask(page, folder, script, *, library="", width=1280, dark=False):
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         pipe.call("Emulation.setEmulatedMedia", at, features=[scheme])
         pipe.call("Page.enable", at)
-        pipe.call("Page.navigate", at, url=f"file://{folder}/asked.html")
+        pipe.call("Page.navigate", at, url=url)
         pipe.wait_for("Page.loadEventFired")
         pipe.call("Runtime.evaluate", at, expression=library)
         found = pipe.call(

@@ -226,9 +226,7 @@ RESULTS = Results(
     pictures=(
         (
             "Reconstructions",
-            Plot(
-                name="recon.png", caption="reconstruction, ground truth and error", is_wide=False
-            ),
+            Plot(name="recon.png", caption="reconstruction, ground truth and error", is_wide=False),
         ),
         (
             "Learning curves",

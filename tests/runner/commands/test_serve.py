@@ -20,10 +20,12 @@ from runner.hub.checksums import write_checksums
 from tests.faults.phase import Begun, light_interpreter, manifest, wait_until
 from tests.processes.test_older_hubs import OLDER
 from tests.processes.test_older_hubs import phasehub as done
+from tests.runner.browser import ask_at, needs_chromium
 
 ROOT = Path(__file__).parents[3]
 EVIL = '<script>alert("x")</script>'
-STAMP = "2026-02-01T000000Z"
+STAMP, WHOLE = "2026-02-01T000000Z", "2026-02-04T000000Z"
+"""A stranger's hub of which a file is gone, and one that is as its sender sealed it."""
 
 
 def writable(source, target):
@@ -46,7 +48,9 @@ def folder(tmp_path_factory):
     (hostile / "report.html").write_text(EVIL)
     (hostile / "page.html").write_text(EVIL)
     (hostile / "none.png").write_text(EVIL)
+    (hostile / "none.pdf").write_text(EVIL)
     write_checksums(hostile)
+    writable(hostile, artifacts / "tiny" / WHOLE)
     (hostile / "summary.md").unlink()
     (hostile / "summary.md").symlink_to("/etc/passwd")
     broken = artifacts / "tiny" / "2026-02-02T000000Z"
@@ -71,6 +75,10 @@ def server(folder):
         thread.join()
 
 
+def policy_of(headers):
+    return headers["Content-Security-Policy"]
+
+
 def ask(server, path, method="GET", **headers):
     """The status, headers and text of an answer; the path goes out as it is."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
@@ -79,7 +87,7 @@ def ask(server, path, method="GET", **headers):
         connection.putheader(name, value)
     connection.endheaders()
     answer = connection.getresponse()
-    return answer.status, answer.headers, answer.read().decode()
+    return answer.status, answer.headers, answer.read().decode(errors="replace")
 
 
 def test_the_index_has_every_hub_also_one_that_is_broken_and_none_from_outside(server):
@@ -107,7 +115,7 @@ def test_a_phase_shows_its_arms_over_time(server):
     _, _, text = ask(server, "/phase/tiny")
     rows = re.findall(r'<tr><th scope="row">(\w+)</th>(.*?)</tr>', text, re.DOTALL)
     assert [arm for arm, _ in rows] == ["one", "two"]
-    assert all(cells.count("<td") == 4 for _, cells in rows)
+    assert all(cells.count("<td") == 5 for _, cells in rows)
 
 
 def test_a_hub_says_what_show_says_and_links_its_files(server):
@@ -142,11 +150,51 @@ def test_a_stranger_s_page_gets_no_script_no_request_and_no_origin(server):
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
+def test_a_hub_s_page_is_made_by_the_server_and_has_no_part_in_its_origin(server):
+    status, headers, text = ask(server, f"/report/tiny/{WHOLE}")
+    assert status == 200
+    assert "made afresh by phasehub" in text
+    assert EVIL not in text
+    told = dict(part.strip().partition(" ")[::2] for part in policy_of(headers).split(";"))
+    assert told["sandbox"] == "allow-scripts allow-downloads"
+    assert re.fullmatch(r"('sha256-[\w+/=]+' ?){2}", told["script-src"])
+    assert told["default-src"] == told["form-action"] == told["frame-ancestors"] == "'none'"
+    links = {one for one in re.findall(r'href="([^"]+)"', text) if not one.startswith("#")}
+    assert len(links) > 10
+    assert {link: ask(server, link)[0] for link in links} == dict.fromkeys(links, 200)
+    assert ask(server, f"/report/tiny/{STAMP}")[0] == 422
+    assert ask(server, "/report/tiny/2026-02-03T000000Z")[0] == 404
+
+
+@needs_chromium
+def test_in_a_browser_its_script_runs_and_asks_nothing(server, tmp_path):
+    answer = ask_at(f"{server.address}report/tiny/{WHOLE}", tmp_path, """
+        const asked = await fetch("/api/runs").then(() => "answered", () => "refused");
+        const evil = document.body.appendChild(document.createElement("script"));
+        evil.textContent = "window.evil = true";
+        return {origin: self.origin, asked, evil: "evil" in window, title: document.title,
+                sorted: document.querySelectorAll("#measured-table thead button").length};
+    """)  # fmt: skip
+    assert answer.pop("sorted") > 5
+    assert answer == {"origin": "null", "asked": "refused", "evil": False, "title": f"tiny: {EVIL}"}
+
+
+def test_several_hubs_stand_side_by_side(server):
+    names = ("tiny/2026-01-01T000000Z", f"tiny/{WHOLE}")
+    status, headers, text = ask(server, "/report?hub={}&hub={}".format(*names))
+    assert status == 200
+    assert policy_of(headers).startswith("sandbox allow-scripts allow-downloads;")
+    assert all(f'href="/hub/{name}/' in text for name in names)
+    assert ask(server, "/report")[0] == 422
+    assert ask(server, f"/report?hub={names[0]}&hub=..")[0] == 404
+
+
 def test_what_is_not_as_it_was_sealed_is_not_shown(server, folder):
     status, _, text = ask(server, f"/hub/tiny/{STAMP}/summary.md")
     assert status == 422
     assert "root:" not in text
     assert ask(server, f"/hub/tiny/{STAMP}/none.png")[0] == 415
+    assert ask(server, f"/hub/tiny/{STAMP}/none.pdf")[0] == 415
     assert ask(server, f"/hub/tiny/{STAMP}/arms/one/model.pt")[0] == 404
     assert ask(server, f"/hub/tiny/{STAMP}/")[0] == 200
     assert ask(server, "/hub/tiny/2026-02-02T000000Z/")[0] == 422
