@@ -18,6 +18,7 @@ from runner.cli.options import (
     Quiet,
     all_named,
 )
+from runner.cli.output import print_fitting
 from runner.cli.root import app
 from runner.engines import EngineName
 
@@ -145,12 +146,9 @@ def compare(
 ) -> None:
     """Put the arms of several hubs into one table, and say what else differs between them."""
     from runner.commands import compare as comparisons
+    from runner.report.folding import markdown_in_columns
 
-    print(
-        comparisons.compare(
-            comparisons.CompareRequest(
-                hubs=tuple(hubs), engine=engine.value, python=python, out=out
-            )
-        ),
-        end="",
+    text = comparisons.compare(
+        comparisons.CompareRequest(hubs=tuple(hubs), engine=engine.value, python=python, out=out)
     )
+    print_fitting(lambda: markdown_in_columns(text).removesuffix("\n"))

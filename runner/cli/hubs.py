@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from runner.cli.options import AsJson, ExportName, HubPath, Out, all_named
-from runner.cli.output import print_fitting, print_json
+from runner.cli.output import print_fitting, print_json, print_text
 from runner.cli.root import app
 from runner.core.errors import VerificationError
 
@@ -105,7 +105,8 @@ def verify(
     if as_json:
         print_json(found.table())
     else:
-        print(*found.lines, sep="\n", end="\n" * bool(found.lines))
+        for line in found.lines:
+            print_text(line)
     if found.problem is not None:
         raise VerificationError(found.problem)
 
@@ -127,7 +128,7 @@ def diff(
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        print(render(found))
+        print_fitting(lambda: render(found))
     raise typer.Exit(0 if found.identical else VerificationError.exit_code)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runner.cli.options import AsJson, Detach, Jobs, Out, Quiet, side_by_side_of
-from runner.cli.output import print_json, say
+from runner.cli.output import print_fitting, print_json, print_text, say
 from runner.cli.phases import leave_terminal
 from runner.cli.root import app
 
@@ -32,7 +31,7 @@ def status(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
         print_json([one.table() for one in statuses.status(out)])
         return
     for one in statuses.status(out):
-        print(one.text())
+        print_fitting(one.text)
 
 
 @app.command()
@@ -116,13 +115,10 @@ def clean(
     """
     from runner.commands import clean as cleaning
 
-    def say(told: str) -> None:
-        print(told, file=sys.stderr)
-
     found = (
         cleaning.clean_caches(unused_days, remove=yes, say=say)
         if caches
         else cleaning.clean(out, remove=yes, say=say)
     )
     for line in found:
-        print(line)
+        print_text(line)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.core.reading import shortened
 from runner.core.text import listing
 from runner.experiment import EXPERIMENT
 from runner.hub.record import MEASURED, HubRecord, Level
@@ -252,7 +253,7 @@ def _remarks(record: HubRecord) -> Iterator[Statement]:
 def _failures(record: HubRecord) -> Iterator[Statement]:
     for arm in record.arms:
         if arm.status != "succeeded":
-            told = f": {arm.message}" if arm.message else ""
+            told = f": {shortened(arm.message)}" if arm.message else ""
             text = f"{arm.name}: {STATUS_WORDS[arm.status]}{told}"
             yield Statement(kind="bad", text=text, about="course")
 
