@@ -108,7 +108,7 @@ def diagnose(
     allow_limits: AllowLimits = False,
     allow_base_image: AllowBaseImage = False,
 ) -> None:
-    """Look into weights that an arm stored. The last line on stdout is the reports' folder."""
+    """Analyse stored weights, layer by layer. The last line on stdout is the reports' folder."""
     from runner.commands import diagnose as diagnoses
     from runner.verify.trust import Consent
 
@@ -144,7 +144,10 @@ def compare(
     ] = None,
     python: Interpreter = None,
 ) -> None:
-    """Put the arms of several hubs into one table, and say what else differs between them."""
+    """Compare the arms of several hubs, with statistics.
+
+    One table of all arms, and what else differs between the hubs.
+    """
     from runner.commands import compare as comparisons
     from runner.report.folding import markdown_in_columns
 

@@ -187,7 +187,7 @@ def facts(record: HubRecord) -> list[tuple[str, str]]:
         *_datasets(record),
         ("lock", record.lock_sha256 or ""),
         ("seed", str(record.seed)),
-        ("arms' time", wording.duration(sum(arm.wall_s or 0.0 for arm in record.arms))),
+        ("total time of arms", wording.duration(sum(arm.wall_s or 0.0 for arm in record.arms))),
         ("run", f"{wording.moment(record.started)} to {wording.moment(record.ended)}"),
     ]
     return [(name, value) for name, value in told if value]
