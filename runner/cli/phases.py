@@ -207,7 +207,7 @@ def lock(
     device: Device = DeviceName.auto,
     python: Interpreter = None,
 ) -> None:
-    """Write what a manifest resolves to beside it: base image, packages, source, plan, dataset.
+    """Write a lock file: image, packages, source, plan, data.
 
     The last line on stdout is the lock file's path; `run --locked` refuses to differ from it.
     """

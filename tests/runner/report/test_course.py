@@ -169,7 +169,7 @@ def test_a_hub_without_a_journal_has_what_the_record_of_its_arms_says(record, hu
     never = [arm.model_copy(update={"started": None}) for arm in record.arms]
     unknown = record.model_copy(update={"arms": tuple(never)})
     assert course(unknown, hub_folder) is None
-    assert "Course of the run" not in render("report.html", make_view(unknown), hub_folder)
+    assert "Timeline of the run" not in render("report.html", make_view(unknown), hub_folder)
 
 
 @pytest.mark.parametrize(
