@@ -1,0 +1,66 @@
+"""Small disks in memory, and what fills them."""
+
+import contextlib
+import shutil
+import subprocess
+
+import pytest
+
+from tests.faults.phase import manifest
+
+HELD = manifest(one=0, two="held", three=0).replace(
+    'echo \\"weights',
+    'head -c 1000000 /dev/zero > \\"$out/more\\"\\nrm \\"$out/more\\"\\necho \\"weights',
+)
+"""Each arm takes a megabyte for a moment."""
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """The folder of hubs on a disk of its own, in memory, with the options given."""
+    places = []
+
+    def mount(options, place=tmp_path / "artifacts"):
+        place.mkdir()
+        made = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            pytest.skip(f"no disk can be mounted: {made.stderr.strip()}")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def is_under_way(run):
+    """Whether the arm that is held is the only one that has not ended."""
+    ended = all(run.told("concluded", name) for name in ("one", "three"))
+    return ended and run.told("started", "two")
+
+
+def fill(disk, leaving=0):
+    """Take all the room that is left, or all but so many bytes."""
+    with (disk / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while shutil.disk_usage(disk).free > leaving:
+            file.write(bytes(1 << 12))
+
+
+def fill_but_for_records(disk):
+    """Take the room that an arm needs, and leave what it takes to say that it has failed."""
+    fill(disk, leaving=300 << 10)
+
+
+def fill_with_files(disk):
+    """Take all inodes that are left."""
+    (disk / "ballast").mkdir()
+    with contextlib.suppress(OSError):
+        for number in range(10**6):
+            (disk / "ballast" / str(number)).touch()
+
+
+def remount(disk, how):
+    subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
