@@ -93,7 +93,7 @@ ENDS: Mapping[str, tuple[str, ...]] = {
     "could_not_start": ("hold",),
     "interrupted": (
         *("removal", "daemon", "supervisor", "stop"),
-        *("cancellation", "preemption", "node"),
+        *("cancellation", "preemption", "node", "requeue", "folder"),
     ),
 }
 """How an arm ended → what may have ended it; no other one says what did."""
