@@ -25,6 +25,7 @@ def use_of(site: SlurmSite) -> QueueUse:
     words = [f"--{name}={value}" for name, value in named.items() if value is not None]
     return QueueUse(
         options=(*words, *site.options),
+        runtime=site.runtime,
         shared=None if site.shared is None else Path(site.shared),
         side_by_side=site.concurrency,
         every_s=site.look_every_s,
