@@ -42,6 +42,8 @@ class DockerCommand(Container):
     """Docker's daemon on the node."""
 
     program = "docker"
+    at_once: tuple[str, ...] = ()
+    """What keeps a removal from asking the container to end by itself first."""
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         super().__init__(spec, folder)
@@ -182,7 +184,7 @@ class DockerCommand(Container):
 
     def _remove(self, container: str) -> None:
         for _ in range(REMOVALS):
-            done = self.ask("rm", "--force", "--volumes", container)
+            done = self.ask("rm", "--force", *self.at_once, "--volumes", container)
             if done.returncode == 0 or "no such container" in done.stderr.lower():
                 return
 
@@ -212,6 +214,7 @@ class PodmanCommand(DockerCommand):
     """Podman on the node: no daemon, the container is a descendant of ours."""
 
     program = "podman"
+    at_once = ("--time=0",)
     memory_is_told = False  # through a file that is not always where podman looks
 
     @property
