@@ -19,7 +19,7 @@ from docker.types import LogConfig, Mount, Ulimit
 from runner.core.errors import EngineError
 from runner.engines import seccomp
 from runner.engines.base import PROMISES, Seccomp
-from runner.engines.isolation import ADDED_BY_PODMAN, Shown, podman_ulimits, without
+from runner.engines.isolation import ADDED_BY_PODMAN, BoundFolder, podman_ulimits, without
 
 Product = Literal["docker", "podman"]
 LOGS: Mapping[str, Mapping[str, str]] = {
@@ -95,7 +95,7 @@ class Abilities:
             return list(wanted)
         return without(ADDED_BY_PODMAN, wanted)
 
-    def mounts(self, folders: Iterable[Shown]) -> list[Mount]:
+    def mounts(self, folders: Iterable[BoundFolder]) -> list[Mount]:
         """The job's folders as the container is shown them; none where they need labels."""
         return [
             Mount(one.place, one.source, type="bind", read_only=one.locked)
@@ -103,7 +103,7 @@ class Abilities:
             if not self.selinux
         ]
 
-    def binds(self, folders: Iterable[Shown]) -> dict[str, dict[str, str]]:
+    def binds(self, folders: Iterable[BoundFolder]) -> dict[str, dict[str, str]]:
         """The same in the older form, which alone can ask the daemon to label them."""
         return dict(_labelled(one) for one in folders if self.selinux)
 
@@ -201,7 +201,7 @@ def _log(info: Mapping[str, Any]) -> LogConfig:
     )
 
 
-def _labelled(one: Shown) -> tuple[str, dict[str, str]]:
+def _labelled(one: BoundFolder) -> tuple[str, dict[str, str]]:
     """A folder with the label that all containers may open.
 
     Raises ``EngineError`` for a name that the older form cannot carry.

@@ -24,7 +24,7 @@ ADDED_BY_PODMAN = ("TERM", "container")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class BoundFolder:
     """A folder of the host that a job sees, and where; one that is ``locked`` is read-only."""
 
     source: str
@@ -39,7 +39,7 @@ class Isolation:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     """All of it, beside what the image brings."""
-    folders: tuple[Shown, ...]
+    folders: tuple[BoundFolder, ...]
     memory_bytes: int
     pids: int
     shm_bytes: int
@@ -55,7 +55,7 @@ class Isolation:
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Isolation:
         """What ``to_table`` has written."""
-        folders = tuple(Shown(**one) for one in table["folders"])
+        folders = tuple(BoundFolder(**one) for one in table["folders"])
         return cls(**{**table, "command": tuple(table["command"]), "folders": folders})
 
     @property
@@ -105,11 +105,11 @@ def _at_most(which: int, most: int) -> int:
     return most if hard == resource.RLIM_INFINITY else min(hard, most)
 
 
-def _folders(launch: Launch) -> Iterator[Shown]:
-    yield Shown(source=str(launch.job_dir.resolve()), place="/job", locked=True)
-    yield Shown(source=str(launch.out_dir.resolve()), place="/out", locked=False)
+def _folders(launch: Launch) -> Iterator[BoundFolder]:
+    yield BoundFolder(source=str(launch.job_dir.resolve()), place="/job", locked=True)
+    yield BoundFolder(source=str(launch.out_dir.resolve()), place="/out", locked=False)
     if launch.data_dir is not None:
-        yield Shown(source=str(launch.data_dir.resolve()), place="/data", locked=True)
+        yield BoundFolder(source=str(launch.data_dir.resolve()), place="/data", locked=True)
 
 
 def _placed(word: str) -> str:

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,9 @@ from runner.core.errors import EngineError
 from runner.core.installation import state_dir
 from runner.engines.base import Launch, Limits
 from runner.engines.cluster.use import QueueUse
-from runner.engines.runtimes.contained import Contained
+from runner.engines.runtimes.contained import Contained, node_image
 from runner.engines.runtimes.container import SUPPLIED
-from runner.engines.runtimes.shelf import archive_of
+from runner.engines.runtimes.unpacked import STAMP
 from runner.engines.slurm import SlurmEngine
 from runner.engines.views import view_of
 from tests.faults.phase import arms, phasehub, results, wait_until
@@ -75,23 +75,32 @@ HOG = "held = bytearray(1 << 30)\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """A runtime: its name, how to list the containers of a run, and how to be without an image."""
+    """A runtime: its name, and the containers of a run on this machine."""
 
     name: str
-    listed: tuple[str, ...]
 
     def containers(self, run_id):
-        words = [*self.listed, f"--filter=label=phasehub.run={run_id}"]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+        if self.name == "oci":
+            words = ["runc", "--root", "/run/phasehub-oci", "list", "--format=json"]
+            found = json.loads(self._said(words)) or []
+            return [one["id"] for one in found if one["annotations"]["phasehub.run"] == run_id]
+        words = [self.name, "ps", "--all", "--quiet", f"--filter=label=phasehub.run={run_id}"]
+        return self._said(words).split()
+
+    @staticmethod
+    def _said(words):
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
     def forget(self, image):
-        subprocess.run([self.name, "rmi", "--force", image.id], check=False, capture_output=True)
+        """Have no node know the image."""
+        if self.name == "oci":
+            (image.place.parent / STAMP).unlink(missing_ok=True)
+        else:
+            words = [self.name, "rmi", "--force", image.built.id]
+            subprocess.run(words, check=False, capture_output=True)
 
 
-GROUNDS = {
-    name: Ground(name=name, listed=(name, "ps", "--all", "--quiet"))
-    for name in ("docker", "podman")
-}
+GROUNDS = {name: Ground(name=name) for name in ("docker", "oci", "podman")}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +116,7 @@ def docker_client():
 
 
 @pytest.fixture(scope="module")
-def image(docker_client, tmp_path_factory):
+def built(docker_client, tmp_path_factory):
     from runner.engines.environments import packages
     from runner.engines.images.base import choose_base
     from runner.engines.images.build import BuiltImage, _output_of
@@ -134,28 +143,34 @@ def image(docker_client, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def archive(image, tmp_path_factory):
-    return archive_of(image, tmp_path_factory.mktemp("state"), print)
+def state(tmp_path_factory):
+    return tmp_path_factory.mktemp("state")
 
 
 @pytest.fixture(scope="module", params=sorted(GROUNDS))
-def ground(request, image):
-    one = GROUNDS[request.param]
-    if one.name != "docker":  # whose daemon has built it
-        one.forget(image)
+def ground(request):
+    return GROUNDS[request.param]
+
+
+@pytest.fixture(scope="module")
+def image(ground, built, state):
+    """The image as the runtime has it; on no node, unless Docker's daemon has built it."""
+    one = node_image(ground.name, built, state, print)
+    if ground.name != "docker":
+        ground.forget(one)
     yield one
-    if one.name != "docker":
-        one.forget(image)
+    if ground.name != "docker":
+        ground.forget(one)
 
 
 @pytest.fixture
-def engine(cluster, ground, image, archive):
-    return engine_on(ground, image, archive)
+def engine(cluster, ground, image):
+    return engine_on(ground, image)
 
 
-def engine_on(ground, image, archive):
+def engine_on(ground, image):
     use = QueueUse(options=("--partition=all",), every_s=0.5, settle_s=2.0)
-    return SlurmEngine(Contained(ground.name, image, archive), use, print)
+    return SlurmEngine(Contained(ground.name, image), use, print)
 
 
 @pytest.fixture
@@ -274,15 +289,15 @@ def supervisor_of(launch):
 
 
 @pytest.mark.parametrize("ground", sorted({*GROUNDS} - {"docker"}), indirect=True)
-def test_an_image_with_other_packages_is_refused(cluster, ground, image, archive, make_launch):
+def test_an_image_with_other_packages_is_refused(cluster, ground, image, make_launch):
     """Docker's daemon, which has built it, has it by its content."""
     ground.forget(image)
-    other = image.model_copy(update={"packages_sha256": "0" * 64})
-    engine = engine_on(ground, other, archive)
+    other = image.built.model_copy(update={"packages_sha256": "0" * 64})
+    engine = engine_on(ground, replace(image, built=other))
     for name in ("first", "second"):  # it is not kept, either
         outcome = ended(engine, engine.start(make_launch(LOOK, name)))
         assert outcome.status == "could_not_start"
-        assert image.packages_sha256 in outcome.message
+        assert image.built.packages_sha256 in outcome.message
 
 
 SITE = """

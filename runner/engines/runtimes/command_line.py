@@ -11,7 +11,6 @@ import csv
 import io
 import json
 import os
-import platform
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +20,19 @@ from pathlib import Path
 from typing import Any
 
 from runner.engines import seccomp
-from runner.engines.isolation import ADDED_BY_PODMAN, HOME, Shown, podman_ulimits, without
-from runner.engines.runtimes.container import LOAD_S, Container, is_abandoned, last
+from runner.engines.isolation import ADDED_BY_PODMAN, HOME, BoundFolder, podman_ulimits, without
+from runner.engines.runtimes.container import (
+    FLUSH_S,
+    LOAD_S,
+    OVERHEAD_BYTES,
+    Container,
+    is_abandoned,
+    last,
+    machine,
+    plain,
+)
 from runner.engines.supervisor import RefusedError, descendants
 
-FLUSH_S = 5.0
-"""How long the command may take to end once its container has, s."""
 REMOVALS = 3
 """How often a container is tried to be removed."""
 LIMITS = ("MemoryLimit", "SwapLimit", "PidsLimit")
@@ -34,8 +40,6 @@ LIMITS = ("MemoryLimit", "SwapLimit", "PidsLimit")
 STATE = "{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}"
 NOT_BEGUN = ("created", "configured", "initialized")
 """States of a container that was never started."""
-OVERHEAD_BYTES = 128 << 20
-"""What podman itself may hold beside its container, bytes."""
 
 
 class DockerCommand(Container):
@@ -88,9 +92,7 @@ class DockerCommand(Container):
         for one in done.stdout.split():
             said = self.ask("inspect", "--format", "{{json .Config.Labels}}", one)
             with suppress(ValueError):
-                labels = json.loads(said.stdout)
-                plain = {name.removeprefix("phasehub."): text for name, text in labels.items()}
-                if is_abandoned(plain):
+                if is_abandoned(plain(json.loads(said.stdout))):
                     self._remove(one)
 
     def has_image(self) -> bool:
@@ -99,13 +101,13 @@ class DockerCommand(Container):
 
     def load_image(self) -> None:
         """Load it from its archive. Raises ``RefusedError`` where that gives another image."""
-        done = self.ask("load", "--quiet", "--input", self.image["archive"], within_s=LOAD_S)
+        done = self.ask("load", "--quiet", "--input", self.image["place"], within_s=LOAD_S)
         if done.returncode == 0 and self.has_image():
             return
         why = last(done) if done.returncode else "it has another id there"
         raise RefusedError(
             f"the image {self.image['reference']} could not be loaded into {self.program} on "
-            f"{os.uname().nodename} from {self.image['archive']}: {why}"
+            f"{os.uname().nodename} from {self.image['place']}: {why}"
         )
 
     def forget_image(self) -> None:
@@ -195,19 +197,13 @@ class DockerCommand(Container):
             return code, killed_for
         if len(self._state) != 3 or self._state[0] in NOT_BEGUN:
             raise RefusedError(
-                f"{self.program} on {os.uname().nodename} did not start it: {self._last_words()}"
+                f"{self.program} on {os.uname().nodename} did not start it: {self.last_words()}"
             )
         status, exit_code, for_memory = self._state
         if status == "running":  # the command was killed, and then we have ended the container
             return code, None
         code = int(exit_code)
         return code, "memory" if code != 0 and for_memory == "true" else None
-
-    def _last_words(self) -> str:
-        with suppress(OSError):
-            lines = Path(self.spec["log"]).read_text("utf-8", "replace").splitlines()
-            return next((line.strip() for line in reversed(lines) if line.strip()), "no word")
-        return "no word"
 
 
 class PodmanCommand(DockerCommand):
@@ -253,20 +249,12 @@ class PodmanCommand(DockerCommand):
         return ()
 
 
-def machine() -> str:
-    """The machine whose system calls can be filtered. Raises ``RefusedError`` for any other."""
-    found = platform.machine()
-    if found not in seccomp.ARCHITECTURES:
-        raise RefusedError(
-            f'system calls of a {found} cannot be filtered; resources.seccomp = "docker" has the '
-            "runtime's own profile"
-        )
-    return found
+def bind(one: BoundFolder, place: str = "target", locked: str = "readonly") -> str:
+    """A folder as the commands take it: fields in a line of CSV, so that any name will do.
 
-
-def bind(one: Shown) -> str:
-    """A folder as the commands take it: fields in a line of CSV, so that any name will do."""
-    fields = ["type=bind", f"source={one.source}", f"target={one.place}"]
+    ``place`` and ``locked`` are what a command calls the two.
+    """
+    fields = ["type=bind", f"source={one.source}", f"{place}={one.place}"]
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([*fields, "readonly"] if one.locked else fields)
+    csv.writer(line, lineterminator="").writerow([*fields, locked] if one.locked else fields)
     return line.getvalue()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
 import shutil
 import subprocess
 import time
@@ -20,6 +21,7 @@ from typing import Any
 
 from runner.core.errors import EngineError
 from runner.core.installation import SOURCES
+from runner.engines import seccomp
 from runner.engines.accounts import Account, account
 from runner.engines.isolation import Isolation
 from runner.engines.supervisor import RefusedError, Starter
@@ -28,11 +30,17 @@ ANSWER_S = 60.0
 """The longest wait for a runtime's answer to a question, s."""
 LOAD_S = 3600.0
 """The longest that an image may take to be loaded, s."""
+PREFIX = "phasehub."
+"""What the names of our labels begin with."""
 SUPPLIED = "image.json"
 """What a job leaves about its image in its folder: how long it took to load it here, s, if it
 did."""
 ON_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where runtimes are, besides where the node says; runc is where root's programs are."""
+FLUSH_S = 5.0
+"""How long a runtime's command may take to end once its container has, s."""
+OVERHEAD_BYTES = 128 << 20
+"""What a runtime itself may hold beside its container where we look at memory, bytes."""
 UNWATCHED = 1 << 62
 """Memory that nothing holds, bytes: for jobs whose memory the kernel bounds."""
 FINGERPRINT = SOURCES / "runner" / "engines" / "environments" / "packages.py"
@@ -83,6 +91,9 @@ class Container(Starter):
 
     def forget_image(self) -> None:
         """Remove the image, which is not what it should be."""
+
+    def image_is_right(self) -> None:
+        """Take note of it, where the image itself cannot show it."""
 
     def looking(self, command: Sequence[str]) -> Sequence[str]:
         """The command line that runs a command in the image, which can change nothing."""
@@ -146,6 +157,13 @@ class Container(Starter):
         command = [self.runtime, *words]
         return run(command, self.environment, within_s)
 
+    def last_words(self) -> str:
+        """What the log ends with: the runtime's own words, where it has started nothing."""
+        with suppress(OSError):
+            lines = Path(self.spec["log"]).read_text("utf-8", "replace").splitlines()
+            return next((line.strip() for line in reversed(lines) if line.strip()), "no word")
+        return "no word"
+
     # --- the image ---------------------------------------------------------------------------
 
     def _supply(self) -> None:
@@ -191,6 +209,7 @@ class Container(Starter):
                 f"have the fingerprint {found}, and the plan says {self.image['packages_sha256']}; "
                 f"remove {self.image['folder']} and run again"
             )
+        self.image_is_right()
 
 
 def run(
@@ -233,8 +252,25 @@ def identity(pid: int) -> str:
     return ""
 
 
+def plain(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels as jobs have them, of those that are ours."""
+    ours = {name: text for name, text in labels.items() if name.startswith(PREFIX)}
+    return {name.removeprefix(PREFIX): text for name, text in ours.items()}
+
+
 def is_abandoned(labels: Mapping[str, str]) -> bool:
     """Whether what bears these labels is this node's, and its supervisor runs no more."""
     named, pid = labels.get("supervisor", ""), labels.get("supervisor", "").partition(":")[0]
     ours = labels.get("node") == os.uname().nodename and pid.isdecimal()
     return ours and identity(int(pid)) != named
+
+
+def machine() -> str:
+    """The machine whose system calls can be filtered. Raises ``RefusedError`` for any other."""
+    found = platform.machine()
+    if found not in seccomp.ARCHITECTURES:
+        raise RefusedError(
+            f'system calls of a {found} cannot be filtered; resources.seccomp = "docker" has the '
+            "runtime's own profile"
+        )
+    return found

@@ -14,7 +14,14 @@ def starter_of(spec: Mapping[str, Any], folder: Path) -> Starter:
     if "container" not in spec:
         return Starter(spec, folder)
     # Only a job in a container needs more than the supervisor, which starts in 20 ms.
+    from runner.engines.runtimes.apptainer import ApptainerCommand
     from runner.engines.runtimes.command_line import DockerCommand, PodmanCommand
+    from runner.engines.runtimes.oci import OciBundle
 
-    runtimes = {"docker": DockerCommand, "podman": PodmanCommand}
+    runtimes: dict[str, type[Starter]] = {
+        "apptainer": ApptainerCommand,
+        "docker": DockerCommand,
+        "oci": OciBundle,
+        "podman": PodmanCommand,
+    }
     return runtimes[spec["container"]["runtime"]](spec, folder)
