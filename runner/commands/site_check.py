@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from runner.commands.site_probe import launch_in, wait_for
+from runner.commands.site_job import launch_in, wait_for
 from runner.commands.site_runtime import runtime_tried
 from runner.core.errors import EngineError
 from runner.core.files import remove_tree

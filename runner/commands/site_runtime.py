@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from runner.commands.site_probe import launch_in, wait_for
+from runner.commands.site_job import launch_in, wait_for
 from runner.core.errors import EngineError
 from runner.core.installation import SOURCES, state_dir
 from runner.core.reading import read_table, typed
