@@ -37,7 +37,7 @@ from runner.jobs.datasets import Dataset, find
 from runner.jobs.devices import no_gpu, package_variant, with_no_other_device
 from runner.jobs.progress import display
 from runner.jobs.session import Session, cleaned_up
-from runner.jobs.sites import queue_use
+from runner.jobs.sites import contains_jobs, queue_use
 from runner.phase.arm_jobs import run_arms
 from runner.phase.arms import timestamp
 from runner.phase.audits import audit_datasets
@@ -121,6 +121,7 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
             jobs=jobs_again(original, plan),
             engine=engine_name,
             asked=request.engine,
+            contained=contains_jobs(engine_name, queue_use()),
             variant=variant,
             python=request.python,
             consent=request.consent,
@@ -226,7 +227,7 @@ def prepare(rerun: Rerun) -> Engine:
         python=request.python,
         queue=queue_use(),
     )
-    if rerun.engine == "docker":
+    if contains_jobs(rerun.engine, queue_use()):
         needs = replace(needs, image=restore_image(rerun))
     else:
         packages = "the interpreter that was named" if request.python else "the hub's lock"
