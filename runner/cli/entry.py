@@ -11,6 +11,7 @@ from typing import NoReturn, TextIO, cast
 import typer
 from typer.exceptions import TyperException
 
+from runner.cli.output import say
 from runner.cli.root import app
 from runner.core import detached
 from runner.core.errors import INTERRUPTED, READER_GONE, RunnerError
@@ -82,7 +83,7 @@ def guarded(command: Callable[[], object]) -> int:
         print(f"{error.format_message()}\nphasehub --help lists the commands.", file=sys.stderr)
         return error.exit_code
     except RunnerError as error:
-        print(f"phasehub: {error}", file=sys.stderr)
+        say(f"phasehub: {error}")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         print("phasehub: interrupted", file=sys.stderr)
@@ -90,7 +91,7 @@ def guarded(command: Callable[[], object]) -> int:
     except Exception as error:
         if (gone := _said_of_disk(error) or _said_of_daemon(error)) is None:
             return _report_bug()
-        print(f"phasehub: {gone}", file=sys.stderr)
+        say(f"phasehub: {gone}")
         return gone.exit_code
     return code if isinstance(code, int) else 0
 

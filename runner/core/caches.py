@@ -25,6 +25,7 @@ SHELVES: dict[str, Callable[[str], str]] = {
     "code": lambda _name: OF_SHELF,
     "datasets": lambda name: f"{name.partition('.')[0]}.lock",
     "environments": lambda name: f".{name}.lock",
+    "node-images": lambda _name: OF_SHELF,
     "wheels": lambda _name: OF_SHELF,
 }
 """Folder of the state folder → what the lock of an entry is called there."""

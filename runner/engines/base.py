@@ -38,14 +38,16 @@ EndedBy = Literal[
     "cancellation",
     "preemption",
     "node",
+    "requeue",
+    "folder",
     "hold",
     "stop",
 ]
 """What has ended a job: ``itself``; its limit of ``memory``, ``time`` or ``disk``; a ``signal``
 that phasehub did not send; others, by ``removal`` of its container, the end of its ``daemon`` or of
-its ``supervisor``; in a cluster's queue, its ``cancellation`` by others, its ``preemption``, a
-``node`` that was lost, or a ``hold`` that nobody released; or phasehub, which was asked to
-``stop``."""
+its ``supervisor``; in a cluster's queue, its ``cancellation`` or ``requeue`` by others, its
+``preemption``, a ``node`` that was lost, a shared ``folder`` over which its result has not come, or
+a ``hold`` that nobody released; or phasehub, which was asked to ``stop``."""
 
 Seccomp = Literal["strict", "docker", "unconfined"]
 """What a job may ask of the kernel: what computing takes, what the daemon's own profile allows, or
