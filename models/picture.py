@@ -12,8 +12,11 @@ import numpy as np
 import PIL.Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
+
+from models.job import LINES
 
 MOST_COLOURS: Final = 256
 """What a palette holds. A picture with one takes a third of the room of one without."""
@@ -57,6 +60,21 @@ def _boxes(panels: Panels, height: int) -> dict[str, dict[str, list[int]]]:
         corners = [[round(left), height - round(top)] for left, _, _, top in extents]
         boxes[name] = {side: [*corner, *size] for side, corner in zip(sides, corners, strict=True)}
     return boxes
+
+
+def save_plot(figure: Figure, path_png: Path, panels: Panels | None = None) -> None:
+    """Write a figure as pixels, and as lines under the same name in the folder ``LINES`` beside.
+
+    Images keep their own pixels in the files of lines.
+    """
+    arrange(figure)
+    save_png(figure, path_png, panels)
+    for image in figure.findobj(AxesImage):
+        image.set_interpolation("none")
+    folder = path_png.parent / LINES
+    folder.mkdir(exist_ok=True)
+    for suffix in UNSAID:
+        save_lines(figure, folder / path_png.with_suffix(suffix).name)
 
 
 def save_lines(figure: Figure, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from models.picture import save_png
+from models.picture import save_plot
 from models.sheet import BLUE, LINE_MM, ORANGE, PAGE, PURPLE, VERMILLION, blank, style
 
 FRAME_MM = 42
@@ -41,7 +41,7 @@ def plot_profile(report: Mapping[str, Any], title: str, path_png: Path) -> None:
         size.set_ylim(len(layers) - 0.5, -0.5)
         for axes in (size, share, ratio):
             axes.grid(visible=True, alpha=0.3)
-        save_png(figure, path_png)
+        save_plot(figure, path_png)
 
 
 def _column(layers: Layers, key: str) -> list[float]:
@@ -90,6 +90,6 @@ def _plot_ratios(axes: Axes, layers: Layers) -> None:
 
 def _powers(axes: Axes) -> None:
     """Ticks at powers of ten, spelled as numbers: no text is a formula."""
-    axes.xaxis.set_major_locator(LogLocator(numticks=4))
+    axes.xaxis.set_major_locator(LogLocator(numticks=3))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

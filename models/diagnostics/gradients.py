@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from models.data.npz import write_npz
-from models.picture import save_png
+from models.picture import save_plot
 from models.sheet import BLUE, LINE_MM, PAGE, VERMILLION, blank, style
 from models.training.gradients import LOG10_EDGES, Gradients, TensorGradient
 
@@ -71,7 +71,7 @@ def plot_gradients(gradients: Gradients, title: str, path_png: Path) -> None:
         zero.set(xlim=(0, 100), xlabel="share with\ng = 0 (%)")
         _plot_norms(norm, [tensor.norm for tensor in tensors.values()])
         histogram.set_ylim(len(tensors) - 0.5, -0.5)
-        save_png(figure, path_png)
+        save_plot(figure, path_png)
 
 
 def _plot_shares(axes: Axes, tensors: list[TensorGradient]) -> None:
@@ -84,6 +84,7 @@ def _plot_shares(axes: Axes, tensors: list[TensorGradient]) -> None:
         np.ma.masked_equal(shares, 0),
         norm=LogNorm(SMALLEST_SHARE, 1, clip=True),
         cmap="viridis",
+        rasterized=True,  # of the files of lines it would be most
     )
     axes.set(xlabel="log10 |g|\n(loss per unit of weight)", ylabel="tensor of weights")
     spelled = StrMethodFormatter("{x:g}")
@@ -98,7 +99,7 @@ def _plot_norms(axes: Axes, norms: list[float]) -> None:
     """L2 norms; those that are zero or not finite are written out, as a log axis has no place."""
     positive = [norm for norm in norms if np.isfinite(norm) and norm > 0]
     axes.set(xscale="log", xlabel="L2 norm of g")
-    axes.xaxis.set_major_locator(LogLocator(numticks=4))
+    axes.xaxis.set_major_locator(LogLocator(numticks=3))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     if positive:

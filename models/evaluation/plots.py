@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from models.evaluation.reconstruct import Reconstruction
-from models.picture import save_png
+from models.picture import save_plot
 from models.sheet import PICTURE_MM, blank, style
 
 Image = NDArray[np.float64]
@@ -46,7 +46,7 @@ def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
         axes[1, 0].set(xlabel="column (px)", ylabel="row (px)")
         sides = ("reconstructed", "ground truth")
         rows = {"amplitude": axes[0], name: axes[1]}
-        save_png(
+        save_plot(
             figure,
             path_png,
             {what: dict(zip(sides, row[:2], strict=True)) for what, row in rows.items()},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from models.picture import save_png
+from models.picture import save_plot
 from models.sheet import BLACK, BLUE, ORANGE, PICTURE_MM, VERMILLION, blank, style
 from models.training.history import History
 
@@ -49,4 +49,4 @@ def plot_losses(
         if fate is not None:
             losses.set_title(fate, color=VERMILLION)
         losses.legend()
-        save_png(figure, path_png)
+        save_plot(figure, path_png)

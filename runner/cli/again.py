@@ -18,6 +18,7 @@ from runner.cli.options import (
     Quiet,
     all_named,
 )
+from runner.cli.output import print_fitting
 from runner.cli.root import app
 from runner.engines import EngineName
 
@@ -107,7 +108,7 @@ def diagnose(
     allow_limits: AllowLimits = False,
     allow_base_image: AllowBaseImage = False,
 ) -> None:
-    """Look into weights that an arm stored. The last line on stdout is the reports' folder."""
+    """Analyse stored weights, layer by layer. The last line on stdout is the reports' folder."""
     from runner.commands import diagnose as diagnoses
     from runner.verify.trust import Consent
 
@@ -143,14 +144,14 @@ def compare(
     ] = None,
     python: Interpreter = None,
 ) -> None:
-    """Put the arms of several hubs into one table, and say what else differs between them."""
-    from runner.commands import compare as comparisons
+    """Compare the arms of several hubs, with statistics.
 
-    print(
-        comparisons.compare(
-            comparisons.CompareRequest(
-                hubs=tuple(hubs), engine=engine.value, python=python, out=out
-            )
-        ),
-        end="",
+    One table of all arms, and what else differs between the hubs.
+    """
+    from runner.commands import compare as comparisons
+    from runner.report.folding import markdown_in_columns
+
+    text = comparisons.compare(
+        comparisons.CompareRequest(hubs=tuple(hubs), engine=engine.value, python=python, out=out)
     )
+    print_fitting(lambda: markdown_in_columns(text).removesuffix("\n"))

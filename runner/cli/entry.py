@@ -11,6 +11,7 @@ from typing import NoReturn, TextIO, cast
 import typer
 from typer.exceptions import TyperException
 
+from runner.cli.output import say
 from runner.cli.root import app
 from runner.core import detached
 from runner.core.errors import INTERRUPTED, READER_GONE, RunnerError
@@ -26,12 +27,23 @@ def main() -> NoReturn:
     What is printed may hold the words of a stranger's hub or manifest; nothing of it reaches the
     terminal but signs that can be seen.
     """
+    insist_on_utf8()
     open_closed_streams()
     sys.stdout, sys.stderr = (cast("TextIO", Screen(one)) for one in (sys.stdout, sys.stderr))
     with interrupts(then_ignore=True):
         code = _read(lambda: guarded(lambda: app(standalone_mode=False)))
         detached.end(code)
     sys.exit(code)
+
+
+def insist_on_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where files' names and texts would be of another encoding.
+
+    It is Python's own choice for the locale C, but not with ``PYTHONUTF8=0`` or an older locale.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"  # also for processes that this one starts
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
 
 
 def open_closed_streams() -> None:
@@ -71,7 +83,7 @@ def guarded(command: Callable[[], object]) -> int:
         print(f"{error.format_message()}\nphasehub --help lists the commands.", file=sys.stderr)
         return error.exit_code
     except RunnerError as error:
-        print(f"phasehub: {error}", file=sys.stderr)
+        say(f"phasehub: {error}")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         print("phasehub: interrupted", file=sys.stderr)
@@ -79,7 +91,7 @@ def guarded(command: Callable[[], object]) -> int:
     except Exception as error:
         if (gone := _said_of_disk(error) or _said_of_daemon(error)) is None:
             return _report_bug()
-        print(f"phasehub: {gone}", file=sys.stderr)
+        say(f"phasehub: {gone}")
         return gone.exit_code
     return code if isinstance(code, int) else 0
 

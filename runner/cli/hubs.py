@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from runner.cli.options import AsJson, ExportName, HubPath, Out, all_named
-from runner.cli.output import print_fitting, print_json
+from runner.cli.output import print_fitting, print_json, print_text
 from runner.cli.root import app
 from runner.core.errors import VerificationError
 
@@ -65,7 +65,7 @@ def report(
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="New file, outside of the hubs.")],
 ) -> None:
-    """Make the page of a hub afresh, or one of several side by side. The last line is its path."""
+    """Regenerate a hub's report, or one of several hubs. The last line is its path."""
     from runner.commands import report as reporting
 
     print(reporting.report(reporting.ReportRequest(hubs=tuple(hubs), out=out)))
@@ -80,7 +80,9 @@ def serve(
         int, typer.Option(metavar="N", min=0, max=65535, help="Of 127.0.0.1; 0: any free one.")
     ] = 8470,
 ) -> None:
-    """Show all hubs and the runs under way in the browser, to this machine alone, until Ctrl-C.
+    """Browse hubs and active runs, on this machine alone.
+
+    It ends with Ctrl-C.
 
     It reads and writes nothing. The line on stdout is the address.
     """
@@ -98,14 +100,18 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every file of a hub with its checksum, and what the files say with each other."""
+    """Check every file of a hub against its checksum.
+
+    And whether what the files say is consistent.
+    """
     from runner.commands.verify import verify as verify_hub
 
     found = verify_hub(hub, signers)
     if as_json:
         print_json(found.table())
     else:
-        print(*found.lines, sep="\n", end="\n" * bool(found.lines))
+        for line in found.lines:
+            print_text(line)
     if found.problem is not None:
         raise VerificationError(found.problem)
 
@@ -116,7 +122,9 @@ def diff(
     after: HubPath,
     as_json: AsJson = False,
 ) -> None:
-    """Explain what differs between two hubs: plan, environment, artifacts, metrics.
+    """Explain what differs between two hubs.
+
+    Plan, environment, artifacts, metrics.
 
     Exits with 0 when every deterministic file is the same, with 4 when not.
     """
@@ -127,7 +135,7 @@ def diff(
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        print(render(found))
+        print_fitting(lambda: render(found))
     raise typer.Exit(0 if found.identical else VerificationError.exit_code)
 
 

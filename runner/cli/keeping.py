@@ -33,7 +33,7 @@ def archive(
         typer.Option(metavar="URL", help="Put it there, in place of this folder: s3://, file://…"),
     ] = None,
 ) -> None:
-    """Make one file out of a hub. The last line on stdout is its path."""
+    """Pack a hub into one file. The last line on stdout is its path."""
     from runner.archive import archive_hub, archive_to, write_bag
     from runner.core.digest import sha256_file
     from runner.core.installation import state_dir
@@ -132,7 +132,10 @@ def docs_sync(
 
 @app.command(name="base-image")
 def base_image() -> None:
-    """Make the base image phasehub-base:bookworm from Debian packages, without a registry."""
+    """Build the base image from Debian packages.
+
+    It is called phasehub-base:bookworm, and no registry is needed.
+    """
     from runner.engines.images.build import make_base_image
 
     print(make_base_image(lambda line: print(line, file=sys.stderr)))

@@ -10,7 +10,12 @@ def print_fitting(render: Callable[[], str]) -> None:
     """Print a text, folded where it is wider than the terminal."""
     from runner.report.folding import fitting, terminal_width
 
-    print(fitting(terminal_width(), render))
+    print(fitting(terminal_width(), render), flush=True)
+
+
+def print_text(text: str) -> None:
+    """Print a text that has no table, in the same way."""
+    print_fitting(lambda: text)
 
 
 def print_json(facts: object) -> None:
@@ -21,5 +26,7 @@ def print_json(facts: object) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line beside the result, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line beside the result, on stderr, folded where it is wider than the terminal."""
+    from runner.report.folding import fitting, terminal_width
+
+    print(fitting(terminal_width(sys.stderr), lambda: line), file=sys.stderr, flush=True)

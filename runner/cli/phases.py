@@ -90,7 +90,7 @@ def plan(
     from runner.hub.record import as_registered
     from runner.jobs.devices import choose_device
     from runner.manifest.model import load
-    from runner.plan.model import asks_for_gpu, make_plan
+    from runner.plan.make import asks_for_gpu, make_plan
     from runner.report.plan_text import render_plan
     from runner.report.schedule_text import render_schedule
 
@@ -214,7 +214,7 @@ def lock(
     device: Device = DeviceName.auto,
     python: Interpreter = None,
 ) -> None:
-    """Write what a manifest resolves to beside it: base image, packages, source, plan, dataset.
+    """Write a lock file: image, packages, source, plan, data.
 
     The last line on stdout is the lock file's path; `run --locked` refuses to differ from it.
     """

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runner.cli.options import AsJson, Detach, Jobs, Out, Quiet, side_by_side_of
-from runner.cli.output import print_json, say
+from runner.cli.output import print_fitting, print_json, print_text, say
 from runner.cli.phases import leave_terminal
 from runner.cli.root import app
 
@@ -25,14 +24,17 @@ RunUnderWay = Annotated[
 
 @app.command()
 def status(out: Out = Path("artifacts"), as_json: AsJson = False) -> None:
-    """List the runs that have begun and are not sealed, and how far they are."""
+    """List unfinished runs and their progress.
+
+    Runs that have begun and are not sealed.
+    """
     from runner.commands import status as statuses
 
     if as_json:
         print_json([one.table() for one in statuses.status(out)])
         return
     for one in statuses.status(out):
-        print(one.text())
+        print_fitting(one.text)
 
 
 @app.command()
@@ -57,7 +59,10 @@ def stop(
     run: RunUnderWay = None,
     out: Out = Path("artifacts"),
 ) -> None:
-    """Ask a run that is under way to stop, as Ctrl-C does: it can be resumed."""
+    """Stop an active run, as Ctrl-C does.
+
+    It can be resumed.
+    """
     from runner.commands import attach as attaching
 
     hub = attaching.stop(run, out, say)
@@ -73,7 +78,7 @@ def resume(
     jobs: Jobs = "auto",
     _quiet: Quiet = False,
 ) -> None:
-    """Go on with a run that was cut short, and seal its hub. The last line is the hub's path."""
+    """Resume a run that was cut short, and seal its hub. The last line is the hub's path."""
     if detach:
         leave_terminal()
     from runner.commands import resume as resuming
@@ -109,15 +114,14 @@ def clean(
         float, typer.Option(metavar="N", min=0, help="Of --caches, those unused for N days.")
     ] = 30,
 ) -> None:
-    """List what dead runs have left: folders, containers, processes. With --yes, remove it.
+    """List, or remove with --yes, what dead runs have left.
+
+    Folders, containers, processes.
 
     Nothing is touched that another user, another machine or a run that is alive has made.
     With --caches: what was kept to save time, below PHASEHUB_STATE and in the Docker daemon.
     """
     from runner.commands import clean as cleaning
-
-    def say(told: str) -> None:
-        print(told, file=sys.stderr)
 
     found = (
         cleaning.clean_caches(unused_days, remove=yes, say=say)
@@ -125,4 +129,4 @@ def clean(
         else cleaning.clean(out, remove=yes, say=say)
     )
     for line in found:
-        print(line)
+        print_text(line)

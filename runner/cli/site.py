@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.output import say
+from runner.cli.output import print_text, say
 from runner.cli.root import app
 
 site = typer.Typer(help="The cluster here.", no_args_is_help=True, rich_markup_mode=None)
@@ -24,4 +24,4 @@ def site_check(
     from runner.commands.site_check import check_site
 
     for line in check_site(gpu=gpu, wait_s=wait, say=say):
-        print(line, flush=True)
+        print_text(line)

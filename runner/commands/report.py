@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,7 @@ def report(request: ReportRequest) -> Path:
     """
     out = request.out.parent.resolve() / request.out.name  # a link is not followed
     refuse_place(out)
-    hubs = [_intact(hub.folder) for hub in distinct(request.hubs)]
-    afresh = [_afresh(hub, out) for hub in hubs]
-    text = _of_one(hubs[0], afresh[0]) if len(hubs) == 1 else report_comparison(hubs, afresh)
+    text = page_of(request.hubs, lambda folder: os.path.relpath(folder.resolve(), out.parent))
     try:
         write_durably(out, text.encode())
     except OSError as error:
@@ -46,6 +45,16 @@ def report(request: ReportRequest) -> Path:
             f"{out} cannot be written: {error.strerror}; name another file"
         ) from error
     return request.out
+
+
+def page_of(folders: Sequence[Path], at: Callable[[Path], str]) -> str:
+    """The page of one hub, or of several side by side; ``at`` is where links to a folder lead.
+
+    Raises ``VerificationError`` where one is no hub, or is not as it was sealed.
+    """
+    hubs = [_intact(hub.folder) for hub in distinct(folders)]
+    afresh = [_afresh(hub, at(hub.folder)) for hub in hubs]
+    return _of_one(hubs[0], afresh[0]) if len(hubs) == 1 else report_comparison(hubs, afresh)
 
 
 def refuse_place(out: Path) -> None:
@@ -68,12 +77,12 @@ def _intact(folder: Path) -> Baseline:
     return hub
 
 
-def _afresh(hub: Baseline, out: Path) -> Afresh:
+def _afresh(hub: Baseline, at: str) -> Afresh:
     return Afresh(
         version=__version__,
         hub=hub.facts.name,
         sha256=hub.facts.checksums_sha256,
-        at=os.path.relpath(hub.folder.resolve(), out.parent),
+        at=at,
     )
 
 

@@ -28,7 +28,7 @@ from runner.engines.base import Handle, Launch, Outcome
 from runner.engines.cluster import node, queue, words
 from runner.engines.cluster.queue import Entry, Queue
 from runner.engines.cluster.use import QueueUse, RuntimeName
-from runner.engines.ending import Ending, conclude
+from runner.engines.ending import Ending, conclude, missing_result
 from runner.engines.views import (
     ending_of,
     fresh_view,
@@ -177,23 +177,39 @@ class SlurmEngine:
             told = f"its supervisor left {error}; run the phase again"
             return replace(words.ended_without_result(handle, None), message=told)
         if not words.is_from_outside(ending):
+            if self._awaits_files(handle, ending):
+                return None
             self._concluded.add(handle.id)
             return conclude(handle, ending)
         return self._from_outside(handle, ending)
+
+    def _awaits_files(self, handle: Handle, ending: Ending) -> bool:
+        """Whether a success lacks its result: word of its end may be the first to come."""
+        out_dir = Path(handle.out_dir)
+        if ending.exit_code != 0 or ending.killed_for or missing_result(out_dir) is None:
+            return False
+        with suppress(OSError):
+            list(out_dir.iterdir())
+        return self._lasts(handle, "no files") < self._use.settle_s
 
     def _from_outside(self, handle: Handle, ending: Ending) -> Outcome | None:
         """The end of a job that got a signal: whose that was, the queue knows in a moment."""
         entry = self._queue.entry(handle.id)
         unclear = self._queue.is_silent or (entry is not None and entry.lives)
-        if unclear and self._lasts(handle, "signal") < self._use.settle_s:
+        if unclear and self._lasts(handle, "signal") < self._sure_s:
             return None
-        if entry is not None and (entry.state in words.BY_OTHERS or ending.killed_for == "stop"):
+        if entry is not None and (words.is_by_others(entry) or ending.killed_for == "stop"):
             outcome = words.ended_without_result(handle, entry)
             return replace(outcome, started_at=ending.started_at, exit_code=ending.exit_code)
         return conclude(handle, ending)
 
     def _waiting(self, handle: Handle, entry: Entry) -> Outcome | None:
         self._since.pop((handle.id, "no result"), None)
+        if self._was_requeued(handle, entry):
+            return words.ended_without_result(handle, entry)
+        if words.has_no_nodes(entry):
+            text = f"{handle.name}: its job {entry.number} waits for nodes ({entry.reason})"
+            self._say_once(handle, "nodes", f"{text}; `sinfo -R` tells why, and others may follow")
         if not words.is_stuck(entry):
             self._since.pop((handle.id, "held"), None)
             return None
@@ -207,6 +223,19 @@ class SlurmEngine:
         if self._lasts(handle, "held") < held_s:
             return None
         return words.stuck(handle, entry, held_s)
+
+    def _was_requeued(self, handle: Handle, entry: Entry) -> bool:
+        """Whether a job waits that had begun."""
+        begun = view_of(Path(handle.out_dir)) / node.BEGUN
+        if not words.is_waiting(entry) or not begun.exists():
+            self._since.pop((handle.id, "requeued"), None)
+            return False
+        return self._lasts(handle, "requeued") >= self._sure_s
+
+    @property
+    def _sure_s(self) -> float:
+        """After this long what the queue was seen to say is no older than what the folder says."""
+        return self._use.settle_s + self._use.every_s
 
     def _lasts(self, handle: Handle, what: str) -> float:
         """How long something has been so of a job, s."""

@@ -214,6 +214,8 @@ class Plot:
 
     name: str
     caption: str
+    is_wide: bool = True
+    """Whether its letters are too small where two pictures stand side by side."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from runner.core.errors import VerificationError
+from runner.core.errors import NoHubError
 from runner.core.names import HUB_NAME, SAFE_NAME
 from runner.core.text import briefly
 from runner.hub.layout import find_hubs
@@ -20,7 +20,7 @@ def named_hub(given: Path, artifacts: Path = ARTIFACTS) -> Path:
 
     What is there is a folder. Else ``latest`` is the newest sealed hub below ``artifacts``,
     ``phase8`` the newest of that phase, whatever its profile, and ``phase8/2026-01-30T050000Z``
-    that very hub. Raises ``VerificationError`` for a name that no hub has; what cannot be a name
+    that very hub. Raises ``NoHubError`` for a name that no hub has; what cannot be a name
     is returned as it is, for its reader to refuse.
     """
     word = given.as_posix()
@@ -32,7 +32,7 @@ def named_hub(given: Path, artifacts: Path = ARTIFACTS) -> Path:
         return given
     hubs = find_hubs(artifacts, None if word == LATEST else word)
     if not hubs:
-        raise VerificationError(_none(word, artifacts))
+        raise NoHubError(_none(word, artifacts))
     return max(hubs, key=lambda hub: hub.name)
 
 

@@ -36,7 +36,7 @@
   const quantity = made("select");
   told.quantities.forEach((name, n) => quantity.append(made("option", { value: n }, name)));
   const logarithmic = made("input", { type: "checkbox" });
-  const whole = made("button", { type: "button" }, "Whole range");
+  const whole = made("button", { type: "button" }, "Reset zoom");
   const readout = made("p", { className: "small readout" });
   const frame = made("div", { className: "chart", tabIndex: 0 });
   frame.setAttribute("role", "img");
@@ -143,7 +143,7 @@
     return box;
   });
   if (boxes.length > 1) {
-    const all = made("button", { type: "button" }, "All or none");
+    const all = made("button", { type: "button" }, "Toggle all");
     all.addEventListener("click", () => {
       const wanted = boxes.some((box) => !box.checked);
       for (const box of boxes) if (box.checked !== wanted) box.click();

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
+from itertools import groupby
+from typing import TextIO
 
 GAP = 2
 """Blanks between columns."""
 NARROWEST = 40
 """A terminal is held to be as wide as this at least, characters."""
+RULE = re.compile(r"\|[-:| ]+\|")
+BETWEEN_CELLS = re.compile(r"(?<!\\)\|")
 _width: ContextVar[int | None] = ContextVar("width", default=None)
 
 
-def terminal_width() -> int | None:
-    """Columns of the terminal that stdout is, by ``COLUMNS`` if it is set; ``None`` for none."""
-    if not sys.stdout.isatty():
+def terminal_width(stream: TextIO | None = None) -> int | None:
+    """Columns of the terminal that a stream is, stdout if none is given; ``None`` for no terminal.
+
+    ``COLUMNS`` counts if it is set.
+    """
+    if not (stream or sys.stdout).isatty():
         return None
     return max(NARROWEST, shutil.get_terminal_size().columns)
 
@@ -41,6 +49,28 @@ def _wrapped(lines: Sequence[str], width: int) -> Iterator[str]:
         yield from textwrap.wrap(
             line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )
+
+
+def markdown_in_columns(text: str) -> str:
+    """Markdown whose tables stand in columns; within ``fitting`` alone, as others read it as it is.
+
+    Signs of layout in the text are left where they are.
+    """
+    if _width.get() is None:
+        return text
+    lines: list[str] = []
+    for is_table, grouped in groupby(text.splitlines(), lambda line: line.startswith("|")):
+        block = list(grouped)
+        lines += columns(list(_cells(block))) if is_table else block
+    return "\n".join(lines)
+
+
+def _cells(table: Iterable[str]) -> Iterator[list[str]]:
+    """The rows of a Markdown table, without the one that says how columns are set."""
+    for line in table:
+        if not RULE.fullmatch(line):
+            cells = BETWEEN_CELLS.split(line)[1:-1]
+            yield [cell.strip().replace("\\|", "|") for cell in cells]
 
 
 def columns(rows: Sequence[Sequence[str]], indent: int = 0) -> list[str]:

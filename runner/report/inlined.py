@@ -10,11 +10,13 @@ from typing import Literal
 
 from runner.core.reading import MIB, open_below, read_below
 from runner.report.panels import PNG, Panels, panels_of
+from runner.report.thumbnails import thumbnail
 from runner.report.view import Picture
 
 MOST_PICTURE_BYTES = 10_000_000
-"""Of all pictures in a page, as they stand in it; those past it are linked in the hub."""
+"""Of all pictures in a page, as they stand in it; those past it are small, and linked."""
 LARGEST_FILE_BYTES = 8 * MIB
+IN_PAGE = "data:image/png;base64,"
 
 Why = Literal["it is no PNG picture", "the page would be too large to mail"]
 
@@ -26,7 +28,9 @@ class Inlined:
     addresses: dict[str, str]
     left_out: dict[str, Why]
     panels: dict[str, Panels]
-    """By path, of pictures that say where in them comparable images are."""
+    """By path, of whole pictures that say where in them comparable images are."""
+    small: frozenset[str] = frozenset()
+    """The paths of pictures that are in the page as thumbnails."""
 
     @property
     def bytes(self) -> int:
@@ -35,28 +39,50 @@ class Inlined:
 
 
 def inline(folder: Path, paths: Iterable[str], most: int = MOST_PICTURE_BYTES) -> Inlined:
-    """Put pictures into addresses, the most important first, as long as there is room.
+    """Put pictures into addresses of ``most`` characters together.
 
-    A file that is no PNG picture is not shown, whatever its name says: an arm may leave anything.
+    Where there is no room for all, each is small, and as many as still have room are whole, the
+    most important first. A file that is no PNG picture is not shown, whatever its name says: an arm
+    may leave anything.
     """
-    addresses: dict[str, str] = {}
-    left_out: dict[str, Why] = {}
+    sizes = {path: _size(_content(folder, path)) for path in dict.fromkeys(paths)}
+    shown = [path for path, size in sizes.items() if size]
+    left_out: dict[str, Why] = dict.fromkeys(sizes.keys() - shown, "it is no PNG picture")
+    addresses = {} if sum(sizes.values()) <= most else _thumbnails(folder, shown, most)
+    left = most - sum(map(len, addresses.values()))
+    small = set(addresses)
     panels: dict[str, Panels] = {}
-    left = most
-    for path in dict.fromkeys(paths):
-        content = _content(folder, path)
-        if not content.startswith(PNG):
-            left_out[path] = "it is no PNG picture"
-            continue
-        address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-        if len(address) > left:
+    for path in shown:
+        if (more := sizes[path] - len(addresses.get(path, ""))) <= left:
+            content = _content(folder, path)
+            addresses[path] = _address(content)
+            panels[path] = panels_of(content)
+            small.discard(path)
+            left -= more
+        elif path not in addresses:
             left_out[path] = "the page would be too large to mail"
-            continue
-        addresses[path] = address
-        panels[path] = panels_of(content)
-        left -= len(address)
     panels = {path: found for path, found in panels.items() if found}
-    return Inlined(addresses=addresses, left_out=left_out, panels=panels)
+    return Inlined(addresses=addresses, left_out=left_out, panels=panels, small=frozenset(small))
+
+
+def _thumbnails(folder: Path, paths: Sequence[str], most: int) -> dict[str, str]:
+    """Small versions of the first pictures that have one, as far as there is room."""
+    found: dict[str, str] = {}
+    for path in paths:
+        content = thumbnail(_content(folder, path))
+        if content is not None and _size(content) <= most:
+            found[path] = _address(content)
+            most -= len(found[path])
+    return found
+
+
+def _size(content: bytes) -> int:
+    """Characters of a picture's address; 0 for what is no PNG picture."""
+    return len(IN_PAGE) + 4 * -(-len(content) // 3) if content.startswith(PNG) else 0
+
+
+def _address(content: bytes) -> str:
+    return IN_PAGE + base64.b64encode(content).decode()
 
 
 def _content(folder: Path, path: str) -> bytes:

@@ -56,6 +56,8 @@ def write_reports(record: HubRecord, folder: Path, earlier: Sequence[HubRecord] 
 SCRIPTS = ("tables.js", "slider.js")
 DRAWING = ("vendored/uPlot.iife.min.js", "curves.js")
 """What a page with curves has beside."""
+SCRIPT_OF = {False: SCRIPTS, True: (*SCRIPTS, *DRAWING)}
+"""Whether a page has curves → its scripts."""
 MOST_DATASETS = 40
 """Datasets that a page tells of, one by one."""
 
@@ -125,7 +127,7 @@ def with_script(
     drawn: Curves | None,
 ) -> str:
     """A page with everything inside that is shown in it; it says how large it is, in megabytes."""
-    script = joined((*SCRIPTS, *DRAWING) if drawn else SCRIPTS)
+    script = joined(SCRIPT_OF[drawn is not None])
     values = {
         **values,
         "inlined": inlined,
@@ -139,6 +141,14 @@ def with_script(
     }
     size = len(page.render(values, megabytes="").encode())
     return page.render(values, megabytes=f"{size / 1e6:.1f}")
+
+
+def page_policy() -> str:
+    """What any page of this version may do, whatever hub it is of: its own script runs, no other.
+
+    For who sends pages: it says the same as the page, where nothing of a hub comes before it.
+    """
+    return policy(*map(joined, SCRIPT_OF.values()))
 
 
 def picture_paths(view: View) -> Iterator[str]:
@@ -177,7 +187,7 @@ def facts(record: HubRecord) -> list[tuple[str, str]]:
         *_datasets(record),
         ("lock", record.lock_sha256 or ""),
         ("seed", str(record.seed)),
-        ("arms' time", wording.duration(sum(arm.wall_s or 0.0 for arm in record.arms))),
+        ("total time of arms", wording.duration(sum(arm.wall_s or 0.0 for arm in record.arms))),
         ("run", f"{wording.moment(record.started)} to {wording.moment(record.ended)}"),
     ]
     return [(name, value) for name, value in told if value]
@@ -222,12 +232,15 @@ def _shown(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _by_heading(pictures: Sequence[tuple[str, Plot]]) -> list[tuple[str, list[str]]]:
-    """The names of pictures under each heading."""
-    found: dict[str, list[str]] = {}
+def _by_heading(pictures: Sequence[tuple[str, Plot]]) -> list[tuple[str, list[str], bool]]:
+    """Under each heading the names of pictures, and whether each takes a line of its own."""
+    found: dict[str, list[Plot]] = {}
     for heading, one in pictures:
-        found.setdefault(heading, []).append(one.name)
-    return list(found.items())
+        found.setdefault(heading, []).append(one)
+    return [
+        (heading, [one.name for one in plots], any(one.is_wide for one in plots))
+        for heading, plots in found.items()
+    ]
 
 
 def _explained(constant: str | None) -> str:

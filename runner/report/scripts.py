@@ -35,13 +35,11 @@ def _text_of(name: str) -> str:
     return files("runner.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def policy(content: str) -> str:
-    """What a page may do: show what is in it, and run the one script with this content."""
-    digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-    return (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'"
-    )
+def policy(*contents: str) -> str:
+    """What a page may do: show what is in it, and run a script with one of these contents."""
+    digests = (hashlib.sha256(content.encode()).digest() for content in contents)
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
 
 
 def data(table: object) -> Markup:

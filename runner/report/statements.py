@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.core.reading import shortened
 from runner.core.text import listing
 from runner.experiment import EXPERIMENT
 from runner.hub.record import MEASURED, HubRecord, Level
@@ -27,12 +28,12 @@ MOST_NAMED = 12
 BEHIND: Mapping[Level, tuple[Kind, str]] = {
     "audited": (
         "good",
-        "a second implementation derived the data, the initial weights, chosen steps, the totals "
-        "and the scores again, and they agree",
+        "a second implementation recomputed the data, the initial weights, sampled steps, the "
+        "totals and the scores, and agrees",
     ),
     "read back": (
         "neutral",
-        "their settings were read back from live objects; what they did was not derived again",
+        "their settings were read back from live objects; what they did was not recomputed",
     ),
 }
 """What stands behind results, and how it is told."""
@@ -227,7 +228,7 @@ def _reasons(record: HubRecord) -> Iterator[Statement]:
     counts = Counter(reason(arm) or "no reason given" for arm in known if arm.fate.reached)
     if len(known) > MOST_NAMED and counts:
         told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
-        yield Statement(kind="bad", text=f"Reasons for calling them {ENDPOINT.past}: {told}.")
+        yield Statement(kind="bad", text=f"{ENDPOINT.noun.capitalize()} by criterion: {told}.")
 
 
 def _shortcomings(record: HubRecord) -> Iterator[Statement]:
@@ -252,7 +253,7 @@ def _remarks(record: HubRecord) -> Iterator[Statement]:
 def _failures(record: HubRecord) -> Iterator[Statement]:
     for arm in record.arms:
         if arm.status != "succeeded":
-            told = f": {arm.message}" if arm.message else ""
+            told = f": {shortened(arm.message)}" if arm.message else ""
             text = f"{arm.name}: {STATUS_WORDS[arm.status]}{told}"
             yield Statement(kind="bad", text=text, about="course")
 

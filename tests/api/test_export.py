@@ -10,8 +10,10 @@ import pytest
 
 import phasehub
 from runner.commands.export import MODULES, ExportRequest, export
+from runner.commands.export.runs import exported
 from runner.core.errors import ExportError, VerificationError
 from runner.hub.checksums import write_checksums
+from runner.verify.checked_hub import open_checked
 
 ROOT = Path(__file__).parents[2]
 HUB = "artifacts/tiny/2026-11-22T104255Z"
@@ -110,6 +112,20 @@ def test_no_cell_is_a_formula(hub_folder, tmp_path):
     with (made / "arms.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     assert (row["'=1+1"], row["amp_ssim"]) == ("'=HYPERLINK(1)", "-0.5")
+
+
+def test_every_arm_says_what_was_set_over_its_manifest(hub_folder, tmp_path):
+    record = json.loads((hub_folder / "hub.json").read_bytes())
+    record |= {"profile": "quick", "set_knobs": {"train.epochs": 1, "train.loss": "mae"}}
+    (hub_folder / "hub.json").write_text(json.dumps(record))
+    write_checksums(hub_folder)
+    made = export(ExportRequest(hub=hub_folder, to="csv", output=tmp_path / "out"))
+    told = {"profile": "quick", "set": '--set train.epochs=1 --set train.loss="mae"'}
+    with (made / "arms.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            assert {name: row[name].removeprefix("'") for name in told} == told
+    for arm in exported(open_checked(hub_folder)).arms:
+        assert told.items() <= arm.words.items()
 
 
 def test_a_hub_that_was_changed_is_not_exported(hub_folder, tmp_path):

@@ -25,6 +25,7 @@ from models.nets.registry import outline
 from models.training.batches import as_tensor
 from models.training.inference import infer
 from models.training.weights import digest
+from tests.contract.plots_in_a_browser import assert_all_can_be_read
 
 ROOT = Path(__file__).parents[2]
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d .")
@@ -40,6 +41,13 @@ PARAMETERS = {
     },
     "diagnostics": {"activations": True, "activation_report": "activation_report_tiny.json"},
 }
+
+
+def with_lines(names):
+    """The files of these names, and for each picture those that have it as lines."""
+    pictures = [name.removesuffix(".png") for name in names if name.endswith(".png")]
+    return [*names, *(f"plots/{name}{kind}" for name in pictures for kind in (".svg", ".pdf"))]
+
 
 TRAIN_FILES = {
     "history.json": True,
@@ -59,19 +67,24 @@ TRAIN_FILES = {
     "environment.json": False,
     "events.jsonl": False,
 }
+TRAIN_FILES |= dict.fromkeys(set(with_lines(list(TRAIN_FILES))) - set(TRAIN_FILES), True)
 """As docs/contract.md lists them."""
 
-COLLAPSE_FILES = {
-    pattern.format(side)
-    for side in ("before_collapse", "at_collapse")
-    for pattern in (
-        "model_{}.pt",
-        "activation_report_{}.json",
-        "activation_profile_{}.png",
-        "grad_hist_{}.npz",
-        "grad_hist_{}.png",
+COLLAPSE_FILES = set(
+    with_lines(
+        [
+            pattern.format(side)
+            for side in ("before_collapse", "at_collapse")
+            for pattern in (
+                "model_{}.pt",
+                "activation_report_{}.json",
+                "activation_profile_{}.png",
+                "grad_hist_{}.npz",
+                "grad_hist_{}.png",
+            )
+        ]
     )
-}
+)
 """What an arm leaves beside them when it collapses."""
 
 
@@ -146,6 +159,11 @@ def trained(simulated):
     return simulated / "out", odd, work
 
 
+def files_in(out):
+    """The paths of all files in a folder."""
+    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+
+
 def read(path):
     return json.loads(path.read_text())
 
@@ -173,7 +191,7 @@ def test_training_leaves_exactly_the_files_of_the_contract(trained):
     out = trained[0]
     result = read(out / "result.json")
     assert {f["path"]: f["deterministic"] for f in result["files"]} == TRAIN_FILES
-    assert {path.name for path in out.iterdir()} == {*TRAIN_FILES, "result.json"}
+    assert files_in(out) == {*TRAIN_FILES, "result.json"}
     assert [f["path"] for f in result["files"]] == sorted(TRAIN_FILES)
     for file in result["files"]:
         assert file["sha256"] == sha256(out / file["path"])
@@ -384,11 +402,9 @@ def diagnosed(trained, tmp_path, capsys):
 def test_diagnosing_a_checkpoint_leaves_its_reports_and_a_result(diagnosed, trained):
     code, _, out = diagnosed()
     assert code == 0
+    left = ["activation_report.json", "activation_profile.png", "grad_hist.npz", "grad_hist.png"]
     assert {f["path"]: f["deterministic"] for f in read(out / "result.json")["files"]} == {
-        "activation_report.json": True,
-        "activation_profile.png": True,
-        "grad_hist.npz": True,
-        "grad_hist.png": True,
+        **dict.fromkeys(with_lines(left), True),
         "environment.json": False,
         "events.jsonl": False,
     }
@@ -407,9 +423,8 @@ def test_only_the_reports_that_were_named_are_made(diagnosed):
         "diagnose": {"reports": ["gradient_histograms"], "name": "best", "epoch": None}
     }
     _, _, out = diagnosed(parameters=table)
-    assert {path.name for path in out.iterdir()} == {
-        "grad_hist.npz",
-        "grad_hist.png",
+    assert files_in(out) == {
+        *with_lines(["grad_hist.npz", "grad_hist.png"]),
         "environment.json",
         "events.jsonl",
         "result.json",
@@ -445,7 +460,8 @@ def test_an_arm_that_collapses_leaves_both_sides_of_it(failing):
     epoch, listed = stats["collapse_epoch"], read(out / "checkpoints.json")["checkpoints"]
     assert listed["before_collapse"]["epoch"] == (epoch - 1 if epoch else None)
     assert listed["at_collapse"]["epoch"] == epoch
-    assert {path.name for path in out.iterdir()} == {*TRAIN_FILES, *COLLAPSE_FILES, "result.json"}
+    assert files_in(out) == {*TRAIN_FILES, *COLLAPSE_FILES, "result.json"}
+    assert_all_can_be_read(sorted((out / "plots").glob("*.svg")), out)
     observed = read(out / "effective_config.json")["observed"]
     assert read(out / "effective_config.json")["parameters"]["diagnostics"]["on_collapse"] is True
     last = torch.load(out / "model.pt", weights_only=True)
@@ -534,7 +550,7 @@ def test_a_dataset_of_other_parameters_is_seen_in_the_effective_configuration(fa
 def test_a_fit_that_is_not_finite_still_writes_everything(failing):
     code, _, out = failing(parameters=parameters(learning_rate=1e30, epochs=2))
     assert code == 0
-    assert {path.name for path in out.iterdir()} == {*TRAIN_FILES, *COLLAPSE_FILES, "result.json"}
+    assert files_in(out) == {*TRAIN_FILES, *COLLAPSE_FILES, "result.json"}
     stats, metrics = read(out / "stats.json"), read(out / "metrics.json")
     assert (stats["has_nan"], stats["collapsed"], stats["n_epochs"]) == (True, False, 2)
     assert (stats["collapse_kind"], stats["not_finite"]) == ("not_finite", True)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from base64 import b64decode
 from contextlib import contextmanager
 from itertools import count
 from threading import Timer
@@ -84,23 +85,41 @@ def browser(folder):
         os.close(of)
 
 
-def ask(page, folder, script, *, library="", width=1280, dark=False):
-    """What a script returns that runs in a page once it has loaded, behind its library."""
+def ask(page, folder, script, **seen):
+    """What a script returns that runs in a page once it has loaded; ``seen`` as of ``ask_at``."""
     (folder / "asked.html").write_text(page)
+    return ask_at(f"file://{folder}/asked.html", folder, script, **seen)
+
+
+def ask_at(url, folder, script, **seen):
+    """The same of the page at an address."""
     with browser(folder) as pipe:
-        target = pipe.call("Target.createTarget", url="about:blank")["targetId"]
-        at = pipe.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        pipe.call("Emulation.setDeviceMetricsOverride", at, **size)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        pipe.call("Emulation.setEmulatedMedia", at, features=[scheme])
-        pipe.call("Page.enable", at)
-        pipe.call("Page.navigate", at, url=f"file://{folder}/asked.html")
-        pipe.wait_for("Page.loadEventFired")
-        pipe.call("Runtime.evaluate", at, expression=library)
+        return opened(pipe, url, **seen)(script)
+
+
+def opened(pipe, url, *, library="", width=1280, dark=False):
+    """Open a page in a browser; what a script returns in it, which stands behind its library."""
+    target = pipe.call("Target.createTarget", url="about:blank")["targetId"]
+    at = pipe.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    pipe.call("Emulation.setDeviceMetricsOverride", at, **size)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    pipe.call("Emulation.setEmulatedMedia", at, features=[scheme])
+    pipe.call("Page.enable", at)
+    pipe.seen.clear()
+    pipe.call("Page.navigate", at, url=url)
+    pipe.wait_for("Page.loadEventFired")
+    pipe.call("Runtime.evaluate", at, expression=library)
+
+    def ask(script):
         found = pipe.call(
             "Runtime.evaluate", at, expression=f"(async () => {{ {UNTIL} {script} }})()",
             awaitPromise=True, returnByValue=True,
         )  # fmt: skip
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"]["value"]
+
+    ask.printed = lambda: b64decode(
+        pipe.call("Page.printToPDF", at, preferCSSPageSize=True)["data"]
+    )
+    return ask

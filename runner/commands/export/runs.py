@@ -16,6 +16,7 @@ from runner.experiment import EXPERIMENT
 from runner.hub.history import Column
 from runner.hub.metrics_table import flat_rows
 from runner.hub.record import ArmRecord, leaves
+from runner.manifest.set_knobs import in_words
 from runner.verify.checked_hub import CheckedHub
 
 UNIT = EXPERIMENT.progress.unit
@@ -38,7 +39,7 @@ class ExportedArm:
     numbers: Mapping[str, float]
     """Scores and times that are numbers; one that means nothing is missing."""
     words: Mapping[str, str]
-    """What else is said of it: status, proof, flags, texts."""
+    """What else is said of it: status, proof, flags, texts; profile, and what was set."""
     curves: Mapping[str, Column]
     """What the fit came to, by its units."""
 
@@ -64,21 +65,22 @@ class ExportedHub:
 def exported(hub: CheckedHub) -> ExportedHub:
     """All of a hub that is exported. Raises ``VerificationError``."""
     record = hub.record
+    variant = {"profile": record.profile, "set": in_words(record.set_knobs) or None}
     return ExportedHub(
         name=hub.name,
         phase=record.phase,
         title=record.title,
         sha256=hub.sha256,
-        rows=flat_rows(record),
-        arms=tuple(_arm(hub, arm) for arm in record.arms),
+        rows=[row | variant for row in flat_rows(record)],
+        arms=tuple(_arm(hub, arm, variant) for arm in record.arms),
     )
 
 
-def _arm(hub: CheckedHub, arm: ArmRecord) -> ExportedArm:
+def _arm(hub: CheckedHub, arm: ArmRecord, variant: Mapping[str, str | None]) -> ExportedArm:
     measured = {**dict(leaves(arm.timing)), **dict(leaves(arm.stats))}
     numbers = {name: float(value) for name, value in measured.items() if is_number(value)}
     said = {name: value for name, value in measured.items() if name not in numbers}
-    given = {"status": arm.status, "message": arm.message, "proof": arm.proof_in_words}
+    given = {"status": arm.status, "message": arm.message, "proof": arm.proof_in_words, **variant}
     words = {name: spelled(value) for name, value in (said | given).items() if value is not None}
     return ExportedArm(
         name=arm.name,

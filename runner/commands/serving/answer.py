@@ -16,7 +16,13 @@ THEIRS = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 """Of files that a hub has: no script, no request, no form, and an origin of their own."""
+AFRESH = (
+    "sandbox allow-scripts allow-downloads; {page}; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+"""Of pages that this server makes of a hub: its own script runs, without this server's origin."""
 HTML, TEXT, PNG = "text/html; charset=utf-8", "text/plain; charset=utf-8", "image/png"
+SVG, PDF = "image/svg+xml", "application/pdf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,8 @@ class Answer:
     kind: str = HTML
     status: HTTPStatus = HTTPStatus.OK
     policy: str = OURS
+    is_saved: bool = False
+    """Whether a browser is to save it and not to show it."""
 
 
 def refusal(status: HTTPStatus, why: str) -> Answer:

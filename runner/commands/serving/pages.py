@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from jinja2 import Environment
 
+from runner.commands.report import page_of
 from runner.commands.serving.answer import (
+    AFRESH,
     HTML,
+    PDF,
     PNG,
+    SVG,
     TEXT,
     THEIRS,
     Answer,
@@ -30,7 +34,7 @@ from runner.core.names import wrong_path
 from runner.core.reading import MIB
 from runner.hub import layout
 from runner.report.hub_text import render_show
-from runner.report.pages import page_environment
+from runner.report.pages import page_environment, page_policy
 from runner.report.panels import PNG as PNG_MAGIC
 from runner.verify.checked_hub import CheckedHub
 from runner.verify.sealed_hub import SealedHub
@@ -38,9 +42,14 @@ from runner.verify.sealed_hub import SealedHub
 MOST_ROWS = 500
 """Hubs, and arms of a phase, that one page lists."""
 MOST_FILES = 2000
+MOST_SIDE_BY_SIDE = 12
+"""Hubs on one page."""
 MOST_FILE_BYTES = 32 * MIB
 TEXTS = (".md", ".toml", ".json", ".jsonl", ".csv", ".log", ".txt", ".diff", ".html")
 NAMES = ("Dockerfile",)
+DRAWINGS = {".png": PNG, ".svg": SVG, ".pdf": PDF}
+MAGIC = {PNG: PNG_MAGIC, PDF: b"%PDF-"}
+"""How files of a kind begin."""
 
 
 class ServedPages:
@@ -77,6 +86,10 @@ class ServedPages:
                 return self._phase(phase)
             case ["diff"]:
                 return self._diff(asked.get("hub", []))
+            case ["report", phase, stamp]:
+                return self._report([f"{phase}/{stamp}"])
+            case ["report"]:
+                return self._report(asked.get("hub", []))
             case ["hub", phase, stamp, *inside]:
                 return self._hub(f"{phase}/{stamp}", "/".join(inside))
         return None
@@ -128,6 +141,18 @@ class ServedPages:
             text = render(diff(*places))
         return self._html("diff", names=names, text=text)
 
+    def _report(self, names: list[str]) -> Answer | None:
+        """The page of hubs, made afresh with our script: that of a hub would be its sender's."""
+        if not 0 < len(names) <= MOST_SIDE_BY_SIDE:
+            return self._problem(f"tick hubs to see them side by side, {MOST_SIDE_BY_SIDE} at most")
+        places = {place: name for name in names if (place := self._shelf.place(name)) is not None}
+        if len(places) != len(set(names)):
+            return None
+        with self._one_at_a_time:
+            text = page_of(list(places), lambda place: f"/hub/{places[place]}")
+        policy = AFRESH.format(page=page_policy())
+        return Answer(body=text.encode(errors="replace"), policy=policy)
+
     def _hub(self, name: str, inside: str) -> Answer | None:
         place = self._shelf.place(name)
         if place is None:
@@ -156,8 +181,8 @@ def _kind(path: str) -> str:
     name = path.rpartition("/")[2]
     if path == layout.REPORT:
         return HTML
-    if path.endswith(".png"):
-        return PNG
+    if (drawn := DRAWINGS.get(PurePosixPath(path).suffix)) is not None:
+        return drawn
     return TEXT if path.endswith(TEXTS) or name in NAMES else ""
 
 
@@ -168,9 +193,9 @@ def _file(place: Path, path: str) -> Answer | None:
     if path not in CheckedHub(folder=place).digests:
         return None
     content = CheckedHub(folder=place).read(path, most=MOST_FILE_BYTES)
-    if kind == PNG and not content.startswith(PNG_MAGIC):
-        return refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "this is no PNG picture")
-    return Answer(body=content, kind=kind, policy=THEIRS)
+    if not content.startswith(MAGIC.get(kind, b"")):
+        return refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "it is not what its name says")
+    return Answer(body=content, kind=kind, policy=THEIRS, is_saved=kind == PDF)
 
 
 @cache

@@ -118,6 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Security-Policy", answer.policy)
         for name, value in HEADERS.items():
             self.send_header(name, value)
+        if answer.is_saved:
+            self.send_header("Content-Disposition", "attachment")
         if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET, HEAD")
         self.end_headers()

@@ -226,9 +226,12 @@ RESULTS = Results(
     pictures=(
         (
             "Reconstructions",
-            Plot(name="recon.png", caption="reconstruction, ground truth and error"),
+            Plot(name="recon.png", caption="reconstruction, ground truth and error", is_wide=False),
         ),
-        ("Learning curves", Plot(name="loss.png", caption="losses and learning rate by epoch")),
+        (
+            "Learning curves",
+            Plot(name="loss.png", caption="losses and learning rate by epoch", is_wide=False),
+        ),
         *at_collapse("Gradients at the collapse", "grad_hist", "gradients of every tensor"),
         *at_collapse(
             "Activations at the collapse", "activation_profile", "activations of every layer"

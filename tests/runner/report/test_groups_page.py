@@ -228,7 +228,7 @@ def test_the_rules_of_many_arms_have_a_row_for_each_arm(matrix, pages):
 def test_many_collapses_are_told_by_their_number(matrix):
     texts = [one.text for one in make_view(matrix()).statements]
     assert "4 of 20 arms collapsed." in texts
-    assert "Reasons for calling them collapsed: 4 flat." in texts
+    assert "Collapse by criterion: 4 flat." in texts
     assert "All success rules hold for 16 of 20 arms." in texts
 
 
