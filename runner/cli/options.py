@@ -89,7 +89,8 @@ WithOptional = Annotated[bool, typer.Option("--with-optional", help="Run the opt
 Engine = Annotated[
     EngineName,
     typer.Option(
-        help="auto: docker when a daemon answers, process otherwise. slurm: a cluster's nodes."
+        help="auto: as phasehub.toml says, else docker when a daemon answers, else process. slurm: "
+        "a cluster's nodes."
     ),
 ]
 Interpreter = Annotated[

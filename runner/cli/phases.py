@@ -87,30 +87,37 @@ def plan(
     known before.
     """
     side_by_side = side_by_side_of(jobs)
+    from runner.engines import is_elsewhere
     from runner.hub.record import as_registered
     from runner.jobs.devices import choose_device
+    from runner.jobs.sites import chosen_engine
     from runner.manifest.model import load
     from runner.plan.make import asks_for_gpu, make_plan
     from runner.report.plan_text import render_plan
     from runner.report.schedule_text import render_schedule
 
     loaded = load(manifest, set_over=set_over or [], profile=profile)
-    chosen, _ = choose_device(device, wants_gpu=asks_for_gpu(loaded, profile))
+    where = chosen_engine(engine.value, loaded.project)
+    chosen, _ = choose_device(
+        device, wants_gpu=asks_for_gpu(loaded, profile), elsewhere=is_elsewhere(where.name)
+    )
     made = make_plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
     )
     registered = [as_registered(finding) for finding in loaded.registered]
-    foreseen = _foreseen(made, engine, reuse or [], why or [], signers, loaded.project)
+    foreseen = _foreseen(made, where.name, reuse or [], why or [], signers, loaded.project)
     if as_json:
         from runner.commands.facts import of_plan
 
-        table = of_plan(made, registered)
+        table = {**of_plan(made, registered), "engine": where.name}
         if reuse:
             table["reuse"] = [one.table() for one in foreseen]
         print_json(table)
         return
     print_fitting(lambda: render_plan(made, registered))
     print()
+    if where.by:
+        print_fitting(lambda: f"{where}\n")
     print_fitting(lambda: render_schedule(made.arms, side_by_side))
     for one in foreseen:
         print("", *one.lines(), sep="\n")
@@ -118,7 +125,7 @@ def plan(
 
 def _foreseen(
     plan: Plan,
-    engine: EngineName,
+    engine: str,
     reuse: list[Path],
     why: list[str],
     signers: Path | None,
@@ -130,9 +137,7 @@ def _foreseen(
         return []
     from runner.commands.foresight import foresee
 
-    return foresee(
-        plan, engine=engine.value, reuse=reuse, why=why, signers=signers, project=project
-    )
+    return foresee(plan, engine=engine, reuse=reuse, why=why, signers=signers, project=project)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.core.digest import sha256_file
@@ -19,7 +19,7 @@ from runner.jobs.datasets import given_digest, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
-from runner.jobs.sites import queue_use
+from runner.jobs.sites import chosen_engine, queue_use
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import lock_mismatches, lockfile
 from runner.plan.make import asks_for_gpu, make_plan
@@ -47,6 +47,8 @@ def lock(request: LockRequest) -> Path:
         EngineError: The engine, the device or the dataset cannot be had.
     """
     loaded = load(request.manifest)
+    chosen = chosen_engine(request.engine, loaded.project, python=request.python)
+    request = replace(request, engine=chosen.name)
     wants_gpu, elsewhere = asks_for_gpu(loaded, request.profile), is_elsewhere(request.engine)
     wanted, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
     optional = has_optional(loaded, request.profile)

@@ -25,7 +25,7 @@ from runner.core.installation import SOURCES
 from runner.core.text import Say
 from runner.engines import Needs, process
 from runner.engines.base import Handle, Launch, Outcome
-from runner.engines.cluster import node, queue, words
+from runner.engines.cluster import accounting, node, queue, words
 from runner.engines.cluster.queue import Entry, Queue
 from runner.engines.cluster.use import QueueUse, RuntimeName
 from runner.engines.ending import Ending, conclude, missing_result
@@ -168,7 +168,7 @@ class SlurmEngine:
             with suppress(OSError):
                 list(view.iterdir())
             return None
-        return words.ended_without_result(handle, entry)
+        return words.ended_without_result(handle, entry or _accounted(handle))
 
     def _by_record(self, handle: Handle, view: Path) -> Outcome | None:
         try:
@@ -198,6 +198,8 @@ class SlurmEngine:
         unclear = self._queue.is_silent or (entry is not None and entry.lives)
         if unclear and self._lasts(handle, "signal") < self._sure_s:
             return None
+        if entry is None:
+            entry = _accounted(handle)
         if entry is not None and (words.is_by_others(entry) or ending.killed_for == "stop"):
             outcome = words.ended_without_result(handle, entry)
             return replace(outcome, started_at=ending.started_at, exit_code=ending.exit_code)
@@ -290,6 +292,11 @@ class SlurmEngine:
             "scheduler": queue.version(),
             "options": list(self._use.options),
         }
+
+
+def _accounted(handle: Handle) -> Entry | None:
+    """A job that has left the queue, as the accounting remembers it."""
+    return accounting.ended_as(handle.id, handle.started_at)
 
 
 def options(launch: Launch, prepare_s: float = 0.0) -> list[str]:

@@ -8,6 +8,7 @@ and https://w3id.org/ro/wfrun/process/0.5.
 from __future__ import annotations
 
 import mimetypes
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -39,12 +40,28 @@ KINDS = {
 Entity = dict[str, Any]
 
 
+class _Files:
+    """The files of a hub by name, and by the arm whose they are: there may be 100,000 of them."""
+
+    def __init__(self, files: Sequence[FileRecord]) -> None:
+        self._paths = {file.path for file in files}
+        self.of_arms: dict[str, list[str]] = defaultdict(list)
+        for file in files:
+            parts = file.path.split("/")
+            if parts[0] == "arms" and len(parts) > 2:
+                self.of_arms[parts[1]].append(file.path)
+
+    def references(self, wanted: Sequence[str]) -> Entity | list[Entity]:
+        """References to those that are there."""
+        return _one_or_many([_to(_path_id(path)) for path in wanted if path in self._paths])
+
+
 def crate(record: HubRecord, files: Sequence[FileRecord], metadata_name: str) -> Entity:
     """The metadata of a hub that holds ``files``, as JSON-LD."""
     arms = [arm for arm in record.arms if arm.started]
     simulations = [_simulation_id(one) for one in record.datasets]
     actions = [*simulations, *(_action_id(arm) for arm in arms)]
-    shown = record.datasets_of_arms
+    shown, known = record.datasets_of_arms, _Files(files)
     return {
         "@context": CONTEXT,
         "@graph": [
@@ -62,8 +79,8 @@ def crate(record: HubRecord, files: Sequence[FileRecord], metadata_name: str) ->
                 "version": "0.5",
             },
             _software(record),
-            *(_simulation(one, files) for one in record.datasets),
-            *(_arm_action(arm, shown.get(arm.name), files) for arm in arms),
+            *(_simulation(one, known) for one in record.datasets),
+            *(_arm_action(arm, shown.get(arm.name), known) for arm in arms),
             *map(_file, files),
         ],
     }
@@ -94,7 +111,7 @@ def _software(record: HubRecord) -> Entity:
     }
 
 
-def _simulation(dataset: DatasetRecord, files: Iterable[FileRecord]) -> Entity:
+def _simulation(dataset: DatasetRecord, files: _Files) -> Entity:
     whose = "every arm is" if dataset.name == ONLY else "its arms are"
     return {
         "@id": _simulation_id(dataset),
@@ -102,19 +119,17 @@ def _simulation(dataset: DatasetRecord, files: Iterable[FileRecord]) -> Entity:
         "name": f"simulation of the {dataset.name}",
         "description": f"{EXPERIMENT.parameters.data_words} that {whose} shown.",
         "instrument": _to(SOFTWARE),
-        "object": _references(files, (f"{dataset.folder}/job.json",)),
-        "result": _references(files, (f"{dataset.folder}/metadata.json",)),
+        "object": files.references((f"{dataset.folder}/job.json",)),
+        "result": files.references((f"{dataset.folder}/metadata.json",)),
         **_status(succeeded=dataset.status == "succeeded", message=dataset.message),
     }
 
 
-def _arm_action(
-    arm: ArmRecord, dataset: DatasetRecord | None, files: Sequence[FileRecord]
-) -> Entity:
+def _arm_action(arm: ArmRecord, dataset: DatasetRecord | None, files: _Files) -> Entity:
     folder = f"arms/{arm.name}/"
     data = [f"{dataset.folder}/metadata.json"] if dataset else []
     inputs = (f"{folder}job.json", *data)
-    results = [file for file in files if file.path.startswith(folder) and file.path not in inputs]
+    results = [path for path in files.of_arms.get(arm.name, ()) if path not in inputs]
     times = {"startTime": arm.started, "endTime": arm.ended}
     return {
         "@id": _action_id(arm),
@@ -123,8 +138,8 @@ def _arm_action(
         "description": f"One {arm.subject} {EXPERIMENT.parameters.subject_word}, fitted with seed "
         f"{arm.seed} and scored.",
         "instrument": _to(SOFTWARE),
-        "object": _references(files, inputs),
-        "result": _one_or_many([_to(_path_id(file.path)) for file in results]),
+        "object": files.references(inputs),
+        "result": _one_or_many([_to(_path_id(path)) for path in results]),
         **{name: time for name, time in times.items() if time},
         **_status(succeeded=arm.status == "succeeded", message=arm.message),
     }
@@ -146,11 +161,6 @@ def _file(file: FileRecord) -> Entity:
         "sha256": file.sha256,
         "encodingFormat": kind,
     }
-
-
-def _references(files: Iterable[FileRecord], wanted: Sequence[str]) -> Entity | list[Entity]:
-    present = {file.path for file in files}
-    return _one_or_many([_to(_path_id(path)) for path in wanted if path in present])
 
 
 def _one_or_many(references: list[Entity]) -> Entity | list[Entity]:

@@ -1,12 +1,41 @@
-"""How the queue is used here, by the site file of a project or of the user."""
+"""Where jobs run here and how the queue is used, by the site file of a project or of the user."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner.engines import EngineName
 from runner.engines.cluster.use import QueueUse
 from runner.manifest.site import SlurmSite, find_site, read_site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The engine that counts, and who names it."""
+
+    name: str
+    by: str | None = None
+    """``None`` where nobody does."""
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"Engine: {self.name}, as {self.by} names it" if self.by else f"Engine: {self.name}"
+
+
+def chosen_engine(asked: str, project: Path | None, *, python: Path | None = None) -> Chosen:
+    """The engine that was asked for; for ``auto`` the one that the site file names, if it does.
+
+    An interpreter of the caller's own asks for no containers, whatever the site file names. Raises
+    ``ManifestError`` for a file that is wrong.
+    """
+    if asked != EngineName.auto:
+        return Chosen(name=asked, by="--engine")
+    path = find_site(project)
+    named = None if path is None else read_site(path).engine
+    if named is None or named == EngineName.auto or (python and named == EngineName.docker):
+        return Chosen(name=asked)
+    return Chosen(name=named, by=str(path))
 
 
 def queue_use(project: Path | None = None) -> QueueUse:

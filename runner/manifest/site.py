@@ -114,6 +114,9 @@ class SlurmSite(Table):
 class Site(Table):
     """The whole file."""
 
+    engine: Literal["auto", "docker", "process", "slurm"] | None = Field(
+        None, description="Where jobs run unless `--engine` says so."
+    )
     slurm: SlurmSite = Field(default_factory=SlurmSite, description="The queue.")
 
 

@@ -11,6 +11,7 @@ from runner.engines import is_elsewhere
 from runner.engines.images.snapshot import Snapshot
 from runner.hub.signing import try_key
 from runner.jobs.devices import choose_device
+from runner.jobs.sites import Chosen, chosen_engine
 from runner.manifest.model import LoadedManifest, load
 from runner.manifest.set_knobs import OPTION
 from runner.phase.lock_mismatches import engine_name_mismatches, plan_mismatches
@@ -31,6 +32,7 @@ class Decided:
     loaded: LoadedManifest
     plan: Plan
     device: Device
+    engine: Chosen
     remark: str | None
     """What a reader of the hub must know of the device."""
     remarks: tuple[str, ...]
@@ -50,7 +52,13 @@ def decide(request: Request) -> Decided:
             "of the two out, or write what is set into the manifest and lock that"
         )
     loaded = load(request.manifest, set_over=request.set_over, profile=request.profile)
-    elsewhere = is_elsewhere(request.engine)
+    asked = request.engine
+    engine = (
+        Chosen(name=asked)
+        if request.locked
+        else chosen_engine(asked, loaded.project, python=request.python)
+    )
+    elsewhere = is_elsewhere(engine.name)
     wants_gpu = asks_for_gpu(loaded, request.profile)
     device, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
     plan = make_plan(
@@ -65,7 +73,9 @@ def decide(request: Request) -> Decided:
     remarks = tuple(preflight(plan, machine, elsewhere=elsewhere))
     if request.signing_key is not None:
         try_key(request.signing_key)
-    return Decided(loaded=loaded, plan=plan, device=device, remark=remark, remarks=remarks)
+    return Decided(
+        loaded=loaded, plan=plan, device=device, engine=engine, remark=remark, remarks=remarks
+    )
 
 
 def sources_of(request: Request) -> ArmSources:

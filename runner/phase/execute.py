@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def run_phase(request: Request) -> tuple[Path, int]:
     """
     decided = decide(request)
     loaded, plan = decided.loaded, decided.plan
+    request = replace(request, engine=decided.engine.name)
     sources = sources_of(request)
     code = provenance.take_code(SOURCES, state_dir(), tests=decided.tests, diff_name=layout.DIFF)
     lock = held_to(request, decided, code.snapshot) if request.locked else None
@@ -91,6 +93,8 @@ def run_phase(request: Request) -> tuple[Path, int]:
             run.note(told)
         if decided.remark:
             run.note(decided.remark)
+        if decided.engine.by not in (None, "--engine"):
+            shown.say(str(decided.engine))
         if plan.left_out:
             run.note(left_out(plan.left_out))
         if request.only:

@@ -5,6 +5,7 @@ import json
 from tests.faults.phase import Begun
 
 SITE = """
+engine = "slurm"
 [slurm]
 partition = "all"
 look_every_s = 0.5
@@ -17,7 +18,7 @@ controller_within_s = 1.0
 def begun(folder, interpreter, text, *options, result_within_s=2.0):
     folder.mkdir(exist_ok=True)
     (folder / "phasehub.toml").write_text(SITE.format(result_within_s=result_within_s))
-    return Begun(folder, interpreter, text, options=("--engine", "slurm", *options))
+    return Begun(folder, interpreter, text, options=("--engine", "auto", *options))
 
 
 def sealed(run, status=1):

@@ -132,6 +132,8 @@ def test_a_site_is_checked_by_a_job(cluster, tmp_path, monkeypatch):
     file = tmp_path / "phasehub" / "phasehub.toml"
     file.parent.mkdir()
     file.write_text(SITE.format(result_within_s=2.0))
+    (tmp_path / "tiny.toml").write_text(TINY)
+    assert f"Engine: slurm, as {file} names it" in phasehub("plan", tmp_path / "tiny.toml").stdout
     done = phasehub("site", "check", "--gpu")
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())

@@ -74,7 +74,7 @@ class Queue:
         """
         deadline = time.monotonic() + self._patience_s
         while True:
-            done = _run(["sbatch", f"--job-name={name}", *options], given=script)
+            done = run(["sbatch", f"--job-name={name}", *options], given=script)
             if done.returncode == 0:
                 break
             if not _is_silence(done):
@@ -121,7 +121,7 @@ class Queue:
         """All of this user's jobs by their names, now. Raises ``EngineLostError``."""
         began_s = time.monotonic()
         form = "--format=%j|%A|%T|%r|%k"
-        done = _run(["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", form])
+        done = run(["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", form])
         self._tried_s = time.monotonic()
         if done.returncode != 0:
             raise EngineLostError(_away(done))
@@ -151,7 +151,7 @@ class Queue:
         Raises ``EngineLostError``.
         """
         for name in names:
-            done = _run(["scancel", f"--user={os.getuid()}", f"--name={name}"])
+            done = run(["scancel", f"--user={os.getuid()}", f"--name={name}"])
             if done.returncode != 0 and _is_silence(done):
                 raise EngineLostError(_away(done))
         deadline, pause_s = time.monotonic() + END_S, 0.1
@@ -180,7 +180,7 @@ def require_commands() -> None:
 
 def version() -> str:
     """Slurm's version, as its commands tell it."""
-    return _run(["squeue", "--version"]).stdout.strip() or "unknown"
+    return run(["squeue", "--version"]).stdout.strip() or "unknown"
 
 
 def _on_its_way(name: str) -> Entry:
@@ -195,7 +195,8 @@ def _environment() -> dict[str, str]:
     return kept | named | {"LC_ALL": "C"}
 
 
-def _run(words: Sequence[str], *, given: str = "") -> subprocess.CompletedProcess[str]:
+def run(words: Sequence[str], *, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Ask one of Slurm's commands; one that does not answer in time has a status that is not 0."""
     try:
         return subprocess.run(
             words,

@@ -3,7 +3,8 @@
 import pytest
 
 from runner.core.errors import ManifestError
-from runner.jobs.sites import contains_jobs, queue_use
+from runner.engines import EngineName
+from runner.jobs.sites import Chosen, chosen_engine, contains_jobs, queue_use
 from runner.manifest.site import NAME, read_site
 
 SITE = """
@@ -75,4 +76,24 @@ def test_jobs_are_contained_where_the_site_names_a_runtime_of_containers(tmp_pat
     assert not contains_jobs("process", use)
     (tmp_path / NAME).write_text('[slurm]\nruntime = "rkt"\n')
     with pytest.raises(ManifestError, match="runtime"):
+        read_site(tmp_path / NAME)
+
+
+def test_the_engine_is_that_of_the_command_line_then_of_the_site_file(tmp_path):
+    assert chosen_engine("auto", tmp_path) == Chosen(name="auto")
+    (tmp_path / NAME).write_text('engine = "slurm"\n')
+    named = chosen_engine("auto", tmp_path)
+    assert str(named) == f"Engine: slurm, as {tmp_path / NAME} names it"
+    assert chosen_engine("process", tmp_path) == Chosen(name="process", by="--engine")
+    (tmp_path / NAME).write_text('engine = "docker"\n')
+    assert chosen_engine("auto", tmp_path).name == "docker"
+    assert chosen_engine("auto", tmp_path, python=tmp_path / "python").name == "auto"
+
+
+def test_a_site_file_may_name_any_engine_and_no_other(tmp_path):
+    for name in EngineName:
+        (tmp_path / NAME).write_text(f'engine = "{name}"\n')
+        assert read_site(tmp_path / NAME).engine == name
+    (tmp_path / NAME).write_text('engine = "slrum"\n')
+    with pytest.raises(ManifestError, match="did you mean 'slurm'"):
         read_site(tmp_path / NAME)
