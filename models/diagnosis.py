@@ -19,8 +19,8 @@ from models.nets.registry import outline
 from models.physics.diffraction import normalise_probe
 from models.seeding import make_deterministic
 from models.training.batches import as_tensor, make_division
+from models.training.gradient_norms import GradientNorms
 from models.training.module import PatchFit
-from models.training.observers import GradientNorms
 from models.training.weights import load_state
 
 

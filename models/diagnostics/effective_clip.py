@@ -15,7 +15,7 @@ from models.training.clipping import (
     LeaveGradients,
     Quantity,
 )
-from models.training.observers import GradientNorm
+from models.training.gradient_norms import GradientNorm
 from models.training.units import UNITS
 
 CLIP_TOLERANCE = 1e-5

@@ -25,8 +25,8 @@ from models.evaluation.reconstruct import Reconstruction, constant
 from models.nets.blocks import LayerScale
 from models.nets.generator import count_live
 from models.training.fit import Fit
+from models.training.gradient_norms import GradientNorm
 from models.training.history import History
-from models.training.observers import GradientNorm
 from models.training.watch import Glance, flat_since
 
 NEAR_ZERO = 0.1

@@ -26,12 +26,13 @@ from models.seeding import numpy_generator
 from models.training.batches import Batches, make_batches
 from models.training.collapse_weights import CollapseWeights
 from models.training.evidence import Evidence
+from models.training.gradient_norms import GradientNorms
 from models.training.gradients import GradientsAtEpochs
 from models.training.history import History
 from models.training.module import PatchFit
 from models.training.moments import moments_of
 from models.training.not_finite import NotFiniteError, Stop, StopAtNotFinite
-from models.training.observers import Calls, Gains, GradientNorms, Inputs, Recomputations
+from models.training.observers import Calls, Gains, Inputs, Recomputations
 from models.training.watch import Watch
 from models.training.weights import BestWeights, digest
 

@@ -19,7 +19,7 @@ from models.physics.diffraction import predict_amplitude
 from models.physics.losses import LOSSES
 from models.physics.overlap import ALONE, Offsets, consistent
 from models.training.clipping import CLIPPERS
-from models.training.observers import GradientNorms
+from models.training.gradient_norms import GradientNorms
 from models.training.optimizers import OPTIMIZERS
 from models.training.schedulers import MONITORED, SCHEDULERS
 

@@ -27,12 +27,23 @@ def main() -> NoReturn:
     What is printed may hold the words of a stranger's hub or manifest; nothing of it reaches the
     terminal but signs that can be seen.
     """
+    insist_on_utf8()
     open_closed_streams()
     sys.stdout, sys.stderr = (cast("TextIO", Screen(one)) for one in (sys.stdout, sys.stderr))
     with interrupts(then_ignore=True):
         code = _read(lambda: guarded(lambda: app(standalone_mode=False)))
         detached.end(code)
     sys.exit(code)
+
+
+def insist_on_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where files' names and texts would be of another encoding.
+
+    It is Python's own choice for the locale C, but not with ``PYTHONUTF8=0`` or an older locale.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"  # also for processes that this one starts
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
 
 
 def open_closed_streams() -> None:

@@ -90,7 +90,7 @@ def plan(
     from runner.hub.record import as_registered
     from runner.jobs.devices import choose_device
     from runner.manifest.model import load
-    from runner.plan.model import asks_for_gpu, make_plan
+    from runner.plan.make import asks_for_gpu, make_plan
     from runner.report.plan_text import render_plan
     from runner.report.schedule_text import render_schedule
 
@@ -100,7 +100,7 @@ def plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen
     )
     registered = [as_registered(finding) for finding in loaded.registered]
-    foreseen = _foreseen(made, engine, reuse or [], why or [], signers)
+    foreseen = _foreseen(made, engine, reuse or [], why or [], signers, loaded.project)
     if as_json:
         from runner.commands.facts import of_plan
 
@@ -117,7 +117,12 @@ def plan(
 
 
 def _foreseen(
-    plan: Plan, engine: EngineName, reuse: list[Path], why: list[str], signers: Path | None
+    plan: Plan,
+    engine: EngineName,
+    reuse: list[Path],
+    why: list[str],
+    signers: Path | None,
+    project: Path | None,
 ) -> list[Foreseen]:
     if why and not reuse:
         raise typer.BadParameter("--why needs the hubs that are asked: --reuse HUB")
@@ -125,7 +130,9 @@ def _foreseen(
         return []
     from runner.commands.foresight import foresee
 
-    return foresee(plan, engine=engine.value, reuse=reuse, why=why, signers=signers)
+    return foresee(
+        plan, engine=engine.value, reuse=reuse, why=why, signers=signers, project=project
+    )
 
 
 @app.command()

@@ -12,8 +12,8 @@ from runner.core.errors import INTERRUPTED, EngineError
 from runner.core.text import Say
 from runner.hub import layout
 from runner.phase.carrier import CONSOLE, Carrier, read_carrier
-from runner.phase.execute import ways_on
 from runner.phase.unfinished import Unfinished, choose
+from runner.phase.ways_on import ways_on
 from runner.verify import verdict
 
 POLL_S = 0.2

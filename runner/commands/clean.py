@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from runner.core.caches import DAY_S, unused_by_others, unused_entries
-from runner.core.errors import EngineError, RunnerError
+from runner.core.errors import EngineError, OthersError, RunnerError
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
+from runner.core.owners import other_owner
 from runner.core.text import Say
 from runner.engines.daemon import answering, connect
 from runner.engines.images.unused import unused_images
@@ -75,14 +76,23 @@ def in_days(seconds: float) -> str:
 
 
 def done(found: Iterable[Remains], *, remove: bool) -> Iterator[str]:
-    """A line for each; with ``remove`` it is gone then, or in use."""
+    """A line for each; with ``remove`` it is gone then, or in use.
+
+    Raises ``EngineError`` at the end for what could not be removed.
+    """
+    stays = []
     for one in found:
         if not remove:
             yield f"would remove {one.told}"
-        elif one.remove() is False:
-            yield f"in use: {one.told}"
-        else:
-            yield f"removed {one.told}"
+            continue
+        try:
+            gone = one.remove()
+        except OSError as error:
+            stays.append(str(error))
+            continue
+        yield f"in use: {one.told}" if gone is False else f"removed {one.told}"
+    if stays:
+        raise EngineError(f"not removed: {'; '.join(stays)}; mend the rights, and clean again")
 
 
 def jobs(artifacts: Path, say: Say) -> Iterator[Remains]:
@@ -105,19 +115,23 @@ def is_dead(job: Leftover, artifacts: Path) -> bool:
 
 
 def folders(artifacts: Path) -> Iterator[Remains]:
-    """Runs below ``artifacts`` that nothing carries on, and what was left of sealed ones."""
+    """Our runs below ``artifacts`` that nothing carries on, and what was left of sealed ones."""
     for staging, run in looked_at(artifacts):
+        if isinstance(run, OthersError):
+            continue
         if isinstance(run, RunnerError):
             told = f"{staging.path}, which cannot go on: {run}"
             yield Remains(told=told, remove=partial(discard, staging))
         elif not run.alive:
             yield Remains(told=describe(run), remove=partial(discard, staging))
     for staging in all_staged(artifacts):
+        if other_owner(staging.state):
+            continue
         if was_carried_on(staging.state) and not (staging.state / RUN).exists():
             told = f"{staging.path}, of a run that was cut short before it began"
             yield Remains(told=told, remove=partial(discard, staging))
     for state in outlived_states(artifacts):
-        if not is_carried_on(state):
+        if not other_owner(state) and not is_carried_on(state):
             told = f"{state}, of a run that is sealed"
             yield Remains(told=told, remove=partial(remove_tree, state))
 

@@ -27,7 +27,7 @@ from runner.jobs.datasets import Dataset, find, given_digest, prepare, refuse_ot
 from runner.jobs.devices import choose_device
 from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
-from runner.jobs.sites import queue_use
+from runner.jobs.sites import contains_jobs, queue_use
 from runner.manifest.follow_ups import Capture
 from runner.manifest.manifest_errors import did_you_mean
 from runner.manifest.overrides import table
@@ -198,7 +198,7 @@ def carry_out(
     code = provenance.take_code(SOURCES, state_dir()).snapshot
     wanted = needs(request, order, code, shown)
     name = choose_engine(request.engine, python=request.python, say=shown.say)
-    if name == "docker" and wanted.base is not None:
+    if contains_jobs(name, queue_use()) and wanted.base is not None:
         pulled = pulled_base(wanted.base, SOURCES)
         refuse(str(request.hub), base_reasons(pulled, request.consent))
     engine = open_engine(name, wanted)

@@ -11,8 +11,9 @@ from runner.core.errors import ManifestError
 from runner.core.installation import SOURCES
 from runner.core.project import models_digest
 from runner.core.text import listing
-from runner.engines import EngineName, choose
+from runner.engines import choose
 from runner.hub.record import EngineRecord
+from runner.jobs.sites import contains_jobs, queue_use
 from runner.manifest.manifest_errors import did_you_mean, listed
 from runner.phase.reuse import why_not
 from runner.phase.sources import ArmSource, ArmSources, find_sources
@@ -68,7 +69,13 @@ class Foreseen:
 
 
 def foresee(
-    plan: Plan, *, engine: str, reuse: Sequence[Path], why: Sequence[str], signers: Path | None
+    plan: Plan,
+    *,
+    engine: str,
+    reuse: Sequence[Path],
+    why: Sequence[str],
+    signers: Path | None,
+    project: Path | None = None,
 ) -> list[Foreseen]:
     """What becomes of each arm of a plan. Raises ``RunnerError`` for no such hub or arm."""
     names = [job.name for job in plan.arms]
@@ -78,7 +85,7 @@ def foresee(
             raise ManifestError(f"--why {name}: no such arm; arms are {listed(names)}{near}")
     sources = find_sources(reuse, signers=signers, why=why)
     named = choose(engine, python=None, say=lambda _: None)
-    record = EngineRecord(name=named, isolated=named == EngineName.docker)
+    record = EngineRecord(name=named, isolated=contains_jobs(named, queue_use(project)))
     models = models_digest(SOURCES)
     return [_of_arm(job, sources, record, models) for job in plan.arms]
 

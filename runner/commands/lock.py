@@ -22,7 +22,8 @@ from runner.jobs.session import Session, cleaned_up
 from runner.jobs.sites import queue_use
 from runner.manifest.model import LoadedManifest, load
 from runner.phase import lock_mismatches, lockfile
-from runner.plan.model import Device, Job, Plan, asks_for_gpu, computes_on, make_plan
+from runner.plan.make import asks_for_gpu, make_plan
+from runner.plan.model import Device, Job, Plan, computes_on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from runner.core.interrupts import interrupts
 from runner.jobs.progress import display
 from runner.phase.carrier import announce
-from runner.phase.execute import decide, go_on, held_to, resumable, sources_of
+from runner.phase.decide import decide, held_to, sources_of
+from runner.phase.execute import go_on
 from runner.phase.resume import (
     code_again,
     make_writable,
@@ -24,6 +25,7 @@ from runner.phase.unfinished import (
     read_begun,
     starts,
 )
+from runner.phase.ways_on import resumable
 
 
 def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tuple[Path, int]:

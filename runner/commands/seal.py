@@ -12,13 +12,14 @@ from runner.core.reading import read_file
 from runner.engines.leftovers import stop_all
 from runner.hub import layout
 from runner.jobs.progress import Display, display
-from runner.phase.execute import compare_with, mismatches
+from runner.phase.execute import compare_with
 from runner.phase.finalize import conclude
 from runner.phase.finalize import seal as seal_hub
 from runner.phase.lockfile import Lock
 from runner.phase.lockfile import read as read_lock
 from runner.phase.resume import carried_code, drop_changed, make_writable, sweep
 from runner.phase.run import NO_ENGINE, Run
+from runner.phase.run_notes import mismatches
 from runner.phase.unfinished import (
     Begun,
     choose,

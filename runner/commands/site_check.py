@@ -5,30 +5,26 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from runner.commands.site_job import launch_in, wait_for
+from runner.commands.site_runtime import runtime_tried
 from runner.core.errors import EngineError
 from runner.core.files import remove_tree
 from runner.core.installation import SOURCES, state_dir
 from runner.core.project import project_of
 from runner.core.reading import read_table, typed
 from runner.core.text import Say
-from runner.engines.base import Handle, Launch, Limits, Outcome
 from runner.engines.cluster.queue import version
 from runner.engines.environments.wheels import lock_path
-from runner.engines.leftovers import marks
 from runner.engines.process import ProcessEngine
 from runner.engines.slurm import SlurmEngine
 from runner.jobs.sites import queue_use
 from runner.manifest.site import find_site
 
-MIB = 1 << 20
-LONGEST_S = 60.0
-"""Time limit of the job, s."""
 SKEW_S = 2.0
 """By how much the clocks of two machines may differ without a word, s."""
 SCRIPT = """
@@ -44,7 +40,7 @@ found = {
     "word": (job / "word").read_text(),
     "time": time.time(),
     "node": socket.gethostname(),
-    "runtimes": [one for one in ("docker", "podman", "apptainer", "enroot") if shutil.which(one)],
+    "runtimes": [one for one in ("docker", "podman", "runc", "apptainer") if shutil.which(one)],
     "gpus": gpus(),
     "shown_gpus": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
     "foreign": sorted(name for name in os.environ if name.startswith(("SLURM", "SBATCH"))),
@@ -80,12 +76,17 @@ def check_site(*, gpu: bool, wait_s: float, say: Say) -> Iterator[str]:
     yield f"site file   {site or 'none: the defaults'}"
     lock = lock_path("cpu", SOURCES)
     local = ProcessEngine(Path(sys.executable), source=SOURCES, lock=lock, given=True)
-    engine = SlurmEngine(local, queue_use(project), say)
+    use = queue_use(project)
+    engine = SlurmEngine(local, use, say)
     engine.check_queue()
     yield f"queue       {version()} answers"
     folder = state_dir().resolve() / f"site-check-{secrets.token_hex(4)}"
     try:
-        yield from tried(engine, folder, gpu=gpu, wait_s=wait_s)
+        yield from tried(engine, folder / "process", gpu=gpu, wait_s=wait_s)
+        if use.runtime == "process":
+            yield "runtime     process: jobs run in no container"
+        else:
+            yield from runtime_tried(use, folder / "container", wait_s=wait_s, say=say)
     finally:
         remove_tree(folder)
 
@@ -94,7 +95,7 @@ def tried(engine: SlurmEngine, folder: Path, *, gpu: bool, wait_s: float) -> Ite
     """Submit the job, and say what came of it. Raises ``EngineError``."""
     word = secrets.token_hex(8)
     began = time.time()
-    handle = engine.start(launch_in(folder, word, num_gpus=int(gpu)))
+    handle = engine.start(launch_in(folder, word, SCRIPT, num_gpus=int(gpu)))
     try:
         outcome = wait_for(engine, handle, wait_s)
         seen = time.time()
@@ -107,9 +108,9 @@ def tried(engine: SlurmEngine, folder: Path, *, gpu: bool, wait_s: float) -> Ite
         engine.stop(handle)
     yield f"job         ran on {found.node}, {seen - began:.1f} s after it was submitted"
     same = found.word == word
-    yield f"folder      {folder.parent} is {'' if same else 'NOT '}the same on the node"
+    yield f"folder      {folder.parents[1]} is {'' if same else 'NOT '}the same on the node"
     yield f"clock       {clock_in_words(found.time, began, seen)}"
-    yield f"containers  {', '.join(found.runtimes) or 'none'} (jobs run without any)"
+    yield f"containers  {', '.join(found.runtimes) or 'none'} on the node"
     yield f"GPUs        {gpus_in_words(found, asked=gpu)}"
     foreign = ", ".join(found.foreign)
     yield f"blindness   {f'a job sees {foreign}' if foreign else 'a job sees nothing of Slurm'}"
@@ -130,44 +131,3 @@ def gpus_in_words(found: FoundThere, *, asked: bool) -> str:
     if not asked:
         return f"{listed}; `phasehub site check --gpu` asks for one"
     return f"{listed}; the job was given {found.shown_gpus or 'NONE'}"
-
-
-def launch_in(folder: Path, word: str, *, num_gpus: int) -> Launch:
-    """The job on disk."""
-    (folder / "job").mkdir(parents=True)
-    (folder / "out").mkdir()
-    (folder / "job" / "word").write_text(word)
-    labels: Mapping[str, Any] = {"run": word, "phase": "site-check", **marks(folder)}
-    return Launch(
-        name="site-check",
-        command=("python", "-I", "-c", SCRIPT, "{job}", "{out}"),
-        job_dir=folder / "job",
-        data_dir=None,
-        out_dir=folder / "out",
-        log_path=folder / "console.log",
-        environment={},
-        limits=Limits(
-            timeout_s=LONGEST_S,
-            memory_bytes=256 * MIB,
-            pids=64,
-            shm_bytes=MIB,
-            tmp_bytes=MIB,
-            disk_bytes=MIB,
-            threads=1,
-        ),
-        num_gpus=num_gpus,
-        labels=labels,
-    )
-
-
-def wait_for(engine: SlurmEngine, handle: Handle, wait_s: float) -> Outcome:
-    """How the job ended. Raises ``EngineError`` where it has not after ``wait_s``."""
-    deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline:
-        if (outcome := engine.poll(handle)) is not None:
-            return outcome
-        engine.wait([handle], 0.5)
-    raise EngineError(
-        f"the job of the check has not ended after {wait_s:g} s: {engine.in_words(handle)}; "
-        "have a look at `squeue --me`, or wait longer with --wait"
-    )

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.core.errors import EngineError, RunnerError, VerificationError
+from runner.core.errors import EngineError, OthersError, RunnerError, VerificationError
 from runner.engines import processes
 from runner.hub import layout
 from runner.hub.journal import under_way
@@ -71,6 +71,8 @@ class RunStatus:
 
     def text(self) -> str:
         """Its folder, since when, how far, and whether anything carries it on: a line each."""
+        if isinstance(self.run, OthersError):
+            return f"{self.staging.path}\n  {self.run}"
         if isinstance(self.run, RunnerError):
             return f"{self.staging.path}\n  cannot go on: {self.run}"
         facts = self.table()

@@ -16,14 +16,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from runner.core.errors import EngineError
+from runner.core.errors import EngineError, OthersError
 from runner.core.files import remove_tree
+from runner.core.owners import other_owner, would_mix
 
 OF_SHELF = ".lock"
 SHELVES: dict[str, Callable[[str], str]] = {
     "code": lambda _name: OF_SHELF,
     "datasets": lambda name: f"{name.partition('.')[0]}.lock",
     "environments": lambda name: f".{name}.lock",
+    "node-images": lambda _name: OF_SHELF,
     "wheels": lambda _name: OF_SHELF,
 }
 """Folder of the state folder → what the lock of an entry is called there."""
@@ -58,6 +60,21 @@ def unused_by_others(state: Path) -> Iterator[None]:
                 "`phasehub status`"
             ) from None
         yield
+
+
+def refuse_others(state: Path) -> None:
+    """Raise ``OthersError`` where a shelf of ``state`` is another user's.
+
+    What we leave there that user could neither use nor remove. Raises ``OSError`` where nothing
+    can be written.
+    """
+    for shelf in SHELVES:
+        owner = other_owner(state / shelf)
+        if owner is not None and would_mix(state / shelf):
+            raise OthersError(
+                f"{state / shelf} belongs to {owner}, who could not use what you leave there; name "
+                "a folder of your own in PHASEHUB_STATE"
+            )
 
 
 def mark_used(entry: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,9 +61,10 @@ def _place(error: OSError, folders: tuple[Path, ...]) -> str:
 
 
 def lack(folder: Path) -> str | None:
-    """What there is none left of where a folder lies; ``None`` where there is both.
+    """What there is none left of where a folder lies; ``None`` where there is enough.
 
-    Some file systems count no inodes and say that they have none at all.
+    Some file systems count no inodes and say that they have none at all. What a quota leaves they
+    do not say, so it is tried.
     """
     try:
         found = os.statvfs(folder)
@@ -70,7 +72,18 @@ def lack(folder: Path) -> str | None:
         return None
     if found.f_bavail * found.f_frsize < LEAST_BYTES:
         return "no room"
-    return "no inode" if found.f_files and not found.f_favail else None
+    if found.f_files and not found.f_favail:
+        return "no inode"
+    return "nothing of your quota" if _is_past_quota(folder) else None
+
+
+def _is_past_quota(folder: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            os.posix_fallocate(trial.fileno(), 0, LEAST_BYTES)
+    except OSError as error:
+        return error.errno == errno.EDQUOT
+    return False
 
 
 def refuse_full(folder: Path, what: str) -> None:

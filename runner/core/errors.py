@@ -36,6 +36,10 @@ class EngineLostError(EngineError):
     """An engine that has started jobs does not answer any more; they may go on without us."""
 
 
+class OthersError(EngineError):
+    """Something is another user's, whose files would be mixed with ours."""
+
+
 class DiskError(EngineError):
     """A disk is full, read-only, broken or gone; what was on it before is there as it was."""
 

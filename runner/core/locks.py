@@ -127,6 +127,11 @@ def take(folder: Path, name: str) -> int | None:
     return None
 
 
+def release(descriptor: int) -> None:
+    """End a lock for every process that has it."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 def holder(folder: Path, name: str) -> str | None:
     """Who holds the lock ``name``, in words; ``None`` where nobody does, as far as can be seen."""
     try:

@@ -7,9 +7,8 @@ asks this and never which product it talks to. A third product that speaks the A
 from __future__ import annotations
 
 import json
-import resource
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ from docker.types import LogConfig, Mount, Ulimit
 
 from runner.core.errors import EngineError
 from runner.engines import seccomp
-from runner.engines.base import PROMISES, Launch, Seccomp
+from runner.engines.base import PROMISES, Seccomp
+from runner.engines.isolation import ADDED_BY_PODMAN, BoundFolder, podman_ulimits, without
 
 Product = Literal["docker", "podman"]
 LOGS: Mapping[str, Mapping[str, str]] = {
@@ -29,12 +29,8 @@ LOGS: Mapping[str, Mapping[str, str]] = {
     "journald": {},
 }
 """Drivers, the best first, that keep a console for a runner that takes over, within bounds."""
-OPEN_FILES, PROCESSES = 1 << 16, 1 << 15
-"""The most that podman is asked for: less than it may set anywhere, more than a job needs."""
 UNASKED = {"/run": "ro,size=4096", "/var/tmp": "ro,size=4096"}  # noqa: S108
 """Where podman lets a job with a read-only root write to memory unless it is kept from it."""
-ADDED = ("TERM", "container")
-"""Variables that podman puts into every job's environment."""
 CONTROLLERS = {"memory": "memory", "swap": "memory", "pids": "pids"}
 """Promise → the controller of cgroups that keeps it."""
 FLAGS = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit"}
@@ -76,26 +72,17 @@ class Abilities:
     def tells_memory(self) -> bool:
         """Whether a container that was not said to be killed for memory was not.
 
-        Podman is told by a file that conmon leaves, with Debian 12's versions in another folder
-        than podman looks into.
+        Podman is told by a file that conmon leaves: with Debian 12's versions one for all of them,
+        in the folder where podman was started. So the kernel's log is asked besides.
         """
         return self.product == "docker"
 
     @property
     def ulimits(self) -> list[Ulimit]:
-        """Limits of a job's processes that have to be named; none where the daemon's own will do.
-
-        Podman asks the kernel for more than a daemon may have, unless its own settings name less,
-        and then starts nothing.
-        """
+        """Limits of a job's processes that have to be named; none where its own will do."""
         if self.product == "docker":
             return []
-        wanted = {
-            "nofile": (resource.RLIMIT_NOFILE, OPEN_FILES),
-            "nproc": (resource.RLIMIT_NPROC, PROCESSES),
-        }
-        found = {name: _at_most(which, most) for name, (which, most) in wanted.items()}
-        return [Ulimit(name=name, soft=most, hard=most) for name, most in found.items()]
+        return [Ulimit(name=name, soft=most, hard=most) for name, most in podman_ulimits().items()]
 
     @property
     def closed(self) -> Mapping[str, str]:
@@ -106,19 +93,19 @@ class Abilities:
         """A command line without what the daemon puts into its environment."""
         if self.product == "docker":
             return list(wanted)
-        return ["env", *(word for name in ADDED for word in ("-u", name)), *wanted]
+        return without(ADDED_BY_PODMAN, wanted)
 
-    def mounts(self, launch: Launch) -> list[Mount]:
+    def mounts(self, folders: Iterable[BoundFolder]) -> list[Mount]:
         """The job's folders as the container is shown them; none where they need labels."""
         return [
-            Mount(place, source, type="bind", read_only=locked)
-            for source, place, locked in _folders(launch)
+            Mount(one.place, one.source, type="bind", read_only=one.locked)
+            for one in folders
             if not self.selinux
         ]
 
-    def binds(self, launch: Launch) -> dict[str, dict[str, str]]:
+    def binds(self, folders: Iterable[BoundFolder]) -> dict[str, dict[str, str]]:
         """The same in the older form, which alone can ask the daemon to label them."""
-        return dict(_labelled(*folder) for folder in _folders(launch) if self.selinux)
+        return dict(_labelled(one) for one in folders if self.selinux)
 
     @contextmanager
     def security(self, wanted: Seccomp, place: Path) -> Iterator[list[str]]:
@@ -214,28 +201,14 @@ def _log(info: Mapping[str, Any]) -> LogConfig:
     )
 
 
-def _at_most(which: int, most: int) -> int:
-    """The least of ``most`` and what this process may have itself: the daemon has as much."""
-    _, hard = resource.getrlimit(which)
-    return most if hard == resource.RLIM_INFINITY else min(hard, most)
-
-
-def _folders(launch: Launch) -> Iterator[tuple[str, str, bool]]:
-    """Each folder of a job: where it is, where the job sees it, and whether it is read-only."""
-    yield str(launch.job_dir.resolve()), "/job", True
-    yield str(launch.out_dir.resolve()), "/out", False
-    if launch.data_dir is not None:
-        yield str(launch.data_dir.resolve()), "/data", True
-
-
-def _labelled(source: str, place: str, locked: bool) -> tuple[str, dict[str, str]]:
+def _labelled(one: BoundFolder) -> tuple[str, dict[str, str]]:
     """A folder with the label that all containers may open.
 
     Raises ``EngineError`` for a name that the older form cannot carry.
     """
-    if ":" in source:
+    if ":" in one.source:
         raise EngineError(
-            f"{source} has a colon in it, and with SELinux no such folder can be shown to a "
+            f"{one.source} has a colon in it, and with SELinux no such folder can be shown to a "
             "container; use one without"
         )
-    return source, {"bind": place, "mode": "ro,z" if locked else "rw,z"}
+    return one.source, {"bind": one.place, "mode": "ro,z" if one.locked else "rw,z"}

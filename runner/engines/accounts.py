@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.errors import EngineError
-from runner.engines.base import Launch
 
 Ids = tuple[int, int]
 """uid and gid."""
@@ -37,17 +37,16 @@ class Account:
         """The user inside, as a daemon takes it."""
         return f"{self.inside[0]}:{self.inside[1]}"
 
-    def lend(self, launch: Launch) -> None:
+    def lend(self, out_dir: Path, inputs: Iterable[Path]) -> None:
         """Let the job's user, if it is not the caller, write outputs and read inputs.
 
         Raises ``EngineError`` for an input that the user may not read.
         """
         if self.outside == self.caller:
             return
-        for folder in (launch.job_dir, launch.data_dir):
-            if folder is not None:
-                refuse_unreadable(folder, self.outside[0])
-        os.chown(launch.out_dir, *self.outside)
+        for folder in inputs:
+            refuse_unreadable(folder, self.outside[0])
+        os.chown(out_dir, *self.outside)
 
     def take_back(self, out_dir: Path) -> None:
         """Make the caller the owner of all outputs."""

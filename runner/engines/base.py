@@ -38,14 +38,16 @@ EndedBy = Literal[
     "cancellation",
     "preemption",
     "node",
+    "requeue",
+    "folder",
     "hold",
     "stop",
 ]
 """What has ended a job: ``itself``; its limit of ``memory``, ``time`` or ``disk``; a ``signal``
 that phasehub did not send; others, by ``removal`` of its container, the end of its ``daemon`` or of
-its ``supervisor``; in a cluster's queue, its ``cancellation`` by others, its ``preemption``, a
-``node`` that was lost, or a ``hold`` that nobody released; or phasehub, which was asked to
-``stop``."""
+its ``supervisor``; in a cluster's queue, its ``cancellation`` or ``requeue`` by others, its
+``preemption``, a ``node`` that was lost, a shared ``folder`` over which its result has not come, or
+a ``hold`` that nobody released; or phasehub, which was asked to ``stop``."""
 
 Seccomp = Literal["strict", "docker", "unconfined"]
 """What a job may ask of the kernel: what computing takes, what the daemon's own profile allows, or
@@ -108,6 +110,8 @@ class Launch:
     """How many it computes on, for an engine that chooses them itself."""
     held: tuple[int, ...] = ()
     """Descriptors of locks that stay held for as long as the job is there, without us, too."""
+    cores: tuple[int, ...] = ()
+    """The same of cores, for an engine that can hand them on at no cost."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -17,6 +17,7 @@ from runner.engines.base import Handle, Launch
 from runner.engines.daemon import Client, answering, reason
 from runner.engines.ending import Ending, Killed
 from runner.engines.keeper import Seen
+from runner.engines.kernel_log import ran_out_of_memory
 
 LABEL = "phasehub."
 """What the names of our labels begin with."""
@@ -41,8 +42,9 @@ def ending(
         and min(ended - started, handle.elapsed_s) >= handle.timeout_s
     ):
         killed_for = "time"
-    elif killed_for is None and code != 0 and state["OOMKilled"]:
-        killed_for = "memory"
+    elif killed_for is None and code != 0:
+        told = state["OOMKilled"] or (not memory_is_told and ran_out_of_memory(str(attrs["Id"])))
+        killed_for = "memory" if told else None
     return Ending(
         exit_code=code,
         killed_for=killed_for,

@@ -46,14 +46,13 @@ from runner.engines.daemon import (
 from runner.engines.ending import conclude
 from runner.engines.images.base import present
 from runner.engines.images.build import BuiltImage, build
+from runner.engines.isolation import HOME, isolation_of
 from runner.engines.keeper import Keeper
 
 STOP_S = 3
 """Time between asking a job to stop and killing it, s; a job that leaves checkpoints has more."""
 STOP = "stop_s"
 """Label with that time."""
-GRACE_S = 20.0
-"""How much later than its runner a container ends itself at its time limit, s."""
 ENDED_FOR = (137, 143, 255)
 """Exit statuses of containers that a daemon ends with itself, or finds ended."""
 DRAINED_S = 0.05
@@ -107,7 +106,7 @@ class DockerEngine:
         container = None
         try:
             self._able.refuse_gpus(launch.gpu_ids)
-            self._account.lend(launch)
+            self._account.lend(launch.out_dir, filter(None, [launch.job_dir, launch.data_dir]))
             container = self._create(launch)
             if launch.held:
                 self._holders[str(container.id)] = holder.hold(str(container.id), launch.held)
@@ -142,36 +141,34 @@ class DockerEngine:
         return console
 
     def _create(self, launch: Launch) -> Container:
-        limits = launch.limits
+        wanted = isolation_of(launch)
         gpus = DeviceRequest(device_ids=list(launch.gpu_ids), capabilities=[["gpu"]])
-        with self._able.security(limits.seccomp, launch.job_dir.parent) as security:
+        with self._able.security(wanted.seccomp, launch.job_dir.parent) as security:
             return self._client.containers.create(
                 self._image.reference,
-                command=self._able.command(
-                    _bounded([_placed(word) for word in launch.command], limits.timeout_s)
-                ),
+                command=self._able.command(wanted.command),
                 name=f"phasehub-{launch.name}-{secrets.token_hex(4)}",
                 user=self._account.name,
-                environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1", **launch.environment},  # noqa: S108
+                environment=dict(wanted.environment),
                 labels={
                     **{f"{LABEL}{key}": value for key, value in launch.labels.items()},
-                    f"{LABEL}{STOP}": f"{max(STOP_S, limits.stop_s):.0f}",
+                    f"{LABEL}{STOP}": f"{max(STOP_S, launch.limits.stop_s):.0f}",
                 },
-                mounts=self._able.mounts(launch),
-                volumes=self._able.binds(launch),
+                mounts=self._able.mounts(wanted.folders),
+                volumes=self._able.binds(wanted.folders),
                 read_only=True,
                 tmpfs={
-                    "/tmp": f"size={limits.tmp_bytes},mode=1777,nosuid,nodev,noexec",  # noqa: S108
+                    HOME: wanted.tmpfs,
                     **self._able.closed,
                 },
                 cap_drop=["ALL"],
                 security_opt=security,
-                network_mode="bridge" if limits.network else "none",
+                network_mode="bridge" if wanted.network else "none",
                 ipc_mode="private",
-                pids_limit=limits.pids,
-                mem_limit=limits.memory_bytes,
-                memswap_limit=limits.memory_bytes,
-                shm_size=limits.shm_bytes,
+                pids_limit=wanted.pids,
+                mem_limit=wanted.memory_bytes,
+                memswap_limit=wanted.memory_bytes,
+                shm_size=wanted.shm_bytes,
                 device_requests=[gpus] if launch.gpu_ids else None,
                 init=True,
                 ulimits=self._able.ulimits,
@@ -327,18 +324,6 @@ def _stop_s(container: Container) -> int:
     """What a container is given to come to an end by itself; one of an earlier version, too."""
     told = container.labels.get(f"{LABEL}{STOP}", "")
     return int(told) if told.isdecimal() else STOP_S
-
-
-def _placed(word: str) -> str:
-    return word.replace("{job}", "/job").replace("{out}", "/out")
-
-
-def _bounded(command: list[str], timeout_s: float) -> list[str]:
-    """The command under a program of every base system that ends it, should we not do so.
-
-    Once it ends, the container does, whatever else runs in there.
-    """
-    return ["timeout", "--signal=KILL", f"{timeout_s + GRACE_S:.0f}", *command]
 
 
 def open_engine(needs: Needs) -> DockerEngine:

@@ -47,6 +47,8 @@ class Ending(BaseModel):
     log_left_out: Annotated[int, Field(ge=0)] = 0
     memory_is_told: bool = True
     """Whether a kill for the job's own memory would have been seen."""
+    refused: str = ""
+    """Why the job was not started where it was to run."""
 
 
 def conclude(handle: Handle, ending: Ending) -> Outcome:
@@ -59,7 +61,7 @@ def conclude(handle: Handle, ending: Ending) -> Outcome:
         started_at=ending.started_at,
         ended_at=ending.ended_at,
         notes=tuple(_notes(handle, ending)),
-        ended_by=_cause(ending),
+        ended_by=None if status == "could_not_start" else _cause(ending),
     )
 
 
@@ -113,6 +115,8 @@ def _judge(handle: Handle, ending: Ending) -> tuple[Status, str]:
         return "out_of_disk", told.format(limit=_size(handle.disk_bytes), files=usage.MOST_FILES)
     if ending.killed_for == "stop":
         return "interrupted", "stopped before its end; run the phase again"
+    if ending.refused:
+        return "could_not_start", ending.refused
     if ending.exit_code != 0:
         return "failed", _crash(ending, Path(handle.log_path))
     if missing := missing_result(Path(handle.out_dir)):

@@ -72,6 +72,10 @@ class ProcessEngine:
     name = "process"
     isolated = False
     side_by_side = None
+    places: tuple[Path, ...] = ()
+    """What another machine would have to see besides a job's own folders, were it to start one."""
+    prepare_s = 0.0
+    """What it would need before a job begins, s."""
 
     def __init__(self, python: Path, *, source: Path, lock: Path, given: bool) -> None:
         self._python = python.absolute()
@@ -155,9 +159,12 @@ class ProcessEngine:
                 stderr=subprocess.STDOUT,
                 cwd=view,
                 env=library_path(),
-                pass_fds=launch.held,
+                pass_fds=(*launch.held, *launch.cores),
                 start_new_session=True,
             )
+
+    def take_back(self, out_dir: Path) -> None:
+        """Nothing: what a job has left is the caller's."""
 
     def poll(self, handle: Handle) -> Outcome | None:
         """``None`` while the supervisor runs; afterwards how the job ended, until ``stop``."""

@@ -13,10 +13,11 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from runner.core.errors import EngineError, EngineLostError
 from runner.core.files import remove_tree
@@ -26,8 +27,8 @@ from runner.engines import Needs, process
 from runner.engines.base import Handle, Launch, Outcome
 from runner.engines.cluster import node, queue, words
 from runner.engines.cluster.queue import Entry, Queue
-from runner.engines.cluster.use import QueueUse
-from runner.engines.ending import Ending, conclude
+from runner.engines.cluster.use import QueueUse, RuntimeName
+from runner.engines.ending import Ending, conclude, missing_result
 from runner.engines.views import (
     ending_of,
     fresh_view,
@@ -47,17 +48,49 @@ TICK_S, TICK_PER_JOB_S = 0.1, 0.005
 """Time between two looks at the folders, s: at least, and for each, as a server may hold them."""
 
 
+class Runtime(Protocol):
+    """How jobs start on a node: as processes, or in containers."""
+
+    @property
+    def isolated(self) -> bool:
+        """Whether a job is kept from the node's files, network and other processes."""
+
+    @property
+    def prepare_s(self) -> float:
+        """What a node may need before a job begins, s."""
+
+    @property
+    def places(self) -> Sequence[Path]:
+        """What nodes have to see besides a job's own folders."""
+
+    def check(self) -> None:
+        """Raise ``EngineError`` where no job can be laid out."""
+
+    def lay_out(self, view: Path, launch: Launch) -> None:
+        """Make the folder of what the job sees. Raises ``OSError`` and ``EngineError``."""
+
+    def take_back(self, out_dir: Path) -> None:
+        """Make the caller the owner of what a job has left whose supervisor did not do so."""
+
+    def describe(self) -> dict[str, object]:
+        """Facts for the hub, as an engine has them."""
+
+
 class SlurmEngine:
-    """Submits jobs that run under the interpreter of ``process``, seen from every node."""
+    """Submits jobs that a runtime starts on the nodes."""
 
     name = "slurm"
-    isolated = False
 
-    def __init__(self, local: process.ProcessEngine, use: QueueUse, say: Say) -> None:
-        self._local, self._use, self._say = local, use, say
+    def __init__(self, runtime: Runtime, use: QueueUse, say: Say) -> None:
+        self._runtime, self._use, self._say = runtime, use, say
         self._queue = Queue(every_s=use.every_s, patience_s=use.patience_s)
         self._since: dict[tuple[str, str], float] = {}
         self._concluded: set[str] = set()
+
+    @property
+    def isolated(self) -> bool:
+        """Whether jobs run in containers on their nodes."""
+        return self._runtime.isolated
 
     @property
     def side_by_side(self) -> int:
@@ -67,10 +100,10 @@ class SlurmEngine:
     def check(self) -> None:
         """Raise ``EngineError`` where Slurm's commands are missing or nobody answers them."""
         self.check_queue()
-        self._local.check()
+        self._runtime.check()
 
     def check_queue(self) -> None:
-        """The same without a look at the interpreter."""
+        """The same without a look at what jobs run in."""
         queue.require_commands()
         self._queue.look()
 
@@ -81,11 +114,11 @@ class SlurmEngine:
         """
         view = fresh_view(launch)
         self._require_shared(launch)
-        if launch.num_gpus:
+        if launch.num_gpus and not self.isolated:  # a container is shown no others
             launch = replace(launch, environment={**launch.environment, node.GPUS: node.ASSIGNED})
         key = f"{PREFIX}-{launch.labels.get('run', 'none')}-{launch.name}-{secrets.token_hex(4)}"
         try:
-            self._local.lay_out(view, launch)
+            self._runtime.lay_out(view, launch)
         except OSError as error:
             remove_tree(view)
             raise EngineError(
@@ -93,7 +126,8 @@ class SlurmEngine:
                 "where its folders lie"
             ) from None
         try:
-            self._queue.submit(key, [*options(launch), *self._use.options], script(view, launch))
+            asked = options(launch, self._runtime.prepare_s)
+            self._queue.submit(key, [*asked, *self._use.options], script(view, launch))
         except EngineLostError:
             raise  # it may be in the queue, and finds its folder
         except EngineError:
@@ -104,6 +138,7 @@ class SlurmEngine:
     def _require_shared(self, launch: Launch) -> None:
         shared = self._use.shared
         seen = [SOURCES, Path(sys.prefix), launch.out_dir, *filter(None, [launch.data_dir])]
+        seen += self._runtime.places
         for path in seen:
             if shared is not None and not path.resolve().is_relative_to(shared.resolve()):
                 raise EngineError(
@@ -113,6 +148,12 @@ class SlurmEngine:
 
     def poll(self, handle: Handle) -> Outcome | None:
         """``None`` while a result may come; afterwards how the job ended, until ``stop``."""
+        outcome = self._outcome(handle)
+        if outcome is not None:
+            self._runtime.take_back(Path(handle.out_dir))
+        return outcome
+
+    def _outcome(self, handle: Handle) -> Outcome | None:
         view = view_of(Path(handle.out_dir))
         if has_ended(view):
             return self._by_record(handle, view)
@@ -136,23 +177,39 @@ class SlurmEngine:
             told = f"its supervisor left {error}; run the phase again"
             return replace(words.ended_without_result(handle, None), message=told)
         if not words.is_from_outside(ending):
+            if self._awaits_files(handle, ending):
+                return None
             self._concluded.add(handle.id)
             return conclude(handle, ending)
         return self._from_outside(handle, ending)
+
+    def _awaits_files(self, handle: Handle, ending: Ending) -> bool:
+        """Whether a success lacks its result: word of its end may be the first to come."""
+        out_dir = Path(handle.out_dir)
+        if ending.exit_code != 0 or ending.killed_for or missing_result(out_dir) is None:
+            return False
+        with suppress(OSError):
+            list(out_dir.iterdir())
+        return self._lasts(handle, "no files") < self._use.settle_s
 
     def _from_outside(self, handle: Handle, ending: Ending) -> Outcome | None:
         """The end of a job that got a signal: whose that was, the queue knows in a moment."""
         entry = self._queue.entry(handle.id)
         unclear = self._queue.is_silent or (entry is not None and entry.lives)
-        if unclear and self._lasts(handle, "signal") < self._use.settle_s:
+        if unclear and self._lasts(handle, "signal") < self._sure_s:
             return None
-        if entry is not None and (entry.state in words.BY_OTHERS or ending.killed_for == "stop"):
+        if entry is not None and (words.is_by_others(entry) or ending.killed_for == "stop"):
             outcome = words.ended_without_result(handle, entry)
             return replace(outcome, started_at=ending.started_at, exit_code=ending.exit_code)
         return conclude(handle, ending)
 
     def _waiting(self, handle: Handle, entry: Entry) -> Outcome | None:
         self._since.pop((handle.id, "no result"), None)
+        if self._was_requeued(handle, entry):
+            return words.ended_without_result(handle, entry)
+        if words.has_no_nodes(entry):
+            text = f"{handle.name}: its job {entry.number} waits for nodes ({entry.reason})"
+            self._say_once(handle, "nodes", f"{text}; `sinfo -R` tells why, and others may follow")
         if not words.is_stuck(entry):
             self._since.pop((handle.id, "held"), None)
             return None
@@ -166,6 +223,19 @@ class SlurmEngine:
         if self._lasts(handle, "held") < held_s:
             return None
         return words.stuck(handle, entry, held_s)
+
+    def _was_requeued(self, handle: Handle, entry: Entry) -> bool:
+        """Whether a job waits that had begun."""
+        begun = view_of(Path(handle.out_dir)) / node.BEGUN
+        if not words.is_waiting(entry) or not begun.exists():
+            self._since.pop((handle.id, "requeued"), None)
+            return False
+        return self._lasts(handle, "requeued") >= self._sure_s
+
+    @property
+    def _sure_s(self) -> float:
+        """After this long what the queue was seen to say is no older than what the folder says."""
+        return self._use.settle_s + self._use.every_s
 
     def _lasts(self, handle: Handle, what: str) -> float:
         """How long something has been so of a job, s."""
@@ -195,6 +265,7 @@ class SlurmEngine:
         view = view_of(Path(handle.out_dir))
         if view.exists() and handle.id not in self._concluded:
             self._queue.end([handle.id])
+            self._runtime.take_back(Path(handle.out_dir))
         remove_tree(view)
 
     def adopt(self, handle: Handle) -> bool:
@@ -213,19 +284,19 @@ class SlurmEngine:
         return sorted(found)
 
     def describe(self) -> dict[str, object]:
-        """The facts of the process engine, whose interpreter and limits these are; the queue's."""
+        """The facts of the runtime, whose limits these are, and of the queue."""
         return {
-            **self._local.describe(),
+            **self._runtime.describe(),
             "scheduler": queue.version(),
             "options": list(self._use.options),
         }
 
 
-def options(launch: Launch) -> list[str]:
+def options(launch: Launch, prepare_s: float = 0.0) -> list[str]:
     """What a job asks of the queue: as much as it is allowed, and a margin that only catches."""
     limits = launch.limits
     memory = math.ceil((limits.memory_bytes + MARGIN_BYTES) / MIB)
-    minutes = math.ceil((limits.timeout_s + limits.stop_s + BACKSTOP_S) / 60)
+    minutes = math.ceil((limits.timeout_s + limits.stop_s + prepare_s + BACKSTOP_S) / 60)
     asked = [
         "--parsable",
         f"--comment={json.dumps(dict(launch.labels), sort_keys=True)}",
@@ -279,9 +350,19 @@ def cancel(entry: Entry) -> None:
 
 
 def open_engine(needs: Needs) -> SlurmEngine:
-    """The engine on the interpreter that was given, or on the locked environment, made if need be.
+    """The engine with the runtime of the site: on an interpreter, or on an image, made if need be.
 
-    Raises ``EngineError`` as ``locked_python`` does.
+    Raises ``EngineError`` as ``locked_python`` and ``build`` do.
     """
     queue.require_commands()
-    return SlurmEngine(process.open_engine(needs), needs.queue or QueueUse(), needs.say)
+    use = needs.queue or QueueUse()
+    return SlurmEngine(open_runtime(needs, use.runtime), use, needs.say)
+
+
+def open_runtime(needs: Needs, name: RuntimeName) -> Runtime:
+    """The runtime of that name. Raises ``EngineError``."""
+    if name == "process":
+        return process.open_engine(needs)
+    from runner.engines.runtimes.contained import open_contained  # takes Docker's library
+
+    return open_contained(needs, name)

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,7 +36,7 @@ DRAIN_S = 10.0
 """The longest wait for the end of a console whose writers are all dead, s."""
 SPEC = "launch.json"
 """In: ``command``, ``environment``, ``cwd``, ``log``, ``out``, ``timeout_s``, ``memory_bytes``,
-``disk_bytes`` and ``stop_s``."""
+``disk_bytes`` and ``stop_s``; of a job in a container ``container`` says the rest."""
 RECORD = "ended.json"
 """Out, in one piece, when nothing of the job runs any more."""
 
@@ -49,7 +49,47 @@ NOT_FOUND = 127
 _libc = ctypes.CDLL(None)
 
 
-def main() -> None:
+class RefusedError(Exception):
+    """A job cannot be started here. The message says why, and what to do."""
+
+
+class Starter:
+    """Starts a job as a process of this machine. A runtime starts it in a container instead."""
+
+    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+        self.spec, self.folder = spec, folder
+
+    @property
+    def memory_bytes(self) -> int:
+        """What all our descendants may hold together; more is the end of the job."""
+        return int(self.spec["memory_bytes"])
+
+    memory_is_told = True
+    """Whether a kill for the job's own memory would be seen."""
+
+    def prepare(self) -> tuple[Sequence[str], Mapping[str, str]]:
+        """The command line that is the job, and its environment. Raises ``RefusedError``."""
+        return self.spec["command"], self.spec["environment"]
+
+    def others(self) -> Sequence[int]:
+        """Processes of the job that are no descendants of ours."""
+        return ()
+
+    def end(self, job: subprocess.Popen[Any], *, running: bool) -> None:
+        """Have nothing run of the job that is no descendant of ours; ``running`` where it may."""
+
+    def seen(self, code: int, killed_for: str | None) -> tuple[int, str | None]:
+        """Exit status and limit by what is known of the job besides; nothing of it runs then.
+
+        Raises ``RefusedError`` for one that has come to nothing.
+        """
+        return code, killed_for
+
+
+StarterOf = Callable[[Mapping[str, Any], Path], Starter]
+
+
+def main(starter_of: StarterOf = Starter) -> None:
     """Run what ``launch.json`` in the folder of the first argument says; write ``ended.json``."""
     folder = Path(sys.argv[1])
     asked: list[int] = []
@@ -57,29 +97,49 @@ def main() -> None:
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     spec = json.loads((folder / SPEC).read_text("utf-8"))
     started, began = time.time(), time.monotonic()
+    starter = starter_of(spec, folder)
+    code: int | None = None
+    killed_for, refused = None, ""
     with CappedLog(Path(spec["log"])) as log:
-        code, killed_for = run(spec, log, asked)
+        try:
+            command, environment = starter.prepare()
+            started, began = time.time(), time.monotonic()
+            code, killed_for = run(starter, command, environment, log, asked)
+        except RefusedError as error:
+            refused, killed_for = str(error), "stop" if asked else None
     record = {
         "exit_code": code,
         "killed_for": killed_for,
         "memory_bytes": spec["memory_bytes"],
+        "memory_is_told": starter.memory_is_told,
         "started_at": started,
         "ended_at": started + time.monotonic() - began,
         "log_left_out": log.left_out,
+        "refused": refused,
     }
     part = folder / f".{RECORD}.part"
     part.write_text(json.dumps(record), "utf-8")
     part.replace(folder / RECORD)
 
 
-def run(spec: Mapping[str, Any], log: CappedLog, asked: list[int]) -> tuple[int, str | None]:
-    """Run the command to its end: its exit status, and the limit that it went past."""
+def run(
+    starter: Starter,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: CappedLog,
+    asked: list[int],
+) -> tuple[int, str | None]:
+    """Run the command to its end: its exit status, and the limit that it went past.
+
+    Raises ``RefusedError`` for a container that came to nothing.
+    """
+    spec = starter.spec
     guard = Guard(Path(spec["out"]), spec["disk_bytes"])
     try:
         job = subprocess.Popen(
-            spec["command"],
+            command,
             cwd=spec["cwd"],
-            env=spec["environment"],
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -87,15 +147,17 @@ def run(spec: Mapping[str, Any], log: CappedLog, asked: list[int]) -> tuple[int,
             preexec_fn=functools.partial(_die_with, os.getpid()),
         )
     except (OSError, ValueError) as error:  # a word with a NUL is a ValueError
-        log.write(f"{spec['command'][0]}: {getattr(error, 'strerror', error)}\n".encode())
+        log.write(f"{command[0]}: {getattr(error, 'strerror', error)}\n".encode())
         return NOT_FOUND, None
     copier = threading.Thread(target=_copy, args=(job.stdout, log), daemon=True)
     copier.start()
-    killed_for = watch(job, spec["timeout_s"], spec["memory_bytes"], guard, asked)
+    killed_for = watch(job, starter, guard, asked)
     if killed_for == "stop" and spec["stop_s"]:
         ask(job, spec["stop_s"])
+    starter.end(job, running=killed_for is not None)
     code = end(job)
     copier.join(DRAIN_S)
+    code, killed_for = starter.seen(code, killed_for)
     return code, killed_for or guard.last_look()
 
 
@@ -112,14 +174,11 @@ def _die_with(supervisor: int) -> None:
 
 
 def watch(
-    job: subprocess.Popen[Any],
-    timeout_s: float,
-    memory_bytes: int,
-    guard: Guard,
-    asked: list[int],
+    job: subprocess.Popen[Any], starter: Starter, guard: Guard, asked: list[int]
 ) -> str | None:
     """Wait for the job. The limit that it went past, or ``stop`` if ``asked`` got a signal."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + starter.spec["timeout_s"]
+    memory_bytes = starter.memory_bytes
     end = select.poll()
     end.register(os.pidfd_open(job.pid), select.POLLIN)
     while True:
@@ -133,7 +192,7 @@ def watch(
         alive = descendants(os.getpid())
         if used_memory(alive, memory_bytes) > memory_bytes:
             return "memory"
-        if excess := guard.look(alive):
+        if excess := guard.look([*alive, *starter.others()]):
             return excess
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from runner.core.errors import EngineError
 from runner.core.reading import read_table, typed
@@ -36,18 +37,24 @@ def fresh_view(launch: Launch) -> Path:
 
 
 def lay_out(
-    view: Path, launch: Launch, *, command: Sequence[str], environment: Mapping[str, str]
+    view: Path,
+    launch: Launch,
+    *,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    container: Mapping[str, Any] | None = None,
 ) -> None:
     """Make the folder: the job's input, its data, a folder to work in, and the supervisor's orders.
 
-    Raises ``FileExistsError`` for a folder that was used before.
+    ``container`` is what a runtime of the node needs to start the job in one. Raises
+    ``FileExistsError`` for a folder that was used before.
     """
     view.mkdir()
     (view / "tmp").mkdir()
     shutil.copytree(launch.job_dir, view / "job")
     if launch.data_dir is not None:
         (view / "data").symlink_to(launch.data_dir.resolve())
-    spec = {
+    spec: dict[str, Any] = {
         "command": command,
         "environment": environment,
         "cwd": str(view / "tmp"),
@@ -58,6 +65,8 @@ def lay_out(
         "disk_bytes": launch.limits.disk_bytes,
         "stop_s": launch.limits.stop_s,
     }
+    if container is not None:
+        spec["container"] = container
     (view / supervisor.SPEC).write_text(json.dumps(spec), "utf-8")
 
 

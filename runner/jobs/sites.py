@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.engines import EngineName
 from runner.engines.cluster.use import QueueUse
 from runner.manifest.site import SlurmSite, find_site, read_site
 
@@ -12,6 +13,11 @@ def queue_use(project: Path | None = None) -> QueueUse:
     """What the site file says, or the defaults. Raises ``ManifestError`` for one that is wrong."""
     path = find_site(project)
     return QueueUse() if path is None else use_of(read_site(path).slurm)
+
+
+def contains_jobs(engine: str, use: QueueUse) -> bool:
+    """Whether the jobs of an engine run in containers here."""
+    return engine == EngineName.docker or (engine == EngineName.slurm and use.runtime != "process")
 
 
 def use_of(site: SlurmSite) -> QueueUse:
@@ -25,6 +31,7 @@ def use_of(site: SlurmSite) -> QueueUse:
     words = [f"--{name}={value}" for name, value in named.items() if value is not None]
     return QueueUse(
         options=(*words, *site.options),
+        runtime=site.runtime,
         shared=None if site.shared is None else Path(site.shared),
         side_by_side=site.concurrency,
         every_s=site.look_every_s,

@@ -29,15 +29,16 @@ class Slot:
     locks: tuple[int, ...] = ()
     """Descriptors that hold the GPUs' locks. The job's process has them too, and keeps them."""
     cores: tuple[int, ...] = ()
-    """Descriptors that hold locks of cores, against other runs."""
+    """Descriptors that hold locks of cores, against other runs; a process that is the job's has
+    them, too, and a container has not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
     """What the jobs of one run may take together, and where it is locked against other runs.
 
-    A core is a lock, as a GPU is. The runner alone has it: what a killed one leaves running is
-    outside of the count.
+    A core is a lock, as a GPU is. What a killed runner leaves running still has it, but for
+    containers. Memory needs none: what others use is not free.
     """
 
     cores: int
@@ -71,6 +72,14 @@ class Shares:
                     undone.pop_all()
                     return tuple(found)
         return None
+
+    def who(self) -> str | None:
+        """Who else holds cores; ``None`` where nobody is seen to."""
+        if self.folder is None:
+            return None
+        found = [locks.holder(self.folder, f"core-{index}") for index in range(self.of_machine)]
+        ours = f"held by process {os.getpid()} "
+        return "; ".join(sorted({one for one in found if one and not one.startswith(ours)})) or None
 
 
 class Slots:
@@ -137,13 +146,14 @@ class Slots:
         """Have others take the slot: its job is gone."""
         self._taken.remove(slot)
         self._again_s = self._cores_again_s = 0.0
-        for descriptor in (*slot.locks, *slot.cores):
-            os.close(descriptor)
+        for descriptor in slot.cores:
+            locks.release(descriptor)  # its supervisor may be leaving still
+        _close(slot)
 
     def close(self) -> None:
         """Give everything back; what still runs keeps its locks."""
-        for slot in list(self._taken):
-            self.give_back(slot)
+        while self._taken:
+            _close(self._taken.pop())
 
     def _give(self, slot: Slot) -> Slot:
         self._taken.append(slot)
@@ -167,6 +177,8 @@ class Slots:
         if held is None:
             self._cores_again_s = time.monotonic() + AGAIN_S
         if held is None and running:
+            who = self._shares.who()
+            self.waits_for = f"jobs wait for cores, which are {who}" if who else None
             return None
         return self._give(Slot(job=job, cores=held or ()))
 
@@ -217,3 +229,8 @@ class Slots:
             f"{gpu_id} is {locks.holder(folder, gpu_id) or 'used by others without a lock'}"
             for gpu_id in self._gpu_ids
         )
+
+
+def _close(slot: Slot) -> None:
+    for descriptor in (*slot.locks, *slot.cores):
+        os.close(descriptor)

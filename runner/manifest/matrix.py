@@ -20,7 +20,7 @@ from runner.manifest.overrides import SECTIONS as PARAMETERS
 from runner.manifest.overrides import merged
 from runner.manifest.toml.keys import KeyPath
 
-MOST_ARMS = 4096
+MOST_ARMS = 10_000
 """More arms than this no phase may have: at ten seconds an arm they take half a day."""
 MOST_AXES = 32
 """Axes of a matrix."""

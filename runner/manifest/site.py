@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -73,6 +73,13 @@ class SlurmSite(Table):
     constraint: Word | None = Field(None, description="Features that a node must have.")
     options: tuple[Annotated[str, AfterValidator(_option)], ...] = Field(
         (), description="Further long options of sbatch, such as `--reservation=course`."
+    )
+    runtime: Literal["process", "docker", "podman", "oci", "apptainer"] = Field(
+        "process",
+        description=(
+            "How a job starts on a node: as a process of yours, or in a container of this program; "
+            "`oci` is runc or crun."
+        ),
     )
     shared: Annotated[str, AfterValidator(_absolute)] | None = Field(
         None,

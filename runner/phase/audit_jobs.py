@@ -17,7 +17,8 @@ from runner.hub import layout
 from runner.hub.record import ArmRecord, AuditRecord, DatasetRecord, FileRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
-from runner.plan.model import InputRef, Job, arm_audit_job
+from runner.plan.model import InputRef, Job
+from runner.plan.other_jobs import arm_audit_job
 from runner.verify.audit_report import OF_ARM, judged
 
 STATES = EXPERIMENT.audits.states

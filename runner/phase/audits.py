@@ -13,7 +13,8 @@ from runner.jobs.session import Session
 from runner.phase import arms, audit_jobs
 from runner.phase.run import Run
 from runner.phase.unfinished import WORK
-from runner.plan.model import OF_AUDIT, Job, dataset_audit_job
+from runner.plan.model import Job
+from runner.plan.other_jobs import OF_AUDIT, dataset_audit_job
 
 
 def audit_datasets(run: Run, session: Session) -> None:

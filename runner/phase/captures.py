@@ -18,7 +18,8 @@ from runner.hub.record import CaptureRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
 from runner.manifest.follow_ups import Capture
-from runner.plan.model import InputRef, Job, job_about
+from runner.plan.model import InputRef, Job
+from runner.plan.other_jobs import job_about
 
 UNIT = EXPERIMENT.progress.unit
 CHECKPOINTS = EXPERIMENT.captures.listing

@@ -20,7 +20,8 @@ from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.collection import RESULT
 from runner.jobs.ended import take
 from runner.manifest.tables import Resources
-from runner.plan.model import InputRef, summary_job
+from runner.plan.model import InputRef
+from runner.plan.other_jobs import summary_job
 from runner.verify.baselines import small_files
 from runner.verify.groups import summary_of
 from runner.verify.sealed_hub import NamedHub

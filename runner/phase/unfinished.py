@@ -20,9 +20,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from runner.core import locks
 from runner.core.digest import pretty_json, sha256_file
-from runner.core.errors import EngineError, NoRunError, RunnerError, VerificationError
+from runner.core.errors import (
+    EngineError,
+    NoRunError,
+    OthersError,
+    RunnerError,
+    VerificationError,
+)
 from runner.core.files import write_durably
 from runner.core.names import Sha256
+from runner.core.owners import other_owner
 from runner.core.reading import read_table, typed
 from runner.engines.base import Handle
 from runner.hub import layout
@@ -184,9 +191,15 @@ def was_carried_on(state: Path) -> bool:
 
 
 def looked_at(artifacts: Path) -> Iterator[tuple[layout.Staging, Unfinished | RunnerError]]:
-    """Every run below ``artifacts`` that has begun and is not sealed, or why it cannot be read."""
+    """Every run below ``artifacts`` that has begun and is not sealed, or why it cannot be read.
+
+    Of another user's it is not known how far it is; it is an ``OthersError``.
+    """
     for staging in layout.all_staged(artifacts):
-        if (staging.state / RUN).exists():
+        if owner := other_owner(staging.state):
+            why = f"is a run of {owner}, who alone can go on with it, seal it or clean it away"
+            yield staging, OthersError(f"{staging.path} {why}")
+        elif (staging.state / RUN).exists():
             try:
                 yield staging, _look(staging)
             except RunnerError as error:

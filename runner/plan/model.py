@@ -1,8 +1,8 @@
-"""Manifest → jobs: overrides merged, defaults spelled out, seeds and names fixed. Pure."""
+"""A plan and its jobs: what is known of each before it runs, and the bytes of its ``job.json``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -19,25 +19,18 @@ from pydantic import (
 )
 
 from runner.core.digest import digest_json, pretty_json
-from runner.core.errors import ManifestError
 from runner.core.names import SafeName, is_dataset_name
 from runner.core.reading import first_problem
 from runner.experiment import EXPERIMENT, Dataset, Parameters
-from runner.experiment.common import AuditPart, Determinism, Summary, Table, variables
-from runner.manifest.arms import PlannedArm, Variant
+from runner.experiment.common import Determinism, Table, variables
 from runner.manifest.dataset_names import (
     ONLY,
     OneOrMany,
     assigned,
-    name_of,
     refuse_ambiguity,
     with_one_or_many,
 )
 from runner.manifest.follow_ups import Step
-from runner.manifest.manifest_errors import did_you_mean, listed
-from runner.manifest.model import (
-    LoadedManifest,
-)
 from runner.manifest.set_knobs import SetKnobs
 from runner.manifest.tables import Audit, Resources
 from runner.manifest.value_kinds import Seed
@@ -216,62 +209,6 @@ class InputRef:
     sha256: str
 
 
-def make_plan(
-    loaded: LoadedManifest,
-    *,
-    profile: str | None = None,
-    only: Sequence[str] = (),
-    with_optional: bool = False,
-    device: Device = "cpu",
-) -> Plan:
-    """What a run of the manifest will do.
-
-    Args:
-        loaded: The manifest.
-        profile: Name of the variant; none for the phase as it is written.
-        only: Names of the arms to run; all but the optional ones when empty.
-        with_optional: Whether the optional arms run, too.
-        device: ``"cuda"`` runs the arms that ask for a GPU on one, and all of them when none asks;
-            ``"cpu"`` runs everything on the CPU.
-
-    Raises:
-        ManifestError: When there is no such profile or arm, or no optional one.
-    """
-    manifest, variant = loaded.manifest, loaded.variant(profile)
-    arms = _arms(loaded, variant.arms, only, with_optional=with_optional)
-    names = {arm.name for arm in arms}
-    insisted = not _wants_gpu(variant)
-    datasets = _dataset_jobs(
-        [arm.parameters.dataset for arm in variant.arms],
-        seed=manifest.phase.seed,
-        resources=variant.resources,
-    )
-    return Plan(
-        phase=manifest.phase.name,
-        profile=profile,
-        set_knobs=dict(variant.set_knobs),
-        datasets=_shown_to(arms, datasets),
-        arms=tuple(_arm_job(arm, device if insisted else _device(arm, device)) for arm in arms),
-        tests=_tests_job(
-            manifest.tests.select, seed=manifest.phase.seed, resources=variant.resources
-        ),
-        audit=manifest.audit,
-        steps=manifest.steps,
-        left_out=tuple(
-            arm.name for arm in variant.arms if arm.optional and arm.name not in names and not only
-        ),
-    )
-
-
-def asks_for_gpu(loaded: LoadedManifest, profile: str | None = None) -> bool:
-    """Whether any arm asks for a GPU. Raises ``ManifestError`` when there is no such profile."""
-    return _wants_gpu(loaded.variant(profile))
-
-
-def _wants_gpu(variant: Variant) -> bool:
-    return any(arm.resources.gpus for arm in variant.arms)
-
-
 def computes_on(plan: Plan) -> Device:
     """``cuda`` when any arm computes on a GPU."""
     return "cuda" if any(job.execution.device == "cuda" for job in plan.arms) else "cpu"
@@ -310,175 +247,17 @@ def job_document(job: Job, inputs: Mapping[str, InputRef]) -> bytes:
     )
 
 
-def summary_job(summary: Summary, *, seed: int, resources: Resources) -> Job:
-    """The job at the end of a phase, which follows from how its arms ended: on the CPU, alone."""
-    return Job(
-        name="summary",
-        experiment="summarise",
-        parameters=summary.model_dump(mode="json"),
-        **_beside_the_arms("summarise", seed, _alone(resources)),
-    )
-
-
-def comparison_job(paths: Sequence[str], *, resources: Resources) -> Job:
-    """The job that says where files begin to differ: on the CPU, alone."""
-    return Job(
-        name="comparison",
-        experiment="compare",
-        parameters={"paths": list(paths)},
-        **_beside_the_arms("compare", 0, _alone(resources)),
-    )
-
-
-OF_AUDIT = ".audit"
-"""What the name of an audit has behind that of the job which it is about; no arm has a dot."""
-
-
-OF_DATASET = EXPERIMENT.audits.of_dataset
-"""What is derived of a dataset."""
-
-
-def job_about(
-    job: Job, *, name: str, experiment: str, more: Mapping[str, Any], **changes: object
-) -> Job:
-    """A job on what another one left: within its bounds, with its parameters and ``more``."""
-    facts = {field: getattr(job, field) for field in Job.model_fields if field != "values"}
-    facts |= {**changes, "name": name, "experiment": experiment, "command": command_of(experiment)}
-    facts["parameters"] = {**job.parameters, **more}
-    # Made of validated parts; its name may have a dot, as that of an audit, which no arm has.
-    return Job.model_construct(**facts)
-
-
-def arm_audit_job(arm: Job, parts: Sequence[AuditPart]) -> Job:
-    """The job that derives again what an arm did: on the CPU, within the bounds of the arm."""
-    return job_about(
-        arm,
-        name=arm.name + OF_AUDIT,
-        experiment="audit",
-        more={"audit": {"parts": list(parts)}},
-        execution=arm.execution.model_copy(update={"device": "cpu"}),
-        resources=arm.resources.model_copy(update={"gpus": 0, "network": False, **FOR_ARMS}),
-        steps=None,
-    )
-
-
-def dataset_audit_job(dataset: Job) -> Job:
-    """The job that derives a dataset again."""
-    more = {"audit": {"parts": list(OF_DATASET)}}
-    return job_about(dataset, name=dataset.name + OF_AUDIT, experiment="audit", more=more)
-
-
-def _alone(resources: Resources) -> Resources:
-    return resources.model_copy(update={"gpus": 0, "threads": 1, "network": False})
-
-
-def _arms(
-    loaded: LoadedManifest,
-    declared: Sequence[PlannedArm],
-    only: Sequence[str],
-    *,
-    with_optional: bool,
-) -> list[PlannedArm]:
-    """The arms that were asked for, in the manifest's order."""
-    names = [arm.name for arm in declared]
-    for name in only:
-        if name not in names:
-            raise ManifestError(
-                f"{loaded.path}: no arm {name!r}; arms are {listed(names)}"
-                f"{did_you_mean(name, names)}"
-            )
-    if with_optional and not any(arm.optional for arm in declared):
-        raise ManifestError(
-            f"{loaded.path}: --with-optional, and no arm is optional; leave it out, or mark an arm "
-            "with `optional = true`"
-        )
-    asked = [
-        arm
-        for arm in declared
-        if arm.name in only or (arm.optional and with_optional) or not (only or arm.optional)
-    ]
-    if not asked:
-        raise ManifestError(
-            f"{loaded.path}: every arm is optional; run them with --with-optional, or one with "
-            f"--only {names[0]}"
-        )
-    return asked
-
-
-def _dataset_jobs(
-    declared: Iterable[Dataset], *, seed: int, resources: Resources
-) -> dict[Dataset, DatasetJob]:
-    """The simulations, one for each dataset: on the CPU, within the phase's bounds."""
-    distinct = list(dict.fromkeys(declared))
-    return {each: _dataset_job(each, len(distinct) == 1, seed, resources) for each in distinct}
-
-
-def _dataset_job(
-    dataset: Dataset, alone: bool, phase_seed: int, resources: Resources
-) -> DatasetJob:
-    seed = phase_seed if dataset.seed is None else dataset.seed
-    job = DatasetJob(
-        name=ONLY,
-        experiment="simulate",
-        parameters=Simulation(dataset=dataset),
-        **_beside_the_arms("simulate", seed, resources),
-    )
-    return job if alone else job.model_copy(update={"name": name_of(job.parameters, seed)})
-
-
-def _shown_to(
-    arms: Iterable[PlannedArm], datasets: Mapping[Dataset, DatasetJob]
-) -> tuple[DatasetJob, ...]:
-    """The simulations that these arms need, in the order of the first that needs each."""
-    return tuple(datasets[each] for each in dict.fromkeys(arm.parameters.dataset for arm in arms))
-
-
-def _tests_job(select: Sequence[str], *, seed: int, resources: Resources) -> Job | None:
-    """The regression tests, in one job; ``None`` where the phase names none."""
-    if not select:
-        return None
-    return Job(
-        name="regression_tests",
-        experiment="test",
-        parameters={"select": list(select)},
-        **_beside_the_arms("test", seed, resources),
-    )
-
-
-def _beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[str, Any]:
+def beside_the_arms(experiment: str, seed: int, resources: Resources) -> dict[str, Any]:
     """What jobs have in common that are no arms: the CPU, and the phase's bounds."""
     return {
         "seed": seed,
-        "execution": _execution("cpu", resources),
+        "execution": execution_of("cpu", resources),
         "resources": resources.model_copy(update={"gpus": 0, **FOR_ARMS}),
         "command": command_of(experiment),
-        "environment": _environment(resources),
+        "environment": environment_of(resources),
         "num_parameters": None,
         "steps": None,
     }
-
-
-def _arm_job(arm: PlannedArm, device: Device) -> ArmJob:
-    command, resources = arm.command or command_of("train"), arm.resources
-    return ArmJob(
-        name=arm.name,
-        experiment="train",
-        parameters=arm.parameters,
-        seed=arm.seed,
-        execution=_execution(device, resources),
-        resources=resources.model_copy(
-            update={"gpus": max(1, arm.resources.gpus) if device == "cuda" else 0}
-        ),
-        command=command,
-        environment=_environment(resources),
-        num_parameters=EXPERIMENT.costs.size(arm.parameters).live if is_ours(command) else None,
-        steps=EXPERIMENT.costs.steps(arm.parameters) if is_ours(command) else None,
-    )
-
-
-def _device(arm: PlannedArm, device: Device) -> Device:
-    """The device, for an arm that asks for a GPU; the CPU for any other."""
-    return device if arm.resources.gpus else "cpu"
 
 
 PROGRAM = EXPERIMENT.program.command
@@ -494,13 +273,14 @@ def command_of(experiment: str) -> tuple[str, ...]:
     return (*PROGRAM, experiment, "--job", "{job}/job.json", "--out", "{out}")
 
 
-def _execution(device: Device, resources: Resources) -> PlannedExecution:
+def execution_of(device: Device, resources: Resources) -> PlannedExecution:
+    """Where a job computes, on how many threads, and how it is to be repeatable."""
     return PlannedExecution(
         device=device, threads=resources.threads, determinism=resources.determinism
     )
 
 
-def _environment(resources: Resources) -> dict[str, str]:
+def environment_of(resources: Resources) -> dict[str, str]:
     """What has to be set before a process starts for its numbers to be repeatable."""
     return {
         **variables(resources.determinism),

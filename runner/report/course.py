@@ -15,7 +15,7 @@ from typing import Literal
 from runner.core.text import plain
 from runner.hub.journal import JournalEntry, entries
 from runner.hub.record import ArmRecord, HubRecord
-from runner.plan.model import OF_AUDIT
+from runner.plan.other_jobs import OF_AUDIT
 
 Kind = Literal["arm", "audit", "other"]
 

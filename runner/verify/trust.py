@@ -178,16 +178,21 @@ WHERE = {"process": "on this machine", "slurm": "on the cluster's nodes"}
 
 
 def code_reasons(
-    foreign: Sequence[str], *, engine: str, asked: str, consent: Consent
+    foreign: Sequence[str],
+    *,
+    engine: str,
+    asked: str,
+    consent: Consent,
+    contained: bool = False,
 ) -> list[Reason]:
     """Foreign code outside of a container: only by two words of the user.
 
-    An engine that is not known to be one of containers is none.
+    An engine that is not known to be one of containers is none, unless it is ``contained`` here.
 
     ``foreign`` says what is, ``engine`` where it would run, ``asked`` is ``--engine``.
     """
     agreed = asked == engine and engine in WHERE and consent.foreign_code_here
-    if engine == "docker" or not foreign or agreed:
+    if contained or engine == "docker" or not foreign or agreed:
         return []
     engine = engine if engine in WHERE else "process"
     return [

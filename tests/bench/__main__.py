@@ -15,6 +15,7 @@ from tests.bench import (
     phase,
     planning,
     portability,
+    queue,
     sealing,
     steps,
 )
@@ -29,6 +30,7 @@ PARTS = {
     "planning": planning.measure,
     "auditing": auditing.measure,
     "portability": portability.measure,
+    "slurm": queue.measure,
 }
 
 

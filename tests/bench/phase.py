@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,28 +24,32 @@ ARMS = 60
 FEW, MANY = 10, 1000
 
 
-class LargestSize:
-    """The largest resident set of a process, without its children's, which `wait4` has in it."""
+class Used:
+    """What a process takes itself, without its children's, which `wait4` has in it."""
 
     def __init__(self, pid: int) -> None:
-        self.mib = 0.0
-        self._status = Path(f"/proc/{pid}/status")
+        self.mib = self.cpu_s = 0.0
+        """Its largest resident set, and its processor time."""
+        self._status, self._times = Path(f"/proc/{pid}/status"), Path(f"/proc/{pid}/stat")
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
         with contextlib.suppress(OSError):
             while found := re.search(r"VmHWM:\s+(\d+) kB", self._status.read_text()):
                 self.mib = int(found[1]) / 1024
+                ticks = self._times.read_text().rpartition(")")[2].split()[11:13]
+                self.cpu_s = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
                 time.sleep(0.05)
 
 
 @dataclass(frozen=True)
 class Timed:
-    """One phase: all of it, what its arms alone took, and the runner's largest resident set."""
+    """One phase: all of it, what its arms alone took, and what the runner took itself."""
 
     whole_s: float
     arms_s: float
     runner_mib: float
+    runner_cpu_s: float
     image: str | None
 
 
@@ -58,7 +63,7 @@ def run_phase(folder: Path, engine: list[str], num_arms: int) -> Timed:
     with subprocess.Popen(
         [sys.executable, *words], cwd=SOURCES, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as runner:
-        largest = LargestSize(runner.pid)
+        used = Used(runner.pid)
         assert runner.stdout is not None
         hub = Path(runner.stdout.read().decode().splitlines()[-1])
     whole_s = time.perf_counter() - began
@@ -68,7 +73,8 @@ def run_phase(folder: Path, engine: list[str], num_arms: int) -> Timed:
     return Timed(
         whole_s=whole_s,
         arms_s=max(of_arms) - min(of_arms),
-        runner_mib=largest.mib,
+        runner_mib=used.mib,
+        runner_cpu_s=used.cpu_s,
         image=image["reference"] if isinstance(image, dict) else None,
     )
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from runner.manifest.model import load
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 from runner.report.plan_text import render_plan
 from tests.bench.pairs import compare
 

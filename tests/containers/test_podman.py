@@ -17,6 +17,7 @@ import pytest
 from runner.core.errors import EngineError
 from runner.core.installation import state_dir
 from runner.engines.base import PROMISES
+from runner.engines.kernel_log import KERNEL_LOG
 from runner.hub import layout
 from tests import phases
 from tests.containers.conftest import COMPLETE, MEMORY, MIB
@@ -159,13 +160,20 @@ def test_a_job_past_its_time_ends(ran):
     assert (outcome.status, log) == ("timed_out", "up\n")
 
 
-def test_a_kill_for_memory_is_said_to_be_possible(ran):
-    """This podman does not tell of it, so the message names the limit and no certainty."""
+def test_a_kill_for_memory_is_named_where_the_kernel_s_log_can_be_read(ran):
+    """This podman does not tell of it; without the log, the message names the limit as possible."""
     outcome, _, _ = ran("held = bytearray(1 << 30)\n" + COMPLETE, memory_bytes=64 * MIB)
-    assert (outcome.status, outcome.exit_code) != ("succeeded", 0)
-    assert "limit" in outcome.message
     assert "64 MiB" in outcome.message
     assert "resources.memory_gib" in outcome.message
+    if os.access(KERNEL_LOG, os.R_OK):
+        assert (outcome.status, outcome.ended_by) == ("out_of_memory", "memory")
+    else:
+        assert (outcome.status, outcome.ended_by) == ("failed", "signal")
+
+
+def test_a_kill_by_others_is_not_taken_for_one_for_memory(ran):
+    outcome, _, _ = ran("import os\nos.kill(os.getpid(), 9)\n" + COMPLETE)
+    assert (outcome.status, outcome.ended_by) == ("failed", "signal")
 
 
 def test_a_gpu_is_refused_before_anything_starts(engine, make_launch):

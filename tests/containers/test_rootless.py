@@ -1,5 +1,5 @@
 # ruff: noqa: F401, F811 - tests and fixtures of others are imported to run here
-"""The docker engine on a rootless daemon: podman's service, run by a user who is not root.
+"""The docker engine on a rootless daemon: podman's service, or Docker's, of a user who is not root.
 
 The tests' user is root and the daemon another's, so that every job's outputs pass from one to the
 other and back; its own user's jobs take the same way without the passing.
@@ -34,6 +34,7 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="only root can start another user's daemon"),
 ]
 
+ROOTLESS_DOCKER = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
 USER = "phasehub-rootless"
 """A user with subordinate uids, whom .ci/run makes."""
 RECIPE = """
@@ -68,26 +69,48 @@ def user():
         pytest.skip(f"there is no user {USER}")
 
 
+@pytest.fixture(scope="module", params=["podman", "docker"])
+def product(request):
+    if request.param == "docker" and not Path(ROOTLESS_DOCKER).exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"there is no {ROOTLESS_DOCKER}; .ci/run installs docker.io")
+        pytest.skip("there is no script for a rootless Docker where Debian has it")
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def address(folder, user):
-    home = folder / "daemon"
+def address(product, folder, user):
+    """The socket of a daemon that the user runs, with storage of its own."""
+    home = folder / product
     home.mkdir(mode=0o700)
     os.chown(home, user.pw_uid, user.pw_gid)
     become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups"]
+    path = f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{os.environ['PATH']}"
+    environment = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "PATH": path}
+    yield from DAEMONS[product](home, become, {"cwd": home, "env": environment})
+
+
+def _started(command, socket, options):
+    """The daemon, once its socket is there."""
+    log = socket.with_name("log")
+    with log.open("wb") as said:
+        service = subprocess.Popen(
+            command, stdout=said, stderr=said, start_new_session=True, **options
+        )
+    while not socket.exists():
+        assert service.poll() is None, log.read_text()
+        time.sleep(0.02)
+    return service
+
+
+def _podman(home, become, options):
     places = [f"--{name}={home / name}" for name in ("root", "runroot", "tmpdir")]
     podman = [*become, "podman", *places, "--storage-driver=overlay", "--cgroup-manager=cgroupfs"]
-    environment = {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "PATH": os.environ["PATH"]}
-    options = {"cwd": home, "env": environment}
-    with (folder / "log").open("wb") as log:
-        service = subprocess.Popen(
-            [*podman, "system", "service", "--time=0", f"unix://{home}/podman.sock"],
-            stdout=log, stderr=log, start_new_session=True, **options,
-        )  # fmt: skip
+    socket = home / "podman.sock"
+    serve = [*podman, "system", "service", "--time=0", f"unix://{socket}"]
+    service = _started(serve, socket, options)
     try:
-        while not (home / "podman.sock").exists():
-            assert service.poll() is None, (folder / "log").read_text()
-            time.sleep(0.02)
-        yield f"unix://{home}/podman.sock"
+        yield f"unix://{socket}"
     finally:
         os.killpg(service.pid, signal.SIGKILL)  # it has a child in the user's namespace
         service.wait()
@@ -99,6 +122,24 @@ def _end_the_namespace(home):
     """End the process that keeps the user's namespace: podman leaves it for its next call."""
     for file in home.rglob("pause.pid"):
         os.kill(int(file.read_text()), 9)
+
+
+def _docker(home, become, options):
+    """Docker by the script that Debian's package has for it; jobs have no network anyway."""
+    socket = home / "docker.sock"
+    places = {"data-root": "data", "exec-root": "exec", "pidfile": "docker.pid"}
+    words = [f"--{name}={home / place}" for name, place in places.items()]
+    bare = ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+    serve = [*become, ROOTLESS_DOCKER, f"--host=unix://{socket}", *words, *bare]
+    service = _started(serve, socket, options)
+    try:
+        yield f"unix://{socket}"
+    finally:
+        service.terminate()
+        service.wait()
+
+
+DAEMONS = {"podman": _podman, "docker": _docker}
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +174,10 @@ def image(docker_client, client, folder):
     )  # fmt: skip
 
 
-def test_what_it_cannot_keep_without_cgroups_is_said(engine, client):
+def test_what_it_cannot_keep_without_cgroups_is_said(engine, client, product):
     engine.check()
     facts = engine.describe()
-    assert (facts["daemon"], facts["rootless"], facts["user"]) == ("podman", True, "0:0")
+    assert (facts["daemon"], facts["rootless"], facts["user"]) == (product, True, "0:0")
     assert set(facts["enforced"]) | set(facts["not_enforced"]) == PROMISES
     limited = {"memory", "pids", "swap"}
     assert {"capabilities", "disk", "files", "network", "system_calls", "time"} <= set(

@@ -11,7 +11,8 @@ from models.config import Dataset, Parameters
 from models.data.grid_lines import simulate
 from models.job import Events, read_job
 from runner.manifest.model import load
-from runner.plan.model import InputRef, job_document, make_plan
+from runner.plan.make import make_plan
+from runner.plan.model import InputRef, job_document
 
 MANIFEST = Path(__file__).parents[2] / "manifests" / "collapse-demo.toml"
 

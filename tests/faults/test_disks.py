@@ -1,74 +1,26 @@
 """Disks that are full, read-only or gone under a run: it says so, loses nothing, and can go on."""
 
-import contextlib
 import errno
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from runner.core.files import remove_tree
 from runner.hub import layout
-from tests.faults.phase import PLAIN, Begun, arms, manifest, phasehub, remains, results, wait_until
-
-HELD = manifest(one=0, two="held", three=0).replace(
-    'echo \\"weights',
-    'head -c 1000000 /dev/zero > \\"$out/more\\"\\nrm \\"$out/more\\"\\necho \\"weights',
+from tests.faults.disks import (
+    HELD,
+    fill,
+    fill_but_for_records,
+    fill_quota,
+    fill_with_files,
+    is_under_way,
+    mounted,
+    remount,
 )
-"""Each arm takes a megabyte for a moment."""
+from tests.faults.phase import PLAIN, Begun, arms, phasehub, remains, results, wait_until
 
-
-@pytest.fixture
-def mounted(tmp_path):
-    """The folder of hubs on a disk of its own, in memory, with the options given."""
-    places = []
-
-    def mount(options):
-        place = tmp_path / "artifacts"
-        place.mkdir()
-        made = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if made.returncode:
-            pytest.skip(f"no disk can be mounted: {made.stderr.strip()}")
-        places.append(place)
-        return place
-
-    yield mount
-    for place in places:
-        subprocess.run(["umount", "--lazy", place], check=True)
-
-
-def is_under_way(run):
-    """Whether the arm that is held is the only one that has not ended."""
-    ended = all(run.told("concluded", name) for name in ("one", "three"))
-    return ended and run.told("started", "two")
-
-
-def fill(disk, leaving=0):
-    """Take all the room that is left, or all but so many bytes."""
-    with (disk / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while shutil.disk_usage(disk).free > leaving:
-            file.write(bytes(1 << 12))
-
-
-def fill_but_for_records(disk):
-    """Take the room that an arm needs, and leave what it takes to say that it has failed."""
-    fill(disk, leaving=300 << 10)
-
-
-def fill_with_files(disk):
-    """Take all inodes that are left."""
-    (disk / "ballast").mkdir()
-    with contextlib.suppress(OSError):
-        for number in range(10**6):
-            (disk / "ballast" / str(number)).touch()
-
-
-def remount(disk, how):
-    subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
+__all__ = ["mounted"]
 
 
 def is_told_and_resumable(run):
@@ -85,6 +37,7 @@ def is_told_and_resumable(run):
         ("size=24m", fill, "no room is left"),
         ("size=24m", fill_but_for_records, "no room is left"),
         ("size=64m,nr_inodes=700", fill_with_files, "is left"),
+        ("quota", fill_quota, "nothing of your quota is left"),
     ],
 )
 def test_a_run_whose_disk_is_full_goes_on_once_there_is_room(

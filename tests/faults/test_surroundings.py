@@ -24,6 +24,7 @@ CASES = {
     "no output at all": "exec >&- 2>&-; exec",
     "no input": "exec <&-; exec",
     "language C": "unset LC_ALL LC_CTYPE; LANG=C exec",
+    "ASCII alone": "export LC_ALL=C PYTHONUTF8=0; exec",
     "no home": "unset HOME; exec",
 }
 

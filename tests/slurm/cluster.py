@@ -44,8 +44,11 @@ SlurmctldTimeout=5
 TCPTimeout=2
 MessageTimeout=5
 AccountingStorageType=accounting_storage/none
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
 {nodes}
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 """
 
 
@@ -115,19 +118,29 @@ class Cluster:
     def mend(self, node):
         """Have a node again that was killed; what it ran is ended."""
         self.start_node(node)
+        self.resume()
 
-        def is_back():
-            # Refused where it has come back by itself.
-            self.ask("scontrol", "update", f"nodename={node}", "state=resume")
+    def drain(self, *nodes):
+        """Have nodes take no further job."""
+        self.do("scontrol", "update", f"nodename={','.join(nodes)}", "state=drain", "reason=test")
+
+    def resume(self):
+        """Have all nodes take jobs again, and wait until none has anything to do."""
+
+        def are_back():
+            for node in self.nodes:  # refused where it has come back by itself
+                self.ask("scontrol", "update", f"nodename={node}", "state=resume")
             return self.states().count("idle") == len(self.nodes)
 
-        wait_until(is_back)
+        wait_until(are_back)
 
     def start_controller(self):
         self._start("slurmctld", "slurmctld", "-D", "-f", self.conf)
 
-    def start_node(self, node):
-        self._start(node, "slurmd", "-D", "-N", node, "-f", self.conf)
+    def start_node(self, node, *, apart=False):
+        """Start it; ``apart`` with mounts of its own, so that it may see other files than we."""
+        words = ("slurmd", "-D", "-N", node, "-f", self.conf)
+        self._start(node, *(("unshare", "--mount") if apart else ()), *words)
 
     def kill(self, daemon):
         """Kill a daemon: ``slurmctld``, or a node by its name."""
@@ -142,7 +155,7 @@ class Cluster:
         process.wait()
 
     def states(self):
-        return self.ask("sinfo", "--noheader", "--Node", "--format=%t").split()
+        return self.ask("sinfo", "--noheader", "--partition=all", "--Node", "--format=%t").split()
 
     def jobs(self, states="all"):
         """Names and states of all jobs."""
@@ -164,6 +177,10 @@ class Cluster:
 
         wait_until(there)
         return numbers[0]
+
+    def wait_for_end(self, number):
+        """Wait until a job is over for the queue."""
+        wait_until(lambda: not self.ask("squeue", "--noheader", "--jobs", number).strip())
 
     def node_of(self, number):
         """The node that a job runs on."""

@@ -1,6 +1,5 @@
 """Phases on a real Slurm, which is brought up from nothing: what it gives, and what it survives."""
 
-import json
 import os
 import signal
 
@@ -10,14 +9,14 @@ from runner.engines.cluster.queue import Queue
 from tests.faults.phase import (
     Begun,
     arms,
-    light_interpreter,
     manifest,
     phasehub,
     results,
     wait_until,
 )
 from tests.runner.conftest import TINY
-from tests.slurm.cluster import Cluster, missing
+from tests.slurm.cluster import missing
+from tests.slurm.phase import SITE, begun, sealed, states_of
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
@@ -25,39 +24,6 @@ SHOWS = 'name = "shows"\ncommand = ["/bin/sh", "-c", "env; exit 7"]\n'
 """An arm that prints what it is given, and fails."""
 PHASE = TINY.partition('name = "two"')[0] + SHOWS
 """A real training, and what a job is shown."""
-
-
-SITE = """
-[slurm]
-partition = "all"
-look_every_s = 0.5
-result_within_s = 2.0
-held_at_most_s = 1.0
-controller_within_s = 1.0
-"""
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patched:
-        one = Cluster(tmp_path_factory.mktemp("slurm"))
-        patched.setenv("SLURM_CONF", str(one.conf))
-        try:
-            one.up()
-            yield one
-        finally:
-            one.down()
-
-
-@pytest.fixture(scope="module")
-def interpreter(tmp_path_factory):
-    return light_interpreter(tmp_path_factory.mktemp("interpreter"))
-
-
-def begun(folder, interpreter, text, *options):
-    folder.mkdir()
-    (folder / "phasehub.toml").write_text(SITE)
-    return Begun(folder, interpreter, text, options=("--engine", "slurm", *options))
 
 
 def test_the_queue_gives_the_bits_of_this_machine(cluster, tmp_path, interpreter, monkeypatch):
@@ -75,19 +41,6 @@ def test_the_queue_gives_the_bits_of_this_machine(cluster, tmp_path, interpreter
     assert "SLURM" not in log
     for name in arms(there):
         wait_until(lambda name=name: states_of(cluster, there, name) == ["COMPLETED"])
-
-
-def sealed(run, status=1):
-    """The hub of a run that one arm has failed in, when it is there."""
-    assert run.end() == status, run.said.read_text()
-    return run.hubs[0]
-
-
-def states_of(cluster, hub, arm):
-    """What the queue says of each job that was submitted for an arm."""
-    first_line = (hub / "journal.jsonl").read_text().splitlines()[0]
-    key = f"phasehub-{json.loads(first_line)['run']}-{arm}-"
-    return [state for name, state in cluster.jobs() if name.startswith(key)]
 
 
 def test_a_submitter_that_was_killed_is_gone_on_from(cluster, tmp_path, interpreter):
@@ -127,33 +80,6 @@ def test_an_interrupt_and_a_seal_leave_nothing_in_the_queue(cluster, tmp_path, i
     (hub,) = run.hubs
     assert arms(hub)["one"].status == "interrupted"
     assert set(states_of(cluster, hub, "one")) == {"CANCELLED"}
-
-
-def test_what_others_do_to_jobs_has_a_word(cluster, tmp_path, interpreter):
-    """A job is cancelled, a node is lost, a job is held: one after the other."""
-    text = manifest(cancelled="held", lost="held", hold=0)
-    run = begun(tmp_path / "run", interpreter, text, "--jobs", "1", "--retries", "0")
-    try:
-        cluster.do("scancel", cluster.job_of("cancelled"))
-        node = cluster.node_of(cluster.job_of("lost"))
-        cluster.do("scontrol", "update", "partitionname=all", "state=down")
-        cluster.kill(node)
-        cluster.do("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-        cluster.do("scontrol", "hold", cluster.job_of("hold", "PENDING"))
-        hub = sealed(run, 130)  # nothing but what others have ended
-    finally:
-        cluster.do("scontrol", "update", "partitionname=all", "state=up")
-        run.end_all()
-        cluster.mend(node)
-    assert {name: (arm.status, arm.ended_by) for name, arm in arms(hub).items()} == {
-        "cancelled": ("interrupted", "cancellation"),
-        "lost": ("interrupted", "node"),
-        "hold": ("could_not_start", "hold"),
-    }
-    assert phasehub("verify", hub).returncode == 0
-    wait_until(lambda: states_of(cluster, hub, "cancelled") == ["CANCELLED"])
-    wait_until(lambda: states_of(cluster, hub, "lost") == ["NODE_FAIL"])
-    wait_until(lambda: states_of(cluster, hub, "hold") == ["CANCELLED"])
 
 
 def test_results_come_without_a_controller_and_the_run_waits_for_it(cluster, tmp_path, interpreter):
@@ -205,7 +131,7 @@ def test_a_site_is_checked_by_a_job(cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     file = tmp_path / "phasehub" / "phasehub.toml"
     file.parent.mkdir()
-    file.write_text(SITE)
+    file.write_text(SITE.format(result_within_s=2.0))
     done = phasehub("site", "check", "--gpu")
     assert done.returncode == 0, done.stderr
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())

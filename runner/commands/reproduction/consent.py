@@ -41,6 +41,8 @@ class Order:
     engine: str
     asked: str
     """``--engine``."""
+    contained: bool
+    """Whether that engine's jobs run in containers here."""
     variant: Variant
     python: Path | None
     consent: trust.Consent
@@ -68,11 +70,15 @@ def ask(order: Order) -> Sources:
     signature = signature_of(order)
     foreign = foreign_code(order)
     reasons = trust.code_reasons(
-        foreign, engine=order.engine, asked=order.asked, consent=order.consent
+        foreign,
+        engine=order.engine,
+        asked=order.asked,
+        consent=order.consent,
+        contained=order.contained,
     )
     reasons += trust.limit_reasons(order.jobs, order.consent)
     sources = Sources()
-    if order.engine == "docker":
+    if order.contained:
         sources, refused = image_sources(order)
         reasons += refused
     lines = [f"  {label:10} {text}" for label, text in screen(order, signature, foreign, sources)]
@@ -142,7 +148,7 @@ def screen(
     else:
         yield "packages", f"{packages}, {lock.name}, digest {sha256_file(lock)}"
     yield "engine", engine_in_words(order)
-    if order.engine == "docker":
+    if order.contained:
         yield "image", image_in_words(order, sources)
     yield from commands_in_words(order.jobs)
     yield "limits", limits_in_words(order.jobs)
@@ -154,6 +160,8 @@ def engine_in_words(order: Order) -> str:
     """Where it runs, and what that keeps apart."""
     if order.engine == "process":
         return "process: ON THIS MACHINE, as you, not isolated"
+    if order.engine == "slurm" and order.contained:
+        return "slurm: in containers, on a cluster's nodes"
     if order.engine == "slurm":
         return "slurm: ON A CLUSTER'S NODES, as you, not isolated"
     return f"{order.engine}: in containers"

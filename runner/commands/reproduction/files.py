@@ -19,7 +19,8 @@ from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
 from runner.manifest.tables import Resources
 from runner.phase.unfinished import WORK
-from runner.plan.model import InputRef, comparison_job
+from runner.plan.model import InputRef
+from runner.plan.other_jobs import comparison_job
 
 DIFFERENCES = "differences.json"
 GIVEN = (layout.MANIFEST, layout.PLAN)

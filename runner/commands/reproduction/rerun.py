@@ -37,20 +37,17 @@ from runner.jobs.datasets import Dataset, find
 from runner.jobs.devices import no_gpu, package_variant, with_no_other_device
 from runner.jobs.progress import display
 from runner.jobs.session import Session, cleaned_up
-from runner.jobs.sites import queue_use
+from runner.jobs.sites import contains_jobs, queue_use
+from runner.phase.arm_jobs import run_arms
 from runner.phase.arms import timestamp
 from runner.phase.audits import audit_datasets
-from runner.phase.execute import (
-    make_datasets,
-    mismatches,
-    run_alone,
-    run_arms,
-    session_of,
-    summarise_arms,
-)
+from runner.phase.data import make_datasets
+from runner.phase.execute import summarise_arms
 from runner.phase.finalize import conclude, seal
 from runner.phase.follow_ups import run_steps
 from runner.phase.run import Run, about, write_declaration
+from runner.phase.run_notes import mismatches
+from runner.phase.sessions import run_alone, session_of
 from runner.phase.unfinished import WORK
 from runner.plan.model import computes_on
 from runner.plan.preflight import preflight, this_machine
@@ -124,6 +121,7 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
             jobs=jobs_again(original, plan),
             engine=engine_name,
             asked=request.engine,
+            contained=contains_jobs(engine_name, queue_use()),
             variant=variant,
             python=request.python,
             consent=request.consent,
@@ -229,7 +227,7 @@ def prepare(rerun: Rerun) -> Engine:
         python=request.python,
         queue=queue_use(),
     )
-    if rerun.engine == "docker":
+    if contains_jobs(rerun.engine, queue_use()):
         needs = replace(needs, image=restore_image(rerun))
     else:
         packages = "the interpreter that was named" if request.python else "the hub's lock"

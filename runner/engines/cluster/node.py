@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runner.core.installation import SOURCES
 from runner.engines import supervisor
+from runner.engines.runtimes.start import starter_of
 
 START = (
     f"import sys; sys.path.insert(0, {str(SOURCES)!r}); "
@@ -38,7 +39,7 @@ def main() -> None:
     except FileNotFoundError:
         sys.exit(f"{view} is not there: the runner has given this attempt up, or it is not shared")
     show_gpus(view)
-    supervisor.main()
+    supervisor.main(starter_of)
 
 
 def show_gpus(view: Path) -> None:

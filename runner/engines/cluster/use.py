@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+RuntimeName = Literal["process", "docker", "podman", "oci", "apptainer"]
+"""How a job starts on a node: as a process of the user, or in a container."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,6 +16,7 @@ class QueueUse:
 
     options: tuple[str, ...] = ()
     """Further words for sbatch."""
+    runtime: RuntimeName = "process"
     shared: Path | None = None
     """The folder that all nodes see under the same path; ``None`` where it is not said."""
     side_by_side: int = 64

@@ -21,6 +21,17 @@ BY_OTHERS: dict[str, tuple[Status, EndedBy, str]] = {
 }
 """States of a job that Slurm, or somebody, has ended: status, cause, and what is said of it."""
 
+UNAVAILABLE = (
+    "Nodes required for job are DOWN",
+    "PartitionDown",
+    "PartitionInactive",
+    "ReqNodeNotAvail",
+)
+"""How reasons begin for which a job waits until somebody gives nodes back; they may be long."""
+
+WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"})
+"""States of a job that has not begun, or is to begin again."""
+
 SIGNALLED = (137, 143)
 """Exit statuses of a job that was sent SIGKILL or SIGTERM."""
 
@@ -66,8 +77,16 @@ def _cause(entry: Entry | None) -> tuple[Status, EndedBy | None, str]:
         return "interrupted", None, "is not in the queue any more and has left no result"
     if entry.state in BY_OTHERS:
         return BY_OTHERS[entry.state]
+    if is_waiting(entry):
+        return "interrupted", "requeue", "was put back into the queue by others"
     if entry.lives:
         return "interrupted", "cancellation", f"was stopped by others, and is {entry.state} now"
+    if entry.state == "COMPLETED":
+        return (
+            "interrupted",
+            "folder",
+            "is COMPLETED, and no result has come over the shared folder",
+        )
     told = f"is {entry.state} and has left no result: its supervisor was killed or did not start"
     return "interrupted", "supervisor", told
 
@@ -77,9 +96,24 @@ def last_line_of(handle: Handle) -> str:
     return last_line(Path(handle.log_path))
 
 
+def is_waiting(entry: Entry) -> bool:
+    """Whether a job has not begun, or was put back into the queue."""
+    return entry.state in WAITING
+
+
+def is_by_others(entry: Entry) -> bool:
+    """Whether Slurm, or somebody, has ended a job, or taken it back."""
+    return entry.state in BY_OTHERS or is_waiting(entry)
+
+
 def is_stuck(entry: Entry) -> bool:
-    """Whether a job waits for somebody to do something."""
-    return entry.state in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT") and entry.reason in STUCK
+    """Whether a job waits for somebody to do something about it."""
+    return is_waiting(entry) and entry.reason in STUCK
+
+
+def has_no_nodes(entry: Entry) -> bool:
+    """Whether a job waits for nodes that are drained, down or taken out of use."""
+    return is_waiting(entry) and entry.reason.startswith(UNAVAILABLE)
 
 
 def stuck(handle: Handle, entry: Entry, for_s: float) -> Outcome:

@@ -7,7 +7,6 @@ comes from it, so that all of it belongs together, however the checkout is edite
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,9 +14,10 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from runner.core.caches import mark_used
+from runner.core.caches import mark_used, refuse_others
 from runner.core.digest import entries, files_digest, oddity, sha256_file, tree_digest
 from runner.core.errors import EngineError, VerificationError
+from runner.core.files import remove_tree
 from runner.core.project import TESTS, is_source, models_digest
 from runner.core.reading import copy_below
 from runner.engines.images.stage import DOCKERFILE
@@ -73,10 +73,11 @@ def take(root: Path, state: Path, tests: Path | None = None) -> Snapshot:
 
     Raises:
         VerificationError: There is no code, or a link or an odd name in it.
-        EngineError: It cannot be read, or the state folder not be written.
+        EngineError: It cannot be read, or the state folder not be written, or is another user's.
     """
     shelf = state / SHELF
     try:
+        refuse_others(state)
         shelf.mkdir(parents=True, exist_ok=True)
         with FileLock(shelf / ".lock"):
             return _put(_copied(_sources(root, tests), shelf), shelf)
@@ -92,7 +93,7 @@ def take(root: Path, state: Path, tests: Path | None = None) -> Snapshot:
 def _copied(sources: Iterable[_Source], shelf: Path) -> Path:
     """A folder with the copy; it is not in its place yet."""
     half_made = shelf / ".new"
-    _remove(half_made)
+    remove_tree(half_made)
     for one in sources:
         (half_made / one.name).parent.mkdir(parents=True, exist_ok=True)
         copy_below(one.root, one.path, half_made / one.name)
@@ -105,13 +106,13 @@ def _put(copied: Path, shelf: Path) -> Snapshot:
     folder = shelf / digest
     if _holds(folder, digest):
         mark_used(folder)
-        _remove(copied)
+        remove_tree(copied)
     else:
         if folder.exists():
             changed = shelf / ".changed"
-            _remove(changed)
+            remove_tree(changed)
             folder.rename(changed)
-            _remove(changed)
+            remove_tree(changed)
         _protect(copied)
         copied.rename(folder)
     return Snapshot(folder=folder, sha256=digest, models_sha256=models_digest(folder / CODE))
@@ -166,12 +167,3 @@ def _protect(folder: Path) -> None:
     """Take the right to write from everybody."""
     for path in [*folder.rglob("*"), folder]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a snapshot, whose folders may not be written."""
-    if folder.is_dir():
-        for path in [folder, *folder.rglob("*")]:
-            if path.is_dir() and not path.is_symlink():
-                path.chmod(0o755)
-        shutil.rmtree(folder)

@@ -30,7 +30,7 @@ makes `plain-lr2e-3-s20260128`, `plain-lr2e-3-s20260129`, `plain-lr2e-2-s2026012
 A number follows the initials of its key, `2e-2` is 0.02 and `0p1` is 0.1; a table is called after
 its `kind` and its other keys. No order of keys in the file changes a name. Names that are not file
 names or meet twice are refused, and so are an exclusion that excludes nothing, an arm's own value
-of an axis, and more than 4,096 arms.
+of an axis, and more than 10,000 arms.
 """,
     "Together": """\
 ```toml

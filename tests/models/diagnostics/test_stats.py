@@ -24,8 +24,8 @@ from models.evaluation.metrics import score
 from models.evaluation.reconstruct import Reconstruction, reconstruct
 from models.nets.registry import build
 from models.seeding import numpy_generator
+from models.training.gradient_norms import GradientNorm
 from models.training.history import Epoch
-from models.training.observers import GradientNorm
 from models.training.watch import Glance
 from models.training.weights import state_of
 

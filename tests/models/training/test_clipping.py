@@ -14,7 +14,7 @@ from models.config import Agc, AgcPerTensor, NoClip, NormClip, ValueClip
 from models.nets.registry import build
 from models.seeding import numpy_generator
 from models.training.clipping import CLIPPERS, total_norm
-from models.training.observers import GradientNorms
+from models.training.gradient_norms import GradientNorms
 from models.training.units import output_units, tensors
 
 ALL = [NormClip(max_norm=0.5), ValueClip(max_value=0.5), Agc(), AgcPerTensor(), NoClip()]

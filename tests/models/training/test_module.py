@@ -13,9 +13,9 @@ from models.physics.diffraction import normalise_probe
 from models.physics.overlap import consistent
 from models.seeding import numpy_generator
 from models.training.batches import as_tensor, make_batches
+from models.training.gradient_norms import GradientNorms
 from models.training.inference import infer
 from models.training.module import PatchFit
-from models.training.observers import GradientNorms
 from models.training.watch import Watch
 
 GROUPED = {"dataset": {"gridsize": 2}, "train": {"physics_gain": 1.0, "validation": "test"}}

@@ -84,13 +84,13 @@ def test_images_of_other_code_are_found_by_name_and_label():
     tags = {"phasehub:cpu-of-a-test": b"other", "phasehub:cpu-of-nobody": b""}
     for number, (tag, models) in enumerate(tags.items()):
         text = recipe % (models, number) if models else b"FROM scratch\nENV A=7\n"
-        client.images.build(fileobj=io.BytesIO(text), tag=tag)
+        client.images.build(fileobj=io.BytesIO(text), tag=tag, nocache=True)
     try:
+        assert not {one.reference for one in unused_images(client, SOURCES, DAY_S)} & set(tags)
         found = {one.reference: one for one in unused_images(client, SOURCES, 0)}
         assert "phasehub:cpu-of-nobody" not in found
         assert found["phasehub:cpu-of-a-test"].remove()
         assert client.images.list("phasehub:cpu-of-a-test") == []
-        assert not {one.reference for one in unused_images(client, SOURCES, DAY_S)} & set(tags)
     finally:
         for tag in tags:
             if client.images.list(tag):

@@ -12,7 +12,7 @@ from runner.engines.cluster import node, words
 from runner.engines.cluster.queue import ENDED, Entry
 from runner.engines.slurm import options
 from runner.engines.supervisor import SPEC
-from runner.verify.consistency import ENDS
+from runner.verify.hub_checks.results import ENDS
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from models.config import Dataset, Parameters
 from runner.experiment.ptychography.costs import arm_memory, cpu_seconds, dataset_bytes, savings
 from runner.manifest.model import load
 from runner.plan.estimates import duration, gibibytes
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 
 GIB, MIB = 2**30, 2**20
 MANIFESTS = Path(__file__).parents[3] / "manifests"

@@ -10,7 +10,7 @@ from runner.jobs.live import LEVELS, lines, sparks
 from runner.jobs.overall import Overall
 from runner.jobs.progress import PlainDisplay
 from runner.manifest.model import load
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 from tests.runner.conftest import TINY
 
 WIDTH = 80

@@ -7,7 +7,8 @@ import pytest
 from runner.engines.base import Handle
 from runner.jobs.heartbeat import MOST_AT_A_LOOK_S, Heartbeat
 from runner.manifest.model import load
-from runner.plan.model import arm_audit_job, make_plan
+from runner.plan.make import make_plan
+from runner.plan.other_jobs import arm_audit_job
 from tests.runner.conftest import TINY
 
 HANDLE = Handle(

@@ -11,8 +11,8 @@ from models.config import Parameters, remarks
 from runner.cli import app
 from runner.core.errors import ManifestError
 from runner.manifest.model import load
-from runner.phase.execute import mismatches
-from runner.plan.model import make_plan
+from runner.phase.run_notes import mismatches
+from runner.plan.make import make_plan
 from runner.report.plan_text import render_plan
 
 PHASE = """\

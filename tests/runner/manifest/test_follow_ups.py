@@ -5,7 +5,7 @@ import pytest
 from runner.core.errors import ManifestError
 from runner.manifest.follow_ups import Step
 from runner.manifest.model import load
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 from runner.report.plan_text import render_plan
 
 PHASE = """\

@@ -12,7 +12,8 @@ from runner.core.digest import sha256_bytes
 from runner.core.errors import ManifestError
 from runner.manifest.given_files import LARGEST_BYTES
 from runner.manifest.model import load
-from runner.plan.model import digest, make_plan
+from runner.plan.make import make_plan
+from runner.plan.model import digest
 
 MANIFEST = """\
 schema_version = 1

@@ -15,7 +15,7 @@ from runner.manifest.matrix import MOST_ARMS
 from runner.manifest.model import load
 from runner.manifest.source import read
 from runner.manifest.toml.limits import DEEPEST, MOST_BYTES, MOST_ITEMS, excess
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 
 HEAD = """\
 schema_version = 1
@@ -74,8 +74,8 @@ TOO_LARGE = {
     "depth": (f"x = {'[' * 33}{']' * 33}", "nested more than 32 levels deep; write flatter tables"),
     "depth of keys": (f"{'a.' * 32}b = 1", "nested more than 32 levels deep; write flatter tables"),
     "arms": (
-        "".join(f'[[arms]]\nname = "a{i}"\n' for i in range(MOST_ARMS + 1)),
-        "arms: has 4,097 entries; at most 4,096 are allowed: split the phase",
+        "[[arms]]\n" * (MOST_ARMS + 1),
+        "arms: has 10,001 entries; at most 10,000 are allowed: split the phase",
     ),
     "exclusions": (
         "[matrix]\n" + rates(2000) + f"exclude = [{'{ seed = 1 }, ' * 3001}]",
@@ -90,8 +90,8 @@ TOO_LARGE = {
         "profiles: has 5,000 entries; at most 16 are allowed: split the phase",
     ),
     "arms of all profiles": (
-        "[matrix]\n" + rates(4000) + "[profiles.a]\n[profiles.b]\n",
-        "profiles: make 12,000 arms in all, with the phase's own; at most 8,192 are "
+        "[matrix]\n" + rates(7000) + "[profiles.a]\n[profiles.b]\n",
+        "profiles: make 21,000 arms in all, with the phase's own; at most 20,000 are "
         "allowed: take profiles or arms away",
     ),
     "parameters": (

@@ -11,7 +11,8 @@ from models.config import NoClip, NormClip
 from runner.core.errors import ManifestError
 from runner.manifest.matrix import MOST_ARMS, read_matrix
 from runner.manifest.model import load
-from runner.plan.model import digest, make_plan
+from runner.plan.make import make_plan
+from runner.plan.model import digest
 from runner.report.plan_text import render_plan
 
 PHASE = """\
@@ -275,10 +276,10 @@ def axis(count):
 
 
 def test_the_largest_matrix_is_allowed_and_one_more_is_not(loaded, told):
-    assert MOST_ARMS == 4096
-    assert len(names(loaded(f"[matrix]\nseed = {axis(4096)}\n"))) == 4096
-    assert told(f"[matrix]\nseed = {axis(4097)}\n") == [
-        "grid.toml:15: matrix: makes 4,097 arms (4,097 seed); at most 4,096 are allowed: take "
+    assert MOST_ARMS == 10_000
+    assert len(names(loaded(f"[matrix]\nseed = {axis(10_000)}\n"))) == 10_000
+    assert told(f"[matrix]\nseed = {axis(10_001)}\n") == [
+        "grid.toml:15: matrix: makes 10,001 arms (10,001 seed); at most 10,000 are allowed: take "
         "values away, or split the phase"
     ]
 
@@ -290,7 +291,7 @@ def test_a_matrix_that_explodes_is_refused_with_its_product(told):
     )
     assert told(text) == [
         "grid.toml:19: matrix: makes 1,440,000,002 arms (900 model.modes × 800 train.epochs × "
-        "1,000 seed × 2 arms and 1 included); at most 4,096 are allowed: take values away, or "
+        "1,000 seed × 2 arms and 1 included); at most 10,000 are allowed: take values away, or "
         "split the phase"
     ]
 

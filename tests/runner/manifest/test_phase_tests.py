@@ -10,7 +10,7 @@ from runner.core.errors import ManifestError
 from runner.manifest.model import load
 from runner.manifest.phase_tests import MOST_SOURCE_BYTES, check_tests
 from runner.manifest.source import parse
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 from runner.report.plan_text import render_plan
 
 PHASE = """\

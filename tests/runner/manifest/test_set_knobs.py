@@ -8,7 +8,8 @@ from runner import cli
 from runner.core.errors import ManifestError
 from runner.manifest.model import load
 from runner.manifest.set_knobs import in_words
-from runner.plan.model import digest, make_plan, parse_plan
+from runner.plan.make import make_plan
+from runner.plan.model import digest, parse_plan
 from runner.report.plan_text import render_plan
 from tests.runner.conftest import TINY
 

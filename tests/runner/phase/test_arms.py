@@ -11,7 +11,7 @@ from runner.jobs.attempts import lay_out
 from runner.manifest.model import load
 from runner.manifest.rule_parser import parse
 from runner.phase.arms import conclude
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 
 ROOT = Path(__file__).parents[3]
 SUCCEEDED = Outcome(status="succeeded", exit_code=0, message="", started_at=0.0, ended_at=1.0)

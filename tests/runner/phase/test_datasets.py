@@ -23,14 +23,16 @@ from runner.jobs.dataset_cache import digests
 from runner.manifest.dataset_names import assigned, folder_of, label_of, name_of
 from runner.manifest.model import load
 from runner.phase.lock_mismatches import dataset_digests, dataset_mismatches
-from runner.plan.model import Plan, digest, job_document, make_plan, parse_plan
+from runner.plan.make import make_plan
+from runner.plan.model import Plan, digest, job_document, parse_plan
 from runner.plan.preflight import Machine, preflight
 from runner.report.comparability import cautions
 from runner.report.pages import facts
 from runner.report.plan_text import render_plan
 from runner.verify import verdict
-from runner.verify.consistency import check_audits, check_parts, inconsistencies
+from runner.verify.consistency import check_parts, inconsistencies
 from runner.verify.groups import grouped, summary_of
+from runner.verify.hub_checks.audits import check_audits
 from runner.verify.parameter_differences import DRAWN_ANEW
 from runner.verify.sealed_hub import NamedHub, SealedHub
 from tests.runner.conftest import AUDITED, TINY, run_phase

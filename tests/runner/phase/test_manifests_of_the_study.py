@@ -12,7 +12,7 @@ import pytest
 from runner.hub import layout
 from runner.hub.record import differing_knobs, leaves
 from runner.manifest.model import load
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 

@@ -9,16 +9,9 @@ from models.config import PORTABLE, Parameters, count_parameters
 from runner.core.digest import pretty_json
 from runner.core.errors import ManifestError
 from runner.manifest.model import load
-from runner.plan.model import (
-    InputRef,
-    Job,
-    arm_audit_job,
-    asks_for_gpu,
-    digest,
-    job_document,
-    make_plan,
-    parse_plan,
-)
+from runner.plan.make import asks_for_gpu, make_plan
+from runner.plan.model import InputRef, Job, digest, job_document, parse_plan
+from runner.plan.other_jobs import arm_audit_job
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 

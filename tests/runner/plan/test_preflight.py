@@ -7,7 +7,7 @@ import pytest
 
 from runner.core.errors import EngineError, ManifestError
 from runner.manifest.model import load
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 from runner.plan.preflight import Machine, preflight, this_machine
 
 GIB = 2**30

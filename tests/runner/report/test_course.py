@@ -7,7 +7,7 @@ import pytest
 from runner.hub.journal import under_way
 from runner.report.course import course
 from runner.report.pages import render
-from runner.report.timeline import timeline
+from runner.report.timeline import LEFT, WIDTH, timeline
 from runner.report.view import make_view
 
 ZERO = 1769749200.0
@@ -97,6 +97,28 @@ def test_places_waits_and_further_attempts_are_those_of_the_journal(record, hub_
     ]  # fmt: skip
     assert table["stable_adamw"][4:7] == ["4.0 s", "2 min 16 s", "2"]
     assert table["stable_sgd"][7:] == ["40.0 s", "2", "2.00 GiB"]
+
+
+def test_the_drawing_has_boxes_where_the_times_are(record, hub_folder):
+    write(
+        hub_folder,
+        *job("stable_sgd", 0, 2100),
+        *job("stable_adamw", 1050, 4200, status="interrupted"),
+    )
+    drawn = timeline(record, hub_folder)
+    boxes = {lane.name: lane.boxes for lane in drawn.lanes}
+    (first,), (wait, last) = boxes["stable_sgd"], boxes["stable_adamw"]
+    assert [first.kind, wait.kind, last.kind] == ["arm", "wait", "failed"]
+    assert [lane.is_bad for lane in drawn.lanes] == [False, True]
+    edges = [(box.x, box.x + box.width) for box in (first, wait, last)]
+    assert edges == [
+        (LEFT, LEFT + WIDTH / 2),
+        (LEFT, LEFT + WIDTH / 4),
+        (LEFT + WIDTH / 4, LEFT + WIDTH),
+    ]
+    at = {text: x for x, text in drawn.ticks}
+    assert at["0"] == LEFT
+    assert at["1 h"] == pytest.approx(LEFT + WIDTH * 3600 / 4200, abs=0.1)
 
 
 def test_a_run_that_was_gone_on_with_shows_the_time_that_nothing_carried_it(record, hub_folder):

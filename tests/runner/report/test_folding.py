@@ -7,7 +7,7 @@ import pytest
 
 from runner.hub import layout
 from runner.manifest.model import load
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 from runner.report.folding import columns, fitting
 from runner.report.hub_text import render_list, render_show
 from runner.report.plan_text import render_plan

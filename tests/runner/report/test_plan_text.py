@@ -4,7 +4,7 @@ import pytest
 
 from runner.hub.record import as_registered
 from runner.manifest.model import load
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 from runner.report.plan_text import render_plan
 
 MANIFEST = """\

@@ -5,7 +5,7 @@ import pytest
 from runner.jobs.slots import Shares
 from runner.manifest.model import load
 from runner.plan.estimates import longest_first, needed_bytes, needed_s
-from runner.plan.model import make_plan
+from runner.plan.make import make_plan
 from runner.report.schedule_text import expect
 from tests.runner.conftest import TINY
 

@@ -11,7 +11,8 @@ from runner.core.project import models_digest
 from runner.engines.images.build import read_identity
 from runner.manifest.model import load
 from runner.manifest.tables import Resources
-from runner.plan.model import VARIABLES, Job, Plan, command_of, make_plan
+from runner.plan.make import make_plan
+from runner.plan.model import VARIABLES, Job, Plan, command_of
 from runner.verify import trust
 from runner.verify.trust import Consent
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from runner.manifest.model import load
-from runner.phase.execute import not_as_registered
+from runner.phase.decide import not_as_registered
 from runner.verify.registration.committed import registered_now
 from tests.runner.conftest import AUDITED
 from tests.runner.verify.registration.test_registered_run import MATRIX, REGISTER

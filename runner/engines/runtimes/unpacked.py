@@ -1,0 +1,55 @@
+"""Runtimes without images of their own: the root file system lies unpacked on the shared folder."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from runner.engines.runtimes.container import Container
+from runner.engines.supervisor import RefusedError
+
+STAMP = "fingerprint"
+"""Beside the root: what was found in it, once it was as planned."""
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The environment that an image without one has."""
+
+
+class Unpacked(Container):
+    """A job in a container whose root is a folder that all nodes see."""
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return Path(self.image["place"])
+
+    @property
+    def _stamp(self) -> Path:
+        return Path(self.image["folder"]) / STAMP
+
+    def has_image(self) -> bool:
+        """Whether a node has taken the fingerprint of the packages in the folder before."""
+        with suppress(OSError):
+            return self._stamp.read_text("ascii") == str(self.image["packages_sha256"])
+        return False
+
+    def load_image(self) -> None:
+        """Nothing is to be loaded. Raises ``RefusedError`` where the folder is not seen."""
+        if not self.root.is_dir():
+            raise RefusedError(
+                f"{os.uname().nodename} does not see {self.root}; put PHASEHUB_STATE on a folder "
+                "that all nodes share"
+            )
+
+    def image_is_right(self) -> None:
+        """Spare later jobs the look."""
+        part = self._stamp.with_name(f".{STAMP}.{os.getpid()}.{os.uname().nodename}")
+        with suppress(OSError):
+            part.write_text(self.image["packages_sha256"], "ascii")
+            part.replace(self._stamp)
+
+    def variables(self) -> dict[str, str]:
+        """The job's whole environment: the image's, and then the plan's."""
+        of_image = [*(self.image["environment"] or [PATH])]
+        named = dict(one.partition("=")[::2] for one in of_image)
+        return {**named, **self.isolation.environment}
