@@ -1,6 +1,7 @@
 """How tests are shared out, and what a hostile sender can do to a hub."""
 
 import json
+import os
 import signal
 
 import pytest
@@ -23,6 +24,20 @@ class ByFile(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config, log):
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="session")
+def docker_client():
+    """Docker's daemon, whatever other one a file's own ``client`` is."""
+    from runner.core.errors import EngineError
+    from runner.engines.daemon import connect
+
+    try:
+        return connect()
+    except EngineError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

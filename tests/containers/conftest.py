@@ -1,13 +1,11 @@
 """Real containers: the image of the current sources, and jobs made of a few lines of Python."""
 
-import os
 import time
 import uuid
 from pathlib import Path
 
 import pytest
 
-from runner.core.errors import EngineError
 from runner.core.installation import SOURCES, state_dir
 from runner.engines.base import Launch, Limits
 from runner.engines.images.snapshot import take
@@ -17,19 +15,6 @@ MEMORY = Path("/dev/shm")
 """Where a daemon that a test starts keeps its images, which are files by the ten thousand."""
 COMPLETE = "open('/out/result.json', 'w').write('{}')\n"
 """The last line of a job that says it is complete."""
-
-
-@pytest.fixture(scope="session")
-def docker_client():
-    """Docker's daemon, whatever other one a file's own ``client`` is."""
-    from runner.engines.daemon import connect
-
-    try:
-        return connect()
-    except EngineError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from runner.core.errors import EngineError
 from runner.core.installation import state_dir
 from runner.engines.base import Launch, Limits
 from runner.engines.cluster.use import QueueUse
@@ -101,18 +100,6 @@ class Ground:
 
 
 GROUNDS = {name: Ground(name=name) for name in ("docker", "oci", "podman")}
-
-
-@pytest.fixture(scope="module")
-def docker_client():
-    from runner.engines.daemon import connect
-
-    try:
-        return connect()
-    except EngineError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
