@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 MM_PER_INCH: Final = 25.4
 DOTS_PER_INCH: Final = 144
@@ -22,6 +25,9 @@ PICTURE_MM: Final = 150
 WIDEST_LETTER_MM: Final = 1.6
 """What a letter of that size takes at most, on the average of a line."""
 LINE_MM: Final = 4.3
+
+FEW_DECADES: Final = 1.95
+"""In sight of an axis, for which marks at powers of ten alone would be too few."""
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
@@ -100,6 +106,18 @@ def style() -> Iterator[None]:
     }
     with mpl.rc_context({**mpl.rcParamsDefault, **ours}):
         yield
+
+
+def mark_powers(axes: Axes) -> None:
+    """Few ticks on a logarithmic horizontal axis whose limits are set, spelled as numbers.
+
+    Where less than two powers of ten are in sight, their threefold is marked as well.
+    """
+    low, high = axes.get_xlim()
+    marked = (1, 3) if math.log10(high / low) < FEW_DECADES else (1,)
+    axes.xaxis.set_major_locator(LogLocator(subs=marked, numticks=3))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def blank(width_mm: float, height_mm: float, dpi: int = DOTS_PER_INCH) -> Figure:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from models.picture import save_plot
-from models.sheet import BLUE, LINE_MM, ORANGE, PAGE, PURPLE, VERMILLION, blank, style
+from models.sheet import BLUE, LINE_MM, ORANGE, PAGE, PURPLE, VERMILLION, blank, mark_powers, style
 
 FRAME_MM = 42
 """Of the height: title, legend and axes around the rows."""
@@ -67,7 +66,7 @@ def _plot_sizes(axes: Axes, layers: Layers) -> None:
             place, frame = (0.01, row), ("axes fraction", "data")
             axes.annotate(words, place, xycoords=frame, va="center", color=VERMILLION)
     axes.set(xscale="log", xlabel="|output|", ylabel="layer")
-    _powers(axes)
+    mark_powers(axes)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
 
 
@@ -84,12 +83,5 @@ def _plot_ratios(axes: Axes, layers: Layers) -> None:
     axes.set(xscale="log", xlabel="mean |spectral|\n/ mean |local|")
     shown = [STARVED, *(ratio for ratio in ratios if math.isfinite(ratio))]
     axes.set_xlim(min(shown) / 2, max(shown) * 2)
-    _powers(axes)
+    mark_powers(axes)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
-
-
-def _powers(axes: Axes) -> None:
-    """Ticks at powers of ten, spelled as numbers: no text is a formula."""
-    axes.xaxis.set_major_locator(LogLocator(numticks=3))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())

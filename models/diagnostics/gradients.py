@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
 from models.data.npz import write_npz
 from models.picture import save_plot
-from models.sheet import BLUE, LINE_MM, PAGE, VERMILLION, blank, style
+from models.sheet import BLUE, LINE_MM, PAGE, VERMILLION, blank, mark_powers, style
 from models.training.gradients import LOG10_EDGES, Gradients, TensorGradient
 
 FRAME_MM = 48
@@ -99,11 +99,9 @@ def _plot_norms(axes: Axes, norms: list[float]) -> None:
     """L2 norms; those that are zero or not finite are written out, as a log axis has no place."""
     positive = [norm for norm in norms if np.isfinite(norm) and norm > 0]
     axes.set(xscale="log", xlabel="L2 norm of g")
-    axes.xaxis.set_major_locator(LogLocator(numticks=3))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     if positive:
         axes.set_xlim(min(positive) / 10, max(positive) * 10)
+    mark_powers(axes)
     for row, norm in enumerate(norms):
         if np.isfinite(norm) and norm > 0:
             axes.plot(norm, row, "o", color=BLUE, markersize=3)

@@ -110,8 +110,6 @@ class Launch:
     """How many it computes on, for an engine that chooses them itself."""
     held: tuple[int, ...] = ()
     """Descriptors of locks that stay held for as long as the job is there, without us, too."""
-    cores: tuple[int, ...] = ()
-    """The same of cores, for an engine that can hand them on at no cost."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import IO
 
 from docker.errors import NotFound
 from docker.models.containers import Container
 from docker.types import DeviceRequest
 
 from runner.core.errors import EngineError, EngineLostError
-from runner.engines import Needs, holder
+from runner.engines import Needs
 from runner.engines.abilities import Abilities
 from runner.engines.accounts import Account, account
 from runner.engines.base import EndedBy, Handle, Launch, Outcome
@@ -44,6 +42,7 @@ from runner.engines.daemon import (
     usable,
 )
 from runner.engines.ending import conclude
+from runner.engines.holder import Holder
 from runner.engines.images.base import present
 from runner.engines.images.build import BuiltImage, build
 from runner.engines.isolation import HOME, isolation_of
@@ -73,7 +72,7 @@ class DockerEngine:
         self._caller = caller or (os.getuid(), os.getgid())
         self._client: Client = connect()
         self._keepers: dict[str, Keeper] = {}
-        self._holders: dict[str, subprocess.Popen[bytes]] = {}
+        self._holder: Holder | None = None
         self._ended = threading.Event()
         """Set whenever a container has ended."""
         self._unseen: set[str] = set()
@@ -109,7 +108,7 @@ class DockerEngine:
             self._account.lend(launch.out_dir, filter(None, [launch.job_dir, launch.data_dir]))
             container = self._create(launch)
             if launch.held:
-                self._holders[str(container.id)] = holder.hold(str(container.id), launch.held)
+                self._hold(str(container.id), launch.held)
         except BaseException as error:
             if container is not None:
                 with suppress(*LOST):  # the first error is the one to tell
@@ -123,12 +122,12 @@ class DockerEngine:
                 raise EngineError(refusal(launch, error)) from None
             raise
         handle = Handle.of(launch, engine=self.name, id=str(container.id))
-        begin = partial(self._begin, container, self._holders.get(handle.id))
+        begin = partial(self._begin, container)
         self._keepers[handle.id] = Keeper(container, handle, self._ended.set, begin)
         return handle
 
     @staticmethod
-    def _begin(container: Container, beside: subprocess.Popen[bytes] | None) -> Iterable[bytes]:
+    def _begin(container: Container) -> Iterable[bytes]:
         """Start a container; its console.
 
         The daemon takes a third of a second for it, in which others can be started or collected.
@@ -136,9 +135,17 @@ class DockerEngine:
         # Before the start, so that nothing is missed however fast the daemon's log turns over.
         console: Iterable[bytes] = container.attach(stream=True)
         container.start()
-        if beside is not None:
-            _input(beside).close()
         return console
+
+    def _hold(self, container_id: str, descriptors: Sequence[int]) -> None:
+        """Have the holder hold a container's locks; another one, where somebody has killed it."""
+        if self._holder is not None:
+            with suppress(OSError):
+                self._holder.hold(container_id, descriptors)
+                return
+            self._holder.close()
+        self._holder = Holder()
+        self._holder.hold(container_id, descriptors)
 
     def _create(self, launch: Launch) -> Container:
         wanted = isolation_of(launch)
@@ -301,18 +308,11 @@ class DockerEngine:
         return self._keepers[handle.id]
 
     def _dismiss(self, container_id: str) -> None:
-        """Have the keeper of a container that is gone end, and who holds its locks."""
+        """Have the keeper of a container that is gone end, and its locks be released."""
         if keeper := self._keepers.pop(container_id, None):
             keeper.finish()
-        if beside := self._holders.pop(container_id, None):
-            beside.kill()
-            beside.wait()
-            _input(beside).close()
-
-
-def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdin is not None
-    return process.stdin
+        if self._holder is not None:
+            self._holder.release(container_id)
 
 
 def _is_new(container: Container) -> bool:

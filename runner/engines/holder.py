@@ -1,8 +1,8 @@
-"""Holds what it has inherited, the locks of a container's GPUs, until the container has ended.
+"""Holds locks of containers, of their GPUs and cores, until those have ended.
 
-``python -c START CONTAINER``. The kernel ends a lock with the last process that has it open, and a
-container can have none of ours; so this process stands beside it, whatever becomes of the runner.
-Standard library only. Linux only: it reads ``/proc``.
+The kernel ends a lock with the last process that has it open, and a container can have none of
+ours; so a process stands beside an engine, is handed the locks of each container, and outlives the
+runner. Standard library only. Linux only: it reads ``/proc``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -26,36 +27,71 @@ START = (
 GRACE_S = 10.0
 """How long a daemon may take to start what it was asked to, should the runner die meanwhile, s."""
 LOOK_S = 0.1
+LONGEST_ID, MOST_LOCKS = 256, 250
+"""Bytes of a container's id, and descriptors that the kernel hands over at a time."""
 
 
-def hold(container_id: str, descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    """Start a holder; once its input is closed, it takes the container to be started.
+class Holder:
+    """A process that has the locks of containers, as the runner sees it.
 
-    Raises ``OSError`` where it cannot be started.
+    Raises ``OSError`` where it cannot be started, or is gone.
     """
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", START, container_id],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        pass_fds=descriptors,
-        start_new_session=True,
-    )
+
+    def __init__(self) -> None:
+        self._near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with far:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", START],
+                stdin=far.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+
+    def hold(self, container_id: str, descriptors: Sequence[int]) -> None:
+        """Hold locks until a container has ended, should we not release them before."""
+        socket.send_fds(self._near, [container_id.encode()], descriptors[:MOST_LOCKS])
+
+    def release(self, container_id: str) -> None:
+        """Hold the locks of a container no more, if there are any; it is gone."""
+        with contextlib.suppress(OSError):  # whoever has killed it has released them
+            self._near.send(container_id.encode())
+
+    def close(self) -> None:
+        """Have it end as soon as no container of its own runs."""
+        self._near.close()
 
 
 def main() -> None:
-    """Wait until the runner has started the container or has died, then for the container's end."""
-    sys.stdin.buffer.read()
-    began, seen = time.monotonic(), False
-    while True:
-        if (pid := process_of(sys.argv[1])) is not None:
-            seen = True
-            _wait_for_end(pid)
-        elif seen or time.monotonic() - began > GRACE_S:
-            return
-        else:
-            time.sleep(LOOK_S)
+    """Hold what the runner hands over; once that is dead, what belongs to containers that run."""
+    held: dict[str, list[int]] = {}
+    with socket.socket(fileno=0) as runner:
+        while True:
+            word, descriptors, _, _ = socket.recv_fds(runner, LONGEST_ID, MOST_LOCKS)
+            if not word:
+                break
+            _close(held.pop(word.decode(), ()))
+            if descriptors:
+                held[word.decode()] = descriptors
+    _outlive(held)
+
+
+def _outlive(held: dict[str, list[int]]) -> None:
+    """Close what belongs to each container when it has ended, or was not started in its time."""
+    began, seen = time.monotonic(), set[str]()
+    while held:
+        running = {one: pid for one in held if (pid := process_of(one)) is not None}
+        seen.update(running)
+        late = time.monotonic() - began > GRACE_S
+        for one in [one for one in held if one not in running and (late or one in seen)]:
+            _close(held.pop(one))
+        _wait_for_end(list(running.values()), LOOK_S if held.keys() - running.keys() else None)
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def process_of(container_id: str) -> int | None:
@@ -67,14 +103,17 @@ def process_of(container_id: str) -> int | None:
     return None
 
 
-def _wait_for_end(pid: int) -> None:
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
+def _wait_for_end(pids: Sequence[int], at_most_s: float | None) -> None:
+    """Return once one of the processes has ended, or after ``at_most_s``."""
+    if not pids and at_most_s is None:
         return
-    try:
-        end = select.poll()
-        end.register(descriptor, select.POLLIN)
-        end.poll()
-    finally:
-        os.close(descriptor)
+    with contextlib.ExitStack() as opened:
+        ends = select.poll()
+        for pid in pids:
+            try:
+                descriptor = os.pidfd_open(pid)
+            except ProcessLookupError:
+                return
+            opened.callback(os.close, descriptor)
+            ends.register(descriptor, select.POLLIN)
+        ends.poll(None if at_most_s is None else 1000 * at_most_s)

@@ -159,7 +159,7 @@ class ProcessEngine:
                 stderr=subprocess.STDOUT,
                 cwd=view,
                 env=library_path(),
-                pass_fds=(*launch.held, *launch.cores),
+                pass_fds=launch.held,
                 start_new_session=True,
             )
 

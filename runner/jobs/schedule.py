@@ -156,7 +156,7 @@ class _AtWork:
 
     def _begin(self, attempt: Attempt, slot: Slot) -> bool:
         """Start an attempt; false where it has to wait for an engine that does not answer."""
-        launch = replace(attempt.launch, gpu_ids=slot.gpu_ids, held=slot.locks, cores=slot.cores)
+        launch = replace(attempt.launch, gpu_ids=slot.gpu_ids, held=slot.locks)
         now = time.time()
         self._journal("intended", name=launch.name, attempt=attempt.number)
         try:

@@ -27,18 +27,15 @@ class Slot:
     job: Job
     gpu_ids: tuple[str, ...] = ()
     locks: tuple[int, ...] = ()
-    """Descriptors that hold the GPUs' locks. The job's process has them too, and keeps them."""
-    cores: tuple[int, ...] = ()
-    """Descriptors that hold locks of cores, against other runs; a process that is the job's has
-    them, too, and a container has not."""
+    """Descriptors that hold the locks of GPUs or cores. A process of the job's has them, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
     """What the jobs of one run may take together, and where it is locked against other runs.
 
-    A core is a lock, as a GPU is. What a killed runner leaves running still has it, but for
-    containers. Memory needs none: what others use is not free.
+    A core is a lock, as a GPU is, and what a killed runner leaves running keeps it. Memory needs
+    none: what others use is not free.
     """
 
     cores: int
@@ -146,8 +143,8 @@ class Slots:
         """Have others take the slot: its job is gone."""
         self._taken.remove(slot)
         self._again_s = self._cores_again_s = 0.0
-        for descriptor in slot.cores:
-            locks.release(descriptor)  # its supervisor may be leaving still
+        for descriptor in slot.locks:
+            locks.release(descriptor)  # who has it, too, may be leaving still
         _close(slot)
 
     def close(self) -> None:
@@ -180,7 +177,7 @@ class Slots:
             who = self._shares.who()
             self.waits_for = f"jobs wait for cores, which are {who}" if who else None
             return None
-        return self._give(Slot(job=job, cores=held or ()))
+        return self._give(Slot(job=job, locks=held or ()))
 
     def _needed(self, job: Job) -> int:
         """Memory that a job will take, bytes; asked for often, of each of a thousand that wait."""
@@ -232,5 +229,5 @@ class Slots:
 
 
 def _close(slot: Slot) -> None:
-    for descriptor in (*slot.locks, *slot.cores):
+    for descriptor in slot.locks:
         os.close(descriptor)

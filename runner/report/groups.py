@@ -334,9 +334,14 @@ def evidence_statements(statistics: Statistics) -> Iterator[Statement]:
         yield Statement(kind="neutral", text=_nothing(statistics))
 
 
+def has_seeds(statistics: Statistics) -> bool:
+    """Whether any group has several arms, so that statistics over them may answer anything."""
+    return any(group.num_arms > 1 for group in statistics.groups)
+
+
 def _nothing(statistics: Statistics) -> str:
     """That no comparison shows anything, and why where it could not."""
-    if all(group.num_arms < 2 for group in statistics.groups):
+    if not has_seeds(statistics):
         return (
             f"One seed each: no evidence either way that any of these plans {ENDPOINT.third} more "
             "often than another."

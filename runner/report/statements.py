@@ -92,7 +92,7 @@ def _resumptions(record: HubRecord) -> Iterator[Statement]:
     if times := [moment(one) for one in record.resumed]:
         often = {1: "once", 2: "twice"}.get(len(times), f"{len(times)} times")
         at = listing(times) if len(times) <= MOST_NAMED else f"from {times[0]} to {times[-1]}"
-        text = f"The run was cut short and gone on with {often}: {at}."
+        text = f"The run was interrupted and resumed {often}: {at}."
         yield Statement(kind="neutral", text=text, about="course")
 
 

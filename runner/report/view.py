@@ -18,7 +18,7 @@ from runner.report.arm_rows import (
     constant_scores,
 )
 from runner.report.comparability import cautions
-from runner.report.groups import GroupsView, evidence_statements, groups_view
+from runner.report.groups import GroupsView, evidence_statements, groups_view, has_seeds
 from runner.report.registered import registered_statements
 from runner.report.rule_table import judged, rule_table, rules_of
 from runner.report.statements import Statement, statements
@@ -133,14 +133,13 @@ def make_view(
     pictures, hidden = _pictures(record.arms, groups)
     hubs = [(hub.phase, hub) for hub in (record, *earlier)]
     told = statements(record)
-    tested = (
-        *registered_statements(record),
-        *(evidence_statements(statistics) if statistics else ()),
-    )
+    registered = tuple(registered_statements(record))
+    evidence = tuple(evidence_statements(statistics)) if statistics else ()
+    first, last = (evidence, ()) if statistics and has_seeds(statistics) else ((), evidence)
     return View(
         record=record,
-        statements=(*told, *tested),
-        headlines=(*tested, *told),
+        statements=(*told, *registered, *evidence),
+        headlines=(*registered, *first, *told, *last),
         reasons=tuple(_reasons(record.arms)),
         knob_names=table.knob_names,
         rows=table.rows,

@@ -107,8 +107,9 @@ def user():
 class InContainers(Begun):
     """A run through docker by one of the users; ``None`` is the tests' own."""
 
-    def __init__(self, folder, by):
+    def __init__(self, folder, by, client):
         folder.mkdir()
+        self.client = client
         self.folder, self.artifacts, self.by, self.later = folder, folder / "artifacts", by, []
         (folder / "tiny.toml").write_text(HELD)
         if by is not None:
@@ -128,7 +129,13 @@ class InContainers(Begun):
         """Wait until the arm that is held is the only one that has not ended."""
         on_record = [told("concluded", "one"), told("concluded", "three"), told("started", "two")]
         assert self.wait_for(lambda run: all(one(run) for one in on_record)), self.said.read_text()
+        wait_until(lambda: ("two", "running") in self.containers())
         return self
+
+    def containers(self):
+        """Arm and state of each container."""
+        found = containers(self.client, self.folder)
+        return [(one.labels["phasehub.arm"], one.status) for one in found]
 
     def kill(self):
         self.runner.kill()
@@ -145,7 +152,7 @@ def in_containers(docker_image, docker_client):
     runs = []
 
     def start(folder, by=None):
-        runs.append(InContainers(folder, by))
+        runs.append(InContainers(folder, by, docker_client))
         return runs[-1]
 
     yield start
@@ -157,7 +164,8 @@ def in_containers(docker_image, docker_client):
 
 def containers(client, folder):
     """Those of runs below a folder, whoever has started them."""
-    found = client.containers.list(all=True, filters={"label": "phasehub.state"})
+    labelled = {"label": "phasehub.state"}
+    found = client.containers.list(all=True, filters=labelled, ignore_removed=True)
     below = f"{folder}/"
     return [one for one in found if one.labels["phasehub.state"].startswith(below)]
 
@@ -174,8 +182,7 @@ def test_a_user_of_docker_s_group_has_what_root_has_and_it_is_theirs(
     run = in_containers(user.home / "killed", user).reach()
     run.kill()
     assert phasehub("clean", "--yes", "--out", run.artifacts).stdout == ""
-    left = containers(docker_client, user.home)
-    assert "two" in [one.labels["phasehub.arm"] for one in left]
+    assert ("two", "running") in run.containers()
     run._start("resume", "--out", run.artifacts)
     assert run.wait_for(told("adopted", "two")), run.said.read_text()
     run.let_go("two")

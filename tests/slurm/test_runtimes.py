@@ -125,21 +125,24 @@ def built(docker_client, tmp_path_factory):
     folder = tmp_path_factory.mktemp("image")
     base = choose_base(docker_client, None, print)
     (folder / "Dockerfile").write_text(RECIPE)
-    reference = "phasehub:cpu-on-nodes"
+    # Its own, lest a test beside this one takes it from under our containers.
+    mark = uuid.uuid4().hex[:12]
+    reference = f"phasehub:cpu-nodes-{mark}"
     build_stage(
         docker_client, "cpu", reference=reference, content={}, arguments={"BASE_IMAGE": base.id},
-        labels={}, work=folder, say=print, dockerfile=folder / "Dockerfile",
+        labels={"tests": mark}, work=folder, say=print, dockerfile=folder / "Dockerfile",
     )  # fmt: skip
     script = Path(packages.__file__).read_text("utf-8")
     command = ["python", "-I", "-c", script, "--fingerprint"]
     code, said = _output_of(docker_client, reference, command)
     assert code == 0, said
     digests = dict.fromkeys(("lock_sha256", "models_sha256", "dockerfile_sha256"), "0" * 64)
-    return BuiltImage(
+    yield BuiltImage(
         reference=reference, id=docker_client.images.get(reference).id, variant="cpu",
         base="base", base_id=base.id, base_digests=(), python="3.11",
         packages_sha256=json.loads(said)["packages_sha256"], **digests,
     )  # fmt: skip
+    docker_client.images.remove(reference, force=True)
 
 
 @pytest.fixture(scope="module")
@@ -282,10 +285,11 @@ def test_what_a_killed_supervisor_leaves_is_removed_by_the_next_job(
 
 
 def supervisor_of(launch):
-    """The process that looks after a job."""
-    words = os.fsencode(view_of(launch.out_dir))
+    """The process that looks after a job; its runtime's command names the same folder."""
+    words = f"cluster.node import main.*{view_of(launch.out_dir)}"
     found = subprocess.run(["pgrep", "-f", words], capture_output=True, text=True, check=True)
-    return min(map(int, found.stdout.split()))
+    (number,) = found.stdout.split()
+    return int(number)
 
 
 @pytest.mark.parametrize("ground", sorted({*GROUNDS} - {"docker"}), indirect=True)

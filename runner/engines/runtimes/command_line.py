@@ -84,12 +84,7 @@ class DockerCommand(Container):
         """Remove the containers of this node whose supervisors run no more."""
         ours = ["--filter", f"label=phasehub.owner={os.getuid()}"]
         ours += ["--filter", "label=phasehub.supervisor"]
-        done = self.ask("ps", "--all", "--quiet", "--no-trunc", *ours)
-        if done.returncode != 0:
-            raise RefusedError(
-                f"{self.program} does not answer on {os.uname().nodename}: {last(done)}"
-            )
-        for one in done.stdout.split():
+        for one in self.ask_patiently("ps", "--all", "--quiet", "--no-trunc", *ours).split():
             said = self.ask("inspect", "--format", "{{json .Config.Labels}}", one)
             with suppress(ValueError):
                 if is_abandoned(plain(json.loads(said.stdout))):

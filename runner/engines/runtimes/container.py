@@ -28,6 +28,8 @@ from runner.engines.supervisor import RefusedError, Starter
 
 ANSWER_S = 60.0
 """The longest wait for a runtime's answer to a question, s."""
+ATTEMPTS, AGAIN_S = 4, 1.0
+"""How often a question is asked that has to be answered, and the time between, s."""
 LOAD_S = 3600.0
 """The longest that an image may take to be loaded, s."""
 PREFIX = "phasehub."
@@ -156,6 +158,19 @@ class Container(Starter):
         """What the runtime answers. One that does not in time has failed."""
         command = [self.runtime, *words]
         return run(command, self.environment, within_s)
+
+    def ask_patiently(self, *words: str) -> str:
+        """What the runtime answers; it may be at something of another job's just now.
+
+        Raises ``RefusedError`` where it does not.
+        """
+        for _ in range(ATTEMPTS):
+            done = self.ask(*words)
+            if done.returncode == 0:
+                return done.stdout
+            time.sleep(AGAIN_S)
+        where = os.uname().nodename
+        raise RefusedError(f"{self.program} does not answer on {where}: {last(done)}")
 
     def last_words(self) -> str:
         """What the log ends with: the runtime's own words, where it has started nothing."""

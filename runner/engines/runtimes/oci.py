@@ -23,7 +23,6 @@ from runner.engines.runtimes.container import (
     FLUSH_S,
     OVERHEAD_BYTES,
     is_abandoned,
-    last,
 )
 from runner.engines.runtimes.unpacked import Unpacked
 from runner.engines.supervisor import RefusedError
@@ -77,11 +76,9 @@ class OciBundle(Unpacked):
 
     def sweep(self) -> None:
         """Remove the containers of this node whose supervisors run no more."""
-        done = self._ask("list", "--format=json")
-        if done.returncode != 0:
-            raise RefusedError(f"{self.program} fails on {os.uname().nodename}: {last(done)}")
+        listed = self.ask_patiently("--root", str(self._state), "list", "--format=json")
         with suppress(ValueError):
-            for one in json.loads(done.stdout) or []:
+            for one in json.loads(listed) or []:
                 labels = json.loads(self._ask("state", one["id"]).stdout or "{}").get("annotations")
                 plain = {
                     key.removeprefix("phasehub."): text for key, text in (labels or {}).items()

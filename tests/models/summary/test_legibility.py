@@ -3,6 +3,7 @@
 import re
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from matplotlib.text import Text
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from models.picture import arrange, save_lines
-from models.sheet import COLUMN, PAGE, PALETTE, style
+from models.sheet import BLACK, COLUMN, PAGE, PALETTE, style
 from models.summary.comparisons import Group
 from models.summary.curves import plot_gradients, plot_learning_rates, plot_losses
 from models.summary.figure import choose
@@ -102,7 +103,7 @@ def figures():
 
 
 @pytest.mark.parametrize("width_mm", [PAGE.width_mm, COLUMN.width_mm])
-@pytest.mark.parametrize("name", ["plot_losses", "plot_scores"])
+@pytest.mark.parametrize("name", [*plots(1, 1)])
 def test_letters_have_11_px_or_more_at_the_width_of_the_sheet(figures, tmp_path, name, width_mm):
     with style():
         save_lines(figures[name, width_mm], tmp_path / "plot.svg")
@@ -279,3 +280,19 @@ def test_any_two_colours_are_told_apart_and_from_paper(vision):
 def test_what_is_drawn_has_those_colours(figures):
     axes = figures["plot_losses", PAGE.width_mm].axes[0]
     assert {line.get_color() for line in axes.get_lines()} == set(PALETTE[: len(NAMES)])
+
+
+PAGE_CURVES = Path(__file__).parents[3] / "runner" / "report"
+"""Where the page's script and style are, which have colours of their own."""
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_the_curves_of_a_page_have_these_colours_and_are_seen_in_the_dark(vision):
+    listed = re.search(r"COLOURS = \[(.*?)\]", (PAGE_CURVES / "curves.js").read_text())[1]
+    ours = [one.strip(' "') for one in listed.split(",")]
+    assert ours == [colour if colour != BLACK else "null" for colour in PALETTE]
+    grounds = re.findall(r"--ground: (#\w{6})", (PAGE_CURVES / "report.css").read_text())
+    assert len(grounds) == 1  # white is the other, and in print
+    for colour in PALETTE:
+        if colour != BLACK:  # which takes the colour of the writing
+            assert deltaE_ciede2000(seen(colour, vision), seen(grounds[0], vision)) >= 10, colour

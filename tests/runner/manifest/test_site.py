@@ -4,7 +4,7 @@ import pytest
 
 from runner.core.errors import ManifestError
 from runner.engines import EngineName
-from runner.jobs.sites import Chosen, chosen_engine, queue_use
+from runner.jobs.sites import Chosen, chosen_engine, contains_jobs, queue_use
 from runner.manifest.site import NAME, read_site
 
 SITE = """
@@ -64,6 +64,19 @@ def test_every_mistake_is_named_with_its_line(tmp_path):
         "expected a number",
     ):
         assert words in str(wrong.value)
+
+
+def test_jobs_are_contained_where_the_site_names_a_runtime_of_containers(tmp_path):
+    (tmp_path / NAME).write_text('[slurm]\nruntime = "oci"\n')
+    use, none = queue_use(tmp_path), queue_use(tmp_path / "elsewhere")
+    assert (use.runtime, none.runtime) == ("oci", "process")
+    assert contains_jobs("slurm", use)
+    assert contains_jobs("docker", none)
+    assert not contains_jobs("slurm", none)
+    assert not contains_jobs("process", use)
+    (tmp_path / NAME).write_text('[slurm]\nruntime = "rkt"\n')
+    with pytest.raises(ManifestError, match="runtime"):
+        read_site(tmp_path / NAME)
 
 
 def test_the_engine_is_that_of_the_command_line_then_of_the_site_file(tmp_path):

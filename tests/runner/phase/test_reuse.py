@@ -155,7 +155,7 @@ def test_the_hub_says_when_the_run_was_gone_on_with_and_is_held_to_its_journal(d
     (resumed,) = [line for line in tables(disturbed.hub) if line["event"] == "resumed"]
     (told,) = record.resumed
     assert abs(datetime.fromisoformat(told).timestamp() - resumed["time"]) < 0.001
-    said = f"cut short and gone on with once: {told[:10]}"
+    said = f"interrupted and resumed once: {told[:10]}"
     assert said in (disturbed.hub / "report.html").read_text()
     assert said in phasehub("show", disturbed.hub).stdout
     assert "resumed" not in json.loads((disturbed.source / "hub.json").read_text())

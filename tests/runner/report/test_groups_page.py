@@ -225,6 +225,12 @@ def test_the_rules_of_many_arms_have_a_row_for_each_arm(matrix, pages):
     assert row[1:] == ["✗ 0.2771 (margin -0.523)", "✗ 0.5131 (margin -0.363)", "✗ collapsed"]
 
 
+def test_with_one_seed_each_the_arms_answer_first(record):
+    view = make_view(record, statistics=statistics_of(record))
+    assert view.answers[-1].text.startswith("One seed each:")
+    assert len(view.answers) > 1
+
+
 def test_many_collapses_are_told_by_their_number(matrix):
     texts = [one.text for one in make_view(matrix()).statements]
     assert "4 of 20 arms collapsed." in texts

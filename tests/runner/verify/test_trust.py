@@ -136,6 +136,11 @@ def test_foreign_code_leaves_the_container_by_two_words_only():
         (reason,) = reasons("process", asked, agreed)
         assert reason.options == ("--engine process", "--run-foreign-code-on-this-machine")
     assert trust.code_reasons([], engine="process", asked="auto", consent=Consent()) == []
+    for contained in (True, False):
+        reasons = trust.code_reasons(
+            ["its code"], engine="slurm", asked="slurm", consent=Consent(), contained=contained
+        )
+        assert bool(reasons) != contained
 
 
 def test_only_this_installation_s_own_code_and_pins_are_its_own(tmp_path):
