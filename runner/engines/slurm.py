@@ -2,7 +2,9 @@
 
 A job is laid out like one of the process engine, in folders that all nodes share, and its
 supervisor runs on the node. What counts is what that leaves there; the queue only tells that
-nothing will come.
+nothing will come. Slurm's own are ``cluster.queue`` (submit by name, look at all, cancel),
+``cluster.words`` (what its states mean) and ``options`` here; an engine for another scheduler
+would have its own of these, see docs/adr/0022-slurm.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What administrators, other users and broken nodes do to jobs: a real queue, and a word for each.
-
-What takes Slurm minutes by nature is in tests/faults/__main__.py.
-"""
+"""What administrators, other users and broken nodes do to jobs in a real queue: a word for each."""
 
 import os
 import shutil
