@@ -128,6 +128,7 @@ def test_what_a_step_made_is_in_the_hub_and_sealed(sealed):
         "grad_hist.npz",
         "grad_hist.png",
         "job.json",
+        "plots",
         "result.json",
     }
     assert layout.verify(sealed).intact

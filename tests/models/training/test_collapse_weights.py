@@ -114,7 +114,7 @@ def collapsed(workshop):
 
 def test_both_reports_of_both_sides_are_made(collapsed):
     out, _, _ = collapsed
-    assert {path.name for path in out.iterdir()} == {
+    assert {path.name for path in out.iterdir() if path.is_file()} == {
         "checkpoints.json",
         "model.pt",
         "model_best.pt",
