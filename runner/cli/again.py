@@ -10,6 +10,7 @@ import typer
 from runner.cli.options import (
     AllowBaseImage,
     AllowLimits,
+    AsJson,
     Device,
     DeviceName,
     Engine,
@@ -18,7 +19,7 @@ from runner.cli.options import (
     Quiet,
     all_named,
 )
-from runner.cli.output import print_fitting
+from runner.cli.output import print_fitting, print_json
 from runner.cli.root import app
 from runner.engines import EngineName
 
@@ -58,6 +59,7 @@ def reproduce(
         typer.Option("--allow-dockerfile", help="Build by a Dockerfile that is not phasehub's."),
     ] = False,
     allow_base_image: AllowBaseImage = False,
+    as_json: AsJson = False,
     _quiet: Quiet = False,
 ) -> None:
     """Run a sealed hub again and compare the bits. The last line on stdout is the new hub."""
@@ -82,7 +84,12 @@ def reproduce(
             consent=consent,
         )
     )
-    print(path)
+    if as_json:
+        from runner.commands.facts import of_reproduction
+
+        print_json(of_reproduction(path))
+    else:
+        print(path)
     raise typer.Exit(exit_code)
 
 
@@ -143,6 +150,7 @@ def compare(
         typer.Option(metavar="DIR", help="New folder for the page, statistics and plots."),
     ] = None,
     python: Interpreter = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the arms of several hubs, with statistics.
 
@@ -151,7 +159,10 @@ def compare(
     from runner.commands import compare as comparisons
     from runner.report.folding import markdown_in_columns
 
-    text = comparisons.compare(
+    text, table = comparisons.compare(
         comparisons.CompareRequest(hubs=tuple(hubs), engine=engine.value, python=python, out=out)
     )
+    if as_json:
+        print_json(table)
+        return
     print_fitting(lambda: markdown_in_columns(text).removesuffix("\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -113,6 +114,7 @@ def clean(
     unused_days: Annotated[
         float, typer.Option(metavar="N", min=0, help="Of --caches, those unused for N days.")
     ] = 30,
+    as_json: AsJson = False,
 ) -> None:
     """List, or remove with --yes, what dead runs have left.
 
@@ -128,5 +130,8 @@ def clean(
         if caches
         else cleaning.clean(out, remove=yes, say=say)
     )
-    for line in found:
-        print_text(line)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        print_text(str(one))

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.output import print_text, say
+from runner.cli.options import AsJson
+from runner.cli.output import print_json, print_text, say
 from runner.cli.root import app
 
 site = typer.Typer(help="The cluster here.", no_args_is_help=True, rich_markup_mode=None)
@@ -19,9 +20,14 @@ def site_check(
     wait: Annotated[
         float, typer.Option(metavar="S", min=1, help="Longest time for the job to end.")
     ] = 300.0,
+    as_json: AsJson = False,
 ) -> None:
     """Submit a job of a moment, and say what works: queue, folder, clock, GPU."""
     from runner.commands.site_check import check_site
 
-    for line in check_site(gpu=gpu, wait_s=wait, say=say):
-        print_text(line)
+    found = check_site(gpu=gpu, wait_s=wait, say=say)
+    if as_json:
+        print_json(dict(found))
+        return
+    for name, text in found:
+        print_text(f"{name:<11} {text}")

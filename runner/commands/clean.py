@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from runner.core.caches import DAY_S, unused_by_others, unused_entries
 from runner.core.errors import EngineError, OthersError, RunnerError
@@ -36,7 +37,18 @@ class Remains:
     """``False`` where somebody is at it."""
 
 
-def clean(artifacts: Path, *, remove: bool, say: Say) -> Iterator[str]:
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """What became of something that was found, or would."""
+
+    act: Literal["would remove", "removed", "in use"]
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.act}: {self.what}" if self.act == "in use" else f"{self.act} {self.what}"
+
+
+def clean(artifacts: Path, *, remove: bool, say: Say) -> Iterator[Cleaned]:
     """A line for all that dead runs have left; with ``remove`` it is gone when its line comes.
 
     Jobs go before the folders that they write to.
@@ -44,7 +56,7 @@ def clean(artifacts: Path, *, remove: bool, say: Say) -> Iterator[str]:
     yield from done([*jobs(artifacts, say), *folders(artifacts)], remove=remove)
 
 
-def clean_caches(longer_than_days: float, *, remove: bool, say: Say) -> Iterator[str]:
+def clean_caches(longer_than_days: float, *, remove: bool, say: Say) -> Iterator[Cleaned]:
     """A line for each cache and image that was not needed for so many days, as ``clean``.
 
     Raises ``EngineError`` while a run is under way that may need them.
@@ -75,7 +87,7 @@ def in_days(seconds: float) -> str:
     return f"{seconds / DAY_S:.0f} days"
 
 
-def done(found: Iterable[Remains], *, remove: bool) -> Iterator[str]:
+def done(found: Iterable[Remains], *, remove: bool) -> Iterator[Cleaned]:
     """A line for each; with ``remove`` it is gone then, or in use.
 
     Raises ``EngineError`` at the end for what could not be removed.
@@ -83,14 +95,14 @@ def done(found: Iterable[Remains], *, remove: bool) -> Iterator[str]:
     stays = []
     for one in found:
         if not remove:
-            yield f"would remove {one.told}"
+            yield Cleaned(act="would remove", what=one.told)
             continue
         try:
             gone = one.remove()
         except OSError as error:
             stays.append(str(error))
             continue
-        yield f"in use: {one.told}" if gone is False else f"removed {one.told}"
+        yield Cleaned(act="in use" if gone is False else "removed", what=one.told)
     if stays:
         raise EngineError(f"not removed: {'; '.join(stays)}; mend the rights, and clean again")
 

@@ -10,12 +10,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runner.core.digest import pretty_json
 from runner.core.errors import EngineError, RunnerError, VerificationError
 from runner.core.files import remove_tree
 from runner.core.host_paths import Places
 from runner.core.installation import SOURCES, state_dir
+from runner.core.reading import read_table
 from runner.engines import Needs, open_engine
 from runner.hub import layout
 from runner.hub.provenance import describe_engine, take_code
@@ -55,8 +57,8 @@ class Summarised:
     notes: list[str]
 
 
-def compare(request: CompareRequest) -> str:
-    """The comparison as Markdown; with ``out`` also as a sealed folder with plots.
+def compare(request: CompareRequest) -> tuple[str, dict[str, Any]]:
+    """The comparison as Markdown and as a table; with ``out`` also as a sealed folder with plots.
 
     Raises:
         VerificationError: A folder is no hub; or fewer than two were given.
@@ -68,9 +70,12 @@ def compare(request: CompareRequest) -> str:
         with layout.staged_at(final) as staging, display() as shown:
             found = look(hubs, request, staging.path, shown)
             page = describe(hubs, found, staging.path, with_plots=request.out is not None)
+            table = read_table(staging.path, RECORD)
             if request.out is not None:
                 staging.seal()
-    return page
+    told = found.statistics
+    statistics = None if told is None else told.model_dump(mode="json")
+    return page, {**table, "statistics": statistics}
 
 
 def opened(folders: Sequence[Path]) -> tuple[Baseline, ...]:

@@ -71,3 +71,12 @@ def of_hub(record: HubRecord, statistics: Statistics | None) -> Table:
         "record": record.model_dump(mode="json"),
         "statistics": None if statistics is None else statistics.model_dump(mode="json"),
     }
+
+
+def of_reproduction(hub: Path) -> Table:
+    """The folder of a reproduction, and what it found."""
+    found = layout.read(hub).reproduction
+    return {
+        "hub": str(hub),
+        "reproduction": None if found is None else found.model_dump(mode="json"),
+    }

@@ -65,33 +65,35 @@ class FoundThere(BaseModel):
     foreign: tuple[str, ...]
 
 
-def check_site(*, gpu: bool, wait_s: float, say: Say) -> Iterator[str]:
-    """What works on the cluster, a line each as it is known.
+def check_site(*, gpu: bool, wait_s: float, say: Say) -> Iterator[tuple[str, str]]:
+    """What works on the cluster: what was looked at, and what is to be said of it.
 
     Raises ``ManifestError`` for a site file that is wrong, and ``EngineError`` where a job cannot
     be submitted, does not start within ``wait_s``, or leaves nothing.
     """
     project = project_of(Path.cwd() / "manifest.toml")
     site = find_site(project)
-    yield f"site file   {site or 'none: the defaults'}"
+    yield "site file", str(site or "none: the defaults")
     lock = lock_path("cpu", SOURCES)
     local = ProcessEngine(Path(sys.executable), source=SOURCES, lock=lock, given=True)
     use = queue_use(project)
     engine = SlurmEngine(local, use, say)
     engine.check_queue()
-    yield f"queue       {version()} answers"
+    yield "queue", f"{version()} answers"
     folder = state_dir().resolve() / f"site-check-{secrets.token_hex(4)}"
     try:
         yield from tried(engine, folder / "process", gpu=gpu, wait_s=wait_s)
         if use.runtime == "process":
-            yield "runtime     process: jobs run in no container"
+            yield "runtime", "process: jobs run in no container"
         else:
             yield from runtime_tried(use, folder / "container", wait_s=wait_s, say=say)
     finally:
         remove_tree(folder)
 
 
-def tried(engine: SlurmEngine, folder: Path, *, gpu: bool, wait_s: float) -> Iterator[str]:
+def tried(
+    engine: SlurmEngine, folder: Path, *, gpu: bool, wait_s: float
+) -> Iterator[tuple[str, str]]:
     """Submit the job, and say what came of it. Raises ``EngineError``."""
     word = secrets.token_hex(8)
     began = time.time()
@@ -106,14 +108,14 @@ def tried(engine: SlurmEngine, folder: Path, *, gpu: bool, wait_s: float) -> Ite
         raise EngineError(f"the job of the check left {error}") from None
     finally:
         engine.stop(handle)
-    yield f"job         ran on {found.node}, {seen - began:.1f} s after it was submitted"
+    yield "job", f"ran on {found.node}, {seen - began:.1f} s after it was submitted"
     same = found.word == word
-    yield f"folder      {folder.parents[1]} is {'' if same else 'NOT '}the same on the node"
-    yield f"clock       {clock_in_words(found.time, began, seen)}"
-    yield f"containers  {', '.join(found.runtimes) or 'none'} on the node"
-    yield f"GPUs        {gpus_in_words(found, asked=gpu)}"
+    yield "folder", f"{folder.parents[1]} is {'' if same else 'NOT '}the same on the node"
+    yield "clock", clock_in_words(found.time, began, seen)
+    yield "containers", f"{', '.join(found.runtimes) or 'none'} on the node"
+    yield "GPUs", gpus_in_words(found, asked=gpu)
     foreign = ", ".join(found.foreign)
-    yield f"blindness   {f'a job sees {foreign}' if foreign else 'a job sees nothing of Slurm'}"
+    yield "blindness", f"a job sees {foreign}" if foreign else "a job sees nothing of Slurm"
 
 
 def clock_in_words(there: float, began: float, seen: float) -> str:

@@ -65,7 +65,9 @@ class Supplied(BaseModel):
     loaded_s: float | None
 
 
-def runtime_tried(use: QueueUse, folder: Path, *, wait_s: float, say: Say) -> Iterator[str]:
+def runtime_tried(
+    use: QueueUse, folder: Path, *, wait_s: float, say: Say
+) -> Iterator[tuple[str, str]]:
     """Run a container of the image that runs would have, and say what came of it.
 
     Raises ``EngineError`` where the image cannot be made, or no container comes to its end.
@@ -94,8 +96,8 @@ def runtime_tried(use: QueueUse, folder: Path, *, wait_s: float, say: Say) -> It
     there = "was there"
     if supplied.loaded_s is not None:
         there = f"was loaded in {supplied.loaded_s:.1f} s, and has the packages of the plan"
-    yield f"runtime     {use.runtime} runs containers on the node; the image {there}"
-    yield f"isolation   {isolation_in_words(found, word)}"
+    yield "runtime", f"{use.runtime} runs containers on the node; the image {there}"
+    yield "isolation", isolation_in_words(found, word)
 
 
 def isolation_in_words(found: FoundInside, word: str) -> str:

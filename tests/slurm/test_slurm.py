@@ -1,5 +1,6 @@
 """Phases on a real Slurm, which is brought up from nothing: what it gives, and what it survives."""
 
+import json
 import os
 import signal
 
@@ -134,10 +135,10 @@ def test_a_site_is_checked_by_a_job(cluster, tmp_path, monkeypatch):
     file.write_text(SITE.format(result_within_s=2.0))
     (tmp_path / "tiny.toml").write_text(TINY)
     assert f"Engine: slurm, as {file} names it" in phasehub("plan", tmp_path / "tiny.toml").stdout
-    done = phasehub("site", "check", "--gpu")
+    done = phasehub("site", "check", "--gpu", "--json")
     assert done.returncode == 0, done.stderr
-    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
-    assert lines["site"] == f"file   {file}"
+    lines = json.loads(done.stdout)
+    assert lines["site file"] == str(file)
     assert lines["folder"].endswith("is the same on the node")
     assert lines["clock"] == "as here"
     assert lines["blindness"] == "a job sees nothing of Slurm"

@@ -1,6 +1,7 @@
 """Caches that nobody has used for long: listed, removed on request, left where they are used."""
 
 import io
+import json
 import os
 import time
 
@@ -47,6 +48,8 @@ def lines(*words):
 def test_what_was_not_used_for_a_month_is_listed_and_removed_on_request(state):
     expected = [f"{state / name}, unused for 40 days" for name in NAMES]
     assert lines() == [f"would remove {one}" for one in expected]
+    table = json.loads("\n".join(lines("--json")))
+    assert table == [{"act": "would remove", "what": one} for one in expected]
     assert lines("--unused-days", "50") == []
     with FileLock(state / "environments" / ".one.lock"):
         assert [line.partition(":")[0] for line in lines("--yes")].count("in use") == 1

@@ -42,7 +42,9 @@ def sealed(record, tmp_path):
 
 def run(*hubs, **options):
     options = {"engine": "process", "python": Path(sys.executable)} | options
-    return compare(CompareRequest(hubs=hubs, **options))
+    page, table = compare(CompareRequest(hubs=hubs, **options))
+    assert [one["phase"] for one in table["hubs"]] == [hub.parent.name for hub in hubs]
+    return page
 
 
 def test_the_page_and_what_it_says_are_kept_in_a_sealed_folder(sealed, tmp_path):

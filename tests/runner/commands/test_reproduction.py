@@ -144,11 +144,14 @@ def test_a_variable_that_selects_other_kernels_is_named_with_the_first_weight(co
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nATEN_CPU_CAPABILITY=default exec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    done = phasehub("reproduce", copy, "--arm", "two", "--out", tmp_path / "again", python=python)
+    words = ("--arm", "two", "--out", tmp_path / "again", "--json")
+    done = phasehub("reproduce", copy, *words, python=python)
     assert done.returncode == 4, done.stderr
     assert "variables.ATEN_CPU_CAPABILITY: none → default" in done.stderr
     assert "facts differ" in done.stderr
-    told = reproduction(Path(done.stdout.splitlines()[-1]))
+    table = json.loads(done.stdout)
+    told = table["reproduction"]
+    assert told == reproduction(Path(table["hub"]))
     findings = {file["path"]: file["finding"] for file in told["files"]}
     weights = findings["arms/two/model.pt"]
     assert weights["place"].startswith("tensor ")

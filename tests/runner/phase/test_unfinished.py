@@ -135,8 +135,8 @@ def test_a_record_that_is_no_file_neither_hangs_nor_ends_anything(broken, tmp_pa
 
 
 def test_it_is_cleaned_on_request(broken, tmp_path):
-    (line,) = clean(tmp_path, remove=False, say=print)
-    assert line.startswith(f"would remove {broken.path}, which cannot go on: ")
+    (one,) = clean(tmp_path, remove=False, say=print)
+    assert str(one).startswith(f"would remove {broken.path}, which cannot go on: ")
     assert broken.path.exists()
     list(clean(tmp_path, remove=True, say=print))
     assert list((tmp_path / "p").iterdir()) == []
