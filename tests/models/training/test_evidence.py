@@ -26,7 +26,7 @@ def test_leaving_states_changes_no_byte_of_anything_else(workshop):
     plain, audited = (
         {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in trained(workshop, diagnostics={"audit_steps": steps}).iterdir()
+            for path in trained(workshop, diagnostics={"audit_steps": steps}).rglob("*.*")
             if not path.name.startswith((*DIFFERENT, "result"))
         }
         for steps in (0, 2)

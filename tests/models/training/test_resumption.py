@@ -71,7 +71,8 @@ def given_after(workshop, out, epochs):
 
 
 def bits(out):
-    return {path.name: path.read_bytes() for path in out.iterdir() if is_deterministic(path.name)}
+    files = {str(path.relative_to(out)): path for path in out.rglob("*.*")}
+    return {name: path.read_bytes() for name, path in files.items() if is_deterministic(name)}
 
 
 def fitted(workshop, parameters, given=None):
