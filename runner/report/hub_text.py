@@ -58,7 +58,7 @@ def _hub_rows(path: Path) -> Iterator[tuple[str, ...]]:
 
 
 def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
-    """What a hub says: question, outcome, groups over seeds, tables, verdict, failures, origin."""
+    """What a hub says: question, outcome, groups across seeds, tables, verdict, failures, origin."""
     view = make_view(record, statistics=statistics)
     profile = f", profile {record.profile}" if record.profile else ""
     blocks = [
@@ -85,14 +85,14 @@ def _groups(view: View) -> str:
     if view.groups is None:
         return ""
     rows = [(row.label, row.reached, row.rate) for row in view.groups.groups]
-    return aligned([("over seeds", ENDPOINT.past, "rate (95 % interval)"), *rows])
+    return aligned([("across seeds", ENDPOINT.past, "rate (95 % interval)"), *rows])
 
 
 def _differing(view: View) -> str:
     """Knobs that differ by line, arms by column."""
     if not view.knob_names:
         return ""
-    return _fitting(arm_tables.differing(view.knob_names, view.rows), "what differs")
+    return _fitting(arm_tables.differing(view.knob_names, view.rows), "parameters that differ")
 
 
 def _measurements(view: View) -> str:
@@ -102,7 +102,7 @@ def _measurements(view: View) -> str:
         for number, note in enumerate(view.footnotes, start=1)
     ]
     told = [f"  {view.definitions}"] if view.definitions else []
-    return "\n".join([_fitting(table, "what was measured"), *notes, *told])
+    return "\n".join([_fitting(table, "metrics"), *notes, *told])
 
 
 def _failures(record: HubRecord) -> list[str]:

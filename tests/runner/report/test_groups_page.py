@@ -376,9 +376,9 @@ def test_showing_a_hub_tells_the_groups_before_the_arms(matrix):
     record = matrix()
     text = render_show(record, statistics_of(record))
     assert re.search(r"none-lr0.02 +4 of 5 +0.80 \(0.38 to 0.96\)", text)
-    assert text.index("over seeds") < text.index("what was measured")
+    assert text.index("across seeds") < text.index("\nmetrics")
     assert "No evidence in any of 6 comparisons" in text
-    assert "over seeds" not in render_show(record)
+    assert "across seeds" not in render_show(record)
 
 
 def test_many_arms_stand_below_each_other_on_the_console(matrix):
