@@ -58,7 +58,7 @@ def _hub_rows(path: Path) -> Iterator[tuple[str, ...]]:
 
 
 def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
-    """What a hub says: question, outcome, groups across seeds, tables, verdict, failures, origin."""
+    """What a hub says: question, outcome, groups, tables, verdict, failures, origin."""
     view = make_view(record, statistics=statistics)
     profile = f", profile {record.profile}" if record.profile else ""
     blocks = [
