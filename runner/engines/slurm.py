@@ -3,23 +3,20 @@
 A job is laid out like one of the process engine, in folders that all nodes share, and its
 supervisor runs on the node. What counts is what that leaves there; the queue only tells that
 nothing will come. Slurm's own are ``cluster.queue`` (submit by name, look at all, cancel),
-``cluster.words`` (what its states mean) and ``options`` here; an engine for another scheduler
-would have its own of these, see docs/adr/0022-slurm.md.
+``cluster.words`` (what its states mean) and ``cluster.request`` (what a job asks for); an engine
+for another scheduler would have its own of these, see docs/adr/0022-slurm.md.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import secrets
-import shlex
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from runner.core.errors import EngineError, EngineLostError
 from runner.core.files import remove_tree
@@ -29,53 +26,20 @@ from runner.engines import Needs, process
 from runner.engines.base import Handle, Launch, Outcome
 from runner.engines.cluster import accounting, node, queue, words
 from runner.engines.cluster.queue import Entry, Queue
+from runner.engines.cluster.request import options, script
 from runner.engines.cluster.use import QueueUse, RuntimeName
 from runner.engines.ending import Ending, conclude, missing_result
+from runner.engines.runtimes.protocol import Runtime
 from runner.engines.views import (
     ending_of,
     fresh_view,
     has_ended,
-    label_words,
-    library_path,
     view_of,
 )
 
 PREFIX = "phasehub"
-MIB = 1 << 20
-MARGIN_BYTES = 256 * MIB
-"""Memory beyond a job's limit that Slurm is asked for: the supervisor ends the job first."""
-BACKSTOP_S = 180.0
-"""Time beyond a job's limit that Slurm is asked for. It counts in minutes, and ends late."""
 TICK_S, TICK_PER_JOB_S = 0.1, 0.005
 """Time between two looks at the folders, s: at least, and for each, as a server may hold them."""
-
-
-class Runtime(Protocol):
-    """How jobs start on a node: as processes, or in containers."""
-
-    @property
-    def isolated(self) -> bool:
-        """Whether a job is kept from the node's files, network and other processes."""
-
-    @property
-    def prepare_s(self) -> float:
-        """What a node may need before a job begins, s."""
-
-    @property
-    def places(self) -> Sequence[Path]:
-        """What nodes have to see besides a job's own folders."""
-
-    def check(self) -> None:
-        """Raise ``EngineError`` where no job can be laid out."""
-
-    def lay_out(self, view: Path, launch: Launch) -> None:
-        """Make the folder of what the job sees. Raises ``OSError`` and ``EngineError``."""
-
-    def take_back(self, out_dir: Path) -> None:
-        """Make the caller the owner of what a job has left whose supervisor did not do so."""
-
-    def describe(self) -> dict[str, object]:
-        """Facts for the hub, as an engine has them."""
 
 
 class SlurmEngine:
@@ -299,37 +263,6 @@ class SlurmEngine:
 def _accounted(handle: Handle) -> Entry | None:
     """A job that has left the queue, as the accounting remembers it."""
     return accounting.ended_as(handle.id, handle.started_at)
-
-
-def options(launch: Launch, prepare_s: float = 0.0) -> list[str]:
-    """What a job asks of the queue: as much as it is allowed, and a margin that only catches."""
-    limits = launch.limits
-    memory = math.ceil((limits.memory_bytes + MARGIN_BYTES) / MIB)
-    minutes = math.ceil((limits.timeout_s + limits.stop_s + prepare_s + BACKSTOP_S) / 60)
-    asked = [
-        "--parsable",
-        f"--comment={json.dumps(dict(launch.labels), sort_keys=True)}",
-        "--export=NONE",
-        "--no-requeue",
-        "--nodes=1",
-        "--ntasks=1",
-        f"--cpus-per-task={limits.threads}",
-        f"--mem={memory}M",
-        f"--time={minutes}",
-        "--chdir=/",
-        f"--output={str(launch.log_path.resolve()).replace('%', '%%')}",
-        "--open-mode=append",
-    ]
-    return [*asked, f"--gpus-per-node={launch.num_gpus}"] if launch.num_gpus else asked
-
-
-def script(view: Path, launch: Launch) -> str:
-    """The script that becomes the supervisor on a node."""
-    command = [sys.executable, "-I", "-S", "-c", node.START, str(view)]
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in library_path().items()]
-    return "\n".join(
-        ["#!/bin/sh", *lines, f"exec {shlex.join([*command, *label_words(launch.labels)])}", ""]
-    )
 
 
 def jobs_of(run_id: str, known: Queue) -> Iterator[Entry]:

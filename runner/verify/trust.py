@@ -183,16 +183,15 @@ def code_reasons(
     engine: str,
     asked: str,
     consent: Consent,
-    contained: bool = False,
+    contained: bool,
 ) -> list[Reason]:
     """Foreign code outside of a container: only by two words of the user.
 
-    An engine that is not known to be one of containers is none, unless it is ``contained`` here.
-
-    ``foreign`` says what is, ``engine`` where it would run, ``asked`` is ``--engine``.
+    ``foreign`` says what is, ``engine`` where it would run, ``asked`` is ``--engine``, and
+    ``contained`` whether the engine is known to run jobs in containers here.
     """
     agreed = asked == engine and engine in WHERE and consent.foreign_code_here
-    if contained or engine == "docker" or not foreign or agreed:
+    if contained or not foreign or agreed:
         return []
     engine = engine if engine in WHERE else "process"
     return [

@@ -26,6 +26,7 @@ from models.training.batches import as_tensor
 from models.training.inference import infer
 from models.training.weights import digest
 from tests.contract.plots_in_a_browser import assert_all_can_be_read
+from tests.models.collapse import LEFT_BY_A_COLLAPSE
 
 ROOT = Path(__file__).parents[2]
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d .")
@@ -70,21 +71,7 @@ TRAIN_FILES = {
 TRAIN_FILES |= dict.fromkeys(set(with_lines(list(TRAIN_FILES))) - set(TRAIN_FILES), True)
 """As docs/contract.md lists them."""
 
-COLLAPSE_FILES = set(
-    with_lines(
-        [
-            pattern.format(side)
-            for side in ("before_collapse", "at_collapse")
-            for pattern in (
-                "model_{}.pt",
-                "activation_report_{}.json",
-                "activation_profile_{}.png",
-                "grad_hist_{}.npz",
-                "grad_hist_{}.png",
-            )
-        ]
-    )
-)
+COLLAPSE_FILES = set(with_lines(LEFT_BY_A_COLLAPSE))
 """What an arm leaves beside them when it collapses."""
 
 

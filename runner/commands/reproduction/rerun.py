@@ -87,6 +87,8 @@ class Rerun:
     request: ReproduceRequest
     run: Run
     engine: str
+    contained: bool
+    """Whether that engine's jobs run in containers here."""
     sources: Sources
     image: str = "none: nothing was run"
     reasons: list[str]
@@ -110,7 +112,7 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
     plan = plan_again(original, request.arms)
     device = computes_on(plan)
     engine_name, said = choose_engine(original, request)
-    elsewhere = is_elsewhere(engine_name)
+    elsewhere, contained = is_elsewhere(engine_name), contains_jobs(engine_name, queue_use())
     with_gpus = device == "cuda" and not elsewhere
     if with_gpus:
         require_gpu(original)
@@ -121,7 +123,7 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
             jobs=jobs_again(original, plan),
             engine=engine_name,
             asked=request.engine,
-            contained=contains_jobs(engine_name, queue_use()),
+            contained=contained,
             variant=variant,
             python=request.python,
             consent=request.consent,
@@ -152,6 +154,7 @@ def reproduce(request: ReproduceRequest) -> tuple[Path, int]:
             request=request,
             run=run,
             engine=engine_name,
+            contained=contained,
             sources=sources,
             reasons=[],
         )
@@ -227,7 +230,7 @@ def prepare(rerun: Rerun) -> Engine:
         python=request.python,
         queue=queue_use(),
     )
-    if contains_jobs(rerun.engine, queue_use()):
+    if rerun.contained:
         needs = replace(needs, image=restore_image(rerun))
     else:
         packages = "the interpreter that was named" if request.python else "the hub's lock"

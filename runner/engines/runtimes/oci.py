@@ -23,6 +23,7 @@ from runner.engines.runtimes.container import (
     FLUSH_S,
     OVERHEAD_BYTES,
     is_abandoned,
+    plain,
 )
 from runner.engines.runtimes.unpacked import Unpacked
 from runner.engines.supervisor import RefusedError
@@ -80,10 +81,7 @@ class OciBundle(Unpacked):
         with suppress(ValueError):
             for one in json.loads(listed) or []:
                 labels = json.loads(self._ask("state", one["id"]).stdout or "{}").get("annotations")
-                plain = {
-                    key.removeprefix("phasehub."): text for key, text in (labels or {}).items()
-                }
-                if is_abandoned(plain):
+                if is_abandoned(plain(labels or {})):
                     self._ask("delete", "--force", one["id"])
 
     def looking(self, command: Sequence[str]) -> Sequence[str]:

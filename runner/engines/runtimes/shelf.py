@@ -21,8 +21,6 @@ SHELF = "node-images"
 """Folder of the state folder; an entry bears the id of its image."""
 ARCHIVE = "image.tar"
 """An image as ``docker save`` writes it."""
-
-
 ROOT = "root"
 """The root file system of an image, unpacked."""
 PLACES = ("job", "out", "data")

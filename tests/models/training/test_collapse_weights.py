@@ -11,6 +11,7 @@ from lightning.pytorch import Callback
 from models.arm import diagnose_fit, keep_checkpoints
 from models.training.checkpoints import checkpoints_of
 from models.training.weights import digest, state_of
+from tests.models.collapse import LEFT_BY_A_COLLAPSE
 
 DEEP = -1e4
 """A bias at which GELU and its derivative are exactly zero."""
@@ -118,17 +119,7 @@ def test_both_reports_of_both_sides_are_made(collapsed):
         "checkpoints.json",
         "model.pt",
         "model_best.pt",
-        *(
-            pattern.format(side)
-            for side in ("before_collapse", "at_collapse")
-            for pattern in (
-                "model_{}.pt",
-                "activation_report_{}.json",
-                "activation_profile_{}.png",
-                "grad_hist_{}.npz",
-                "grad_hist_{}.png",
-            )
-        ),
+        *LEFT_BY_A_COLLAPSE,
         "grad_hist_epoch_1.npz",
         "grad_hist_epoch_1.png",
     }

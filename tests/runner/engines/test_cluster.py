@@ -10,7 +10,7 @@ import pytest
 from runner.engines.base import Handle, Launch, Limits
 from runner.engines.cluster import node, words
 from runner.engines.cluster.queue import ENDED, Entry
-from runner.engines.slurm import options
+from runner.engines.cluster.request import options
 from runner.engines.supervisor import SPEC
 from runner.verify.hub_checks.results import ENDS
 

@@ -98,11 +98,19 @@ def test_every_engine_that_there_is_can_be_asked_for_and_opened():
 
 
 def test_an_engine_that_is_not_known_to_isolate_gets_no_foreign_code():
+    from runner.engines.cluster.use import QueueUse
+    from runner.jobs.sites import contains_jobs
     from runner.verify.trust import Consent, code_reasons
 
+    def reasons(engine):
+        contained = contains_jobs(engine, QueueUse())
+        return code_reasons(
+            ["its code"], engine=engine, asked="auto", consent=Consent(), contained=contained
+        )
+
     for engine in {*ENGINES, "new"} - {"docker"}:
-        assert code_reasons(["its code"], engine=engine, asked="auto", consent=Consent())
-    assert not code_reasons(["its code"], engine="docker", asked="auto", consent=Consent())
+        assert reasons(engine)
+    assert not reasons("docker")
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from runner.core.errors import ConsentError, VerificationError
 from runner.core.installation import SOURCES
 from runner.core.project import models_digest
+from runner.engines.cluster.use import QueueUse
 from runner.engines.images.build import read_identity
+from runner.jobs.sites import contains_jobs
 from runner.manifest.model import load
 from runner.manifest.tables import Resources
 from runner.plan.make import make_plan
@@ -128,6 +130,7 @@ def test_foreign_code_leaves_the_container_by_two_words_only():
             engine=engine,
             asked=asked,
             consent=Consent(foreign_code_here=agreed),
+            contained=contains_jobs(engine, QueueUse()),
         )
 
     assert reasons("docker", "auto", False) == []
@@ -135,7 +138,10 @@ def test_foreign_code_leaves_the_container_by_two_words_only():
     for asked, agreed in (("auto", True), ("process", False), ("auto", False)):
         (reason,) = reasons("process", asked, agreed)
         assert reason.options == ("--engine process", "--run-foreign-code-on-this-machine")
-    assert trust.code_reasons([], engine="process", asked="auto", consent=Consent()) == []
+    none = trust.code_reasons(
+        [], engine="process", asked="auto", consent=Consent(), contained=False
+    )
+    assert none == []
     for contained in (True, False):
         reasons = trust.code_reasons(
             ["its code"], engine="slurm", asked="slurm", consent=Consent(), contained=contained
