@@ -128,7 +128,7 @@ def _shown(phase: StudyPhase, one: KeptHub) -> Shown:
     text = ""
     if layout.SUMMARY in one.files:
         sealed = one.files[layout.SUMMARY].decode(errors="replace")
-        text = embedded(sealed, folder=one.folder, has=one.files.__contains__, deeper=1)
+        text = embedded(sealed, folder=one.folder, has=one.leads_to, deeper=1)
     return Shown(
         hub=one,
         changed=phase.has_changed_since(one),

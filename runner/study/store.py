@@ -14,7 +14,7 @@ from runner.core.digest import entries, sha256_bytes
 from runner.core.errors import NoHubError, VerificationError
 from runner.core.reading import parse_table, read_file, typed
 from runner.hub import layout
-from runner.hub.checksums import CHECKSUMS, compare_checksums
+from runner.hub.checksums import CHECKSUMS, Verification, compare_checksums, listed_digests
 from runner.hub.record import HubRecord
 from runner.study.selection import ALWAYS, kept_files
 from runner.verify.consistency import describe, inconsistencies
@@ -24,6 +24,10 @@ from runner.verify.statistics import Statistics, parse_statistics
 HUBS = "hubs"
 RECORD_FILES = (layout.RECORD, CHECKSUMS)
 """What is kept of every hub, also of one that a newer one has taken the place of."""
+PAGE = ".md"
+AS_TEXT = ".txt"
+"""What a sealed page's name has more where it is kept: most of what it links to is not kept, so it
+is no page there, but the text that the page of its phase is made from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,10 @@ class KeptHub:
     def is_whole(self) -> bool:
         """Whether the run came to its end as written: no arm left out, and no knob set."""
         return not (self.record.interrupted or self.record.only or self.record.set_knobs)
+
+    def leads_to(self, path: str) -> bool:
+        """Whether a link may lead to this file of the hub: it is kept, and by its own name."""
+        return path in self.files and kept_name(path) == path
 
     @cached_property
     def environment(self) -> Environment:
@@ -105,18 +113,43 @@ def read_store(study: Path, *, but: Iterable[tuple[str, str]] = ()) -> Store:
     return {one.key: one for one in kept}
 
 
+def kept_name(path: str) -> str:
+    """What a file of a hub is called where it is kept."""
+    return path + AS_TEXT if path.endswith(PAGE) else path
+
+
+def _sealed_name(path: str) -> str:
+    """What a file that is kept was called in its hub."""
+    return path.removesuffix(AS_TEXT) if path.endswith(PAGE + AS_TEXT) else path
+
+
 def _read_kept(folder: Path) -> KeptHub:
-    found = compare_checksums(folder)
-    present = replace(found, missing=())
+    present = _compared(folder)
     if not present.intact:
         raise VerificationError(present.describe())
+    files = {path.as_posix() for path in entries(folder)}
     one = KeptHub(
         name=folder.name,
         record=layout.read(folder),
-        files={path.as_posix(): _content(folder, path.as_posix()) for path in entries(folder)},
+        files={_sealed_name(path): _content(folder, path) for path in files},
     )
     _require_place(folder, one.record)
     return one
+
+
+def _compared(folder: Path) -> Verification:
+    """What differs from ``SHA256SUMS``, of the files that are there; pages by their kept names."""
+    found = compare_checksums(folder)
+    pages = {path for path in found.unexpected if path != _sealed_name(path)}
+    digests = listed_digests(folder)[0] if pages else {}
+    expected = {path: digests[name] for path in pages if (name := _sealed_name(path)) in digests}
+    changed = [path for path in expected if sha256_bytes(_content(folder, path)) != expected[path]]
+    return replace(
+        found,
+        missing=(),
+        changed=(*found.changed, *sorted(changed)),
+        unexpected=tuple(path for path in found.unexpected if path not in expected),
+    )
 
 
 def read_sealed(folder: Path) -> KeptHub:

@@ -16,7 +16,7 @@ from runner.study.markers import block, has_blocks, replaced
 from runner.study.pages import HISTORY, INDEX, study_blocks
 from runner.study.phases import phases_of, read_manifests
 from runner.study.settings import read_settings
-from runner.study.store import HUBS, Store, combined, read_sealed, read_store
+from runner.study.store import HUBS, Store, combined, kept_name, read_sealed, read_store
 
 TITLES = {INDEX: "# The study", HISTORY: "# History of attempts"}
 """What a page begins with that is not there yet."""
@@ -77,7 +77,7 @@ def _updated(study: Path, hubs: Iterable[Path]) -> Store:
 def _files(store: Store) -> dict[Path, bytes]:
     """The files of all hubs by their paths below the study; the digests of each come last."""
     return {
-        Path(one.folder, path): content
+        Path(one.folder, kept_name(path)): content
         for one in store.values()
         for path, content in sorted(one.files.items(), key=lambda file: file[0] == CHECKSUMS)
     }

@@ -19,6 +19,13 @@ from runner.verify.sealed_hub import SealedHub
 
 ROOT = Path(__file__).parents[3]
 FIRST = "hubs/phase8/2026-01-30T050000Z"
+PAGES = ("README.md", "summary.md")
+SUMMARY = "summary.md.txt"
+"""Kept under this name: most of what the page links to is not kept."""
+
+
+def sealed_name(path):
+    return path.removesuffix(".txt")
 
 
 def synced(project, *hubs, artifacts=None):
@@ -239,12 +246,41 @@ def test_what_is_kept_passes_sha256sum(project, seal):
     synced(project)
     kept = project / "docs" / "study" / FIRST
     names = set(tree(kept))
-    assert {"hub.json", "SHA256SUMS", "summary.md", "manifest.toml", "environment.json"} <= names
+    assert {"hub.json", "SHA256SUMS", SUMMARY, "manifest.toml", "environment.json"} <= names
     assert not [name for name in names if name.endswith((".pt", ".npz", ".log"))]
-    assert all(tree(hub)[name] == content for name, content in tree(kept).items())
+    assert all(tree(hub)[sealed_name(name)] == content for name, content in tree(kept).items())
     check = ["sha256sum", "--check", "--ignore-missing", "--strict", "SHA256SUMS"]
     done = subprocess.run(check, cwd=kept, capture_output=True, text=True, check=True)
-    assert len(done.stdout.splitlines()) == len(names) - 1
+    checked = len(done.stdout.splitlines())
+    assert checked == len(names - {CHECKSUMS, *map(store.kept_name, PAGES)}) > 0
+
+
+def test_a_summary_kept_by_an_earlier_version_gets_its_new_name(project, seal):
+    seal()
+    synced(project)
+    whole = tree(project / "docs")
+    kept = project / "docs" / "study" / FIRST
+    (kept / SUMMARY).rename(kept / "summary.md")
+    shutil.rmtree(project / "artifacts")
+    synced(project)
+    assert tree(project / "docs") == whole
+
+
+def test_a_kept_summary_that_was_changed_is_refused(project, seal):
+    seal()
+    synced(project)
+    shutil.rmtree(project / "artifacts")
+    kept = project / "docs" / "study" / FIRST / SUMMARY
+    kept.write_bytes(kept.read_bytes() + b"All is well.\n")
+    assert f"  changed: {SUMMARY}\n" in refused(project, VerificationError)
+
+
+def test_a_text_of_no_sealed_page_is_refused(project, seal):
+    seal()
+    synced(project)
+    shutil.rmtree(project / "artifacts")
+    (project / "docs" / "study" / FIRST / "more.md.txt").write_text("All is well.\n")
+    assert "  unexpected: more.md.txt\n" in refused(project, VerificationError)
 
 
 def test_of_a_hub_that_a_newer_one_replaces_the_record_stays(project, seal):
@@ -266,7 +302,7 @@ def test_what_is_kept_shrinks_with_the_allowance(project, seal, monkeypatch):
     monkeypatch.setitem(ALLOWANCE_BYTES, "phase", 0)
     synced(project)
     after = set(tree(project / "docs" / "study" / FIRST))
-    assert {"hub.json", "SHA256SUMS", "manifest.toml", "summary.md"} <= after < before
+    assert {"hub.json", "SHA256SUMS", "manifest.toml", SUMMARY} <= after < before
     assert synced(project) == []
 
 
@@ -386,7 +422,7 @@ def test_a_kept_hub_that_was_damaged_is_mended_from_the_sealed_one(project, seal
     whole = tree(project / "docs")
     kept = project / "docs" / "study" / FIRST
     (kept / "hub.json").unlink()
-    (kept / "summary.md").write_text("")
+    (kept / SUMMARY).write_text("")
     synced(project, hub)
     assert tree(project / "docs") == whole
 
@@ -449,7 +485,7 @@ def test_where_room_is_short_older_hubs_give_way_and_none_is_refused(project, se
     seal(1, more=PLOTS)
     synced(project)
     assert kept(project, "phase8", "2026-01-30T050100Z").keys() > PLOTS.keys()
-    assert kept(project, "phase7").keys() == whole.keys() & set(ALWAYS)
+    assert kept(project, "phase7").keys() == whole.keys() & set(map(store.kept_name, ALWAYS))
     before = tree(project / "docs")
     synced(project, artifacts=project / "none")
     assert tree(project / "docs") == before, "the same from what is kept alone"
