@@ -21,7 +21,7 @@ from runner.cli.options import (
 )
 from runner.cli.output import print_fitting, print_json
 from runner.cli.root import app
-from runner.engines import EngineName
+from runner.engines.kinds import EngineName
 
 
 @app.command()

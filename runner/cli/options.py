@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from runner.engines import EngineName
+from runner.engines.kinds import EngineName
 
 
 class DeviceName(StrEnum):

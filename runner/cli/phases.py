@@ -31,7 +31,7 @@ from runner.cli.options import (
 from runner.cli.output import print_fitting, print_json
 from runner.cli.root import app
 from runner.core.text import Screen
-from runner.engines import EngineName
+from runner.engines.kinds import EngineName
 
 if TYPE_CHECKING:
     from runner.commands.foresight import Foreseen
@@ -87,7 +87,7 @@ def plan(
     known before.
     """
     side_by_side = side_by_side_of(jobs)
-    from runner.engines import is_elsewhere
+    from runner.engines.kinds import is_elsewhere
     from runner.hub.record import as_registered
     from runner.jobs.devices import choose_device
     from runner.jobs.sites import chosen_engine

@@ -16,9 +16,10 @@ from runner.core.host_paths import Places
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import interrupts
 from runner.core.reading import typed
-from runner.engines import Needs, is_elsewhere, open_engine
+from runner.engines import Needs, open_engine
 from runner.engines import choose as choose_engine
 from runner.engines.images.snapshot import Snapshot
+from runner.engines.kinds import is_elsewhere
 from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.checksums import CHECKSUMS

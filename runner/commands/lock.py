@@ -9,10 +9,11 @@ from runner.core.digest import sha256_file
 from runner.core.errors import EngineError, ManifestError
 from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import interrupts
-from runner.engines import Needs, is_elsewhere, open_engine
+from runner.engines import Needs, open_engine
 from runner.engines.environments.wheels import lock_path
 from runner.engines.images.snapshot import Snapshot
 from runner.engines.images.stage import DOCKERFILE
+from runner.engines.kinds import is_elsewhere
 from runner.hub.provenance import describe_engine, take_code
 from runner.hub.record import DatasetRecord, EngineRecord
 from runner.jobs.datasets import given_digest, prepare

@@ -1,14 +1,18 @@
-"""Where jobs run. Each engine is a module behind the protocol of :mod:`runner.engines.base`."""
+"""Where jobs run. Each engine is a module behind the protocol of :mod:`runner.engines.base`.
+
+What is known of an engine before it is opened is its row in :mod:`runner.engines.kinds`; the module
+of its name has ``open_engine(needs) -> Engine`` and is imported on use.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.core.errors import EngineError
+from runner.engines.kinds import ENGINES, EngineName
 
 if TYPE_CHECKING:
     from runner.core.text import Say
@@ -17,22 +21,6 @@ if TYPE_CHECKING:
     from runner.engines.environments.wheels import Variant
     from runner.engines.images.build import BuiltImage
     from runner.engines.images.snapshot import Snapshot
-
-
-class EngineName(StrEnum):
-    """What can be asked for: ``auto``, and the engines.
-
-    Each engine is the module of its name, which has ``open_engine(needs) -> Engine``; imported on
-    use.
-    """
-
-    auto = "auto"
-    docker = "docker"
-    process = "process"
-    slurm = "slurm"
-
-
-ENGINES = tuple(name for name in EngineName if name is not EngineName.auto)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +42,6 @@ class Needs:
     """Image to use in place of one that is built from ``code``; docker engine only."""
 
 
-def is_elsewhere(name: str) -> bool:
-    """Whether an engine's jobs take nothing of this machine but its disk."""
-    return name == EngineName.slurm
-
-
 def open_engine(name: str, needs: Needs) -> Engine:
     """The engine of that name, ready to run jobs; it prepares what it needs on first use.
 
@@ -75,17 +58,17 @@ def open_engine(name: str, needs: Needs) -> Engine:
 
 def choose(name: str, *, python: Path | None, say: Say) -> str:
     """The engine that ``auto`` means on this machine, said with its reason; any other as it is."""
-    if name != "auto":
+    if name != EngineName.auto:
         return name
     if python is not None:
         say("Engine: process, not isolated, as --python asks for")
-        return "process"
+        return EngineName.process
     from runner.engines.daemon import usable
 
     try:
         usable()
     except EngineError as error:
         say(f"Engine: process; arms are NOT isolated from this machine ({error})")
-        return "process"
+        return EngineName.process
     say("Engine: docker; arms run in containers")
-    return "docker"
+    return EngineName.docker

@@ -13,6 +13,7 @@ import psutil
 from runner.core.errors import EngineError
 from runner.core.text import Say
 from runner.engines import process, processes, slurm
+from runner.engines.kinds import KINDS, EngineName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +48,12 @@ def marks(state: Path) -> dict[str, str]:
 
 def leftovers(say: Say) -> list[Leftover]:
     """Every job with our marks. Where no Docker daemon or no Slurm answers, that is said."""
-    found = list(_supervisors())
-    for what, find in (("containers", _containers), ("jobs in Slurm's queue", _queued)):
+    found: list[Leftover] = []
+    for engine, find in FINDERS.items():
         try:
             found += find()
         except EngineError as error:
-            say(f"{what} were not looked for: {error}")
+            say(f"{KINDS[engine].jobs} were not looked for: {error}")
     return [one for one in found if _is_ours(one.labels)]
 
 
@@ -103,8 +104,8 @@ def _queued() -> Iterator[Leftover]:
 
 
 FINDERS: Mapping[str, Callable[[], Iterator[Leftover]]] = {
-    "docker": _containers,
-    "process": _supervisors,
-    "slurm": _queued,
+    EngineName.process: _supervisors,
+    EngineName.docker: _containers,
+    EngineName.slurm: _queued,
 }
 """By engines, what finds their jobs."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.engines import EngineName
 from runner.engines.cluster.use import QueueUse
+from runner.engines.kinds import EngineName, kind_of
 from runner.manifest.site import SlurmSite, find_site, read_site
 
 
@@ -33,7 +33,7 @@ def chosen_engine(asked: str, project: Path | None, *, python: Path | None = Non
         return Chosen(name=asked, by="--engine")
     path = find_site(project)
     named = None if path is None else read_site(path).engine
-    if named is None or named == EngineName.auto or (python and named == EngineName.docker):
+    if named is None or named == EngineName.auto or (python and kind_of(named).always_contained):
         return Chosen(name=asked)
     return Chosen(name=named, by=str(path))
 
@@ -46,7 +46,7 @@ def queue_use(project: Path | None = None) -> QueueUse:
 
 def contains_jobs(engine: str, use: QueueUse) -> bool:
     """Whether the jobs of an engine run in containers here."""
-    return engine == EngineName.docker or (engine == EngineName.slurm and use.runtime != "process")
+    return kind_of(engine).contains(use.runtime)
 
 
 def use_of(site: SlurmSite) -> QueueUse:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.errors import ManifestError
-from runner.engines import is_elsewhere
 from runner.engines.images.snapshot import Snapshot
+from runner.engines.kinds import is_elsewhere
 from runner.hub.signing import try_key
 from runner.jobs.devices import choose_device
 from runner.jobs.sites import Chosen, chosen_engine

@@ -10,6 +10,7 @@ from runner.core.digest import digest_json, sha256_file
 from runner.core.project import models_digest
 from runner.engines.environments.wheels import lock_path
 from runner.engines.images.stage import DOCKERFILE
+from runner.engines.kinds import kind_of
 from runner.hub.record import DatasetRecord, EngineRecord
 from runner.manifest.dataset_names import label_of
 from runner.phase.lockfile import Base, LockEntry, Mismatch, differs, short
@@ -50,7 +51,7 @@ def plan_mismatches(entry: LockEntry, plan: Plan, root: Path) -> Iterator[Mismat
 def engine_name_mismatches(entry: LockEntry, asked: str) -> Iterator[Mismatch]:
     """Whether the engine that is asked for is the locked one; ``--python`` asks for process."""
     remedy = f"run with --engine {entry.engine}"
-    if entry.engine != "process":
+    if kind_of(entry.engine).always_contained:
         remedy += " and without --python"
     yield from differs("engine", entry.engine, asked, remedy)
 

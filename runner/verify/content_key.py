@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from runner.core.digest import digest_json
 from runner.core.errors import VerificationError
+from runner.engines.kinds import KINDS, is_elsewhere
 from runner.hub.record import ArmRecord, DatasetRecord, EngineRecord
 from runner.plan.model import Job
 from runner.verify.sealed_hub import SealedHub
@@ -140,7 +141,7 @@ def _components(
         "engine": digest_json([engine.name, engine.isolated]),
         "image": _of_image(facts.get("image"), engine.name),
         "packages": _known(facts.get("packages_sha256"), _python(facts)),
-        "machine": _of_machine(None if engine.name == "slurm" else machine, execution),
+        "machine": _of_machine(None if is_elsewhere(engine.name) else machine, execution),
         "dataset": digest_json(files) if files else None,
         "job": job_sha256,
     }
@@ -157,7 +158,7 @@ def _python(facts: Mapping[str, JsonValue]) -> object:
 
 def _of_image(image: JsonValue, engine: str) -> str | None:
     """Digest of an image's content; a word for an engine without images, which has none."""
-    if image is None and engine in ("process", "slurm"):
+    if image is None and engine in KINDS and KINDS[engine].may_lack_image:
         return digest_json("no image")
     if not isinstance(image, dict):
         return None

@@ -23,6 +23,7 @@ from runner.engines.images.base import LOCAL_BASE, dockerfile_base, present
 from runner.engines.images.dockerfile import read_recipe
 from runner.engines.images.known_dockerfiles import KNOWN
 from runner.engines.images.stage import DOCKERFILE
+from runner.engines.kinds import KINDS, EngineName
 from runner.manifest.tables import Resources
 from runner.plan.model import Job, command_of
 
@@ -173,10 +174,6 @@ def _repository(reference: str) -> str:
 # --- what is refused -----------------------------------------------------------------------------
 
 
-WHERE = {"process": "on this machine", "slurm": "on the cluster's nodes"}
-"""Where engines run that contain nothing."""
-
-
 def code_reasons(
     foreign: Sequence[str],
     *,
@@ -190,14 +187,15 @@ def code_reasons(
     ``foreign`` says what is, ``engine`` where it would run, ``asked`` is ``--engine``, and
     ``contained`` whether the engine is known to run jobs in containers here.
     """
-    agreed = asked == engine and engine in WHERE and consent.foreign_code_here
+    agreed = asked == engine and engine in KINDS and consent.foreign_code_here
     if contained or not foreign or agreed:
         return []
-    engine = engine if engine in WHERE else "process"
+    engine = engine if engine in KINDS else EngineName.process
+    place = KINDS[engine].place
     return [
         Reason(
-            text=f"{'; '.join(foreign)}; and the {engine} engine would run that {WHERE[engine]} as "
-            "you, outside of any container. `--engine docker` runs it in one",
+            text=f"{'; '.join(foreign)}; and the {engine} engine would run that {place} "
+            "as you, outside of any container. `--engine docker` runs it in one",
             options=(f"--engine {engine}", "--run-foreign-code-on-this-machine"),
         )
     ]

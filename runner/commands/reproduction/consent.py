@@ -18,6 +18,7 @@ from runner.engines.environments.wheels import Variant, lock_path
 from runner.engines.images.base import dockerfile_base
 from runner.engines.images.build import BuiltImage, Place, find_image, recorded_base
 from runner.engines.images.stage import DOCKERFILE
+from runner.engines.kinds import kind_of
 from runner.hub import signing
 from runner.hub.checksums import SIGNATURE
 from runner.plan.model import Job
@@ -158,13 +159,10 @@ def screen(
 
 def engine_in_words(order: Order) -> str:
     """Where it runs, and what that keeps apart."""
-    if order.engine == "process":
-        return "process: ON THIS MACHINE, as you, not isolated"
-    if order.engine == "slurm" and order.contained:
-        return "slurm: in containers, on a cluster's nodes"
-    if order.engine == "slurm":
-        return "slurm: ON A CLUSTER'S NODES, as you, not isolated"
-    return f"{order.engine}: in containers"
+    kind = kind_of(order.engine)
+    if not order.contained:
+        return f"{order.engine}: {kind.place.upper()}, as you, not isolated"
+    return f"{order.engine}: in containers{f', {kind.place}' if kind.elsewhere else ''}"
 
 
 def image_in_words(order: Order, sources: Sources) -> str:

@@ -25,11 +25,12 @@ from runner.core.installation import state_dir
 from runner.core.interrupts import interrupts
 from runner.core.reading import read_file
 from runner.core.text import listing
-from runner.engines import Needs, choose, gpus, is_elsewhere, open_engine
+from runner.engines import Needs, choose, gpus, open_engine
 from runner.engines.base import Engine
 from runner.engines.cluster.queue import has_commands
 from runner.engines.images.build import BuiltImage, recover
 from runner.engines.images.snapshot import take
+from runner.engines.kinds import is_elsewhere
 from runner.hub import layout, provenance
 from runner.hub.record import MEASURED, HubRecord, ReproducedFile, ReproductionRecord
 from runner.jobs.dataset_cache import differing, digests

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import EngineError
-from runner.engines import ENGINES, EngineName, Needs, open_engine
+from runner.engines import Needs, open_engine
 from runner.engines.base import Handle
 from runner.engines.ending import Ending, conclude, last_line
 from runner.engines.images.snapshot import take
+from runner.engines.kinds import ENGINES, KINDS, EngineName
+from runner.engines.leftovers import FINDERS
 
 ROOT = Path(__file__).parents[3]
 
@@ -95,6 +97,7 @@ def test_every_engine_that_there_is_can_be_asked_for_and_opened():
     for name in ENGINES:
         assert callable(import_module(f"runner.engines.{name}").open_engine)
     assert options.EngineName is EngineName
+    assert set(KINDS) == set(FINDERS) == set(ENGINES)
 
 
 def test_an_engine_that_is_not_known_to_isolate_gets_no_foreign_code():

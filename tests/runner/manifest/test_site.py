@@ -3,7 +3,7 @@
 import pytest
 
 from runner.core.errors import ManifestError
-from runner.engines import EngineName
+from runner.engines.kinds import EngineName
 from runner.jobs.sites import Chosen, chosen_engine, contains_jobs, queue_use
 from runner.manifest.site import NAME, read_site
 
