@@ -97,7 +97,7 @@ def plan(
     from runner.report.schedule_text import render_schedule
 
     loaded = load(manifest, set_over=set_over or [], profile=profile)
-    where = chosen_engine(engine.value, loaded.project)
+    where = chosen_engine(engine.value, loaded)
     chosen, _ = choose_device(
         device, wants_gpu=asks_for_gpu(loaded, profile), elsewhere=is_elsewhere(where.name)
     )

@@ -48,7 +48,7 @@ def lock(request: LockRequest) -> Path:
         EngineError: The engine, the device or the dataset cannot be had.
     """
     loaded = load(request.manifest)
-    chosen = chosen_engine(request.engine, loaded.project, python=request.python)
+    chosen = chosen_engine(request.engine, loaded, python=request.python)
     request = replace(request, engine=chosen.name)
     wants_gpu, elsewhere = asks_for_gpu(loaded, request.profile), is_elsewhere(request.engine)
     wanted, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runner.engines.cluster.use import QueueUse
 from runner.engines.kinds import EngineName, kind_of
+from runner.manifest.model import LoadedManifest
 from runner.manifest.site import SlurmSite, find_site, read_site
 
 
@@ -23,16 +24,17 @@ class Chosen:
         return f"Engine: {self.name}, as {self.by} names it" if self.by else f"Engine: {self.name}"
 
 
-def chosen_engine(asked: str, project: Path | None, *, python: Path | None = None) -> Chosen:
-    """The engine that was asked for; for ``auto`` the one that the site file names, if it does.
+def chosen_engine(asked: str, loaded: LoadedManifest, *, python: Path | None = None) -> Chosen:
+    """The engine that was asked for; for ``auto`` what the manifest names, or else the site file.
 
-    An interpreter of the caller's own asks for no containers, whatever the site file names. Raises
-    ``ManifestError`` for a file that is wrong.
+    An interpreter of the caller's own asks for no containers, whatever the files name. Raises
+    ``ManifestError`` for a site file that is wrong.
     """
     if asked != EngineName.auto:
         return Chosen(name=asked, by="--engine")
-    path = find_site(project)
-    named = None if path is None else read_site(path).engine
+    named, path = loaded.manifest.engine, loaded.path
+    if named in (None, EngineName.auto) and (site := find_site(loaded.project)):
+        named, path = read_site(site).engine, site
     if named is None or named == EngineName.auto or (python and kind_of(named).always_contained):
         return Chosen(name=asked)
     return Chosen(name=named, by=str(path))

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from runner.experiment.common import Integer, Table
 from runner.manifest.validation import read_settings_file
+from runner.manifest.value_kinds import EngineWord
 
 NAME = "phasehub.toml"
 OURS = frozenset(
@@ -114,8 +115,8 @@ class SlurmSite(Table):
 class Site(Table):
     """The whole file."""
 
-    engine: Literal["auto", "docker", "process", "slurm"] | None = Field(
-        None, description="Where jobs run unless `--engine` says so."
+    engine: EngineWord | None = Field(
+        None, description="Where jobs run unless `--engine` or the manifest says so."
     )
     slurm: SlurmSite = Field(default_factory=SlurmSite, description="The queue.")
 

@@ -25,6 +25,7 @@ from runner.manifest.section_fields import with_parts
 from runner.manifest.value_kinds import (
     Argument,
     ArmName,
+    EngineWord,
     FindingId,
     ImageName,
     Prose,
@@ -242,6 +243,11 @@ class Manifest(Table):
     )
 
     schema_version: Annotated[Literal[1], Integer] = Field(description="Version of this format: 1.")
+    engine: EngineWord | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="Where jobs run unless `--engine` says so; by default as the site file says.",
+    )
     phase: Phase = Field(description="What the phase is and asks.")
     image: Image = Field(default_factory=Image, description="The container image.")
     resources: Resources = Field(default_factory=Resources, description="Bounds of one arm.")

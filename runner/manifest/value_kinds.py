@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -67,4 +67,6 @@ Argument = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterVal
 """One word of a command line."""
 ImageName = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_image)]
 """Name of a container image, by tag, digest or id."""
+EngineWord = Literal["auto", "docker", "process", "slurm"]
+"""Every engine that there is, which tests hold against their names in ``runner.engines.kinds``."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]

@@ -56,7 +56,7 @@ def decide(request: Request) -> Decided:
     engine = (
         Chosen(name=asked)
         if request.locked
-        else chosen_engine(asked, loaded.project, python=request.python)
+        else chosen_engine(asked, loaded, python=request.python)
     )
     elsewhere = is_elsewhere(engine.name)
     wants_gpu = asks_for_gpu(loaded, request.profile)

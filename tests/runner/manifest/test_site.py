@@ -1,12 +1,16 @@
 """The site file: what it gives a queue, where it is looked for, and all of its mistakes at once."""
 
+from pathlib import Path
+
 import pytest
 
 from runner.core.errors import ManifestError
 from runner.engines.kinds import EngineName
 from runner.jobs.sites import Chosen, chosen_engine, contains_jobs, queue_use
+from runner.manifest.model import load
 from runner.manifest.site import NAME, read_site
 
+ROOT = Path(__file__).parents[3]
 SITE = """
 [slurm]
 partition = "gpu,long"
@@ -79,15 +83,38 @@ def test_jobs_are_contained_where_the_site_names_a_runtime_of_containers(tmp_pat
         read_site(tmp_path / NAME)
 
 
-def test_the_engine_is_that_of_the_command_line_then_of_the_site_file(tmp_path):
-    assert chosen_engine("auto", tmp_path) == Chosen(name="auto")
+def test_the_engine_is_that_of_the_command_line_the_manifest_the_site_file_the_machine(tmp_path):
+    text = (ROOT / "manifests" / "quickstart.toml").read_text()
+    path = tmp_path / "manifests" / "quickstart.toml"
+    path.parent.mkdir()
+
+    def chosen(asked="auto", *, manifest=None, python=None):
+        named = f'engine = "{manifest}"\n' if manifest else ""
+        path.write_text(text.replace("schema_version = 1\n", f"schema_version = 1\n{named}"))
+        return chosen_engine(asked, load(path), python=python)
+
+    assert chosen() == chosen(manifest="auto") == Chosen(name="auto")
+    assert chosen(manifest="slurm") == Chosen(name="slurm", by=str(path))
     (tmp_path / NAME).write_text('engine = "slurm"\n')
-    named = chosen_engine("auto", tmp_path)
-    assert str(named) == f"Engine: slurm, as {tmp_path / NAME} names it"
-    assert chosen_engine("process", tmp_path) == Chosen(name="process", by="--engine")
+    assert str(chosen()) == f"Engine: slurm, as {tmp_path / NAME} names it"
+    assert chosen(manifest="auto").name == "slurm"
+    assert chosen(manifest="process") == Chosen(name="process", by=str(path))
+    assert chosen("process", manifest="docker") == Chosen(name="process", by="--engine")
     (tmp_path / NAME).write_text('engine = "docker"\n')
-    assert chosen_engine("auto", tmp_path).name == "docker"
-    assert chosen_engine("auto", tmp_path, python=tmp_path / "python").name == "auto"
+    assert chosen().name == "docker"
+    for manifest in (None, "docker"):
+        assert chosen(manifest=manifest, python=tmp_path / "python").name == "auto"
+
+
+def test_a_manifest_may_name_any_engine_and_no_other(tmp_path):
+    text = (ROOT / "manifests" / "quickstart.toml").read_text()
+    path = tmp_path / "quickstart.toml"
+    for name in EngineName:
+        path.write_text(text.replace("version = 1\n", f'version = 1\nengine = "{name}"\n'))
+        assert load(path).manifest.engine == name
+    path.write_text(text.replace("version = 1\n", 'version = 1\nengine = "slrum"\n'))
+    with pytest.raises(ManifestError, match="did you mean 'slurm'"):
+        load(path)
 
 
 def test_a_site_file_may_name_any_engine_and_no_other(tmp_path):
