@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.experiment import EXPERIMENT
+from runner.hub import layout
 from runner.report import wording
 from runner.report.arm_rows import arm_table, constant_scores
 from runner.report.comparability import cautions
@@ -13,7 +14,7 @@ from runner.report.curves import curves
 from runner.report.designs import EXPLORED
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.inlined import MOST_PICTURE_BYTES, Inlined, inline
-from runner.report.pages import MARKS, Afresh, columns, page_environment, with_script
+from runner.report.pages import MARKS, Afresh, address, columns, page_environment, with_script
 from runner.report.view import PLOTS, Picture, make_view
 from runner.verify.baselines import Baseline, profile_in_words
 from runner.verify.statistics import Statistics
@@ -71,19 +72,23 @@ def report_comparison(hubs: Sequence[Baseline], afresh: Sequence[Afresh]) -> str
     named = list(zip(names_of(hubs), hubs, afresh, strict=True))
     table = arm_table([(name, arm) for name, one, _ in named for arm in one.record.arms])
     told = [(name, one.record) for name, one, _ in named]
-    pictures, inlined = _pictures([(name, one) for name, one, _ in named])
+    pictures, inlined, in_full = _pictures(named)
     arms = {
         f"{name} · {arm.name}": (arm, one.folder)
         for name, one, _ in named
         for arm in one.record.arms
     }
     values = {
-        "hubs": [(name, one, profile_in_words(one.facts.profile), at) for name, one, at in named],
+        "hubs": [
+            (name, one, profile_in_words(one.facts.profile), at, address(at.at, layout.REPORT))
+            for name, one, at in named
+        ],
         "cautions": cautions(told, [one.facts for one in hubs], dict(table.results), own=False),
         "table": table,
         "columns": columns(table.results),
         "constant": _constant(hubs),
         "pictures": pictures,
+        "in_full": in_full,
         "hidden_pictures": len(pictures) < len(arms),
         "version": afresh[0].version,
     }
@@ -91,25 +96,34 @@ def report_comparison(hubs: Sequence[Baseline], afresh: Sequence[Afresh]) -> str
     return with_script(page, values, inlined, pictures, curves(arms, {}))
 
 
-def _pictures(hubs: Sequence[tuple[str, Baseline]]) -> tuple[list[Picture], Inlined]:
-    """The foremost picture of the first arms of each hub; paths begin with the hub's name here."""
+def _pictures(
+    hubs: Sequence[tuple[str, Baseline, Afresh]],
+) -> tuple[list[Picture], Inlined, dict[str, str]]:
+    """The foremost picture of the first arms of each hub; paths begin with the hub's name here.
+
+    Beside them, where those that are small here lie in full.
+    """
     found: list[Picture] = []
+    in_full: dict[str, str] = {}
     whole = Inlined(addresses={}, left_out={}, panels={})
     left = MOST_PICTURE_BYTES
-    for name, one in hubs:
+    for place, (name, one, at) in enumerate(hubs):
         of_hub = [
             picture for picture in make_view(one.record).pictures if picture.name == FOREMOST.name
         ][: max(1, MOST_PICTURES // len(hubs))]
-        inlined = inline(one.folder, [picture.path for picture in of_hub], left)
+        room = left // (len(hubs) - place)
+        inlined = inline(one.folder, [picture.path for picture in of_hub], room)
         left -= inlined.bytes
         for picture in of_hub:
             if picture.path in inlined.addresses:
                 path, arm = f"{name}/{picture.path}", f"{name} · {picture.arm}"
                 found.append(replace(picture, path=path, arm=arm))
                 whole.addresses[path] = inlined.addresses[picture.path]
+                if picture.path in inlined.small:
+                    in_full[path] = address(at.at, picture.path)
                 if picture.path in inlined.panels:
                     whole.panels[path] = inlined.panels[picture.path]
-    return found, whole
+    return found, whole, in_full
 
 
 def _constant(hubs: Sequence[Baseline]) -> str | None:

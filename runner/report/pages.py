@@ -221,7 +221,7 @@ def _breakable(name: str) -> Markup:
     return Markup(str(escape(visible(name))).replace(".", ".<wbr>").replace("_", "_<wbr>"))  # noqa: S704
 
 
-def _inside(at: str, path: str) -> str:
+def address(at: str, path: str) -> str:
     """The address of a file of the hub."""
     return f"{quote(at)}/{path}" if at else path
 
@@ -286,6 +286,6 @@ def page_environment(package: str, at: str = "") -> Environment:
         "listing": listing,
         "briefly": briefly,
         "breakable": _breakable,
-        "inside": partial(_inside, at),
+        "inside": partial(address, at),
     }
     return environment

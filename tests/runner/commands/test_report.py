@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from urllib.parse import unquote
 
 import pytest
 
@@ -10,7 +11,8 @@ from runner.commands.report import ReportRequest, report
 from runner.core.digest import tree_digest
 from runner.core.errors import ExportError, VerificationError
 from runner.hub import layout
-from runner.report import write_reports
+from runner.report import comparison, write_reports
+from tests.runner.report.test_inlined import palette_picture
 
 
 def seal(record, folder, final):
@@ -70,8 +72,10 @@ def test_the_page_of_one_hub_is_the_sealed_one_with_links_that_lead_there(hub, t
     assert body(text) == body(sealed)
 
 
-def test_several_hubs_stand_side_by_side(hub, other, tmp_path):
-    out, text = made(tmp_path, hub, other)
+def test_several_hubs_stand_side_by_side(hub, record, hub_folder, tmp_path):
+    renamed = record.model_copy(update={"phase": "phase9", "title": "<b>Nine</b>"})
+    elsewhere = tmp_path / "hubs of others #2" / "phase9" / "2026-02-30T050000Z"
+    out, text = made(tmp_path, hub, seal(renamed, hub_folder, elsewhere))
     for told in ("phase8 · stable_sgd", "phase9 · stable_adamw", "&lt;b&gt;Nine&lt;/b&gt;"):
         assert told in text
     inside = json.loads(re.search(r'id="curves-data">(.*?)</script>', text, re.DOTALL)[1])
@@ -81,8 +85,30 @@ def test_several_hubs_stand_side_by_side(hub, other, tmp_path):
         "y": [[2.0, 1.0, 1.5]],
     }  # fmt: skip
     assert len(addresses(text)) == 2
-    assert all((out.parent / one).is_file() for one in addresses(text))
+    assert all((out.parent / unquote(one)).is_file() for one in addresses(text))
     assert len(re.findall('<img src="data:image/png', text)) == 6
+
+
+def test_where_the_page_would_be_too_large_small_pictures_of_each_hub_lead_to_the_whole(
+    record, hub_folder, tmp_path, monkeypatch
+):
+    paths = [path for path in hub_folder.glob("arms/*/*.png") if path.name == "recon.png"]
+    for seed, path in enumerate(paths):
+        palette_picture(path, seed)
+    hubs = [
+        seal(record.model_copy(update={"phase": phase}), hub_folder,
+             tmp_path / "artifacts" / phase / "2026-01-30T050000Z")
+        for phase in ("phase8", "phase9")
+    ]  # fmt: skip
+    monkeypatch.setattr(comparison, "MOST_PICTURE_BYTES", len(paths) * 14_000)
+    out, text = made(tmp_path, *hubs)
+    assert len(re.findall('<img src="data:image/png', text)) == 2 * len(paths)
+    in_full = re.findall(r'Reduced[^<]*<a href="([^"]*)"', text)
+    for hub in hubs:
+        mine = [one for one in in_full if f"/{hub.parent.name}/" in one]
+        assert mine
+        assert all((out.parent / one).resolve().is_relative_to(hub) for one in mine)
+        assert all((out.parent / unquote(one)).is_file() for one in mine)
 
 
 def test_a_hub_that_was_changed_gets_no_page(hub, other, tmp_path):
