@@ -82,6 +82,8 @@ def words_of_run(folder, interpreter, text=PLAIN, name="tiny"):
 class Begun:
     """A run that was started below a folder, and what can be seen of it from outside."""
 
+    python = sys.executable
+
     def __init__(self, folder, interpreter, text=PLAIN, name="tiny", options=()):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.later, self.artifacts = folder, [], folder / "artifacts"
@@ -100,7 +102,7 @@ class Begun:
         self.said = self.folder / f"stderr-{verb}"
         with self.said.open("wb") as said:
             self.runner = subprocess.Popen(
-                [sys.executable, "-m", "runner", verb, *words],
+                [self.python, "-m", "runner", verb, *words],
                 cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said,
             )  # fmt: skip
 
