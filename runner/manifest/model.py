@@ -72,7 +72,10 @@ def load(path: Path, *, set_over: Sequence[str] = (), profile: str | None = None
 
     Raises ``ManifestError`` that names everything that is wrong with it, line by line.
     """
-    source = replace(read_given(path), over=read_set(set_over, profile))
+    source = read_given(path)
+    if not source.text.strip():
+        raise ManifestError(f"{path}: the file is empty; see manifests/README.md for the format")
+    source = replace(source, over=read_set(set_over, profile))
     _refuse(check_extent(source), source)
     source, given = read_given_files(source)
     found = check(source)

@@ -149,8 +149,6 @@ def _text(path: Path, content: bytes) -> str:
         ) from None
     if text.startswith("\ufeff"):
         raise ManifestError(f"{path}:1: begins with a byte order mark; save the file without it")
-    if not text.strip():
-        raise ManifestError(f"{path}: the file is empty; see manifests/README.md for the format")
     return text
 
 

@@ -11,7 +11,7 @@ from runner.engines.images.snapshot import Snapshot
 from runner.engines.kinds import is_elsewhere
 from runner.hub.signing import try_key
 from runner.jobs.devices import choose_device
-from runner.jobs.sites import Chosen, chosen_engine
+from runner.jobs.sites import Chosen, chosen_engine, queue_use
 from runner.manifest.model import LoadedManifest, load
 from runner.manifest.set_knobs import OPTION
 from runner.phase.lock_mismatches import engine_name_mismatches, plan_mismatches
@@ -58,6 +58,7 @@ def decide(request: Request) -> Decided:
         if request.locked
         else chosen_engine(asked, loaded, python=request.python)
     )
+    queue_use(loaded.project)  # a site file that is wrong is told before anything begins
     elsewhere = is_elsewhere(engine.name)
     wants_gpu = asks_for_gpu(loaded, request.profile)
     device, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)

@@ -1,5 +1,8 @@
 """The site file: what it gives a queue, where it is looked for, and all of its mistakes at once."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from runner.core.errors import ManifestError
 from runner.engines.kinds import EngineName
 from runner.jobs.sites import Chosen, chosen_engine, contains_jobs, queue_use
 from runner.manifest.model import load
-from runner.manifest.site import NAME, read_site
+from runner.manifest.site import NAME, Site, read_site
 
 ROOT = Path(__file__).parents[3]
 SITE = """
@@ -104,6 +107,25 @@ def test_the_engine_is_that_of_the_command_line_the_manifest_the_site_file_the_m
     assert chosen().name == "docker"
     for manifest in (None, "docker"):
         assert chosen(manifest=manifest, python=tmp_path / "python").name == "auto"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# All of it is optional.\n"])
+def test_a_file_that_says_nothing_is_one_of_defaults(tmp_path, text):
+    (tmp_path / NAME).write_text(text)
+    assert read_site(tmp_path / NAME) == Site()
+
+
+def test_a_site_file_that_is_wrong_stops_a_run_before_it_begins(tmp_path):
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    (tmp_path / NAME).write_text(WRONG)
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "run", tmp_path / "manifests" / "quickstart.toml",
+         "--engine", "process", "--out", tmp_path / "artifacts"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == ManifestError.exit_code
+    assert "partitoin" in done.stderr
+    assert not (tmp_path / "artifacts").exists()
 
 
 def test_a_manifest_may_name_any_engine_and_no_other(tmp_path):
