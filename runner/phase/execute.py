@@ -14,6 +14,7 @@ from runner.core.installation import SOURCES, state_dir
 from runner.core.interrupts import held_back, interrupts
 from runner.core.text import listing
 from runner.engines import Needs, open_engine
+from runner.engines.base import Engine
 from runner.hub import layout, provenance
 from runner.hub.record import SummaryRecord
 from runner.jobs.devices import package_variant
@@ -40,7 +41,7 @@ from runner.phase.run import Request, Run, write_declaration
 from runner.phase.run_notes import mismatches
 from runner.phase.sessions import run_alone, session_of
 from runner.phase.summary import ArmsOf, summarise
-from runner.phase.unfinished import WORK, begin, held, write_engine
+from runner.phase.unfinished import WORK, begin, held, read_engine, write_engine
 from runner.phase.ways_on import on_disk, resumable
 from runner.plan.model import Job
 from runner.report.ending import ending
@@ -144,18 +145,7 @@ def compare_with(run: Run, artifacts: Path) -> None:
 
 def carry_out(run: Run, request: Request) -> None:
     """Prepare the engine, run the tests that the phase names, make the datasets, run every arm."""
-    engine = open_engine(
-        asked_engine(request, run.lock),
-        Needs(
-            variant=package_variant(run.loaded, run.device),
-            cache=state_dir(),
-            say=run.shown.say,
-            code=run.code.snapshot,
-            base=run.loaded.manifest.image.base,
-            python=request.python,
-            queue=queue_use(run.loaded.project),
-        ),
-    )
+    engine = opened(run, request)
     run.engine = provenance.describe_engine(engine, run.code.snapshot)
     resume.refuse_another_engine(run)
     write_engine(run.staging, run.engine)
@@ -172,6 +162,31 @@ def carry_out(run: Run, request: Request) -> None:
         if run.data:
             summarise_arms(run, session)
             run_steps(run, session)
+
+
+def opened(run: Run, request: Request) -> Engine:
+    """The engine of a run, ready for jobs.
+
+    Raises ``RunnerError`` where it cannot be had; ``EngineLostError`` where jobs have run on it, as
+    what has ended is not to be sealed without what has not.
+    """
+    needs = Needs(
+        variant=package_variant(run.loaded, run.device),
+        cache=state_dir(),
+        say=run.shown.say,
+        code=run.code.snapshot,
+        base=run.loaded.manifest.image.base,
+        python=request.python,
+        queue=queue_use(run.loaded.project),
+    )
+    try:
+        return open_engine(asked_engine(request, run.lock), needs)
+    except DiskError:
+        raise
+    except RunnerError as error:
+        if read_engine(run.staging) is None:
+            raise
+        raise EngineLostError(str(error)) from error
 
 
 def run_tests(run: Run, session: Session, job: Job) -> None:

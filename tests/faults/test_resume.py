@@ -6,9 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from runner.core.errors import EngineLostError
 from runner.hub import layout
 from runner.phase.unfinished import unfinished
-from tests.faults.phase import PLAIN, Begun, arms, manifest, phasehub, remains, wait_until
+from tests.faults.phase import (
+    PLAIN,
+    Begun,
+    arms,
+    light_interpreter,
+    manifest,
+    phasehub,
+    remains,
+    wait_until,
+)
 from tests.runner.conftest import AUDITED, run_phase
 
 HELD = manifest(one=0, two="held", three=0)
@@ -208,3 +218,25 @@ def test_a_run_that_is_compared_with_another_phase_is_resumed(tmp_path, interpre
     (hub,) = layout.find_hubs(run.artifacts, "tiny")
     assert layout.read(hub).compared
     assert phasehub("verify", hub).returncode == 0
+
+
+def test_a_run_whose_engine_is_gone_is_not_sealed_without_its_rest(tmp_path):
+    interpreter = light_interpreter(tmp_path / "interpreter")
+    run = Begun(tmp_path, interpreter, HELD)
+    try:
+        assert run.wait_for(is_under_way), run.said.read_text()
+        run.runner.kill()
+        run.end()
+        interpreter.rename(tmp_path / "elsewhere")
+        done = run.resume()
+        assert done.returncode == EngineLostError.exit_code, done.stderr
+        assert "does not run as a Python interpreter" in done.stderr
+        assert f"phasehub resume {run.staging.path}" in done.stderr
+        assert (run.hubs, run.is_unfinished) == ([], True)
+        (tmp_path / "elsewhere").rename(interpreter)
+        run.let_go("two")
+        assert run.resume().returncode == 1
+        assert arms(run.hubs[0])["two"].attempts == 1
+    finally:
+        run.end_all()
+    assert remains(tmp_path) == []
