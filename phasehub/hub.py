@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xarray
     from numpy.typing import NDArray
 
-    from runner.hub.record import ArmRecord
+    from runner.hub.records.arm import ArmRecord
     from runner.verify.checked_hub import CheckedHub
 
 Row = dict[str, Any]

@@ -13,7 +13,8 @@ from runner.core.errors import EngineError, VerificationError
 from runner.core.reading import MissingError
 from runner.core.text import Say
 from runner.hub import layout
-from runner.hub.record import DatasetRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.data import DatasetRecord
 from runner.jobs.dataset_cache import digests, places_of, refuse_others
 from runner.jobs.datasets import find
 

@@ -16,7 +16,7 @@ from runner.core.files import remove_tree
 from runner.core.names import HUB_NAME
 from runner.core.reading import shortened
 from runner.hub import layout
-from runner.hub.record import DatasetRecord
+from runner.hub.records.data import DatasetRecord
 from runner.jobs.dataset_cache import restored_folder
 
 

@@ -88,7 +88,7 @@ def plan(
     """
     side_by_side = side_by_side_of(jobs)
     from runner.engines.kinds import is_elsewhere
-    from runner.hub.record import as_registered
+    from runner.hub.records.registered import as_registered
     from runner.jobs.devices import choose_device
     from runner.jobs.sites import chosen_engine
     from runner.manifest.model import load

@@ -21,7 +21,8 @@ from runner.core.reading import read_table
 from runner.engines import Needs, open_engine
 from runner.hub import layout
 from runner.hub.provenance import describe_engine, take_code
-from runner.hub.record import EngineRecord, SummaryRecord
+from runner.hub.records.beside import SummaryRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.jobs.progress import Display, display
 from runner.jobs.session import Session, cleaned_up
 from runner.jobs.sites import queue_use

@@ -23,7 +23,10 @@ from runner.engines.kinds import is_elsewhere
 from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.checksums import CHECKSUMS
-from runner.hub.record import DatasetRecord, DiagnosisRecord, EngineRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.beside import DiagnosisRecord
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.jobs.datasets import Dataset, find, given_digest, prepare, refuse_other_data
 from runner.jobs.devices import choose_device
 from runner.jobs.progress import Display, display

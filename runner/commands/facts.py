@@ -8,7 +8,8 @@ from typing import Any
 
 from runner.core.errors import VerificationError
 from runner.hub import layout
-from runner.hub.record import HubRecord, RegisteredFinding
+from runner.hub.record import HubRecord
+from runner.hub.records.registered import RegisteredFinding
 from runner.manifest.arms import Variant
 from runner.manifest.model import LoadedManifest
 from runner.plan.model import Plan, digest

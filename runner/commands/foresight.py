@@ -12,7 +12,7 @@ from runner.core.installation import SOURCES
 from runner.core.project import models_digest
 from runner.core.text import listing
 from runner.engines import choose
-from runner.hub.record import EngineRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.jobs.sites import contains_jobs, queue_use
 from runner.manifest.manifest_errors import did_you_mean, listed
 from runner.phase.reuse import why_not

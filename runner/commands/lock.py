@@ -15,7 +15,8 @@ from runner.engines.images.snapshot import Snapshot
 from runner.engines.images.stage import DOCKERFILE
 from runner.engines.kinds import is_elsewhere
 from runner.hub.provenance import describe_engine, take_code
-from runner.hub.record import DatasetRecord, EngineRecord
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.jobs.datasets import given_digest, prepare
 from runner.jobs.devices import choose_device, package_variant
 from runner.jobs.progress import Display, display

@@ -13,7 +13,7 @@ from runner.core.errors import EngineError, OthersError, RunnerError, Verificati
 from runner.engines import processes
 from runner.hub import layout
 from runner.hub.journal import under_way
-from runner.hub.record import ArmRecord
+from runner.hub.records.arm import ArmRecord
 from runner.phase.carrier import Carrier, read_carrier
 from runner.phase.unfinished import Records, Unfinished, looked_at
 

@@ -18,7 +18,10 @@ from pydantic import JsonValue
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
-from runner.hub.record import ArmRecord, DifferingFact, HubRecord, leaves
+from runner.hub.leaves import leaves
+from runner.hub.record import HubRecord
+from runner.hub.records.again import DifferingFact
+from runner.hub.records.arm import ArmRecord
 from runner.verify.sealed_hub import RecordedMachine, SealedHub
 
 Facts = dict[str, JsonValue]

@@ -28,7 +28,9 @@ from runner.hub.checksums import (
     digest_files,
     write_checksums,
 )
-from runner.hub.record import DatasetRecord, FileRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.base import FileRecord
+from runner.hub.records.data import DatasetRecord
 
 MANIFEST = "manifest.toml"
 LOCK = "manifest.lock.json"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, HubRecord, leaves
+from runner.hub.leaves import leaves
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 
 RESULTS = EXPERIMENT.results
 

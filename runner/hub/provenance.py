@@ -21,7 +21,7 @@ from runner.engines import gpus
 from runner.engines.base import Engine
 from runner.engines.environments import packages
 from runner.engines.images.snapshot import Snapshot, take
-from runner.hub.record import CodeRecord, EngineRecord
+from runner.hub.records.provenance import CodeRecord, EngineRecord
 
 RECORDED_VARIABLES = (
     "ATEN_CPU_CAPABILITY",

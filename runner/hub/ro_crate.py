@@ -15,7 +15,10 @@ from typing import Any
 from urllib.parse import quote
 
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, DatasetRecord, FileRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.base import FileRecord
+from runner.hub.records.data import DatasetRecord
 from runner.manifest.dataset_names import ONLY, label_of
 
 CONTEXT = [

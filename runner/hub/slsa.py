@@ -12,7 +12,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from runner.hub.record import FileRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.base import FileRecord
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 SLSA = "https://slsa.dev/provenance/v1"

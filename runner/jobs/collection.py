@@ -17,7 +17,7 @@ from runner.core.digest import entries, oddity
 from runner.core.disk import is_of_writing
 from runner.core.reading import open_below, parse_table, read_below, typed
 from runner.engines.usage import MOST_FILES
-from runner.hub.record import FileRecord
+from runner.hub.records.base import FileRecord
 
 RESULT = "result.json"
 RESERVED = ("job.json", RESULT)

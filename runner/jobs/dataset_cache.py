@@ -36,7 +36,9 @@ from runner.core.reading import (
 from runner.engines.images.snapshot import Snapshot
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
-from runner.hub.record import DatasetRecord, EngineRecord, FileRecord, Record
+from runner.hub.records.base import FileRecord, Record
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.jobs.collection import RESULT, Result
 from runner.plan.model import Job
 

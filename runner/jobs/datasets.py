@@ -20,7 +20,9 @@ from runner.core.text import Say
 from runner.engines.base import Outcome
 from runner.engines.images.snapshot import Snapshot
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmStatus, DatasetRecord, EngineRecord
+from runner.hub.records.arm import ArmStatus
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.collection import RESULT
 from runner.jobs.dataset_cache import (

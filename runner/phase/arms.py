@@ -14,7 +14,8 @@ from runner.core.reading import first_problem, read_table, shortened
 from runner.engines.base import Outcome
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
-from runner.hub.record import ArmRecord, Difference, Execution
+from runner.hub.records.arm import ArmRecord, Execution
+from runner.hub.records.base import Difference
 from runner.jobs import checkpoints
 from runner.jobs.attempts import Attempt
 from runner.jobs.ended import take

@@ -14,7 +14,9 @@ from runner.core.files import share
 from runner.engines.base import Outcome
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
-from runner.hub.record import ArmRecord, AuditRecord, DatasetRecord, FileRecord
+from runner.hub.records.arm import ArmRecord, AuditRecord
+from runner.hub.records.base import FileRecord
+from runner.hub.records.data import DatasetRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
 from runner.plan.model import InputRef, Job

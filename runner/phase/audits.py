@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from runner.core.files import remove_tree
 from runner.engines.base import Outcome
 from runner.hub import layout
-from runner.hub.record import ArmRecord
+from runner.hub.records.arm import ArmRecord
 from runner.jobs.attempts import Attempt, lay_out, renew
 from runner.jobs.session import Session
 from runner.phase import arms, audit_jobs

@@ -14,7 +14,7 @@ from runner.core.names import SafeName, Sha256
 from runner.core.reading import copy_below, is_file_below, read_table, typed
 from runner.engines.base import Outcome
 from runner.experiment import EXPERIMENT
-from runner.hub.record import CaptureRecord
+from runner.hub.records.beside import CaptureRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
 from runner.manifest.follow_ups import Capture

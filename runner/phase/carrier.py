@@ -13,7 +13,7 @@ from runner.core.files import write_durably
 from runner.core.reading import read_table, typed
 from runner.engines import processes
 from runner.hub.layout import Staging
-from runner.hub.record import Record
+from runner.hub.records.base import Record
 
 CARRIER = "carrier.json"
 CONSOLE = "console.log"

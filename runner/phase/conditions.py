@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, StepRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.beside import StepRecord
 from runner.manifest.follow_ups import ANY_MISSES, ANY_REACHES, EVERY_REACHES, Condition, Step
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.core.digest import digest_json
 from runner.core.installation import state_dir
 from runner.experiment import EXPERIMENT
-from runner.hub.record import DatasetRecord
+from runner.hub.records.data import DatasetRecord
 from runner.jobs.dataset_cache import Sealed, differing, digests, sealed_data
 from runner.jobs.datasets import Dataset, given_digest, origin, prepare
 from runner.jobs.session import Session

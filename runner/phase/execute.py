@@ -16,7 +16,7 @@ from runner.core.text import listing
 from runner.engines import Needs, open_engine
 from runner.engines.base import Engine
 from runner.hub import layout, provenance
-from runner.hub.record import SummaryRecord
+from runner.hub.records.beside import SummaryRecord
 from runner.jobs.devices import package_variant
 from runner.jobs.progress import display
 from runner.jobs.session import Session, cleaned_up

@@ -13,7 +13,8 @@ from runner.core.errors import EngineError
 from runner.core.files import remove_tree
 from runner.hub import layout, provenance
 from runner.hub.journal import resumptions
-from runner.hub.record import ArmRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 from runner.hub.ro_crate import crate
 from runner.hub.signing import sign
 from runner.hub.slsa import provenance as provenance_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from runner.core.errors import VerificationError
 from runner.engines.base import Outcome
 from runner.hub import layout
-from runner.hub.record import StepRecord
+from runner.hub.records.beside import StepRecord
 from runner.jobs.attempts import Attempt
 from runner.jobs.session import Session
 from runner.manifest.follow_ups import Step

@@ -11,7 +11,8 @@ from runner.core.project import models_digest
 from runner.engines.environments.wheels import lock_path
 from runner.engines.images.stage import DOCKERFILE
 from runner.engines.kinds import kind_of
-from runner.hub.record import DatasetRecord, EngineRecord
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.manifest.dataset_names import label_of
 from runner.phase.lockfile import Base, LockEntry, Mismatch, differs, short
 from runner.plan.model import Plan

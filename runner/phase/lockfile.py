@@ -17,7 +17,7 @@ from runner.core.digest import pretty_json, sha256_bytes
 from runner.core.errors import EngineError, ManifestError, VerificationError
 from runner.core.reading import first_problem, parse_json, read_regular, shortened
 from runner.engines.environments.wheels import Variant
-from runner.hub.record import Record
+from runner.hub.records.base import Record
 from runner.manifest.model import LoadedManifest
 from runner.plan.model import Device, Plan
 

@@ -12,7 +12,8 @@ from runner.core.reading import read_table, typed
 from runner.engines.base import Outcome
 from runner.engines.images.snapshot import Snapshot
 from runner.hub import layout
-from runner.hub.record import ArmStatus, TestsRecord
+from runner.hub.records.arm import ArmStatus
+from runner.hub.records.beside import TestsRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
 from runner.plan.model import InputRef, Job

@@ -18,7 +18,9 @@ from runner.engines.base import Engine, Handle
 from runner.engines.images.snapshot import take
 from runner.hub import layout, provenance
 from runner.hub.checksums import CHECKSUMS
-from runner.hub.record import MEASURED, ArmRecord, DatasetRecord, EngineRecord
+from runner.hub.records.arm import MEASURED, ArmRecord
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.jobs.attempts import Attempt, reopen
 from runner.jobs.checkpoints import KEPT, in_words, keep_last
 from runner.jobs.dataset_cache import differing, digests

@@ -21,7 +21,7 @@ from runner.core.interrupts import held_back
 from runner.core.reading import first_problem
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
-from runner.hub.record import ArmRecord, ReusedFrom
+from runner.hub.records.arm import ArmRecord, ReusedFrom
 from runner.jobs.collection import RESULT, copied
 from runner.jobs.datasets import Dataset
 from runner.jobs.ended import LOG

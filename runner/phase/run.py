@@ -18,15 +18,11 @@ from runner.core.host_paths import Places
 from runner.engines.base import Handle, Outcome
 from runner.engines.leftovers import marks
 from runner.hub import layout, provenance
-from runner.hub.record import (
-    ArmRecord,
-    DatasetRecord,
-    EngineRecord,
-    RegisteredFinding,
-    StepRecord,
-    SummaryRecord,
-    TestsRecord,
-)
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.beside import StepRecord, SummaryRecord, TestsRecord
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import EngineRecord
+from runner.hub.records.registered import RegisteredFinding
 from runner.jobs.attempts import Attempt
 from runner.jobs.datasets import Dataset
 from runner.jobs.progress import Display

@@ -15,7 +15,9 @@ from runner.core.digest import sha256_file
 from runner.core.reading import copy_below, is_file_below
 from runner.engines.base import Outcome
 from runner.hub import layout
-from runner.hub.record import FileRecord, HubRecord, SummaryRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.base import FileRecord
+from runner.hub.records.beside import SummaryRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.collection import RESULT
 from runner.jobs.ended import take

@@ -34,14 +34,10 @@ from runner.core.reading import read_table, typed
 from runner.engines.base import Handle
 from runner.hub import layout
 from runner.hub.journal import tables
-from runner.hub.record import (
-    ArmRecord,
-    CodeRecord,
-    EngineRecord,
-    FileRecord,
-    Record,
-    RegisteredFinding,
-)
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.base import FileRecord, Record
+from runner.hub.records.provenance import CodeRecord, EngineRecord
+from runner.hub.records.registered import RegisteredFinding
 
 RUN = "run.json"
 ENGINE = "engine.json"

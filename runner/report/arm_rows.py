@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from runner.core.text import listing, plain
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, differing_knobs, leaves
+from runner.hub.leaves import differing_knobs, leaves
+from runner.hub.records.arm import ArmRecord
 from runner.report.tables import Cell
 from runner.report.wording import (
     NOTHING,

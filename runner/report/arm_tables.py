@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, Difference, ReproductionRecord
+from runner.hub.records.again import ReproductionRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.base import Difference
 from runner.report.arm_rows import Row
 from runner.report.reproduction import what_differs
 from runner.report.tables import Cell, Column, Table, cells

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from runner.core.digest import digest_json
 from runner.core.text import listing
-from runner.hub.record import ArmRecord, ComparedHub, DatasetRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import ComparedHub
 from runner.manifest.set_knobs import in_words
 from runner.verify.baselines import profile_in_words
 from runner.verify.verdict import identical_arms

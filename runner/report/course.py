@@ -14,7 +14,8 @@ from typing import Literal
 
 from runner.core.text import plain
 from runner.hub.journal import JournalEntry, entries
-from runner.hub.record import ArmRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 from runner.plan.other_jobs import OF_AUDIT
 
 Kind = Literal["arm", "audit", "other"]

@@ -13,7 +13,7 @@ from runner.core.text import plain
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.history import Column, parse_history
-from runner.hub.record import ArmRecord
+from runner.hub.records.arm import ArmRecord
 
 MOST_POINTS = 400
 """Of a curve; of a longer one so many neighbours are taken together that no more are left."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from runner.core.text import listing
 from runner.experiment import EXPERIMENT
-from runner.hub.record import RegisteredFinding
+from runner.hub.records.registered import RegisteredFinding
 from runner.manifest.findings import Contrast, Registration
 from runner.plan.model import Plan
 from runner.report.wording import declared

@@ -18,7 +18,8 @@ from runner.experiment import EXPERIMENT
 from runner.experiment.interface import Plot
 from runner.hub import layout
 from runner.hub.metrics_table import metrics_rows
-from runner.hub.record import DatasetRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.data import DatasetRecord
 from runner.manifest.dataset_names import users
 from runner.report import arm_tables, group_tables, tables, wording
 from runner.report.arm_rows import Results

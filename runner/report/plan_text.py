@@ -10,7 +10,8 @@ from typing import Any
 
 from runner.core.text import listing
 from runner.experiment import EXPERIMENT
-from runner.hub.record import RegisteredFinding, differing_knobs, leaves
+from runner.hub.leaves import differing_knobs, leaves
+from runner.hub.records.registered import RegisteredFinding
 from runner.manifest.dataset_names import users
 from runner.manifest.set_knobs import in_words
 from runner.plan.estimates import duration, gibibytes

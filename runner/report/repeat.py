@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.hub.layout import JOB, arm_dir
-from runner.hub.record import ArmRecord, DatasetRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.data import DatasetRecord
 from runner.plan.model import command_of
 
 HARDENED = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.hub.record import ReproducedFile, ReproductionRecord
+from runner.hub.records.again import ReproducedFile, ReproductionRecord
 
 MOST_TOLD = 5
 """Differing files that are told in one sentence; the table has all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.hub.record import ArmRecord, RuleRecord
+from runner.hub.records.arm import ArmRecord, RuleRecord
 from runner.report.tables import HOLDS, Cell, Column, Table, turned
 from runner.report.wording import NOTHING, finding, measured
 

@@ -10,7 +10,8 @@ from typing import Literal
 from runner.core.reading import shortened
 from runner.core.text import listing
 from runner.experiment import EXPERIMENT
-from runner.hub.record import MEASURED, HubRecord, Level
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import MEASURED, Level
 from runner.manifest.set_knobs import in_words
 from runner.report.reproduction import verdict
 from runner.report.wording import STATUS_WORDS, measured, moment, reason

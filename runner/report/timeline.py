@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.text import plain
-from runner.hub.record import ArmRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 from runner.report.course import Course, Lane, Span, course
 from runner.report.tables import Cell, Column, Table, cells
 from runner.report.wording import NOTHING, duration, measured

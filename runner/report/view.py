@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from runner.core.text import plain
 from runner.experiment import EXPERIMENT
 from runner.hub.layout import arm_dir
-from runner.hub.record import ArmRecord, HubRecord, differing_knobs, leaves
+from runner.hub.leaves import differing_knobs, leaves
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 from runner.report.arm_rows import (
     Footnote,
     Results,

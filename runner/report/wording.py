@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from runner.core.text import plain
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, ArmStatus, EngineRecord
+from runner.hub.records.arm import ArmRecord, ArmStatus
+from runner.hub.records.provenance import EngineRecord
 from runner.report.folding import columns
 
 NOTHING = "—"

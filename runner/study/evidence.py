@@ -16,7 +16,9 @@ from typing import Literal
 
 from runner.core.text import listing
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, HubRecord, as_registered
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.registered import as_registered
 from runner.manifest.findings import (
     ComparisonExpectation,
     Expectation,

@@ -11,7 +11,7 @@ from runner.core.errors import StudyError
 from runner.core.text import listing
 from runner.experiment import Parameters
 from runner.hub import layout
-from runner.hub.record import differing_knobs, leaves
+from runner.hub.leaves import differing_knobs, leaves
 from runner.manifest.arms import PlannedArm
 from runner.manifest.findings import Finding
 from runner.manifest.model import LoadedManifest, load

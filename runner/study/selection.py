@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
-from runner.hub.record import ArmRecord, FileRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.base import FileRecord
 
 LARGEST_BYTES = 260_000
 """Of a single file that is kept, but for those that are always."""

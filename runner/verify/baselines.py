@@ -11,7 +11,9 @@ from runner.core.text import Say
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
-from runner.hub.record import ArmRecord, ComparedHub, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.provenance import ComparedHub
 from runner.manifest.set_knobs import OPTION
 from runner.verify.sealed_hub import SealedHub
 

@@ -22,7 +22,8 @@ from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS, listed_digests
 from runner.hub.history import Column, parse_history
 from runner.hub.named import named_hub
-from runner.hub.record import ArmRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 from runner.verify.consistency import describe, inconsistencies
 from runner.verify.sealed_hub import SealedHub
 

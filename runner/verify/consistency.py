@@ -11,7 +11,8 @@ from pathlib import Path
 
 from runner.hub import layout
 from runner.hub.checksums import listed_digests
-from runner.hub.record import FileRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.base import FileRecord
 from runner.verify.hub_checks.audits import check_audits
 from runner.verify.hub_checks.data import check_datasets
 from runner.verify.hub_checks.plan import check_code, check_jobs, check_lock, check_plan

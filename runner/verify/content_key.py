@@ -14,7 +14,9 @@ from pydantic import JsonValue
 from runner.core.digest import digest_json
 from runner.core.errors import VerificationError
 from runner.engines.kinds import KINDS, is_elsewhere
-from runner.hub.record import ArmRecord, DatasetRecord, EngineRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.plan.model import Job
 from runner.verify.sealed_hub import SealedHub
 

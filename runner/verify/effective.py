@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeGuard
 
 from runner.experiment import EXPERIMENT
 from runner.experiment.interface import ABSENT, Implied
-from runner.hub.record import Difference, leaves
+from runner.hub.leaves import leaves
+from runner.hub.records.base import Difference
 
 RELATIVE_TOLERANCE = 1e-6
 """Of a number that was read back: what an arm adjusts is float32."""

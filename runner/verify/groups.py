@@ -17,7 +17,7 @@ from runner.experiment.common import (
     SummaryGroup,
     SummaryPair,
 )
-from runner.hub.record import ArmRecord
+from runner.hub.records.arm import ArmRecord
 from runner.verify.parameter_differences import (
     Flat,
     between,

@@ -17,7 +17,7 @@ from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
 from runner.experiment.common import Knob
 from runner.experiment.interface import Tables
-from runner.hub.record import leaves
+from runner.hub.leaves import leaves
 
 Flat = dict[str, Knob]
 

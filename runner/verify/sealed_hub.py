@@ -20,7 +20,8 @@ from runner.core.names import is_plain_name
 from runner.core.reading import parse_table, read_file, typed
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
-from runner.hub.record import FileRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.base import FileRecord
 from runner.plan.model import Plan, parse_plan
 from runner.verify.statistics import Statistics, read_statistics
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runner.core.errors import ARM_FAILED, INTERRUPTED, TIMED_OUT
-from runner.hub.record import HubRecord, IdenticalArms, RuleRecord, differing_knobs
+from runner.hub.leaves import differing_knobs
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import IdenticalArms, RuleRecord
 from runner.manifest.rules import Rule, values
 
 

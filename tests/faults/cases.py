@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from runner.engines import processes
 from runner.engines.supervisor import descendants
-from runner.hub.record import ArmRecord
+from runner.hub.records.arm import ArmRecord
 from runner.phase.unfinished import Records, is_final
 from tests.faults.phase import Begun, arms, phasehub, remains, results
 

@@ -11,18 +11,11 @@ from filelock import FileLock
 from hypothesis import settings
 
 from models.config import Parameters
-from runner.hub.record import (
-    ArmRecord,
-    CodeRecord,
-    DatasetRecord,
-    Difference,
-    EngineRecord,
-    Execution,
-    FileRecord,
-    HubRecord,
-    IdenticalArms,
-    RuleRecord,
-)
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord, Execution, IdenticalArms, RuleRecord
+from runner.hub.records.base import Difference, FileRecord
+from runner.hub.records.data import DatasetRecord
+from runner.hub.records.provenance import CodeRecord, EngineRecord
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")

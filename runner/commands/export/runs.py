@@ -14,8 +14,9 @@ from pydantic import JsonValue
 from runner.core.errors import ExportError
 from runner.experiment import EXPERIMENT
 from runner.hub.history import Column
+from runner.hub.leaves import leaves
 from runner.hub.metrics_table import flat_rows
-from runner.hub.record import ArmRecord, leaves
+from runner.hub.records.arm import ArmRecord
 from runner.manifest.set_knobs import in_words
 from runner.verify.checked_hub import CheckedHub
 

@@ -14,7 +14,10 @@ from runner.core.digest import sha256_file
 from runner.core.reading import read_table, typed
 from runner.engines.base import Outcome
 from runner.hub import layout
-from runner.hub.record import MEASURED, FileRecord, HubRecord, ReproducedFile
+from runner.hub.record import HubRecord
+from runner.hub.records.again import ReproducedFile
+from runner.hub.records.arm import MEASURED
+from runner.hub.records.base import FileRecord
 from runner.jobs.attempts import Attempt, lay_out
 from runner.jobs.ended import take
 from runner.manifest.tables import Resources

@@ -10,7 +10,8 @@ from runner.core.errors import ManifestError, VerificationError
 from runner.engines.images.build import BuiltImage, read_identity
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
-from runner.hub.record import MEASURED, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import MEASURED
 from runner.jobs.datasets import given_digest
 from runner.manifest.dataset_names import folder_of
 from runner.manifest.given_files import with_given

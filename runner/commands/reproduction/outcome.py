@@ -6,12 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from runner.core.text import briefly
-from runner.hub.record import (
-    ArmRecord,
-    HubRecord,
-    ReproducedFile,
-    ReproductionRecord,
-)
+from runner.hub.record import HubRecord
+from runner.hub.records.again import ReproducedFile, ReproductionRecord
+from runner.hub.records.arm import ArmRecord
 from runner.hub.slsa import InTotoStatement, Resource
 from runner.report.wording import STATUS_WORDS
 

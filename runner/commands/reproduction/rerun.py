@@ -32,7 +32,9 @@ from runner.engines.images.build import BuiltImage, recover
 from runner.engines.images.snapshot import take
 from runner.engines.kinds import is_elsewhere
 from runner.hub import layout, provenance
-from runner.hub.record import MEASURED, HubRecord, ReproducedFile, ReproductionRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.again import ReproducedFile, ReproductionRecord
+from runner.hub.records.arm import MEASURED
 from runner.jobs.dataset_cache import differing, digests
 from runner.jobs.datasets import Dataset, find
 from runner.jobs.devices import no_gpu, package_variant, with_no_other_device

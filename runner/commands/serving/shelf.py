@@ -13,7 +13,8 @@ from runner.core.reading import MIB, shortened
 from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.checksums import CHECKSUMS
-from runner.hub.record import ArmRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 from runner.manifest.set_knobs import in_words
 from runner.report.tally import Tally, tally
 from runner.report.wording import STATUS_WORDS, moment

@@ -10,7 +10,9 @@ from runner.compare.diff.plans import change_of
 from runner.compare.diff.table import ArmMetrics, StatChange
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, HubRecord, leaves
+from runner.hub.leaves import leaves
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 
 TELLING = EXPERIMENT.results.foremost
 """Statistics that a headline names, the first one that differs anywhere."""

@@ -8,7 +8,8 @@ from typing import Any
 from runner.compare.diff.table import DATASET, Change, KnobChange, PlanDifference
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
-from runner.hub.record import HubRecord, differing_knobs, leaves
+from runner.hub.leaves import differing_knobs, leaves
+from runner.hub.record import HubRecord
 from runner.manifest.dataset_names import MANY, key_of
 from runner.verify.parameter_differences import differing
 

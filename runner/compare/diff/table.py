@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from runner.compare.environment_facts import FactChange
-from runner.hub.record import Record
+from runner.hub.records.base import Record
 
 DATASET = "dataset"
 """Among the names of arms: the simulation of their dataset. No arm can be called so."""

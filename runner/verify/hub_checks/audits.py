@@ -8,7 +8,8 @@ from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
 from runner.experiment.common import AuditPart
 from runner.hub import layout
-from runner.hub.record import ArmRecord, AuditRecord, DatasetRecord
+from runner.hub.records.arm import ArmRecord, AuditRecord
+from runner.hub.records.data import DatasetRecord
 from runner.plan.other_jobs import OF_DATASET
 from runner.verify.audit_report import OF_ARM, REPORT, from_table
 from runner.verify.hub_checks.plan import _digests

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from runner.core.digest import canonical_json
 from runner.core.errors import VerificationError
 from runner.hub import layout
-from runner.hub.record import DatasetRecord
+from runner.hub.records.data import DatasetRecord
 from runner.verify.sealed_hub import SealedHub
 
 

@@ -10,7 +10,8 @@ from runner.core.digest import canonical_json
 from runner.core.errors import VerificationError
 from runner.core.project import models_digest
 from runner.hub import layout
-from runner.hub.record import ArmRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
 from runner.manifest.set_knobs import OPTION, RESOURCES, SEED
 from runner.plan.model import Job, Plan
 from runner.verify.sealed_hub import SealedHub

@@ -12,7 +12,7 @@ from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.hub.journal import resumptions
 from runner.hub.metrics_table import metrics_rows
-from runner.hub.record import MEASURED, ArmRecord
+from runner.hub.records.arm import MEASURED, ArmRecord
 from runner.manifest.rule_parser import parse
 from runner.verify.content_key import WORDS, of_sealed
 from runner.verify.effective import compare_effective, compare_history

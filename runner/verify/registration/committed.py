@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner.core.errors import ManifestError
 from runner.hub.provenance import committed
-from runner.hub.record import RegisteredFinding, as_registered
+from runner.hub.records.registered import RegisteredFinding, as_registered
 from runner.manifest.findings import load_register, register_for
 from runner.manifest.model import LoadedManifest
 

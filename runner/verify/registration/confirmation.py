@@ -15,7 +15,8 @@ from typing import Literal
 
 from runner.core.digest import canonical_json
 from runner.experiment.common import Counts, Sides, boschloo, holm
-from runner.hub.record import HubRecord, RegisteredFinding
+from runner.hub.record import HubRecord
+from runner.hub.records.registered import RegisteredFinding
 from runner.manifest.findings import Contrast, Registration
 from runner.verify.parameter_differences import has_knobs
 from runner.verify.registration.registered_runs import (

@@ -19,7 +19,7 @@ from runner.experiment.common import (
     fisher,
     holm,
 )
-from runner.hub.record import RegisteredFinding
+from runner.hub.records.registered import RegisteredFinding
 from runner.manifest.findings import Contrast
 from runner.manifest.matrix import MOST_ARMS
 from runner.verify.parameter_differences import has_knobs

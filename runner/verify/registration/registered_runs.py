@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 from runner.core.digest import canonical_json
 from runner.experiment import EXPERIMENT
-from runner.hub.record import ArmRecord, HubRecord, RegisteredFinding
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.registered import RegisteredFinding
 from runner.manifest.findings import Contrast, KnobValue, Level, Registration
 from runner.manifest.set_knobs import in_words
 from runner.plan.model import command_of

@@ -18,7 +18,7 @@ from runner.archive.layout import header, padding
 from runner.core.digest import entries, sha256_bytes, sha256_file
 from runner.core.errors import EngineError, VerificationError
 from runner.hub.layout import read, stage, verify, write_record
-from runner.hub.record import FileRecord
+from runner.hub.records.base import FileRecord
 from runner.jobs.datasets import find
 
 NOW = datetime(2026, 1, 30, 5, 0, 0, tzinfo=UTC)

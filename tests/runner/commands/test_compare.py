@@ -11,7 +11,7 @@ from runner.commands.compare import CompareRequest, compare
 from runner.core.digest import sha256_file
 from runner.core.errors import EngineError, VerificationError
 from runner.hub import layout
-from runner.hub.record import FileRecord
+from runner.hub.records.base import FileRecord
 
 
 @pytest.fixture

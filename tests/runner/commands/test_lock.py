@@ -11,7 +11,7 @@ import pytest
 from runner.core.digest import sha256_file
 from runner.core.errors import ManifestError
 from runner.hub import layout
-from runner.hub.record import EngineRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.phase import lockfile
 from runner.phase.lock_mismatches import base_of, engine_mismatches
 from runner.phase.lockfile import Base

@@ -17,7 +17,7 @@ from runner.core.errors import EngineError
 from runner.core.names import SafeName
 from runner.hub import layout
 from runner.hub.checksums import write_checksums
-from runner.hub.record import DifferingFact, ReproducedFile, ReproductionRecord
+from runner.hub.records.again import DifferingFact, ReproducedFile, ReproductionRecord
 from runner.report.reproduction import verdict, what_differs
 from runner.verify.consistency import inconsistencies
 from runner.verify.sealed_hub import SealedHub

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from runner.experiment import EXPERIMENT
 from runner.experiment.completed import with_fields
 from runner.experiment.interface import OneOf
-from runner.hub.record import ArmRecord, CaptureRecord
+from runner.hub.records.arm import ArmRecord
+from runner.hub.records.beside import CaptureRecord
 from runner.manifest.matrix_tables import Exclusion, Inclusion, Together
 from runner.manifest.matrix_tables import Matrix as Axes
 from runner.manifest.tables import Arm, Manifest, Profile

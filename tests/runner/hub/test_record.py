@@ -7,7 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from runner.core.digest import pretty_json
-from runner.hub.record import ArmRecord, Execution, HubRecord, leaves, schema
+from runner.hub.leaves import leaves
+from runner.hub.record import HubRecord, schema
+from runner.hub.records.arm import ArmRecord, Execution
 
 VALIDATOR = jsonschema.Draft202012Validator
 

@@ -7,7 +7,7 @@ import pytest
 
 from runner.core.reading import parse_json
 from runner.hub import layout
-from runner.hub.record import FileRecord
+from runner.hub.records.base import FileRecord
 from runner.hub.ro_crate import COMPLETED, FAILED, NO_LICENSE, crate
 from runner.phase.finalize import write_metadata
 

@@ -3,7 +3,7 @@
 from runner.core.digest import sha256_file
 from runner.core.reading import parse_json
 from runner.hub import layout
-from runner.hub.record import FileRecord
+from runner.hub.records.base import FileRecord
 from runner.hub.slsa import SLSA, provenance
 from runner.phase.finalize import write_metadata
 

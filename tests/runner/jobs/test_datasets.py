@@ -9,7 +9,8 @@ from runner.core.digest import digest_json, sha256_bytes
 from runner.core.errors import VerificationError
 from runner.engines.base import Outcome
 from runner.engines.images.snapshot import take
-from runner.hub.record import EngineRecord, FileRecord
+from runner.hub.records.base import FileRecord
+from runner.hub.records.provenance import EngineRecord
 from runner.jobs.dataset_cache import Sealed, address, digests, sealed_data
 from runner.jobs.datasets import find, prepare
 from runner.manifest.tables import Resources

@@ -1,6 +1,6 @@
 import pytest
 
-from runner.hub.record import ArmRecord, Execution, RuleRecord
+from runner.hub.records.arm import ArmRecord, Execution, RuleRecord
 from runner.manifest.follow_ups import Step
 from runner.phase.conditions import judge_condition, not_judged
 

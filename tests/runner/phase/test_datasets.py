@@ -16,7 +16,9 @@ from runner.core.digest import pretty_json, sha256_file
 from runner.core.errors import EngineError
 from runner.hub import layout
 from runner.hub.checksums import write_checksums
-from runner.hub.record import AuditRecord, FileRecord, HubRecord
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import AuditRecord
+from runner.hub.records.base import FileRecord
 from runner.hub.ro_crate import crate
 from runner.hub.slsa import provenance
 from runner.jobs.dataset_cache import digests

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.hub import layout
-from runner.hub.record import differing_knobs, leaves
+from runner.hub.leaves import differing_knobs, leaves
 from runner.manifest.model import load
 from runner.plan.make import make_plan
 

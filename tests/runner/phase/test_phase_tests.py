@@ -8,7 +8,7 @@ import pytest
 from runner.core.installation import SOURCES
 from runner.engines.base import Outcome
 from runner.engines.images.snapshot import take
-from runner.hub.record import TestResult, TestsRecord
+from runner.hub.records.beside import TestResult, TestsRecord
 from runner.manifest.tables import Resources
 from runner.phase import phase_tests
 from runner.plan.model import Job, PlannedExecution

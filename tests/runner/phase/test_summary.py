@@ -11,7 +11,7 @@ import pytest
 
 from runner.core.digest import sha256_file
 from runner.engines.base import Outcome
-from runner.hub.record import FileRecord
+from runner.hub.records.base import FileRecord
 from runner.manifest.tables import Resources
 from runner.phase.summary import ArmsOf, summarise
 from runner.verify.statistics import read_statistics

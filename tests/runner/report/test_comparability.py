@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.hub.record import ComparedHub
+from runner.hub.records.provenance import ComparedHub
 from runner.report.comparability import cautions
 
 SCORES = {"amp SSIM": "amp_ssim", "phase SSIM": "phase_ssim"}

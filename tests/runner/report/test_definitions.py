@@ -10,7 +10,7 @@ from models.config import SCORE_DEFINITION
 from runner.core.digest import pretty_json
 from runner.hub import layout
 from runner.hub.metrics_table import metrics_rows
-from runner.hub.record import ArmRecord
+from runner.hub.records.arm import ArmRecord
 from runner.phase.arms import describe
 from runner.phase.conditions import judge_condition
 from runner.report.arm_rows import arm_table, definitions

@@ -18,7 +18,9 @@ from models.summary.runs import Run
 from models.summary.scores_plot import plot_scores
 from runner.core.digest import pretty_json
 from runner.experiment.ptychography.results import COMMON
-from runner.hub.record import ComparedHub, FileRecord, SummaryRecord
+from runner.hub.records.base import FileRecord
+from runner.hub.records.beside import SummaryRecord
+from runner.hub.records.provenance import ComparedHub
 from runner.report import write_reports
 from runner.report.groups import evidence_statements, groups_view
 from runner.report.hub_text import render_show

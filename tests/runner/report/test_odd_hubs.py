@@ -16,7 +16,8 @@ import pytest
 
 from runner.core.digest import pretty_json
 from runner.hub import layout
-from runner.hub.record import FileRecord, SummaryRecord
+from runner.hub.records.base import FileRecord
+from runner.hub.records.beside import SummaryRecord
 from runner.report import write_reports
 from tests.runner.browser import browser, needs_chromium, opened
 from tests.runner.report.test_groups_page import statistics_of

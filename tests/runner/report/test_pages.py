@@ -15,7 +15,9 @@ from models.config import STATS
 from runner.core.digest import sha256_bytes
 from runner.hub import layout
 from runner.hub.metrics_table import metrics_rows
-from runner.hub.record import ArmRecord, Difference, FileRecord, RuleRecord, SummaryRecord
+from runner.hub.records.arm import ArmRecord, RuleRecord
+from runner.hub.records.base import Difference, FileRecord
+from runner.hub.records.beside import SummaryRecord
 from runner.manifest.rule_parser import parse
 from runner.report import write_reports
 from runner.report.hub_text import render_list, render_show

@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 from PIL.PngImagePlugin import PngInfo
 
-from runner.hub.record import FileRecord
+from runner.hub.records.base import FileRecord
 from runner.report.pages import render
 from runner.report.panels import panels_of
 from runner.report.view import make_view

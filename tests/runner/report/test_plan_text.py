@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.hub.record import as_registered
+from runner.hub.records.registered import as_registered
 from runner.manifest.model import load
 from runner.plan.make import make_plan
 from runner.report.plan_text import render_plan

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.hub.record import AuditRecord
+from runner.hub.records.arm import AuditRecord
 from runner.report.hub_text import render_show
 from runner.report.statements import statements
 from runner.report.wording import outcome

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.text import briefly, listing, plain
-from runner.hub.record import ArmRecord
+from runner.hub.records.arm import ArmRecord
 from runner.report.wording import (
     STATUS_WORDS,
     came_about,

@@ -4,7 +4,8 @@ import json
 
 from models.config import Parameters
 from runner.core.digest import pretty_json, sha256_bytes
-from runner.hub.record import MEASURED, FileRecord
+from runner.hub.records.arm import MEASURED
+from runner.hub.records.base import FileRecord
 from runner.manifest.rule_parser import parse
 from runner.manifest.tables import Resources
 from runner.plan.model import Job, PlannedExecution, command_of

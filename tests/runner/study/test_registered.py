@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.hub.record import as_registered
+from runner.hub.records.registered import as_registered
 from runner.manifest.findings import load_register
 from runner.study import sync
 from tests.runner.verify.registration.test_confirmation import SEEDS, arm, grid

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.hub.record import FileRecord
+from runner.hub.records.base import FileRecord
 from runner.study.selection import ALLOWANCE_BYTES, LARGEST_BYTES, first_of_groups, kept_files
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.config import Parameters, count_parameters, steps_per_epoch
-from runner.hub.record import leaves
+from runner.hub.leaves import leaves
 from runner.verify.effective import compare_effective, compare_history
 
 PLANS = {

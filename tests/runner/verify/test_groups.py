@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from models.config import Parameters
-from runner.hub.record import ArmRecord, Execution
+from runner.hub.records.arm import ArmRecord, Execution
 from runner.verify.groups import MOST_PAIRS, grouped, summary_of
 from runner.verify.sealed_hub import NamedHub
 

@@ -5,7 +5,8 @@ import copy
 import pytest
 
 from models.config import Parameters
-from runner.hub.record import ArmRecord, differing_knobs
+from runner.hub.leaves import differing_knobs
+from runner.hub.records.arm import ArmRecord
 from runner.manifest.rule_parser import parse
 from runner.verify.verdict import exit_code, identical_arms, judge
 

@@ -5,7 +5,9 @@ import itertools
 import pytest
 
 from models.config import Parameters
-from runner.hub.record import ArmRecord, Execution, HubRecord, RegisteredFinding, as_registered
+from runner.hub.record import HubRecord
+from runner.hub.records.arm import ArmRecord, Execution
+from runner.hub.records.registered import RegisteredFinding, as_registered
 from runner.manifest.findings import Finding
 from runner.verify.registration.confirmation import confirm
 from runner.verify.registration.registered_runs import counts
@@ -435,7 +437,7 @@ def test_to_register_again_after_a_look_takes_fresh_seeds(hub):
 
 
 def test_a_hub_made_again_is_no_new_evidence(hub, record):
-    from runner.hub.record import ReproductionRecord
+    from runner.hub.records.again import ReproductionRecord
 
     again = ReproductionRecord(
         hub="phase8/one", hub_sha256="0" * 64, outcome="identical", arms=(), image="", files=(),

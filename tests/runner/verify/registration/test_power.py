@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from models.config import Parameters
-from runner.hub.record import as_registered
+from runner.hub.records.registered import as_registered
 from runner.manifest.findings import Finding
 from runner.verify.registration.power import (
     knob_designs,
