@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.core.errors import EngineError, EngineLostError
+from runner.core.programs import NO_ANSWER, answer_of
 
 COMMANDS = ("sbatch", "squeue", "scancel")
 ANSWER_S = 30.0
@@ -37,7 +38,10 @@ ENDED = frozenset(
     }
 )
 """States of a job that will not go on; one that we do not know is none of them."""
-NO_ANSWER = ("unable to contact", "timed out", "connect failure", "connection refused", "no route")
+SILENT = (
+    *("unable to contact", "timed out", "connect failure", "connection refused", "no route"),
+    NO_ANSWER,
+)
 """What the commands say where the controller is away. Anything else is its answer."""
 
 
@@ -197,22 +201,11 @@ def _environment() -> dict[str, str]:
 
 def run(words: Sequence[str], *, given: str = "") -> subprocess.CompletedProcess[str]:
     """Ask one of Slurm's commands; one that does not answer in time has a status that is not 0."""
-    try:
-        return subprocess.run(
-            words,
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=ANSWER_S,
-            env=_environment(),
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(words, 1, "", f"timed out after {ANSWER_S:g} s")
+    return answer_of(words, environment=_environment(), within_s=ANSWER_S, given=given)
 
 
 def _is_silence(done: subprocess.CompletedProcess[str]) -> bool:
-    return any(words in done.stderr.lower() for words in NO_ANSWER)
+    return any(words in done.stderr.lower() for words in SILENT)
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from runner.core.errors import EngineError
 from runner.core.installation import SOURCES
+from runner.core.programs import answer_of
 from runner.engines import seccomp
 from runner.engines.accounts import Account, account
 from runner.engines.isolation import Isolation
@@ -157,7 +158,7 @@ class Container(Starter):
     def ask(self, *words: str, within_s: float = ANSWER_S) -> subprocess.CompletedProcess[str]:
         """What the runtime answers. One that does not in time has failed."""
         command = [self.runtime, *words]
-        return run(command, self.environment, within_s)
+        return answer_of(command, environment=self.environment, within_s=within_s)
 
     def ask_patiently(self, *words: str) -> str:
         """What the runtime answers; it may be at something of another job's just now.
@@ -212,7 +213,7 @@ class Container(Starter):
         """Raise ``RefusedError`` unless the packages in there are those that were planned."""
         script = FINGERPRINT.read_text("utf-8")
         command = self.looking(["python", "-I", "-c", script, "--fingerprint"])
-        done = run(command, self.environment, LOAD_S)
+        done = answer_of(command, environment=self.environment, within_s=LOAD_S)
         try:
             found = json.loads(done.stdout)["packages_sha256"]
         except (ValueError, KeyError, TypeError):
@@ -225,27 +226,6 @@ class Container(Starter):
                 f"remove {self.image['folder']} and run again"
             )
         self.image_is_right()
-
-
-def run(
-    command: Sequence[str], environment: Mapping[str, str], within_s: float
-) -> subprocess.CompletedProcess[str]:
-    """What a command says. One that cannot be run, or not in time, has failed."""
-    try:
-        return subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=within_s,
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"no answer within {within_s:g} s")
-    except OSError as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
 def last(done: subprocess.CompletedProcess[str]) -> str:
