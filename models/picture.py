@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngInfo
 
 from models.job import LINES
+from models.sheet import COLUMN
 
 MOST_COLOURS: Final = 256
 """What a palette holds. A picture with one takes a third of the room of one without."""
@@ -69,12 +70,21 @@ def save_plot(figure: Figure, path_png: Path, panels: Panels | None = None) -> N
     """
     arrange(figure)
     save_png(figure, path_png, panels)
+    _save_all_lines(figure, path_png.parent / LINES, path_png.stem)
+
+
+def save_column(figure: Figure, path_png: Path) -> None:
+    """Write a figure as lines for the column of a journal, beside those of ``save_plot``."""
+    arrange(figure)
+    _save_all_lines(figure, path_png.parent / LINES, f"{path_png.stem}_{COLUMN.width_mm}mm")
+
+
+def _save_all_lines(figure: Figure, folder: Path, name: str) -> None:
     for image in figure.findobj(AxesImage):
         image.set_interpolation("none")
-    folder = path_png.parent / LINES
     folder.mkdir(exist_ok=True)
     for suffix in UNSAID:
-        save_lines(figure, folder / path_png.with_suffix(suffix).name)
+        save_lines(figure, folder / f"{name}{suffix}")
 
 
 def save_lines(figure: Figure, path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Any, Final, Literal
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.evaluation.reconstruct import Reconstruction
-from models.picture import save_plot
-from models.sheet import PICTURE_MM, blank, style
+from models.picture import Panels, save_column, save_plot
+from models.sheet import COLUMN, PICTURE_MM, blank, style
 
 Image = NDArray[np.float64]
 
@@ -28,29 +29,47 @@ SHOWN_PERCENTILE: Final = 99.5
 def plot_reconstruction(reconstruction: Reconstruction, path_png: Path) -> None:
     """Write a PNG of two rows, amplitude and phase: reconstruction, ground truth, difference.
 
+    Beside it, in the folder ``plots``, lines for papers, at the same width and for a column.
     The phase is the aligned one, where there is one: no measurement tells the global phase.
     Reconstruction and truth share the truth's colour range; the difference has a symmetric one of
     its own that leaves out the largest 0.5 %. Each scale has 64 steps. Pixels that are not finite
     stay blank. The file says where in it reconstruction and truth are. The bytes depend on the
     images and on the installed matplotlib only: no date, no version, no user's style.
     """
-    r = reconstruction
     with style():
-        figure = blank(PICTURE_MM, 92, DOTS_PER_INCH)
-        axes = figure.subplots(2, 3, sharex=True, sharey=True)
-        _row(axes[0], "amplitude", "object units", "gray", r.amplitude, r.target_amplitude)
-        phase = r.phase if r.phase_aligned is None else r.phase_aligned
-        name = "phase" if r.phase_aligned is None else "aligned phase"
-        _row(axes[1], name, "rad", "viridis", phase, r.target_phase)
-        axes[0, 0].set_ylabel("row (px)")
-        axes[1, 0].set(xlabel="column (px)", ylabel="row (px)")
-        sides = ("reconstructed", "ground truth")
-        rows = {"amplitude": axes[0], name: axes[1]}
-        save_plot(
-            figure,
-            path_png,
-            {what: dict(zip(sides, row[:2], strict=True)) for what, row in rows.items()},
-        )
+        figure, panels = _page(reconstruction)
+        save_plot(figure, path_png, panels)
+        save_column(_column(reconstruction), path_png)
+
+
+def _page(r: Reconstruction) -> tuple[Figure, Panels]:
+    figure = blank(PICTURE_MM, 92, DOTS_PER_INCH)
+    axes = figure.subplots(2, 3, sharex=True, sharey=True)
+    name, phase = _phase(r)
+    _row(axes[0], "amplitude", "object units", "gray", r.amplitude, r.target_amplitude)
+    _row(axes[1], name, "rad", "viridis", phase, r.target_phase)
+    axes[0, 0].set_ylabel("row (px)")
+    axes[1, 0].set(xlabel="column (px)", ylabel="row (px)")
+    sides = ("reconstructed", "ground truth")
+    rows = {"amplitude": axes[0], name: axes[1]}
+    return figure, {what: dict(zip(sides, row[:2], strict=True)) for what, row in rows.items()}
+
+
+def _column(r: Reconstruction) -> Figure:
+    """The same images with amplitude and phase side by side."""
+    figure = blank(COLUMN.width_mm, 110, DOTS_PER_INCH)
+    axes = figure.subplots(3, 2, sharex=True, sharey=True)
+    name, phase = _phase(r)
+    _row(axes[:, 0], "amplitude", "object units", "gray", r.amplitude, r.target_amplitude)
+    _row(axes[:, 1], name, "rad", "viridis", phase, r.target_phase)
+    for axis, what in zip(axes[2], ("amplitude", name), strict=True):
+        axis.set_title(f"{what},\ndifference")  # there is no room for what is taken from what
+    return figure
+
+
+def _phase(r: Reconstruction) -> tuple[str, Image]:
+    """The phase that is shown, and what it is called."""
+    return ("phase", r.phase) if r.phase_aligned is None else ("aligned phase", r.phase_aligned)
 
 
 def _row(

@@ -47,6 +47,7 @@ PARAMETERS = {
 def with_lines(names):
     """The files of these names, and for each picture those that have it as lines."""
     pictures = [name.removesuffix(".png") for name in names if name.endswith(".png")]
+    pictures += ["recon_85mm"] * ("recon" in pictures)
     return [*names, *(f"plots/{name}{kind}" for name in pictures for kind in (".svg", ".pdf"))]
 
 
