@@ -87,7 +87,6 @@ def plan(
     known before.
     """
     side_by_side = side_by_side_of(jobs)
-    from runner.engines.kinds import is_elsewhere
     from runner.hub.records.registered import as_registered
     from runner.jobs.devices import choose_device
     from runner.jobs.sites import chosen_engine
@@ -99,7 +98,10 @@ def plan(
     loaded = load(manifest, set_over=set_over or [], profile=profile)
     where = chosen_engine(engine.value, loaded)
     chosen, _ = choose_device(
-        device, wants_gpu=asks_for_gpu(loaded, profile), elsewhere=is_elsewhere(where.name)
+        device,
+        wants_gpu=asks_for_gpu(loaded, profile),
+        engine=where.name,
+        project=loaded.project,
     )
     made = make_plan(
         loaded, profile=profile, only=only or [], with_optional=with_optional, device=chosen

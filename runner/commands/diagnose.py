@@ -19,7 +19,6 @@ from runner.core.reading import typed
 from runner.engines import Needs, open_engine
 from runner.engines import choose as choose_engine
 from runner.engines.images.snapshot import Snapshot
-from runner.engines.kinds import is_elsewhere
 from runner.experiment import EXPERIMENT
 from runner.hub import layout, provenance
 from runner.hub.checksums import CHECKSUMS
@@ -101,8 +100,7 @@ def diagnose(request: DiagnoseRequest) -> tuple[Path, int]:
     """
     patient = examine(request)
     wants_gpu = patient.order.arm.execution.device == "cuda"
-    elsewhere = is_elsewhere(request.engine)
-    device, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
+    device, remark = choose_device(request.device, wants_gpu=wants_gpu, engine=request.engine)
     with interrupts(), staged(request) as staging, display() as shown:
         order = on_device(patient.order, device)
         notes = [*([remark] if remark else []), *patient.notes]

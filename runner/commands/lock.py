@@ -13,7 +13,6 @@ from runner.engines import Needs, open_engine
 from runner.engines.environments.wheels import lock_path
 from runner.engines.images.snapshot import Snapshot
 from runner.engines.images.stage import DOCKERFILE
-from runner.engines.kinds import is_elsewhere
 from runner.hub.provenance import describe_engine, take_code
 from runner.hub.records.data import DatasetRecord
 from runner.hub.records.provenance import EngineRecord
@@ -51,8 +50,12 @@ def lock(request: LockRequest) -> Path:
     loaded = load(request.manifest)
     chosen = chosen_engine(request.engine, loaded, python=request.python)
     request = replace(request, engine=chosen.name)
-    wants_gpu, elsewhere = asks_for_gpu(loaded, request.profile), is_elsewhere(request.engine)
-    wanted, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
+    wanted, remark = choose_device(
+        request.device,
+        wants_gpu=asks_for_gpu(loaded, request.profile),
+        engine=request.engine,
+        project=loaded.project,
+    )
     optional = has_optional(loaded, request.profile)
     plan = make_plan(loaded, profile=request.profile, with_optional=optional, device=wanted)
     path = lockfile.lock_file(request.manifest)

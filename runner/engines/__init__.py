@@ -56,6 +56,12 @@ def open_engine(name: str, needs: Needs) -> Engine:
     return engine
 
 
+def has_gpus(name: str, use: QueueUse) -> bool:
+    """Whether the machines of an engine have GPUs whose jobs run elsewhere; yes if none can say."""
+    told: bool = import_module(f"{__name__}.{name}").has_gpus(use)
+    return told
+
+
 def choose(name: str, *, python: Path | None, say: Say) -> str:
     """The engine that ``auto`` means on this machine, said with its reason; any other as it is."""
     if name != EngineName.auto:

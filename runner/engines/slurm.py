@@ -272,6 +272,11 @@ def jobs_of(run_id: str, known: Queue) -> Iterator[Entry]:
             yield entry
 
 
+def has_gpus(use: QueueUse) -> bool:
+    """Whether jobs can have GPUs where they run; yes if nobody can say."""
+    return queue.has_gpus(use.options)
+
+
 def all_jobs() -> Iterator[tuple[Entry, Mapping[str, str]]]:
     """Every job of this user that a runner has submitted and that has not ended; its labels.
 

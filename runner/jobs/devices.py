@@ -12,15 +12,21 @@ from runner.core.allowance import Allowance, allowance
 from runner.core.errors import EngineError, GpuError
 from runner.core.installation import state_dir
 from runner.core.text import briefly
-from runner.engines import gpus
+from runner.engines import gpus, has_gpus
 from runner.engines.environments.wheels import Variant
+from runner.engines.kinds import EngineName, is_elsewhere
+from runner.jobs.sites import queue_use
 from runner.jobs.slots import Shares, Slots
 from runner.manifest.model import LoadedManifest
 from runner.plan.model import Device, Job
 
 
 def choose_device(
-    asked: str, *, wants_gpu: bool, elsewhere: bool = False
+    asked: str,
+    *,
+    wants_gpu: bool,
+    engine: str = EngineName.auto,
+    project: Path | None = None,
 ) -> tuple[Device, str | None]:
     """The device, and what the user must know about the choice, if anything.
 
@@ -28,7 +34,8 @@ def choose_device(
         asked: ``auto`` (a GPU when the manifest wants one and there is one), ``cpu``, or ``cuda``,
             which insists.
         wants_gpu: Whether any arm of the manifest asks for a GPU.
-        elsewhere: Whether jobs run on other machines, of whose GPUs this one knows nothing.
+        engine: The engine, which knows of GPUs elsewhere if its jobs run on other machines.
+        project: The folder whose site file says how those are used.
 
     Raises:
         EngineError: ``cuda`` was asked for and there is no GPU.
@@ -36,8 +43,10 @@ def choose_device(
     if asked == "cpu" or (asked == "auto" and not wants_gpu):
         chosen_against = "running on the CPU as asked, although the manifest asks for a GPU"
         return "cpu", chosen_against if wants_gpu else None
-    if elsewhere:
-        return "cuda", None
+    if is_elsewhere(engine):
+        if asked == "cuda" or has_gpus(engine, queue_use(project)):
+            return "cuda", None
+        return "cpu", "the manifest asks for a GPU and no node has one: running on the CPU"
     if gpus.available():
         return "cuda", locks.place().remark
     if asked == "cuda":

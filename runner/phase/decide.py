@@ -61,7 +61,9 @@ def decide(request: Request) -> Decided:
     queue_use(loaded.project)  # a site file that is wrong is told before anything begins
     elsewhere = is_elsewhere(engine.name)
     wants_gpu = asks_for_gpu(loaded, request.profile)
-    device, remark = choose_device(request.device, wants_gpu=wants_gpu, elsewhere=elsewhere)
+    device, remark = choose_device(
+        request.device, wants_gpu=wants_gpu, engine=engine.name, project=loaded.project
+    )
     plan = make_plan(
         loaded,
         profile=request.profile,

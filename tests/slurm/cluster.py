@@ -47,8 +47,10 @@ AccountingStorageType=accounting_storage/none
 PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 {nodes}
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
+NodeName=bare NodeHostname=nowhere NodeAddr=127.0.0.1 State=DOWN
+PartitionName=bare Nodes=bare
+PartitionName=all Nodes={names} Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes={names} MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 """
 
 
@@ -89,7 +91,13 @@ class Cluster:
             for node in self.nodes
         ]
         self.conf.write_text(
-            CONF.format(host=host, port=_free_port(), folder=folder, nodes="\n".join(lines))
+            CONF.format(
+                host=host,
+                port=_free_port(),
+                folder=folder,
+                nodes="\n".join(lines),
+                names=",".join(self.nodes),
+            )
         )
         devices = ",".join(map(str, gpus))
         (folder / "gres.conf").write_text(f"AutoDetect=off\nName=gpu File={devices}\n")

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from runner.engines.cluster.queue import Queue
+from runner.jobs.devices import choose_device
 from tests.faults.phase import (
     Begun,
     arms,
@@ -151,3 +152,25 @@ def test_a_site_is_checked_by_a_job(cluster, tmp_path, monkeypatch):
     assert "is not below /nowhere" in phasehub("site", "check").stderr
     file.write_text('[slurm]\npartitoin = "all"\n')
     assert phasehub("site", "check").returncode == 2
+
+
+def test_where_no_node_has_a_gpu_arms_compute_on_the_cpu_and_that_is_said(cluster, tmp_path):
+    """The cluster's nodes have GPUs, but for the one of the partition ``bare``."""
+    wants_gpu = {"wants_gpu": True, "engine": "slurm", "project": tmp_path}
+    site = tmp_path / "phasehub.toml"
+    site.write_text('[slurm]\npartition = "all"\n')
+    assert choose_device("auto", **wants_gpu) == ("cuda", None)
+    site.write_text('[slurm]\npartition = "bare"\n')
+    device, told = choose_device("auto", **wants_gpu)
+    assert device == "cpu"
+    assert "no node has one: running on the CPU" in told
+    assert choose_device("cuda", **wants_gpu) == ("cuda", None)
+
+
+def test_gpus_of_a_cluster_that_does_not_answer_are_held_to_be_there(monkeypatch, tmp_path):
+    wants_gpu = {"wants_gpu": True, "engine": "slurm", "project": tmp_path}
+    (tmp_path / "slurm.conf").write_text("ClusterName=none\nSlurmctldHost=nowhere.invalid\n")
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    assert choose_device("auto", **wants_gpu) == ("cuda", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert choose_device("auto", **wants_gpu) == ("cuda", None)

@@ -182,6 +182,13 @@ def require_commands() -> None:
             )
 
 
+def has_gpus(options: Sequence[str]) -> bool:
+    """Whether a node of the partition that the options name has GPUs; yes if nobody can say."""
+    partition = [word for word in options if word.startswith("--partition=")]
+    done = run(["sinfo", "--noheader", "--format=%G", *partition])
+    return done.returncode != 0 or "gpu" in done.stdout
+
+
 def version() -> str:
     """Slurm's version, as its commands tell it."""
     return run(["squeue", "--version"]).stdout.strip() or "unknown"
