@@ -95,7 +95,9 @@ def test_every_engine_that_there_is_can_be_asked_for_and_opened():
     there = {path.stem for path in folder.glob("*.py") if "def open_engine(" in path.read_text()}
     assert there - {"__init__"} == set(ENGINES)
     for name in ENGINES:
-        assert callable(import_module(f"runner.engines.{name}").open_engine)
+        module = import_module(f"runner.engines.{name}")
+        assert callable(module.open_engine)
+        assert hasattr(module, "has_gpus") is KINDS[name].elsewhere
     assert options.EngineName is EngineName
     assert set(KINDS) == set(FINDERS) == set(ENGINES)
 
