@@ -52,7 +52,7 @@ def test_two_runs_of_one_manifest_are_identical_and_exit_with_0(tiny_hubs):
     done = phasehub("diff", *tiny_hubs[:2])
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[1] == (
-        "the same plan; the environments agree; all 70 deterministic files identical"
+        "the same plan; the environments agree; all 74 deterministic files identical"
     )
     sections = [line for line in done.stdout.splitlines() if line and line[0].isupper()]
     assert sections == ["Plan", "Environment", "Artifacts", "Metrics"]
@@ -63,7 +63,7 @@ def test_a_changed_knob_is_named_with_both_values_and_exits_with_4(tiny_hubs):
     assert done.returncode == 4
     headline = done.stdout.splitlines()[1]
     assert headline.startswith("the plans differ in 1 knob (train.learning_rate); ")
-    assert "the environments agree; 45 of 70 deterministic files differ; " in headline
+    assert "the environments agree; 47 of 74 deterministic files differ; " in headline
     assert "  train.learning_rate  0.002 → 0.001  arm two\n" in done.stdout
     assert "  arm one: 20 files identical\n" in done.stdout
 
@@ -123,7 +123,7 @@ def test_another_processor_may_explain_it(tiny_hubs, tiny_copy):
     found = diff(tiny_hubs[0], sealed_anew(tiny_copy))
     assert [fact.name for fact in found.environment.facts] == ["cpu.model"]
     assert part(found, "arm one").may_follow_from == ("the environment (1 fact)",)
-    assert "1 fact of the environment differs; 1 of 70 deterministic files differ" in found.headline
+    assert "1 fact of the environment differs; 1 of 74 deterministic files differ" in found.headline
     assert "defect" not in render(found)
 
 
@@ -205,7 +205,7 @@ def test_an_arm_that_one_hub_does_not_have(tiny_hubs, tiny_copy):
     rewrite(tiny_copy / layout.PLAN, shorten)
     found = diff(tiny_hubs[0], sealed_anew(tiny_copy, change))
     assert found.plan.only_before == ("two",)
-    assert found.artifacts.num_only_before == 20
+    assert found.artifacts.num_only_before == 22
     assert part(found, "arm two").may_follow_from == ("the plan (only one has this arm)",)
     assert [metrics.arm for metrics in found.metrics] == ["one"]
 
