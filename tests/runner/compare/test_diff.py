@@ -65,7 +65,7 @@ def test_a_changed_knob_is_named_with_both_values_and_exits_with_4(tiny_hubs):
     assert headline.startswith("the plans differ in 1 knob (train.learning_rate); ")
     assert "the environments agree; 47 of 74 deterministic files differ; " in headline
     assert "  train.learning_rate  0.002 → 0.001  arm two\n" in done.stdout
-    assert "  arm one: 20 files identical\n" in done.stdout
+    assert "  arm one: 22 files identical\n" in done.stdout
 
 
 def test_what_differs_first_is_told_apart_from_what_may_follow(tiny_hubs):
