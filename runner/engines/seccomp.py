@@ -84,9 +84,18 @@ def machine(info: Mapping[str, Any]) -> str | None:
     return name if name in ARCHITECTURES else None
 
 
-def profile(machine: str) -> dict[str, Any]:
-    """The strict profile in the words of the daemon."""
+def profile(machine: str, *, errors: bool = True) -> dict[str, Any]:
+    """The strict profile in the words of the daemon.
+
+    Without ``errors`` it is for programs that know one error number alone: there ``clone3`` is a
+    matter for a tracer, which the kernel answers with ENOSYS where there is none, so that no
+    process may become one.
+    """
     names = f"{FILES} {MEMORY} {PROCESSES} {WAITING} {TALKING} {OF_THE_MACHINE[machine]}".split()
+    missing: dict[str, Any] = {"action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS}
+    if not errors:
+        names.remove("ptrace")
+        missing = {"action": "SCMP_ACT_TRACE"}
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "architectures": [ARCHITECTURES[machine]],
@@ -95,7 +104,7 @@ def profile(machine: str) -> dict[str, Any]:
             *(_allowed_if("socket", INT, family) for family in SOCKETS.values()),
             _allowed_if("clone", NEW_NAMESPACES, 0),
             *(_allowed_if("personality", INT, value) for value in PERSONALITIES),
-            {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS},
+            {"names": ["clone3"], **missing},
         ],
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from runner.engines.base import PROMISES, Launch
 from runner.engines.daemon import answering, connect
 from runner.engines.images.build import BuiltImage, build
 from runner.engines.isolation import Isolation, isolation_of
-from runner.engines.runtimes.shelf import archive_of, root_of
+from runner.engines.runtimes.shelf import archive_of, root_of, sif_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class Guarantees:
     """Whether it can show a container GPUs."""
     own_profile: bool = True
     """Whether it has a profile of system calls of its own."""
-    unpacked: bool = False
-    """Whether it takes the root file system as a folder, and no archive."""
+    put: Callable[[BuiltImage, Path, Say], Path] = archive_of
+    """What writes an image below the state folder in the form that it takes."""
 
 
 UNBOUNDED = frozenset({"pids", "swap"})
@@ -44,8 +44,8 @@ UNBOUNDED = frozenset({"pids", "swap"})
 GUARANTEES: Mapping[str, Guarantees] = {
     "docker": Guarantees(gpus=True),
     "podman": Guarantees(without_root=UNBOUNDED),
-    "oci": Guarantees(without_root=UNBOUNDED, own_profile=False, unpacked=True),
-    "apptainer": Guarantees(not_kept=UNBOUNDED | {"system_calls"}, gpus=True, unpacked=True),
+    "oci": Guarantees(without_root=UNBOUNDED, own_profile=False, put=root_of),
+    "apptainer": Guarantees(not_kept=UNBOUNDED, own_profile=False, gpus=True, put=sif_of),
 }
 
 
@@ -55,7 +55,7 @@ class NodeImage:
 
     built: BuiltImage
     place: Path
-    """Its archive, or its root file system."""
+    """Its archive, its root file system, or a file of Apptainer's."""
     environment: tuple[str, ...]
     workdir: str
 
@@ -164,12 +164,11 @@ def open_contained(needs: Needs, runtime: str) -> Contained:
 
 def node_image(runtime: str, image: BuiltImage, state: Path, say: Say) -> NodeImage:
     """The image as a runtime takes it, below the state folder. Raises ``EngineError``."""
-    put = root_of if GUARANTEES[runtime].unpacked else archive_of
     with answering():
         config = connect().images.get(image.id).attrs.get("Config") or {}
     return NodeImage(
         built=image,
-        place=put(image, state, say),
+        place=GUARANTEES[runtime].put(image, state, say),
         environment=tuple(config.get("Env") or ()),
         workdir=str(config.get("WorkingDir") or "/"),
     )

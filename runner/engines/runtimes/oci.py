@@ -25,11 +25,11 @@ from runner.engines.runtimes.container import (
     is_abandoned,
     plain,
 )
-from runner.engines.runtimes.unpacked import Unpacked
+from runner.engines.runtimes.in_place import InPlace
 from runner.engines.supervisor import RefusedError
 
 
-class OciBundle(Unpacked):
+class OciBundle(InPlace):
     """A container of the low-level runtime that Docker and podman start theirs by."""
 
     memory_is_told = False  # the command is gone with its cgroup, and says nothing of it

@@ -1,4 +1,4 @@
-"""What runtimes are asked for, in their own words; Apptainer's is nowhere run for real."""
+"""What runtimes are asked for, in their own words; tests/slurm runs them."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from runner.engines.base import PROMISES, Launch, Limits
 from runner.engines.cluster import node
 from runner.engines.images.build import BuiltImage
 from runner.engines.isolation import BoundFolder
+from runner.engines.runtimes.apptainer import MARK
 from runner.engines.runtimes.command_line import bind
 from runner.engines.runtimes.contained import GUARANTEES, Contained, NodeImage
 from runner.engines.runtimes.container import identity, is_abandoned
@@ -33,7 +34,7 @@ def image(tmp_path):
     folder = tmp_path / "node-images"
     folder.mkdir()
     (folder / "root").mkdir()
-    (folder / "fingerprint").write_text(DIGEST)
+    (folder / "root.fingerprint").write_text(DIGEST)
     digests = ("lock_sha256", "models_sha256", "dockerfile_sha256", "packages_sha256")
     built = BuiltImage(
         reference="phasehub:cpu-1", id=f"sha256:{DIGEST}", variant="cpu", base="base",
@@ -87,10 +88,12 @@ def test_apptainer_s_command_line(image, launch, stand_in, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
     view, starter = laid_out("apptainer", image, replace(launch, num_gpus=2))
     command, environment = starter.prepare()
-    folder = launch.out_dir.parent
+    folder, supervisor = launch.out_dir.parent, identity(os.getpid())
+    user = ("--security=uid:10001", "--security=gid:10001") if os.getuid() == 0 else ()
     assert list(command) == [
-        *(program, "exec", "--containall", "--no-home", "--no-privs", "--no-eval", "--no-umask"),
-        *("--no-mount=bind-paths,cwd,hostfs", "--net", "--network=none", "--nv"),
+        *(program, "--silent", "exec", "--containall", "--no-home", "--no-privs", "--no-eval"),
+        *("--no-umask", "--no-mount=bind-paths,cwd,hostfs", *user, "--net", "--network=none"),
+        *(f"--security=seccomp:{view}/seccomp.json", "--nv", f"--env={MARK}={supervisor}"),
         f"--mount=type=bind,source={view}/job,destination=/job,ro",
         f"--mount=type=bind,source={folder}/out,destination=/out",
         f"--mount=type=bind,source={folder}/data,destination=/data,ro",
@@ -99,6 +102,11 @@ def test_apptainer_s_command_line(image, launch, stand_in, monkeypatch):
         *("timeout", "--signal=KILL", "80", "sh", "-c", "env; exit 3"),
     ]
     assert "APPTAINER_BIND" not in environment
+    profile = json.loads((view / "seccomp.json").read_text())
+    by_action = {rule["action"]: {*rule["names"]} for rule in reversed(profile["syscalls"])}
+    # What traces could let it through, so nothing may.
+    assert by_action["SCMP_ACT_TRACE"] == {"clone3"}
+    assert "ptrace" not in by_action["SCMP_ACT_ALLOW"]
 
 
 def test_a_job_sees_the_plan_s_environment_and_its_end_is_on_record(image, launch, stand_in):
@@ -146,7 +154,9 @@ def test_a_daemon_that_keeps_less_than_the_hub_says_is_refused(image, launch, la
 def test_what_a_runtime_cannot_keep_is_said(image, runtime):
     facts = Contained(runtime, image).describe()
     assert {*facts["enforced"], *facts["not_enforced"]} == PROMISES
-    assert ("system_calls" in facts["not_enforced"]) == (runtime == "apptainer")
+    assert ("pids" in facts["not_enforced"]) == (
+        runtime == "apptainer" or (runtime != "docker" and os.getuid() != 0)
+    )
 
 
 def test_what_a_runtime_cannot_do_is_refused_before_a_job_is_submitted(image, launch):
@@ -154,8 +164,9 @@ def test_what_a_runtime_cannot_do_is_refused_before_a_job_is_submitted(image, la
         with pytest.raises(EngineError, match="gives a container no GPU"):
             laid_out(runtime, image, replace(launch, num_gpus=1))
     looser = replace(launch, limits=replace(launch.limits, seccomp="docker"))
-    with pytest.raises(EngineError, match=r"seccomp = \"strict\" or"):
-        laid_out("oci", image, looser)
+    for runtime in ("apptainer", "oci"):
+        with pytest.raises(EngineError, match=r"seccomp = \"strict\" or"):
+            laid_out(runtime, image, looser)
 
 
 def test_a_folder_of_any_name_is_bound():
