@@ -1,17 +1,23 @@
 """The image: what is in it, what identifies it, and what is said when it cannot be built."""
 
+import os
 import re
 import shutil
+import tempfile
+from pathlib import Path
 
+import docker
 import pytest
 
 from runner.core.errors import EngineError
 from runner.core.installation import state_dir
 from runner.engines.environments.locked_python import describe_python, locked_python
 from runner.engines.environments.wheels import lock_path, read_lock
+from runner.engines.images import buildx
 from runner.engines.images.base import LOCAL_BASE, choose_base, dockerfile_base
 from runner.engines.images.build import build
 from runner.engines.images.stage import build_stage
+from tests.containers import buildkit_alone
 
 pytestmark = pytest.mark.docker
 
@@ -192,6 +198,74 @@ def test_steps_that_take_time_are_told(client, tmp_path):
     )
     client.images.remove("phasehub-trial:steps")
     assert told == ["  Step 4/6 : COPY greeting /", "  Step 6/6 : RUN cat /greeting"]
+
+
+@pytest.fixture
+def buildkit(monkeypatch):
+    if not buildx.is_here():
+        pytest.skip("there is no docker buildx; .ci/run fetches it")
+    monkeypatch.setenv("DOCKER_BUILDKIT", "1")
+
+
+def test_buildkit_builds_the_same_from_a_base_that_has_no_other_name(client, tmp_path, buildkit):
+    told = []
+    (tmp_path / "greeting").write_text("hello")
+    base = choose_base(client, None, print)
+    trial_build(
+        client,
+        tmp_path,
+        "COPY greeting /\nLABEL a=b\nRUN grep hello /greeting\n",
+        {"greeting": tmp_path / "greeting"},
+        told.append,
+    )
+    made = client.images.get("phasehub-trial:steps")
+    try:
+        assert made.labels["a"] == "b"
+        assert (
+            made.attrs["RootFS"]["Layers"][: len(base.attrs["RootFS"]["Layers"])]
+            == (base.attrs["RootFS"]["Layers"])
+        )
+    finally:
+        client.images.remove("phasehub-trial:steps")
+    assert told == ["  [2/3] COPY greeting /", "  [3/3] RUN grep hello /greeting"]
+    assert not [one for one in client.images.get(base.id).tags if one.startswith(buildx.PINNED)]
+
+
+def test_a_step_that_buildkit_fails_at_is_named_and_has_no_network(client, tmp_path, buildkit):
+    reach = 'import socket; socket.create_connection((\\"192.0.2.1\\", 80), 5)'
+    with pytest.raises(EngineError) as failed:
+        trial_build(client, tmp_path, f'RUN python3 -c "{reach}"\n')
+    message = str(failed.value)
+    assert message.startswith("phasehub-trial:steps cannot be built: [2/2] RUN python3 -c")
+    assert "Network is unreachable" in message
+
+
+@pytest.fixture
+def strict_daemon(client, monkeypatch):
+    if os.getuid() != 0:
+        pytest.skip("only root can start a second daemon")
+    saved = client.images.get(LOCAL_BASE).save(named=True)
+    with tempfile.TemporaryDirectory() as folder, buildkit_alone.daemon(Path(folder)) as address:
+        second = docker.DockerClient(address)
+        second.images.load(saved)
+        monkeypatch.setenv("DOCKER_HOST", address)
+        yield second
+        second.close()
+
+
+def test_a_daemon_that_refuses_the_classic_builder_builds_by_buildkit(
+    strict_daemon, tmp_path, monkeypatch, buildkit
+):
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    refused = r"BuildKit alone builds here.* Install Docker's buildx plugin"
+    with pytest.raises(EngineError, match=refused):
+        trial_build(strict_daemon, tmp_path, "RUN true\n")
+    monkeypatch.delenv("DOCKER_BUILDKIT")
+    told = []
+    trial_build(strict_daemon, tmp_path, "RUN true\n", say=told.append)
+    assert strict_daemon.images.get("phasehub-trial:steps")
+    assert "The daemon has no classic builder" in told[0]
+    assert told[1:] == ["  [2/2] RUN true"]
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ import io
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from runner.core.errors import EngineError
 from runner.core.text import Say
+from runner.engines.images import buildx
 from runner.engines.images.dockerfile import Recipe, read_recipe
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ STEP = re.compile(r"(\[\d+/\d+\] )?step \S+ ?: (?P<verb>[A-Z]+) ", re.IGNORECASE
 LAYER = re.compile(r"(?: --|-)-> ([0-9a-f]{11,12})$")
 """What Docker (`Step 1/8 : FROM …`, ` ---> 0123456789ab`) and podman (`[1/2] STEP 1/3: FROM …`,
 `--> 0123456789a`) say of a step and of the image that it ends with."""
+REMEDY = (
+    "Install Docker's buildx plugin for a daemon that builds by BuildKit alone "
+    "(`docker buildx version`), or use --engine process, which needs no image"
+)
 SILENCE_S = 3600
 """The longest that a step of a build may say nothing, s; unpacking CUDA takes minutes."""
 
@@ -48,29 +53,76 @@ def build_stage(
     text = stages_of(read_recipe(dockerfile), target, arguments)
     with tempfile.TemporaryFile(dir=work) as context:
         _pack(context, text, content)
-        context.seek(0)
-        events = client.api.build(
-            fileobj=context,
-            custom_context=True,
-            tag=reference,
-            target=target,
-            buildargs=dict(arguments),
-            labels=dict(labels),
-            network_mode="none",
-            rm=True,
-            forcerm=True,
-            decode=True,
-            timeout=SILENCE_S,
-        )
+
+        def by(builder: Callable[..., None]) -> None:
+            context.seek(0)
+            builder(
+                client,
+                target,
+                reference=reference,
+                context=context,
+                arguments=arguments,
+                labels=labels,
+                say=say,
+            )
+
+        wanted = buildx.is_wanted()
+        if wanted and buildx.is_here():
+            by(buildx.build)
+            return
+        try:
+            by(_by_api)
+        except RefusedError as refused:
+            if wanted is False or not buildx.is_here():
+                raise EngineError(f"{reference} cannot be built: {refused}. {REMEDY}") from None
+            say(f"The daemon has no classic builder ({refused}): building by BuildKit")
+            by(buildx.build)
+
+
+class RefusedError(Exception):
+    """A daemon builds nothing by its API."""
+
+
+def _by_api(
+    client: DockerClient,
+    target: str,
+    *,
+    reference: str,
+    context: IO[bytes],
+    arguments: Mapping[str, str],
+    labels: Mapping[str, str],
+    say: Say,
+) -> None:
+    """Build by the classic builder. Raises ``EngineError``, and ``RefusedError`` without one."""
+    from docker.errors import APIError
+
+    from runner.engines.daemon import reason
+
+    events = client.api.build(
+        fileobj=context,
+        custom_context=True,
+        tag=reference,
+        target=target,
+        buildargs=dict(arguments),
+        labels=dict(labels),
+        network_mode="none",
+        rm=True,
+        forcerm=True,
+        decode=True,
+        timeout=SILENCE_S,
+    )
+    try:
         finished = _follow(events, reference, say)
+    except APIError as error:  # the answer to the request: no step has begun
+        raise RefusedError(reason(error)) from error
     _remove_intermediate(client, finished)
 
 
 def stages_of(recipe: Recipe, target: str, arguments: Mapping[str, str]) -> str:
     """The part of a Dockerfile that ``target`` needs, as BuildKit would find it.
 
-    The classic builder, which is all that the API offers, runs every stage above its target. Given
-    the whole file it would ask for the wheels again whenever a source changes.
+    The classic builder runs every stage above its target. Given the whole file it would ask for
+    the wheels again whenever a source changes.
     """
     text = recipe.needed(target, arguments)
     if text is None:
