@@ -1,8 +1,10 @@
 """The image: what is in it, what identifies it, and what is said when it cannot be built."""
 
+import json
 import os
 import re
 import shutil
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -147,12 +149,12 @@ def no_layers_of_trials_left(client):
     client.images.prune(filters={"dangling": True, "label": "phasehub.trial"})
 
 
-def trial_build(client, tmp_path, dockerfile, content=None, say=print):
+def trial_build(client, tmp_path, dockerfile, content=None, say=print, base=None):
     path = tmp_path / "Dockerfile"
     path.write_text(
         f"ARG BASE_IMAGE=none\nFROM ${{BASE_IMAGE}} AS trial\nLABEL phasehub.trial=1\n{dockerfile}"
     )
-    base = choose_base(client, None, print)
+    base = base or choose_base(client, None, print)
     build_stage(
         client,
         "trial",
@@ -207,7 +209,7 @@ def buildkit(monkeypatch):
     monkeypatch.setenv("DOCKER_BUILDKIT", "1")
 
 
-def test_buildkit_builds_the_same_from_a_base_that_has_no_other_name(client, tmp_path, buildkit):
+def test_buildkit_builds_on_the_base_and_gives_it_no_name_for_good(client, tmp_path, buildkit):
     told = []
     (tmp_path / "greeting").write_text("hello")
     base = choose_base(client, None, print)
@@ -229,6 +231,22 @@ def test_buildkit_builds_the_same_from_a_base_that_has_no_other_name(client, tmp
         client.images.remove("phasehub-trial:steps")
     assert told == ["  [2/3] COPY greeting /", "  [3/3] RUN grep hello /greeting"]
     assert not [one for one in client.images.get(base.id).tags if one.startswith(buildx.PINNED)]
+
+
+def test_a_base_that_has_no_name_outlives_a_build_by_buildkit(client, tmp_path, buildkit):
+    (tmp_path / "greeting").write_text("hello")
+    with tarfile.open(tmp_path / "empty.tar", "w"):
+        pass
+    # Of its own content: the base of another test beside this one would be this one's.
+    said = client.api.import_image(str(tmp_path / "empty.tar"), changes=f"LABEL of={tmp_path}")
+    base = client.images.get(json.loads(said)["status"])
+    try:
+        content = {"greeting": tmp_path / "greeting"}
+        trial_build(client, tmp_path, "COPY greeting /\n", content, base=base)
+        client.images.remove("phasehub-trial:steps")
+        assert client.images.get(base.id).id == base.id
+    finally:
+        client.images.remove(base.id, force=True)
 
 
 def test_a_step_that_buildkit_fails_at_is_named_and_has_no_network(client, tmp_path, buildkit):
