@@ -170,16 +170,16 @@ def opened(run: Run, request: Request) -> Engine:
     Raises ``RunnerError`` where it cannot be had; ``EngineLostError`` where jobs have run on it, as
     what has ended is not to be sealed without what has not.
     """
-    needs = Needs(
-        variant=package_variant(run.loaded, run.device),
-        cache=state_dir(),
-        say=run.shown.say,
-        code=run.code.snapshot,
-        base=run.loaded.manifest.image.base,
-        python=request.python,
-        queue=queue_use(run.loaded.project),
-    )
     try:
+        needs = Needs(
+            variant=package_variant(run.loaded, run.device),
+            cache=state_dir(),
+            say=run.shown.say,
+            code=run.code.snapshot,
+            base=run.loaded.manifest.image.base,
+            python=request.python,
+            queue=queue_use(run.loaded.project),
+        )
         return open_engine(asked_engine(request, run.lock), needs)
     except DiskError:
         raise
