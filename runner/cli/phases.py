@@ -87,9 +87,10 @@ def plan(
     known before.
     """
     side_by_side = side_by_side_of(jobs)
+    from runner.engines.kinds import is_elsewhere
     from runner.hub.records.registered import as_registered
     from runner.jobs.devices import choose_device
-    from runner.jobs.sites import chosen_engine
+    from runner.jobs.sites import chosen_engine, queue_use
     from runner.manifest.model import load
     from runner.plan.make import asks_for_gpu, make_plan
     from runner.report.plan_text import render_plan
@@ -118,9 +119,10 @@ def plan(
         return
     print_fitting(lambda: render_plan(made, registered))
     print()
+    in_queue = queue_use(loaded.project).side_by_side if is_elsewhere(where.name) else None
     if where.by:
         print_fitting(lambda: f"{where}\n")
-    print_fitting(lambda: render_schedule(made.arms, side_by_side))
+    print_fitting(lambda: render_schedule(made.arms, side_by_side, in_queue))
     for one in foreseen:
         print("", *one.lines(), sep="\n")
 

@@ -62,14 +62,24 @@ def _fits(
     return side_by_side is not None or shares.has_room(arm, on_cpu)
 
 
-def render_schedule(arms: Sequence[ArmJob], side_by_side: int | None) -> str:
-    """The order of the arms, and how long all of them would take on this machine as it is now."""
+def render_schedule(
+    arms: Sequence[ArmJob], side_by_side: int | None, in_queue: int | None = None
+) -> str:
+    """The order of the arms, and how long all of them would take on this machine as it is now.
+
+    Those that go to a queue, at most ``in_queue`` at a time, are taken not to wait in it.
+    """
     on_gpu = any(arm.execution.device == "cuda" for arm in arms)
-    num_gpus = len(gpus.available()) if on_gpu else 0
+    num_gpus = len(gpus.available()) if on_gpu and in_queue is None else 0
     shares = shares_of(allowance())
-    found = expect(arms, side_by_side, shares, num_gpus)
-    room = f"{shares.cores} cores and {gibibytes(shares.memory_bytes)} of free memory"
-    how = f"{side_by_side} side by side" if side_by_side else f"as many as fit {room}"
+    most = side_by_side or in_queue
+    if in_queue is None:
+        room = f"{shares.cores} cores and {gibibytes(shares.memory_bytes)} of free memory"
+        how = f"{most} side by side" if most else f"as many as fit {room}"
+    else:
+        num_gpus = sum(arm.resources.gpus for arm in arms)
+        how = f"at most {most} in the queue, as if none had to wait there"
+    found = expect(arms, most, shares, num_gpus)
     width = max((len(arm.name) for arm, _ in found.begins[:MOST_ROWS]), default=0)
     lines = [f"Schedule: longest first, {how}"]
     unknown = [arm.name for arm in arms if _guess(arm) is None]

@@ -6,7 +6,7 @@ from runner.jobs.slots import Shares
 from runner.manifest.model import load
 from runner.plan.estimates import longest_first, needed_bytes, needed_s
 from runner.plan.make import make_plan
-from runner.report.schedule_text import expect
+from runner.report.schedule_text import expect, render_schedule
 from tests.runner.conftest import TINY
 
 GIB = 2**30
@@ -47,8 +47,9 @@ def test_the_whole_takes_as_long_as_cores_and_memory_let_it(arms):
     assert expect(arms, 1, shares(), 0).ends_s == pytest.approx(one.ends_s)
 
 
-def test_on_gpus_as_many_run_as_there_are(arms):
-    on_gpu = [
+@pytest.fixture
+def on_gpu(arms):
+    return [
         arm.model_copy(
             update={
                 "execution": arm.execution.model_copy(update={"device": "cuda"}),
@@ -57,5 +58,25 @@ def test_on_gpus_as_many_run_as_there_are(arms):
         )
         for arm in arms
     ]
+
+
+def test_on_gpus_as_many_run_as_there_are(on_gpu):
     at_once = [begins for _, begins in expect(on_gpu, None, shares(cores=1), 2).begins].count(0)
     assert at_once == 2
+
+
+def test_arms_of_a_queue_wait_for_no_core_of_this_machine(tmp_path, monkeypatch):
+    (tmp_path / "tiny.toml").write_text(THREE.replace("train.epochs = ", "train.epochs = 1000"))
+    arms = make_plan(load(tmp_path / "tiny.toml")).arms
+    monkeypatch.setattr("runner.report.schedule_text.shares_of", lambda _: shares(cores=1))
+    here = render_schedule(arms, None)
+    assert here.startswith("Schedule: longest first, as many as fit 1 cores")
+    assert here.count("begins after ~0 s") == 1
+    queued = render_schedule(arms, None, 64)
+    assert queued.startswith("Schedule: longest first, at most 64 in the queue, as if none had to")
+    assert queued.count("begins after ~0 s") == len(arms)
+    assert render_schedule(arms, 2, 64).count("begins after ~0 s") == 2
+
+
+def test_arms_of_a_queue_need_no_gpu_of_this_machine(on_gpu):
+    assert "no estimate of the whole" in render_schedule(on_gpu, None, 64)
