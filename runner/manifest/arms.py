@@ -179,6 +179,8 @@ class _ArmReader:
             was_set = (path for path in located if path and path[0] == OPTION)
             path = next(was_set, None) or next((path for path in located if path), None)
             path = path or places[0](unplaced.paths[0]) or unplaced.paths[0]
+            if unplaced.of_key and isinstance(path[-1], int):
+                path = path[:-1]  # the axis, once, and not each of its values
             yield self._source.at(path, unplaced.problem)
         yield from self._too_many_gpus(case)
         if made := case.made.combination:

@@ -71,6 +71,8 @@ class UnplacedMistake:
     paths: tuple[KeyPath, ...]
     """The keys that it is about, the most telling one first."""
     problem: str
+    of_key: bool = False
+    """Whether it is of the key itself, whatever its value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +190,8 @@ def _unplaced(details: ErrorDetails, model: type[BaseModel]) -> UnplacedMistake:
             return _about(path, _choice(value, choices, _key(path)))
         case "extra_forbidden":
             _, parent = walk(model, details["loc"][:-1])
-            return _about(path, _unknown_key(str(path[-1]), parent))
+            problem = _unknown_key(str(path[-1]), parent)
+            return UnplacedMistake(paths=(path,), problem=problem, of_key=True)
         case "missing" if isinstance(path[-1], int):
             _, array = walk(model, details["loc"][:-1])
             return _about(path[:-1], _wrong_length(value, len(get_args(array))))

@@ -303,7 +303,7 @@ REFUSED = {
     ),
     "values of a section, which is no knob": (
         "train.values = [1]",
-        "16: matrix.train.values[0]: unknown key; known are epochs, batch_size, "
+        "16: matrix.train.values: unknown key; known are epochs, batch_size, "
         "inference_batch_size, learning_rate, optimizer, scheduler, clip, loss, physics_gain, "
         "gain_per_batch, validation, validation_fraction, on_nan",
     ),
@@ -312,8 +312,8 @@ REFUSED = {
         "16: matrix.train.clip[1].max_norm: got 0; expected a number greater than 0",
     ),
     "an unknown knob": (
-        "train.learning_rat = [1e-3]",
-        "16: matrix.train.learning_rat[0]: unknown key; did you mean 'learning_rate'?",
+        "train.learning_rat = [1e-3, 2e-3]",
+        "16: matrix.train.learning_rat: unknown key; did you mean 'learning_rate'?",
     ),
     "a seed that is none": (
         'seed = [1, "x"]',
