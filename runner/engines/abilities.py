@@ -178,11 +178,12 @@ def _without_cgroups(
 ) -> set[str]:
     """Promises that take cgroups which this daemon has not, whatever its kernel has.
 
-    Only version 2 can be handed to a user; version 1 is root's alone.
+    Only version 2 can be handed to a user, and only by systemd; version 1 is root's alone. Podman
+    of a user that makes cgroups itself may make none, says that it may, and starts without.
     """
-    if info.get("CgroupDriver") == "none":
-        return set(FLAGS)
-    if rootless and str(info.get("CgroupVersion", "1")) == "1":
+    driver = info.get("CgroupDriver")
+    version = str(info.get("CgroupVersion", "1"))
+    if driver == "none" or (rootless and (version == "1" or driver != "systemd")):
         return set(FLAGS)
     broken = {promise for promise, flag in FLAGS.items() if not info.get(flag)}
     if controllers is not None:

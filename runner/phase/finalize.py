@@ -11,10 +11,11 @@ from pathlib import Path
 from runner.core.digest import pretty_json
 from runner.core.errors import EngineError
 from runner.core.files import remove_tree
+from runner.core.host_paths import Places
 from runner.hub import layout, provenance
 from runner.hub.journal import resumptions
 from runner.hub.record import HubRecord
-from runner.hub.records.arm import ArmRecord
+from runner.hub.records.arm import OF_PLAN, ArmRecord
 from runner.hub.ro_crate import crate
 from runner.hub.signing import sign
 from runner.hub.slsa import provenance as provenance_of
@@ -100,7 +101,8 @@ def now(run: Run) -> float:
 def seal(run: Run, record: HubRecord) -> Path:
     """Write the reports and the record, and seal the hub; its final path.
 
-    What is written names no folder of this machine, see ``runner.core.host_paths``.
+    What is written names no folder of this machine, see ``runner.core.host_paths``, unless the
+    manifest does.
     """
     folder = run.staging.path
     remove_tree(folder / WORK)
@@ -111,11 +113,24 @@ def seal(run: Run, record: HubRecord) -> Path:
     if missing := why_no_statistics(run):
         run.note(f"no statistics over arms: {missing}")
     record = record.model_copy(update={"notes": tuple(run.notes)})
-    record = HubRecord.model_validate(run.places.hidden(record.model_dump(mode="json")))
+    record = _without_folders(run.places, record)
     write_reports(record, folder, [one.record for one in run.compared])
     write_metadata(record, folder, run.hub_name)
     layout.write_record(folder, record)
     return run.staging.seal(sign=partial(_sign, run) if run.signing_key else None)
+
+
+def _without_folders(places: Places, record: HubRecord) -> HubRecord:
+    """The record with words for this machine's folders, but in what the manifest itself names.
+
+    That stands in the plan as well, and the two have to agree.
+    """
+    told = record.model_dump(mode="json")
+    hidden = places.hidden(told)
+    for arm, planned in zip(hidden["arms"], told["arms"], strict=True):
+        arm |= {name: planned[name] for name in OF_PLAN}
+    hidden |= {name: told[name] for name in ("set_knobs",) if name in told}
+    return HubRecord.model_validate(hidden)
 
 
 def _sign(run: Run, folder: Path) -> None:

@@ -101,7 +101,7 @@ class Cluster:
         )
         devices = ",".join(map(str, gpus))
         (folder / "gres.conf").write_text(f"AutoDetect=off\nName=gpu File={devices}\n")
-        (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
+        (folder / "cgroup.conf").write_text("CgroupAutomount=no\nIgnoreSystemd=yes\n")
         key = folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)

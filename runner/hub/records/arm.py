@@ -146,6 +146,10 @@ class ReusedFrom(Record):
     """What decides its content, a digest for each component; the same here and there."""
 
 
+OF_PLAN = ("parameters", "seed", "execution", "command", "environment")
+"""What an arm's record has from its plan, word for word."""
+
+
 @with_fields(EXPERIMENT.results.fields, after="differences")
 class ArmRecord(Record):
     """One arm: what was planned, how it ended, what it measured, which files it left."""

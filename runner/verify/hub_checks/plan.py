@@ -11,7 +11,7 @@ from runner.core.errors import VerificationError
 from runner.core.project import models_digest
 from runner.hub import layout
 from runner.hub.record import HubRecord
-from runner.hub.records.arm import ArmRecord
+from runner.hub.records.arm import OF_PLAN, ArmRecord
 from runner.manifest.set_knobs import OPTION, RESOURCES, SEED
 from runner.plan.model import Job, Plan
 from runner.verify.sealed_hub import SealedHub
@@ -67,9 +67,10 @@ def _compare_with_job(arm: ArmRecord, job: Job) -> Iterator[str]:
         "command": (list(arm.command), list(job.command)),
         "environment": (arm.environment, job.environment),
     }
-    for name, (recorded, planned) in pairs.items():
+    for name in OF_PLAN:
+        recorded, planned = pairs[name]
         if canonical_json(recorded) != canonical_json(planned):
-            yield f"arm {arm.name}: its {name} are not those of {layout.PLAN}"
+            yield f"arm {arm.name}: {name} differs between {layout.RECORD} and {layout.PLAN}"
 
 
 def check_code(sealed: SealedHub) -> Iterator[str]:

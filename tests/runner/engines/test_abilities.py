@@ -28,7 +28,7 @@ OF_PODMAN = ROOTFUL | {
     "Architecture": "amd64",
     "Plugins": {"Log": ["k8s-file", "none", "passthrough", "journald"]},
 }
-HANDED_OVER = {"Rootless": True, "CgroupVersion": "2"}
+HANDED_OVER = {"Rootless": True, "CgroupVersion": "2", "CgroupDriver": "systemd"}
 ROOTLESS = ["name=seccomp,profile=default", "name=rootless"]
 
 
@@ -50,10 +50,15 @@ def test_podman_of_root_keeps_everything_in_ways_of_its_own():
     ("info", "version", "controllers", "broken"),
     [
         (ROOTFUL | {"SecurityOptions": ROOTLESS, "CgroupDriver": "none"}, DOCKER, None, LIMITED),
-        (ROOTFUL | {"SecurityOptions": ROOTLESS, "CgroupVersion": "2"}, DOCKER, None, set()),
+        (ROOTFUL | HANDED_OVER | {"SecurityOptions": ROOTLESS}, DOCKER, None, set()),
         # Podman's own flags tell of the machine, not of what a user may do on it.
         (OF_PODMAN | {"Rootless": True}, PODMAN, [], LIMITED),
         (OF_PODMAN | HANDED_OVER, PODMAN, ["pids"], {"memory", "swap"}),
+        # Without systemd it starts a container in its own cgroup, whatever limits it was asked for.
+        (
+            OF_PODMAN | HANDED_OVER | {"CgroupDriver": "cgroupfs"},
+            PODMAN, ["cpu", "memory", "pids"], LIMITED,
+        ),
         (ROOTFUL | {"SwapLimit": False}, DOCKER, None, {"swap"}),
         (ROOTFUL | {"SecurityOptions": []}, DOCKER, None, {"system_calls"}),
         (ROOTFUL | {"Architecture": "riscv64"}, DOCKER, None, {"system_calls"}),

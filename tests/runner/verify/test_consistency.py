@@ -114,8 +114,8 @@ def test_another_seed_or_knob_than_the_plan_has(copy):
 
     rewrite(copy / layout.RECORD, change)
     found = sealed_anew(copy)
-    assert "arm one: its seed are not those of plan.json" in found
-    assert "arm two: its parameters are not those of plan.json" in found
+    assert "arm one: seed differs between hub.json and plan.json" in found
+    assert "arm two: parameters differs between hub.json and plan.json" in found
     assert "arms/one/job.json has other parameters or another seed than hub.json" in found
     assert "arm two: its differences from the plan in hub.json are not those of its files" in found
 
