@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from runner.core.installation import SOURCES
@@ -27,6 +27,8 @@ START = (
 GRACE_S = 10.0
 """How long a daemon may take to start what it was asked to, should the runner die meanwhile, s."""
 LOOK_S = 0.1
+WATCHERS = ("conmon", "containerd-shim")
+"""How the programs are called that stand between a daemon and its containers."""
 LONGEST_ID, MOST_LOCKS = 256, 250
 """Bytes of a container's id, and descriptors that the kernel hands over at a time."""
 
@@ -95,12 +97,42 @@ def _close(descriptors: Sequence[int]) -> None:
 
 
 def process_of(container_id: str) -> int | None:
-    """A process of a container; ``None`` where this machine runs none."""
+    """A process of a container; ``None`` where this machine runs none.
+
+    It is told by its cgroup, or, as a rootless daemon may have none, by the parent that watches it
+    and is started with its id: containerd's shim, or podman's conmon.
+    """
+    return _of_cgroup(container_id) or next(
+        (child for parent in _naming(container_id) for child in _children(parent)), None
+    )
+
+
+def _of_cgroup(container_id: str) -> int | None:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it may have ended just now
             if container_id in (folder / "cgroup").read_text():
                 return int(folder.name)
     return None
+
+
+def _naming(container_id: str) -> Iterator[Path]:
+    """The processes that watch it."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            program, *words = (
+                (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+            )
+            if Path(program).name.startswith(WATCHERS) and container_id in words:
+                yield folder
+
+
+def _children(folder: Path) -> Iterator[int]:
+    """Those that are not dead and only wait to be reaped."""
+    for task in (folder / "task").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for pid in map(int, (task / "children").read_text().split()):
+                if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+                    yield pid
 
 
 def _wait_for_end(pids: Sequence[int], at_most_s: float | None) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.engines import holder
 from runner.engines.base import PROMISES
 from tests.containers.conftest import COMPLETE, MEMORY, MIB
 from tests.containers.test_docker_engine import (
@@ -223,6 +224,19 @@ def test_what_is_open_and_removed_counts_too(ran):
         "file.write(bytes(96 << 20)); file.flush()\ntime.sleep(600)"
     )
     assert ran(code, disk_bytes=64 * MIB)[0].status == "out_of_disk"
+
+
+def test_a_container_is_seen_to_run_without_a_cgroup(engine, make_launch):
+    """By it a killed runner's locks are held until the container has ended."""
+    handle = engine.start(make_launch("import time; time.sleep(600)"))
+    try:
+        deadline = time.monotonic() + 60
+        while holder.process_of(handle.id) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        engine.stop(handle)
+    assert holder.process_of(handle.id) is None
 
 
 def test_a_job_past_its_time_ends(ran):
