@@ -69,16 +69,8 @@ class ApptainerCommand(InPlace):
         ]
 
     def _exec(self, folders: Sequence[BoundFolder], *, network: bool) -> Iterator[str]:
-        yield from (
-            self.runtime,
-            "--silent",
-            "exec",
-            "--containall",
-            "--no-home",
-            "--no-privs",
-            "--no-eval",
-        )
-        yield from ("--no-umask", f"--no-mount={UNASKED}")
+        yield from (self.runtime, "--silent", "exec", "--containall", "--no-home", "--no-privs")
+        yield from ("--no-eval", "--no-umask", f"--no-mount={UNASKED}")
         if not self.rootless:  # else it runs as who we are
             uid, gid = self.account.inside
             yield from (f"--security=uid:{uid}", f"--security=gid:{gid}")
