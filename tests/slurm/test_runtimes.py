@@ -70,7 +70,7 @@ while True:
     time.sleep(1)
 """
 """A job that ends for no request."""
-HOG = "held = bytearray(1 << 30)\n"
+HOG = "import time\nheld = bytearray(1 << 30)\ntime.sleep(60)\n"  # some only look at it
 
 
 @dataclass(frozen=True, kw_only=True)
