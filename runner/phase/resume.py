@@ -229,6 +229,8 @@ def keep_checkpoint(run: Run, job: Job) -> None:
         done = keep_last(folder, most=job.resources.disk_bytes)
         if done is not None:
             run.shown.say(f"{job.name}: its checkpoint after {in_words(done)} is kept")
+        elif folder.is_dir():
+            run.shown.say(f"{job.name}: it has left no checkpoint, and begins at its beginning")
 
 
 def take_over(run: Run, job: Job, dataset: Dataset) -> Attempt | None:

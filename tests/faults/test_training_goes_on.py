@@ -89,7 +89,7 @@ def test_it_goes_on_to_the_same_bits(tmp_path, undisturbed):
 
 def test_an_interrupted_training_leaves_a_last_checkpoint(tmp_path):
     # So many epochs that it is far from its end, however late the interrupt comes.
-    endless = TEXT.replace(f"epochs = {EPOCHS}", "epochs = 500")
+    endless = TEXT.replace(f"epochs = {EPOCHS}", "epochs = 100_000")
     run = Begun(
         tmp_path, Path(sys.executable), endless.replace(f"epochs = {EVERY} }}", "minutes = 9 }")
     )

@@ -72,14 +72,14 @@ def build_stage(
             return
         try:
             by(_by_api)
-        except RefusedError as refused:
+        except NoBuilderError as refused:
             if wanted is False or not buildx.is_here():
                 raise EngineError(f"{reference} cannot be built: {refused}. {REMEDY}") from None
             say(f"The daemon has no classic builder ({refused}): building by BuildKit")
             by(buildx.build)
 
 
-class RefusedError(Exception):
+class NoBuilderError(Exception):
     """A daemon builds nothing by its API."""
 
 
@@ -93,7 +93,7 @@ def _by_api(
     labels: Mapping[str, str],
     say: Say,
 ) -> None:
-    """Build by the classic builder. Raises ``EngineError``, and ``RefusedError`` without one."""
+    """Build by the classic builder. Raises ``EngineError``, and ``NoBuilderError`` without one."""
     from docker.errors import APIError
 
     from runner.engines.daemon import reason
@@ -114,7 +114,7 @@ def _by_api(
     try:
         finished = _follow(events, reference, say)
     except APIError as error:  # the answer to the request: no step has begun
-        raise RefusedError(reason(error)) from error
+        raise NoBuilderError(reason(error)) from error
     _remove_intermediate(client, finished)
 
 
