@@ -75,6 +75,10 @@ class Starter:
         """Processes of the job that are no descendants of ours."""
         return ()
 
+    def request_end(self, job: subprocess.Popen[Any]) -> None:
+        """Ask the job to come to its end by itself."""
+        job.terminate()
+
     def end(self, job: subprocess.Popen[Any], *, running: bool) -> None:
         """Have nothing run of the job that is no descendant of ours; ``running`` where it may."""
 
@@ -153,7 +157,9 @@ def run(
     copier.start()
     killed_for = watch(job, starter, guard, asked)
     if killed_for == "stop" and spec["stop_s"]:
-        ask(job, spec["stop_s"])
+        starter.request_end(job)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            job.wait(timeout=spec["stop_s"])
     starter.end(job, running=killed_for is not None)
     code = end(job)
     copier.join(DRAIN_S)
@@ -189,18 +195,11 @@ def watch(
             return "stop"
         if time.monotonic() >= deadline:
             return "time"
-        alive = descendants(os.getpid())
+        alive = [*descendants(os.getpid()), *starter.others()]
         if used_memory(alive, memory_bytes) > memory_bytes:
             return "memory"
-        if excess := guard.look([*alive, *starter.others()]):
+        if excess := guard.look(alive):
             return excess
-
-
-def ask(job: subprocess.Popen[Any], stop_s: float) -> None:
-    """Ask the job to come to its end by itself, and give it the time for that."""
-    job.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        job.wait(timeout=stop_s)
 
 
 def end(job: subprocess.Popen[Any]) -> int:

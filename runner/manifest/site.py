@@ -75,11 +75,11 @@ class SlurmSite(Table):
     options: tuple[Annotated[str, AfterValidator(_option)], ...] = Field(
         (), description="Further long options of sbatch, such as `--reservation=course`."
     )
-    runtime: Literal["process", "docker", "podman", "oci", "apptainer"] = Field(
+    runtime: Literal["process", "docker", "podman", "oci", "apptainer", "slurm"] = Field(
         "process",
         description=(
             "How a job starts on a node: as a process of yours, or in a container of this program; "
-            "`oci` is runc or crun."
+            "`oci` is runc or crun, `slurm` is Slurm's own `--container`."
         ),
     )
     shared: Annotated[str, AfterValidator(_absolute)] | None = Field(

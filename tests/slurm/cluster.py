@@ -54,6 +54,15 @@ PartitionName=urgent Nodes={names} MaxTime=INFINITE State=UP PriorityTier=2 Pree
 """
 
 
+OCI_CONF = """
+RunTimeQuery="runc --root=/run/tests-oci state %n.%u.%j.%s.%t"
+RunTimeKill="runc --root=/run/tests-oci kill --all %n.%u.%j.%s.%t"
+RunTimeDelete="runc --root=/run/tests-oci delete --force %n.%u.%j.%s.%t"
+RunTimeRun="runc --root=/run/tests-oci run %n.%u.%j.%s.%t --bundle %b"
+"""
+"""How Slurm starts a container itself, as https://slurm.schedmd.com/containers.html has it."""
+
+
 def missing():
     """Why no cluster can be had here; ``None`` where one can."""
     if os.getuid() != 0:
@@ -101,6 +110,7 @@ class Cluster:
         )
         devices = ",".join(map(str, gpus))
         (folder / "gres.conf").write_text(f"AutoDetect=off\nName=gpu File={devices}\n")
+        (folder / "oci.conf").write_text(OCI_CONF)
         (folder / "cgroup.conf").write_text("CgroupAutomount=no\nIgnoreSystemd=yes\n")
         key = folder / "munge.key"
         key.write_bytes(os.urandom(128))

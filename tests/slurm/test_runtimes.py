@@ -70,6 +70,17 @@ while True:
     time.sleep(1)
 """
 """A job that ends for no request."""
+LISTENS = """
+import pathlib, signal, sys, time
+def leave(*_):
+    time.sleep(0.5)
+    pathlib.Path("/out/last").write_text("")
+    sys.exit(143)
+signal.signal(signal.SIGTERM, leave)
+pathlib.Path("/out/up").write_text("")
+time.sleep(60)
+"""
+"""A job that leaves a last word when it is asked to end."""
 HOG = "import time\nheld = bytearray(1 << 30)\ntime.sleep(60)\n"  # some only look at it
 
 
@@ -86,11 +97,15 @@ class Ground:
             words = ["pgrep", "--runstates=DRST", "appinit"]  # none that is dead and not reaped
             return subprocess.run(words, check=False, capture_output=True, text=True).stdout.split()
         if self.name == "oci":
-            words = ["runc", "--root", "/run/phasehub-oci", "list", "--format=json"]
-            found = json.loads(self._said(words)) or []
-            return [one["id"] for one in found if one["annotations"]["phasehub.run"] == run_id]
+            return self._of_runc("/run/phasehub-oci", run_id)
+        if self.name == "slurm":
+            return self._of_runc("/run/tests-oci", run_id)
         words = [self.name, "ps", "--all", "--quiet", f"--filter=label=phasehub.run={run_id}"]
         return self._said(words).split()
+
+    def _of_runc(self, place, run_id):
+        found = json.loads(self._said(["runc", "--root", place, "list", "--format=json"])) or []
+        return [one["id"] for one in found if one["annotations"]["phasehub.run"] == run_id]
 
     @staticmethod
     def _said(words):
@@ -98,7 +113,7 @@ class Ground:
 
     def forget(self, image):
         """Have no node know the image."""
-        if self.name in ("apptainer", "oci"):
+        if self.name in ("apptainer", "oci", "slurm"):
             image.place.with_name(image.place.name + STAMP).unlink(missing_ok=True)
         else:
             words = [self.name, "rmi", "--force", image.built.id]
@@ -106,7 +121,7 @@ class Ground:
 
 
 NOT_HERE = "Debian has Apptainer in unstable alone, and .ci/run could not fetch it"
-GROUNDS = {name: Ground(name=name) for name in ("docker", "oci", "podman")} | {
+GROUNDS = {name: Ground(name=name) for name in ("docker", "oci", "podman", "slurm")} | {
     "apptainer": Ground(name="apptainer", form="image.sif"),
     "apptainer, unpacked": Ground(name="apptainer", form="root"),
 }
@@ -278,6 +293,13 @@ def test_a_cancelled_job_leaves_no_container(cluster, engine, ground, make_launc
     wait_until(lambda: ground.containers(run_id) == [])
 
 
+def test_a_job_that_has_time_for_it_leaves_a_last_word(engine, ground, make_launch, run_id):
+    launch = make_launch(LISTENS, stop_s=4.0)  # Slurm itself gives 5 s here
+    engine.stop(up(engine, launch))
+    wait_until((launch.out_dir / "last").exists)
+    wait_until(lambda: ground.containers(run_id) == [])
+
+
 def test_what_a_killed_supervisor_leaves_is_removed_by_the_next_job(
     engine, ground, make_launch, run_id
 ):
@@ -309,6 +331,21 @@ def test_an_image_with_other_packages_is_refused(cluster, ground, image, make_la
         outcome = ended(engine, engine.start(make_launch(LOOK, name)))
         assert outcome.status == "could_not_start"
         assert image.built.packages_sha256 in outcome.message
+
+
+@pytest.mark.parametrize("ground", ["slurm"], indirect=True)
+def test_a_slurm_that_starts_no_containers_is_named(cluster, engine, make_launch):
+    """It starts the step on the node instead, where it would have all that its user has."""
+    conf = cluster.folder / "oci.conf"
+    text = conf.read_text()
+    conf.unlink()
+    try:
+        outcome = ended(engine, engine.start(make_launch(LOOK)))
+    finally:
+        conf.write_text(text)
+    assert outcome.status == "could_not_start"
+    assert "not in a container" in outcome.message
+    assert "oci.conf" in outcome.message
 
 
 SITE = """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-RuntimeName = Literal["process", "docker", "podman", "oci", "apptainer"]
+RuntimeName = Literal["process", "docker", "podman", "oci", "apptainer", "slurm"]
 """How a job starts on a node: as a process of the user, or in a container."""
 
 

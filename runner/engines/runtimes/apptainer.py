@@ -58,14 +58,14 @@ class ApptainerCommand(InPlace):
 
     def looking(self, command: Sequence[str]) -> Sequence[str]:
         """The command line that runs a command in the image, which can change nothing."""
-        return [*self._exec((), network=False), *self._exactly(command)]
+        return [*self._exec((), network=False), *self.exactly(command)]
 
     def command(self) -> Sequence[str]:
         """The command line that runs the job."""
         wanted = self.isolation
         return [
             *self._exec(wanted.folders, network=wanted.network),
-            *self._exactly(wanted.command),
+            *self.exactly(wanted.command),
         ]
 
     def _exec(self, folders: Sequence[BoundFolder], *, network: bool) -> Iterator[str]:
@@ -89,15 +89,9 @@ class ApptainerCommand(InPlace):
         place.write_text(json.dumps(seccomp.profile(machine(), errors=False)), "utf-8")
         return place
 
-    def _exactly(self, command: Sequence[str]) -> Iterator[str]:
-        """The command with the plan's environment, and nothing of what Apptainer puts into it."""
-        yield from ("/usr/bin/env", "-i")
-        yield from (f"{name}={text}" for name, text in self._all_variables().items())
-        yield from command
-
-    def _all_variables(self) -> dict[str, str]:
-        """The job's environment; the GPUs are those that Slurm gave."""
-        found = self.variables()
+    def variables(self) -> dict[str, str]:
+        """The job's whole environment; the GPUs are those that Slurm gave."""
+        found = super().variables()
         if self.num_gpus:
             found["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         return found

@@ -5,6 +5,8 @@ https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from typing import Any
 from runner.engines import seccomp
 from runner.engines.accounts import Ids
 from runner.engines.isolation import HOME, Isolation
-from runner.engines.runtimes.container import machine
+from runner.engines.runtimes.container import OVERHEAD_BYTES, machine
+from runner.engines.runtimes.in_place import InPlace
 
 PERIOD_US = 100_000
 """Of the kernel's share of processors, µs."""
@@ -28,6 +31,38 @@ OF_NETWORK = ("/etc/resolv.conf", "/etc/hosts")
 """Files of the node that a job with a network needs; it has the node's own."""
 CLOSED = ("nosuid", "nodev", "noexec")
 TERMINALS = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620")
+
+
+class Bundled(InPlace):
+    """A container that is started by a bundle: a folder with its configuration."""
+
+    memory_is_told = False  # what is known of it is gone with its cgroup
+
+    @property
+    def memory_bytes(self) -> int:
+        """Without root no cgroup is ours, so we look at it."""
+        if os.getuid() == 0:
+            return super().memory_bytes
+        return self.isolation.memory_bytes + OVERHEAD_BYTES
+
+    def bundle(self, isolation: Isolation, folder: Path, name: str) -> None:
+        """Make the folder. Raises ``RefusedError`` where system calls cannot be filtered."""
+        folder.mkdir()
+        config = bundle_of(
+            isolation,
+            name=name,
+            root=self.root,
+            workdir=self.image["workdir"] or "/",
+            environment={**self.variables(), **isolation.environment},
+            user=self.account.inside,
+            owner=(os.getuid(), os.getgid()) if self.rootless else None,
+            labels=self.labels,
+        )
+        self.fit(config, folder)
+        (folder / "config.json").write_text(json.dumps(config), "utf-8")
+
+    def fit(self, config: dict[str, Any], folder: Path) -> None:
+        """Change in a configuration what its reader wants otherwise."""
 
 
 def bundle_of(

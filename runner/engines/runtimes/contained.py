@@ -45,6 +45,7 @@ GUARANTEES: Mapping[str, Guarantees] = {
     "docker": Guarantees(gpus=True),
     "podman": Guarantees(without_root=UNBOUNDED),
     "oci": Guarantees(without_root=UNBOUNDED, own_profile=False, put=root_of),
+    "slurm": Guarantees(without_root=UNBOUNDED, own_profile=False, put=root_of),
     "apptainer": Guarantees(not_kept=UNBOUNDED, own_profile=False, gpus=True, put=sif_of),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,3 +54,8 @@ class InPlace(Container):
         of_image = [*(self.image["environment"] or [PATH])]
         named = dict(one.partition("=")[::2] for one in of_image)
         return {**named, **self.isolation.environment}
+
+    def exactly(self, command: Sequence[str]) -> Sequence[str]:
+        """A command with the job's environment, and nothing of what a runtime puts into it."""
+        words = (f"{name}={text}" for name, text in self.variables().items())
+        return ["/usr/bin/env", "-i", *words, *command]

@@ -18,21 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from runner.engines.isolation import Isolation
-from runner.engines.runtimes.bundle import bundle_of
-from runner.engines.runtimes.container import (
-    FLUSH_S,
-    OVERHEAD_BYTES,
-    is_abandoned,
-    plain,
-)
-from runner.engines.runtimes.in_place import InPlace
+from runner.engines.runtimes.bundle import Bundled
+from runner.engines.runtimes.container import FLUSH_S, is_abandoned, plain
 from runner.engines.supervisor import RefusedError
 
 
-class OciBundle(InPlace):
+class OciBundle(Bundled):
     """A container of the low-level runtime that Docker and podman start theirs by."""
-
-    memory_is_told = False  # the command is gone with its cgroup, and says nothing of it
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         super().__init__(spec, folder)
@@ -46,15 +38,6 @@ class OciBundle(InPlace):
             "runc"
             if shutil.which("runc", path=path) or not shutil.which("crun", path=path)
             else "crun"
-        )
-
-    @property
-    def memory_bytes(self) -> int:
-        """Without root no cgroup is ours, so we look at it."""
-        return (
-            super().memory_bytes
-            if os.getuid() == 0
-            else self.isolation.memory_bytes + OVERHEAD_BYTES
         )
 
     @property
@@ -95,18 +78,7 @@ class OciBundle(InPlace):
         return [*words[:-1], f"--pid-file={self._begun}", words[-1]]
 
     def _run(self, isolation: Isolation, bundle: Path, name: str) -> list[str]:
-        bundle.mkdir()
-        config = bundle_of(
-            isolation,
-            name=name,
-            root=self.root,
-            workdir=self.image["workdir"] or "/",
-            environment={**self.variables(), **isolation.environment},
-            user=self.account.inside,
-            owner=(os.getuid(), os.getgid()) if self.rootless else None,
-            labels=self.labels,
-        )
-        (bundle / "config.json").write_text(json.dumps(config), "utf-8")
+        self.bundle(isolation, bundle, name)
         return [self.runtime, "--root", str(self._state), "run", f"--bundle={bundle}", name]
 
     def end(self, job: subprocess.Popen[Any], *, running: bool) -> None:

@@ -17,11 +17,13 @@ def starter_of(spec: Mapping[str, Any], folder: Path) -> Starter:
     from runner.engines.runtimes.apptainer import ApptainerCommand
     from runner.engines.runtimes.command_line import DockerCommand, PodmanCommand
     from runner.engines.runtimes.oci import OciBundle
+    from runner.engines.runtimes.slurm_step import SlurmStep
 
     runtimes: dict[str, type[Starter]] = {
         "apptainer": ApptainerCommand,
         "docker": DockerCommand,
         "oci": OciBundle,
         "podman": PodmanCommand,
+        "slurm": SlurmStep,
     }
     return runtimes[spec["container"]["runtime"]](spec, folder)
