@@ -33,7 +33,8 @@ def verdict(record: ReproductionRecord) -> str:
 def _although(record: ReproductionRecord) -> str:
     if not record.facts:
         return ", and the environments agree"
-    return f", although the environments differ in {len(record.facts)} facts"
+    num = len(record.facts)
+    return f", although the environments differ in {num} fact{'s' if num > 1 else ''}"
 
 
 def _reasons(record: ReproductionRecord) -> str:

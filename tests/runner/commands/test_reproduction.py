@@ -251,7 +251,7 @@ def record(outcome, files, facts=(), reasons=()):
         (
             record("identical", (SAME,), (FACT,)),
             "identical: all 1 deterministic files are those of p/1, although the environments "
-            "differ in 1 facts",
+            "differ in 1 fact",
         ),
         (
             record("different", (SAME, OTHER)),
