@@ -294,9 +294,15 @@ def test_a_cancelled_job_leaves_no_container(cluster, engine, ground, make_launc
 
 
 def test_a_job_that_has_time_for_it_leaves_a_last_word(engine, ground, make_launch, run_id):
-    launch = make_launch(LISTENS, stop_s=4.0)  # Slurm itself gives 5 s here
-    engine.stop(up(engine, launch))
-    wait_until((launch.out_dir / "last").exists)
+    """Slurm itself gives it 5 s here."""
+    cancelled = make_launch(LISTENS, "cancelled", stop_s=4.0)
+    engine.stop(up(engine, cancelled))
+    wait_until((cancelled.out_dir / "last").exists)
+    signalled = make_launch(LISTENS, "signalled", stop_s=4.0)
+    handle = up(engine, signalled)
+    os.kill(supervisor_of(signalled), signal.SIGTERM)
+    assert ended(engine, handle).status == "interrupted"
+    assert (signalled.out_dir / "last").exists()
     wait_until(lambda: ground.containers(run_id) == [])
 
 
