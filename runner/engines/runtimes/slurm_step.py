@@ -20,7 +20,7 @@ from typing import Any
 from runner.core.programs import answer_of
 from runner.engines.isolation import Isolation
 from runner.engines.runtimes.bundle import Bundled, mount
-from runner.engines.runtimes.container import ANSWER_S, FLUSH_S, ON_PATH, identity, last
+from runner.engines.runtimes.container import AGAIN_S, ANSWER_S, FLUSH_S, ON_PATH, identity, last
 from runner.engines.supervisor import TICK_S, RefusedError, descendants
 
 STEP = (
@@ -49,6 +49,7 @@ class SlurmStep(Bundled):
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         super().__init__(spec, folder)
         self._first = ""
+        self._next_look = 0.0
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -124,7 +125,8 @@ class SlurmStep(Bundled):
 
     def _inside(self) -> int | None:
         """The first process in the container, with which all others end; ``None`` without one."""
-        if not self._first:
+        if not self._first and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + AGAIN_S
             listed = (pid for one in self._listed() for pid in (one, *descendants(one)))
             self._first = next((identity(pid) for pid in listed if _is_first_inside(pid)), "")
         pid = int(self._first.partition(":")[0] or 0)
