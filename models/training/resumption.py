@@ -49,9 +49,17 @@ class Checkpointing(Callback):
 
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on from the checkpoint that was given, if one was; listen to who asks to stop."""
+        """Go on from the checkpoint that was given, if one was."""
         if self._given is not None:
             go_on(self._fit, self._given, self._writer.folder)
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen to who asks to stop, in place of Lightning, which does so from here on.
+
+        It would end the fit at the end of a batch or an epoch, whichever comes first, and leave
+        nothing: https://github.com/Lightning-AI/pytorch-lightning/blob/2.6.6/src/lightning/pytorch/loops/fit_loop.py#L502
+        """
         signal.signal(signal.SIGTERM, self._ask_to_stop)
 
     @override

@@ -45,7 +45,7 @@ MARK = "from runner.engines.supervisor import main"
 """What supervisors of every installation have in common."""
 SUPERVISOR = [sys.executable, "-I", "-S", "-c", supervisor.START]
 """It needs no installed package, and looking for them takes a third of its start."""
-STOP_S = 25.0
+STOP_S = 10.0
 """The longest wait for a supervisor to end its job, s. More than any job's own ``stop_s``."""
 GRACE_S = 20.0
 """How long after a job's time limit its supervisor has ended it at the latest, s."""

@@ -12,10 +12,8 @@ from runner.engines.base import Launch, Limits
 from runner.manifest.tables import Resources
 from runner.plan.model import InputRef, Job, job_document
 
-LAST_CHECKPOINT_S = 20.0
-"""Time for a job that is asked to stop to end its step and to leave a last checkpoint, s.
-
-Disks that are busy with something else take seconds for each file, and Slurm gives 30 s."""
+LAST_CHECKPOINT_S = 8.0
+"""Time for a job that is asked to stop to end its step and to leave a last checkpoint, s."""
 
 
 @dataclass(frozen=True, kw_only=True)

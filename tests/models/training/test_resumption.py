@@ -244,26 +244,48 @@ def test_minutes_count_as_well(short, workshop, minutes, left):
 
 
 class StopsAt(Callback):
-    """Asks the job to stop in the middle of an epoch."""
+    """Asks the job to stop within an epoch, once, at some moment of it."""
 
-    def __init__(self, epoch):
-        self.epoch = epoch
+    def __init__(self, epoch, hook):
+        self.epoch, self.asked = epoch, False
+        setattr(self, hook, self.ask)
 
-    def on_train_batch_end(self, trainer, *_):
-        if (trainer.current_epoch, trainer.fit_loop.batch_idx) == (self.epoch, 1):
+    def ask(self, trainer, *_, **__):
+        if trainer.current_epoch == self.epoch and not self.asked:
+            self.asked = True
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("epoch", [0, 2])
-def test_a_job_that_is_asked_to_stop_leaves_the_state_before_its_epoch(
-    short, workshop, monkeypatch, epoch
+MOMENTS = {
+    "on_train_epoch_start": 2,
+    "on_train_batch_start": 2,
+    "on_train_batch_end": 2,
+    "on_validation_start": 2,
+    "on_validation_batch_end": 2,
+    "on_validation_end": 3,
+    "on_train_epoch_end": 3,
+}
+"""Hooks of the third epoch, and how many epochs the state has that is left then or soon after."""
+
+
+@pytest.mark.parametrize(
+    ("epoch", "hook", "left"),
+    [
+        (0, "on_train_batch_end", None),
+        *((2, hook, left) for hook, left in MOMENTS.items()),
+        (1, "on_validation_end", 2),
+        (1, "on_train_epoch_end", 2),
+    ],
+)
+def test_a_job_that_is_asked_to_stop_leaves_a_state(
+    short, workshop, monkeypatch, epoch, hook, left
 ):
     job, undisturbed = short
     prepared = arm.prepare
 
     def prepare(*given, **named):
         fit = prepared(*given, **named)
-        fit.trainer.callbacks.append(StopsAt(epoch))
+        fit.trainer.callbacks.append(StopsAt(epoch, hook))
         return fit
 
     monkeypatch.setattr(arm, "prepare", prepare)
@@ -273,11 +295,10 @@ def test_a_job_that_is_asked_to_stop_leaves_the_state_before_its_epoch(
     assert stopped.value.code == 128 + signal.SIGTERM
     monkeypatch.undo()
     out = workshop.folder / str(workshop.count)
-    assert [path.name for path in out.glob("*.json")] == (
-        ["fit_checkpoint_000002.json"] if epoch else []
-    )
-    if epoch:
-        again = trained(workshop, job, given_after(workshop, out, epoch), every=seldom)
+    expected = [] if left is None else [f"fit_checkpoint_{left:06d}.json"]
+    assert [path.name for path in out.glob("*.json")] == expected
+    if left is not None:
+        again = trained(workshop, job, given_after(workshop, out, left), every=seldom)
         assert bits(again) == bits(undisturbed)
 
 

@@ -51,7 +51,7 @@ def launch(folder, num_gpus):
         log_path=folder / "50%.log", environment={}, num_gpus=num_gpus, labels={"run": "run"},
         limits=Limits(
             timeout_s=61.0, memory_bytes=1 << 30, pids=1, shm_bytes=1, tmp_bytes=1, disk_bytes=1,
-            threads=3, stop_s=20.0,
+            threads=3, stop_s=8.0,
         ),
     )  # fmt: skip
 
