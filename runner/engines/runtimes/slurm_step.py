@@ -119,6 +119,7 @@ class SlurmStep(Bundled):
             time.sleep(TICK_S)
 
     def _signal(self, number: int) -> None:
+        self._next_look = 0.0  # whoever is to be reached is looked for at once
         if (first := self._inside()) is not None:
             with suppress(ProcessLookupError):
                 os.kill(first, number)
@@ -134,7 +135,9 @@ class SlurmStep(Bundled):
 
     def _listed(self) -> Iterator[int]:
         """The first process of each step that we have begun, as the node's daemon tells."""
-        command = ["scontrol", "listpids", os.environ.get("SLURM_JOB_ID", "")]
+        # By its name, as a machine may be several nodes.
+        named = [os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURMD_NODENAME")]
+        command = ["scontrol", "listpids", *filter(None, named)]
         said = answer_of(command, environment=self.environment, within_s=ANSWER_S).stdout
         for line in said.splitlines():  # PID JOBID STEPID LOCALID GLOBALID
             match line.split():
