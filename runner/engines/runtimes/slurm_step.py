@@ -37,6 +37,8 @@ INSIDE = (
 )
 """Runs a command if it is the first of a container. Where no ``oci.conf`` is, Slurm 22.05 starts
 the very step on the node itself, without a word."""
+EAGER = 50
+"""Looks for a container at every tick; after that it is looked for now and then."""
 NOT_OURS = ("batch", "extern")
 """Steps of every job."""
 
@@ -49,7 +51,7 @@ class SlurmStep(Bundled):
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         super().__init__(spec, folder)
         self._first = ""
-        self._next_look = 0.0
+        self._next_look, self._looks = 0.0, 0
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -127,23 +129,23 @@ class SlurmStep(Bundled):
     def _inside(self) -> int | None:
         """The first process in the container, with which all others end; ``None`` without one."""
         if not self._first and time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + AGAIN_S
+            self._looks += 1
+            self._next_look = time.monotonic() + (TICK_S if self._looks < EAGER else AGAIN_S)
             listed = (pid for one in self._listed() for pid in (one, *descendants(one)))
             self._first = next((identity(pid) for pid in listed if _is_first_inside(pid)), "")
         pid = int(self._first.partition(":")[0] or 0)
         return pid if pid and identity(pid) == self._first else None
 
     def _listed(self) -> Iterator[int]:
-        """The first process of each step that we have begun, as the node's daemon tells."""
+        """Processes of the steps that we have begun, as the node's daemon tells."""
         # By its name, as a machine may be several nodes.
         named = [os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURMD_NODENAME")]
         command = ["scontrol", "listpids", *filter(None, named)]
         said = answer_of(command, environment=self.environment, within_s=ANSWER_S).stdout
         for line in said.splitlines():  # PID JOBID STEPID LOCALID GLOBALID
             match line.split():
-                case [pid, _, step, number, *_] if pid.isdecimal() and number.isdecimal():
-                    if step not in NOT_OURS:
-                        yield int(pid)
+                case [pid, _, step, *_] if pid.isdecimal() and step not in NOT_OURS:
+                    yield int(pid)
 
 
 def _parts(source: Path, target: Path, taken: set[str]) -> Iterator[dict[str, Any]]:
