@@ -37,10 +37,6 @@ INSIDE = (
 )
 """Runs a command if it is the first of a container. Where no ``oci.conf`` is, Slurm 22.05 starts
 the very step on the node itself, without a word."""
-EAGER = 50
-"""Looks for a container at every tick; after that it is looked for now and then."""
-NOT_OURS = ("batch", "extern")
-"""Steps of every job."""
 
 
 class SlurmStep(Bundled):
@@ -51,7 +47,7 @@ class SlurmStep(Bundled):
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         super().__init__(spec, folder)
         self._first = ""
-        self._next_look, self._looks = 0.0, 0
+        self._next_look = 0.0
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -65,7 +61,7 @@ class SlurmStep(Bundled):
     def refuse(self) -> None:
         """Raise ``RefusedError`` where a container of nothing does not come to its end."""
         self.load_image()  # its root is there
-        tried = self._looking(["true"], "trial")
+        tried = self._looking(["true"], f"{self.name}-trial")
         done = answer_of(tried, environment=self.environment, within_s=ANSWER_S)
         if done.returncode != 0:
             raise RefusedError(
@@ -75,18 +71,19 @@ class SlurmStep(Bundled):
 
     def looking(self, command: Sequence[str]) -> Sequence[str]:
         """The command line that runs a command in the image, which can change nothing."""
-        return self._looking(command, "look")
+        return self._looking(command, f"{self.name}-look")
 
     def _looking(self, command: Sequence[str], name: str) -> Sequence[str]:
         bare = replace(self.isolation, command=tuple(command), folders=(), network=False)
-        return self._run(bare, self.folder / name)
+        return self._run(bare, name)
 
     def command(self) -> Sequence[str]:
         """The command line that runs the job."""
-        return self._run(self.isolation, self.folder / "bundle")
+        return self._run(self.isolation, self.name)
 
-    def _run(self, isolation: Isolation, bundle: Path) -> Sequence[str]:
-        self.bundle(isolation, bundle, f"{self.name}-{bundle.name}")
+    def _run(self, isolation: Isolation, name: str) -> Sequence[str]:
+        bundle = self.folder / name
+        self.bundle(isolation, bundle, name)
         step = [*STEP, f"--cpus-per-task={isolation.threads}", f"--container={bundle}"]
         # Slurm puts its own variables into the bundle's environment, and the command into it.
         return [self.runtime, *step, *INSIDE, *self.exactly(isolation.command)]
@@ -129,23 +126,36 @@ class SlurmStep(Bundled):
     def _inside(self) -> int | None:
         """The first process in the container, with which all others end; ``None`` without one."""
         if not self._first and time.monotonic() >= self._next_look:
-            self._looks += 1
-            self._next_look = time.monotonic() + (TICK_S if self._looks < EAGER else AGAIN_S)
-            listed = (pid for one in self._listed() for pid in (one, *descendants(one)))
-            self._first = next((identity(pid) for pid in listed if _is_first_inside(pid)), "")
+            self._next_look = time.monotonic() + AGAIN_S
+            self._first = _first_below(f"/{self.name}/{ROOT}")
         pid = int(self._first.partition(":")[0] or 0)
         return pid if pid and identity(pid) == self._first else None
 
-    def _listed(self) -> Iterator[int]:
-        """Processes of the steps that we have begun, as the node's daemon tells."""
-        # By its name, as a machine may be several nodes.
-        named = [os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURMD_NODENAME")]
-        command = ["scontrol", "listpids", *filter(None, named)]
-        said = answer_of(command, environment=self.environment, within_s=ANSWER_S).stdout
-        for line in said.splitlines():  # PID JOBID STEPID LOCALID GLOBALID
-            match line.split():
-                case [pid, _, step, *_] if pid.isdecimal() and step not in NOT_OURS:
-                    yield int(pid)
+
+def _first_below(root: str) -> str:
+    """The identity of the first process of a container whose root's path ends like that, if any.
+
+    The kernel tells, whoever has started it and whether that still runs; Slurm does not once a job
+    is cancelled. See proc(5) for ``NSpid`` and ``mountinfo``.
+    """
+    here = len(_numbers(Path("/proc/self")))
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it may have ended just now
+            numbers = _numbers(folder)
+            is_first_inside = len(numbers) > here and numbers[-1] == "1"
+            if is_first_inside and f"{root} " in (folder / "mountinfo").read_text(
+                "utf-8", "replace"
+            ):
+                return identity(int(folder.name))
+    return ""
+
+
+def _numbers(folder: Path) -> list[str]:
+    """What a process is called in each namespace that it is in, the innermost last."""
+    for line in (folder / "status").read_text("utf-8", "replace").splitlines():
+        if line.startswith("NSpid:"):
+            return line.split()[1:]
+    return []
 
 
 def _parts(source: Path, target: Path, taken: set[str]) -> Iterator[dict[str, Any]]:
@@ -172,16 +182,3 @@ def _places(config: Mapping[str, Any]) -> set[str]:
 def _words(done: subprocess.CompletedProcess[str]) -> str:
     """What it said, but for Slurm's word that a step has failed."""
     return done.stdout.strip() or last(done)
-
-
-def _is_first_inside(pid: int) -> bool:
-    """Whether it is the first process of a namespace below ours, see proc(5) for ``NSpid``."""
-    return _numbers(pid)[-1:] == ["1"] and len(_numbers(pid)) > len(_numbers(os.getpid()))
-
-
-def _numbers(pid: int) -> list[str]:
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
-            if line.startswith("NSpid:"):
-                return line.split()[1:]
-    return []
