@@ -142,10 +142,8 @@ def _first_below(root: str) -> str:
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it may have ended just now
             numbers = _numbers(folder)
-            is_first_inside = len(numbers) > here and numbers[-1] == "1"
-            if is_first_inside and f"{root} " in (folder / "mountinfo").read_text(
-                "utf-8", "replace"
-            ):
+            first = len(numbers) > here and numbers[-1] == "1"
+            if first and f"{root} " in (folder / "mountinfo").read_text("utf-8", "replace"):
                 return identity(int(folder.name))
     return ""
 
