@@ -75,6 +75,10 @@ class Starter:
         """Processes of the job that are no descendants of ours."""
         return ()
 
+    def runs(self, job: subprocess.Popen[Any]) -> bool:
+        """Whether the job has not ended; it may outlive the command that has started it."""
+        return job.poll() is None
+
     def request_end(self, job: subprocess.Popen[Any]) -> None:
         """Ask the job to come to its end by itself."""
         job.terminate()
@@ -158,8 +162,9 @@ def run(
     killed_for = watch(job, starter, guard, asked)
     if killed_for == "stop" and spec["stop_s"]:
         starter.request_end(job)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            job.wait(timeout=spec["stop_s"])
+        deadline = time.monotonic() + spec["stop_s"]
+        while starter.runs(job) and time.monotonic() < deadline:
+            time.sleep(TICK_S)
     starter.end(job, running=killed_for is not None)
     code = end(job)
     copier.join(DRAIN_S)
@@ -190,7 +195,8 @@ def watch(
     while True:
         end.poll(1000 * TICK_S)
         if job.poll() is not None:
-            return None
+            # Who asks for the end may have asked the command as well, which then ended alone.
+            return "stop" if asked and starter.runs(job) else None
         if asked:
             return "stop"
         if time.monotonic() >= deadline:

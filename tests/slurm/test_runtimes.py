@@ -306,6 +306,24 @@ def test_a_job_that_has_time_for_it_leaves_a_last_word(engine, ground, make_laun
     wait_until(lambda: ground.containers(run_id) == [])
 
 
+@pytest.mark.parametrize("ground", ["docker", "podman"], indirect=True)
+def test_a_last_word_is_waited_for_whose_command_has_ended_before(
+    engine, ground, make_launch, run_id
+):
+    """As the same signal may end it that asks for the job's end, before it hands signals on."""
+    launch = make_launch(LISTENS, stop_s=4.0)
+    handle = up(engine, launch)
+    supervisor = supervisor_of(launch)
+    os.kill(supervisor, signal.SIGSTOP)
+    words = ["pkill", "-KILL", "--parent", str(supervisor), "-f", f"^[^ ]*{ground.name} run"]
+    subprocess.run(words, check=True)
+    os.kill(supervisor, signal.SIGTERM)
+    os.kill(supervisor, signal.SIGCONT)
+    assert ended(engine, handle).status == "interrupted"
+    assert (launch.out_dir / "last").exists()
+    assert ground.containers(run_id) == []
+
+
 def test_what_a_killed_supervisor_leaves_is_removed_by_the_next_job(
     engine, ground, make_launch, run_id
 ):

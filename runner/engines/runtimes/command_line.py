@@ -170,6 +170,21 @@ class DockerCommand(Container):
             self._pid = int(said) if said.isdecimal() and said != "0" else None
         return [self._pid, *descendants(self._pid)] if self._pid else ()
 
+    def runs(self, job: subprocess.Popen[Any]) -> bool:
+        """Whether the container runs; ``docker run`` may have been killed by itself."""
+        if super().runs(job):
+            return True
+        return self.ask("inspect", "--format", STATE, self.name).stdout.startswith("running ")
+
+    def request_end(self, job: subprocess.Popen[Any]) -> None:
+        """Ask the container itself: ``podman run`` of podman 4.3 at first hands no signal on.
+
+        https://github.com/containers/podman/pull/17489
+        """
+        asked = self.ask("kill", "--signal=TERM", self.name, within_s=self.spec["stop_s"])
+        if asked.returncode != 0:  # there may be none yet
+            super().request_end(job)
+
     def end(self, job: subprocess.Popen[Any], *, running: bool) -> None:
         """Kill the container if it runs, see what it came to, and remove it."""
         if running:

@@ -101,6 +101,10 @@ class SlurmStep(Bundled):
         first = self._inside()
         return [] if first is None else [first, *descendants(first)]
 
+    def runs(self, job: subprocess.Popen[Any]) -> bool:
+        """Whether the container runs; ``srun`` may have been ended by itself."""
+        return super().runs(job) or self._inside() is not None
+
     def request_end(self, _job: subprocess.Popen[Any]) -> None:
         """Ask the job itself: ``srun`` would end it at once."""
         self._signal(signal.SIGTERM)
