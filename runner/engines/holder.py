@@ -119,9 +119,8 @@ def _naming(container_id: str) -> Iterator[Path]:
     """The processes that watch it."""
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            program, *words = (
-                (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            )
+            said = (folder / "cmdline").read_bytes().decode("utf-8", "replace")
+            program, *words = said.split("\0")
             if Path(program).name.startswith(WATCHERS) and container_id in words:
                 yield folder
 

@@ -187,9 +187,10 @@ def take_up(run: Run, engine: Engine) -> None:
         run.note(f"{name} is run again: {file} is not as it was when the arm ended")
     run.adopted = adoptable(run, engine)
     engine.remove_leftovers(run.run_id, [handle.id for handle in run.adopted.values()])
+    begun = handles(run.staging)
     for job in run.plan.arms:
         if job.name not in run.arms and job.name not in run.adopted:
-            keep_checkpoint(run, job)
+            keep_checkpoint(run, job, begun=job.name in begun)
     keep_attempts(run)
     for name, record in list(run.datasets.items()):
         if record.status not in MEASURED:
@@ -222,14 +223,14 @@ def keep_attempts(run: Run) -> None:
         _keep_only(work / name, {KEPT, *attempts})
 
 
-def keep_checkpoint(run: Run, job: Job) -> None:
+def keep_checkpoint(run: Run, job: Job, *, begun: bool = True) -> None:
     """Keep what an arm has left to go on from, whatever becomes of its attempts."""
     if job.resources.checkpoint_every is not None:
         folder = run.staging.path / WORK / job.name
         done = keep_last(folder, most=job.resources.disk_bytes)
         if done is not None:
             run.shown.say(f"{job.name}: its checkpoint after {in_words(done)} is kept")
-        elif folder.is_dir():
+        elif begun:
             run.shown.say(f"{job.name}: it has left no checkpoint, and begins at its beginning")
 
 

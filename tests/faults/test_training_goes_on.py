@@ -107,6 +107,25 @@ def test_an_interrupted_training_leaves_a_last_checkpoint(tmp_path):
         run.end_all()
 
 
+def test_an_arm_that_left_no_checkpoint_is_named_and_one_that_never_began_is_not(tmp_path):
+    endless = TEXT.replace(f"epochs = {EPOCHS}", "epochs = 100_000") + '[[arms]]\nname = "two"\n'
+    every = endless.replace(f"epochs = {EVERY} }}", "minutes = 9 }")
+    begun = Begun(tmp_path, Path(sys.executable), every, options=("--jobs", "1"))
+    try:
+        assert begun.wait_for(lambda run: '"epoch": 7' in told(run))
+        assert [folder.name for folder in begun.attempts("two")] == ["1"]
+        end_all(begun)
+        resumed = Begun.resumed(begun)
+        assert resumed.wait_for(lambda run: "one: it" in run.said.read_text() and run.supervisors())
+        interrupt(resumed)
+        assert resumed.end() == 130
+        said = resumed.said.read_text()
+        assert "one: it has left no checkpoint, and begins at its beginning" in said
+        assert "two: it has left" not in said
+    finally:
+        begun.end_all()
+
+
 def told(run):
     events = [*run.artifacts.glob("tiny/.staging-*/.attempts/one/*/out/events.jsonl")]
     return events[0].read_text() if events else ""

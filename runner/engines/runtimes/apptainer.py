@@ -18,7 +18,7 @@ from pathlib import Path
 from runner.engines import seccomp
 from runner.engines.isolation import BoundFolder
 from runner.engines.runtimes.command_line import bind
-from runner.engines.runtimes.container import OVERHEAD_BYTES, identity, machine
+from runner.engines.runtimes.container import identity, machine
 from runner.engines.runtimes.in_place import InPlace
 
 SETTINGS = ("APPTAINER", "SINGULARITY")
@@ -36,11 +36,7 @@ class ApptainerCommand(InPlace):
     """Apptainer 1.1 or later."""
 
     program = "apptainer"
-
-    @property
-    def memory_bytes(self) -> int:
-        """What we look at, as of a process."""
-        return self.isolation.memory_bytes + OVERHEAD_BYTES
+    kernel_bounds_memory = False
 
     @cached_property
     def environment(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 from runner.engines import seccomp
 from runner.engines.accounts import Ids
 from runner.engines.isolation import HOME, Isolation
-from runner.engines.runtimes.container import OVERHEAD_BYTES, machine
+from runner.engines.runtimes.container import machine
 from runner.engines.runtimes.in_place import InPlace
 
 PERIOD_US = 100_000
@@ -37,13 +37,6 @@ class Bundled(InPlace):
     """A container that is started by a bundle: a folder with its configuration."""
 
     memory_is_told = False  # what is known of it is gone with its cgroup
-
-    @property
-    def memory_bytes(self) -> int:
-        """Without root no cgroup is ours, so we look at it."""
-        if os.getuid() == 0:
-            return super().memory_bytes
-        return self.isolation.memory_bytes + OVERHEAD_BYTES
 
     def bundle(self, isolation: Isolation, folder: Path, name: str) -> None:
         """Make the folder. Raises ``RefusedError`` where system calls cannot be filtered."""

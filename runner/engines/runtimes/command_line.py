@@ -24,7 +24,6 @@ from runner.engines.isolation import ADDED_BY_PODMAN, HOME, BoundFolder, podman_
 from runner.engines.runtimes.container import (
     FLUSH_S,
     LOAD_S,
-    OVERHEAD_BYTES,
     Container,
     is_abandoned,
     last,
@@ -46,6 +45,7 @@ class DockerCommand(Container):
     """Docker's daemon on the node."""
 
     program = "docker"
+    kernel_bounds_memory = True  # the daemon's, whoever we are
     at_once: tuple[str, ...] = ()
     """What keeps a removal from asking the container to end by itself first."""
 
@@ -224,11 +224,9 @@ class PodmanCommand(DockerCommand):
     memory_is_told = False  # through a file that is not always where podman looks
 
     @property
-    def memory_bytes(self) -> int:
-        """Without root no cgroup is sure to bound it, so we do."""
-        if os.getuid() == 0:
-            return super().memory_bytes
-        return self.isolation.memory_bytes + OVERHEAD_BYTES
+    def kernel_bounds_memory(self) -> bool:  # type: ignore[override]
+        """Whether the container is sure to have a cgroup with its limit: without root none is."""
+        return os.getuid() == 0
 
     def refuse(self) -> None:
         """Raise ``RefusedError`` where podman cannot do what a job needs."""

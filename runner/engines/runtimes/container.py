@@ -71,9 +71,16 @@ class Container(Starter):
         }
 
     @property
+    def kernel_bounds_memory(self) -> bool:
+        """Whether the container is sure to have a cgroup with its limit: without root none is."""
+        return os.getuid() == 0
+
+    @property
     def memory_bytes(self) -> int:
-        """Nothing that we look at: the kernel holds the container to its limit."""
-        return UNWATCHED
+        """What all our descendants may hold together, where we have to look at it."""
+        if self.kernel_bounds_memory:
+            return UNWATCHED
+        return self.isolation.memory_bytes + OVERHEAD_BYTES
 
     # --- what each runtime says in its own words ---------------------------------------------
 

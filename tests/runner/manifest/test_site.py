@@ -4,14 +4,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from runner.core.errors import ManifestError
+from runner.engines.cluster.use import RuntimeName
 from runner.engines.kinds import EngineName
+from runner.engines.runtimes.contained import GUARANTEES
 from runner.jobs.sites import Chosen, chosen_engine, contains_jobs, queue_use
 from runner.manifest.model import load
-from runner.manifest.site import NAME, Site, read_site
+from runner.manifest.site import NAME, Site, SlurmSite, read_site
 
 ROOT = Path(__file__).parents[3]
 SITE = """
@@ -81,6 +84,8 @@ def test_jobs_are_contained_where_the_site_names_a_runtime_of_containers(tmp_pat
     assert contains_jobs("docker", none)
     assert not contains_jobs("slurm", none)
     assert not contains_jobs("process", use)
+    assert {*get_args(RuntimeName)} == {*get_args(SlurmSite.model_fields["runtime"].annotation)}
+    assert {*get_args(RuntimeName)} == {"process", *GUARANTEES}
     (tmp_path / NAME).write_text('[slurm]\nruntime = "rkt"\n')
     with pytest.raises(ManifestError, match="runtime"):
         read_site(tmp_path / NAME)
