@@ -1,11 +1,12 @@
 """A real Slurm on this machine's loopback, brought up from nothing: one controller, some nodes."""
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.faults.phase import wait_until
@@ -151,6 +152,28 @@ class Cluster:
             return self.states().count("idle") == len(self.nodes)
 
         wait_until(are_back)
+
+    @contextmanager
+    def patient(self, kill_wait_s):
+        """Have jobs that are cancelled so long until they are killed."""
+        before = self.conf.read_text()
+        self._configure(re.sub("^KillWait=.*$", f"KillWait={kill_wait_s}", before, flags=re.M))
+        try:
+            yield
+        finally:
+            self._configure(before)
+
+    def _configure(self, text):
+        """Have all daemons take up other settings; a node says in its log when it reads them."""
+        logs = [self.folder / f"slurmd-{node}.log" for node in self.nodes]
+
+        def read():
+            return [log.read_text().count("CPU frequency setting") for log in logs]
+
+        before = read()
+        self.conf.write_text(text)
+        self.do("scontrol", "reconfigure")
+        wait_until(lambda: all(now > then for now, then in zip(read(), before, strict=True)))
 
     def start_controller(self):
         self._start("slurmctld", "slurmctld", "-D", "-f", self.conf)

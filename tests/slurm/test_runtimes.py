@@ -293,12 +293,15 @@ def test_a_cancelled_job_leaves_no_container(cluster, engine, ground, make_launc
     wait_until(lambda: ground.containers(run_id) == [])
 
 
-def test_a_job_that_has_time_for_it_leaves_a_last_word(engine, ground, make_launch, run_id):
-    """Slurm itself gives it 5 s here."""
-    cancelled = make_launch(LISTENS, "cancelled", stop_s=4.0)
-    engine.stop(up(engine, cancelled))
-    wait_until((cancelled.out_dir / "last").exists)
-    signalled = make_launch(LISTENS, "signalled", stop_s=4.0)
+def test_a_job_that_has_time_for_it_leaves_a_last_word(
+    cluster, engine, ground, make_launch, run_id
+):
+    """So much time that it suffices on a machine that is busy."""
+    with cluster.patient(60):
+        cancelled = make_launch(LISTENS, "cancelled", stop_s=50.0)
+        engine.stop(up(engine, cancelled))
+        wait_until((cancelled.out_dir / "last").exists)
+    signalled = make_launch(LISTENS, "signalled", stop_s=50.0)
     handle = up(engine, signalled)
     os.kill(supervisor_of(signalled), signal.SIGTERM)
     assert ended(engine, handle).status == "interrupted"
@@ -311,7 +314,7 @@ def test_a_last_word_is_waited_for_whose_command_has_ended_before(
     engine, ground, make_launch, run_id
 ):
     """As the same signal may end it that asks for the job's end, before it hands signals on."""
-    launch = make_launch(LISTENS, stop_s=4.0)
+    launch = make_launch(LISTENS, stop_s=50.0)
     handle = up(engine, launch)
     supervisor = supervisor_of(launch)
     os.kill(supervisor, signal.SIGSTOP)
