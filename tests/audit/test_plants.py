@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.audit.__main__ import PLANTS
+
 ROOT = Path(__file__).parents[2]
 
 SOME = {
@@ -55,6 +57,15 @@ def test_a_bug_fails_the_audit_whether_a_label_shows_it_or_not(rows, name):
 def test_a_sound_arm_passes(rows, number):
     assert rows[f"control {number}"]["level"] == "audited"
     assert not rows[f"control {number}"]["labels"]
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
+def test_each_plant_still_finds_its_place(plant):
+    """`nox -s audit`, which runs all of them, is no part of this."""
+    found = {
+        (file, old): (ROOT / "models" / file).read_text().count(old) for file, old, _ in plant.edits
+    }
+    assert found == dict.fromkeys(found, 1)
 
 
 def test_a_failed_audit_names_tensor_element_and_size(rows):

@@ -52,7 +52,7 @@ PLANTS = (
     plant("PSNR of the squared error twice", "PSNR takes 20·log₁₀",
           (METRICS, "return 10 * math.log10", "return 20 * math.log10")),
     plant("lower ring threshold", "frc50 is the first ring below 1/7",
-          ("evaluation/resolution.py", "value < 0.5", "value < 1 / 7")),
+          ("evaluation/resolution.py", "value < HALF", "value < 1 / 7")),
     plant("nothing is unlike the object", "an amplitude SSIM of 0 is no collapse",
           ("evaluation/collapse.py", "UNLIKE_SSIM: Final = 0.5", "UNLIKE_SSIM: Final = -1.0")),
     plant("global phase left in", "the global phase is not taken off",

@@ -87,7 +87,7 @@ PLANTS = (
           (CLIPPING, LIMIT, LIMIT + "            part = _real(gradient)\n"
            "            part[part.abs() < 0.01 * self.max_value] = 0\n"),
           train={"clip": {"kind": "value", "max_value": 0.001}}),
-    plant("cosine one epoch longer", "the schedule is told one epoch more than there is",
+    plant("cosine one epoch longer", "the schedule is given one epoch more than there is",
           (MODULE, "optimizer, train.epochs)", "optimizer, train.epochs + 1)"),
           train={"scheduler": {"kind": "warmup_cosine", "warmup_epochs": 0}}),
     plant("schedule by step", "the schedule is stepped after every batch",
