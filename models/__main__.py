@@ -30,7 +30,7 @@ FAILED, BAD_JOB = 1, 2
 Parsed = TypeVar("Parsed", bound="Table")
 
 CACHES = ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")
-"""Variables by which libraries are told where to keep what they compute at their start."""
+"""Variables that set where libraries keep what they compute at their start."""
 
 REPORT_NAME = re.compile(r"activation_report[A-Za-z0-9_-]*\.json")
 

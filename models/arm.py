@@ -140,8 +140,8 @@ def say_outcome(stats: dict[str, Any]) -> None:
         say(f"{part}: SSIM {stats[f'{part}_ssim']}, MAE {stats[f'{part}_mae']}")
     if stats["collapse_reason"]:
         since = stats["collapse_epoch"]
-        told = "" if since is None else f", from epoch {since} on"
-        warn(f"{stats['collapse_reason']}{told}")
+        suffix = "" if since is None else f", from epoch {since} on"
+        warn(f"{stats['collapse_reason']}{suffix}")
 
 
 def load_data(job: Job) -> LoadedData:

@@ -23,8 +23,8 @@ def warn(text: str) -> None:
 
 def say_event(event: str, facts: Facts) -> None:
     """Print the line of an event, if it is worth one."""
-    if told := WORDS.get(event, _other)(facts):
-        say(told)
+    if text := WORDS.get(event, _other)(facts):
+        say(text)
 
 
 def _started(facts: Facts) -> str:
@@ -43,8 +43,8 @@ def _epoch(facts: Facts) -> str:
         ("validation loss", "val_loss"),
         ("rate", "learning_rate"),
     )
-    told = "  ".join(f"{words} {_number(facts.get(name))}" for words, name in measured)
-    return f"epoch {facts.get('epoch'):>4}  {told}  {_number(facts.get('steps_per_s'), 3)} steps/s"
+    text = "  ".join(f"{words} {_number(facts.get(name))}" for words, name in measured)
+    return f"epoch {facts.get('epoch'):>4}  {text}  {_number(facts.get('steps_per_s'), 3)} steps/s"
 
 
 def _test(facts: Facts) -> str:

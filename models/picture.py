@@ -107,7 +107,7 @@ def arrange(figure: Figure) -> None:
 def in_palette(pixels_HW3: NDArray[np.uint8]) -> PIL.Image.Image:
     """An image as indices of a palette: its most frequent colours, and what is unlike them.
 
-    A thin line has few pixels, and the colour by which it is told from others must not be lost.
+    A thin line has few pixels, and the colour that distinguishes it from others must not be lost.
     """
     red_HW, green_HW, blue_HW = (pixels_HW3[..., n].astype(np.uint32) for n in range(3))
     codes_HW = red_HW << 16 | green_HW << 8 | blue_HW

@@ -46,7 +46,7 @@ class Recorder:
     def _keep(self, report: pytest.TestReport | pytest.CollectReport, outcome: str) -> None:
         """A failure after the test replaces that it passed, and nothing else."""
         if self._results.get(report.nodeid, {}).get("outcome", "passed") == "passed":
-            message = "" if outcome == "passed" else _told(report)
+            message = "" if outcome == "passed" else _reason(report)
             self._results[report.nodeid] = {"outcome": outcome, "message": message}
             self._events.write("test", id=report.nodeid, outcome=outcome)
 
@@ -85,7 +85,7 @@ def _root(job: Job) -> Path:
     raise JobError("inputs name no file of the tests")
 
 
-def _told(report: pytest.TestReport | pytest.CollectReport) -> str:
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     """Why a test did not pass, in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:

@@ -1,7 +1,7 @@
 """One seed, many streams; and the switches that make torch repeat itself.
 
 Everything random draws from a NumPy generator of its own: ``noise`` (photons), ``weights``
-(initial values) and ``order`` (of the training patches). Streams are told apart by name, so that
+(initial values) and ``order`` (of the training patches). Streams are distinguished by name, so that
 adding one, or drawing more from one, leaves all others as they were; torch's global generator is
 never drawn from. A stream remembers its seed, so a run can say which one it had.
 

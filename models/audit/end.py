@@ -116,9 +116,9 @@ def audit_validation(p: Declared, ended: Ended, best: int) -> Check:
     )
     samples = ended.samples["train"][num_training(p) :] if held_out else ended.samples["test"]
     stride = p.dataset.train_stride if held_out else p.dataset.test_stride
-    told = ended.history["val_loss"]
-    for epoch, weights in {len(told) - 1: ended.last, best: ended.best}.items():
-        place, found = f"epoch {epoch}", told[epoch]
+    stated = ended.history["val_loss"]
+    for epoch, weights in {len(stated) - 1: ended.last, best: ended.best}.items():
+        place, found = f"epoch {epoch}", stated[epoch]
         single = validation_loss(p, ended.probe, weights, samples.float(), stride)
         if is_number(found) and abs(single - found) <= OWN_LOSS * abs(found):
             check.close(place, single, found, OWN_LOSS)
@@ -202,16 +202,16 @@ def audit_scores(epoch: str, images: Images, ended: Ended, apart: float) -> Chec
     for name, values in derived.items():
         for index, part in enumerate(parts):
             slack = 0.0 if part == "amp" else 50 * images.near_cut
-            value, told = values[index], found.get(name, [None, None])[index]
+            value, stated = values[index], found.get(name, [None, None])[index]
             prefix = "best_" if epoch == "best_epoch" else ""
             check.equal(
-                f"stats.json {prefix}{part}_{name}", told, stat(ended, f"{prefix}{part}_{name}")
+                f"stats.json {prefix}{part}_{name}", stated, stat(ended, f"{prefix}{part}_{name}")
             )
             if name == "frc50":
                 if slack == 0 and has_rings(images, index):
-                    audit_ring(check, f"{part}_{name}", images, index, told)
+                    audit_ring(check, f"{part}_{name}", images, index, stated)
                 continue
-            check.close(f"{part}_{name}", value, told, SCORE + slack, SCORE + slack + 10 * apart)
+            check.close(f"{part}_{name}", value, stated, SCORE + slack, SCORE + slack + 10 * apart)
     return check
 
 
@@ -220,22 +220,22 @@ def audit_aligned(epoch: str, images: Images, ended: Ended, apart: float) -> Che
     check = Check(
         name=f"end: scores of {epoch}, phase aligned", declared="the definitions of docs/physics.md"
     )
-    told, prefix = ended.metrics["phase_aligned"][epoch], {"best_epoch": "best_"}.get(epoch, "")
+    stated, prefix = ended.metrics["phase_aligned"][epoch], {"best_epoch": "best_"}.get(epoch, "")
     derived = aligned_scores(images)
-    check.equal("metrics", sorted([*derived, "frc"]), sorted(told))
+    check.equal("metrics", sorted([*derived, "frc"]), sorted(stated))
     for name in derived:
         summary = stat(ended, f"{prefix}phase_aligned_{name}")
-        check.equal(f"stats.json {prefix}phase_aligned_{name}", told.get(name), summary)
+        check.equal(f"stats.json {prefix}phase_aligned_{name}", stated.get(name), summary)
     if near_a_threshold(images):
         return check
     slack = 50 * images.near_turn
     for name, value in derived.items():
         if name == "frc50":
             if slack == 0:
-                audit_curve(check, name, (images.aligned, images.target_phase), value, told[name])
+                audit_curve(check, name, (images.aligned, images.target_phase), value, stated[name])
             continue
         allowed = SCORE + slack
-        check.close(f"phase_aligned_{name}", value, told.get(name), allowed, allowed + 10 * apart)
+        check.close(f"phase_aligned_{name}", value, stated.get(name), allowed, allowed + 10 * apart)
     return check
 
 
@@ -253,13 +253,13 @@ def near_a_threshold(images: Images) -> bool:
     return near or abs(relative_std(images.amplitude) - 1e-3) < 1e-5
 
 
-def audit_ring(check: Check, place: str, images: Images, index: int, told: Any) -> None:  # noqa: ANN401
-    """The ring that was told ends a run of rings that are not clearly below one half."""
+def audit_ring(check: Check, place: str, images: Images, index: int, stated: Any) -> None:  # noqa: ANN401
+    """The ring that is stated ends a run of rings that are not clearly below one half."""
     pair = (images.amplitude, images.target_amplitude) if index == 0 else (
         images.phase,
         images.target_phase,
     )  # fmt: skip
-    audit_curve(check, place, pair, scores_of(images)["frc50"][index], told)
+    audit_curve(check, place, pair, scores_of(images)["frc50"][index], stated)
 
 
 def audit_curve(
@@ -267,17 +267,17 @@ def audit_curve(
     place: str,
     pair: tuple[NDArray[Any], NDArray[Any]],
     value: float | None,
-    told: Any,  # noqa: ANN401
+    stated: Any,  # noqa: ANN401
 ) -> None:
     """A number of rings by the curve of a prediction and its truth."""
-    if value is None or told is None:
-        check.equal(place, value, told)
+    if value is None or stated is None:
+        check.equal(place, value, stated)
         return
     curve = frc(*pair)
-    low, high = sorted((int(value), int(told)))
+    low, high = sorted((int(value), int(stated)))
     between = [v for v in curve[low : high + 1] if v is not None]
-    near = value == told or all(abs(v - 0.5) < 0.02 for v in between[:1])
-    check.equal(place, value, value if near else told)
+    near = value == stated or all(abs(v - 0.5) < 0.02 for v in between[:1])
+    check.equal(place, value, value if near else stated)
 
 
 def audit_stats(p: Declared, seed: int, ended: Ended, best: int | None) -> Check:
@@ -308,12 +308,14 @@ def audit_outcome(ended: Ended, images: Images, apart: float) -> Check:
     check.close("amp_contrast", amp, stat(ended, "amp_contrast"), SCORE, SCORE + 10 * apart)
     room = SCORE + 10 * apart + 25 * math.sqrt(images.near_turn)
     check.close("phase_contrast", phase, stat(ended, "phase_contrast"), SCORE, room)
-    offset, told = images.offset, stat(ended, "phase_offset")
-    if isinstance(told, float) and math.isfinite(offset):
-        told = offset + math.remainder(told - offset, 2 * math.pi)
+    offset, stated = images.offset, stat(ended, "phase_offset")
+    if isinstance(stated, float) and math.isfinite(offset):
+        stated = offset + math.remainder(stated - offset, 2 * math.pi)
     if images.near_turn < 1:
         given = None if math.isnan(offset) else offset
-        check.close("phase_offset", given, told, 0.0, SCORE + 10 * apart / max(images.common, 1e-4))
+        check.close(
+            "phase_offset", given, stated, 0.0, SCORE + 10 * apart / max(images.common, 1e-4)
+        )
     alive = relative_std(images.amplitude) >= 1e-3
     if not near_a_threshold(images):
         check.equal("phase_flat", None if phase is None else alive and phase < 1e-2,

@@ -121,15 +121,15 @@ class Check:
         return "not comparable" if self.not_comparable else "differs"
 
     def table(self) -> dict[str, Any]:
-        """The entry as JSON has it; the first five differences are told."""
+        """The entry as JSON has it; the first five differences are listed."""
         return {
             "name": self.name,
             "verdict": self.verdict,
             "declared": self.declared,
             "compared": self.compared,
             "not_comparable": self.not_comparable,
-            "worst": None if self.worst is None else told(self.worst),
-            "differences": [told(difference) for difference in self.failed[:5]],
+            "worst": None if self.worst is None else table_of(self.worst),
+            "differences": [table_of(difference) for difference in self.failed[:5]],
             "num_differences": len(self.failed),
             "problems": self.problems[:5],
         }
@@ -147,7 +147,7 @@ def not_finite_as(value: object) -> str | None:
     return str(value) if isinstance(value, float) and math.isinf(value) else None
 
 
-def told(difference: Difference) -> dict[str, Any]:
+def table_of(difference: Difference) -> dict[str, Any]:
     """A difference with every number that JSON has a word for."""
     d = difference
     names = ("place", "derived", "found", "difference", "tolerance")

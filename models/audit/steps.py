@@ -120,8 +120,8 @@ def compared(
         ahead = Tensors(name, step, gradient[name], twin[name], room, thin_from)
         ahead.compare(memory, update, step.rate, p.train.optimizer)
     # SGD without momentum keeps nothing: its gradient shows in the update alone.
-    told = (losses, memory, update)
-    return [check for check in told if check.compared or check.problems or check.not_comparable]
+    checks = (losses, memory, update)
+    return [check for check in checks if check.compared or check.problems or check.not_comparable]
 
 
 def noise_of(gradient: Weights, twin: Weights) -> dict[str, float]:
@@ -257,7 +257,7 @@ class Tensors:
     def hold(
         self, check: Check, key: str, derived: Tensor, found: Tensor, allowed: float, twin: Tensor
     ) -> None:
-        """Compare two tensors by the L2 norm of their difference; the worst element is told.
+        """Compare two tensors by the L2 norm of their difference; the worst element is named.
 
         Where neither the arm nor ``twin`` stays finite in float32 nothing can be said.
         """

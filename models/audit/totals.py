@@ -79,11 +79,11 @@ def audit_rates(p: Declared, trace: Trace, history: Mapping[str, Any]) -> Check:
         declared=f"rate {p.train.learning_rate:g}, schedule {p.train.scheduler.kind}",
     )
     per_epoch, losses = steps_an_epoch(p), history["val_loss"]
-    told = history["learning_rate"]
-    check.equal("epochs in history", p.train.epochs, len(told))
-    for epoch in range(min(p.train.epochs, len(told), len(losses))):
+    stated = history["learning_rate"]
+    check.equal("epochs in history", p.train.epochs, len(stated))
+    for epoch in range(min(p.train.epochs, len(stated), len(losses))):
         rate = rate_of_epoch(p.train, losses[:epoch])
-        check.close(f"history, epoch {epoch}", rate, told[epoch], 1e-6)
+        check.close(f"history, epoch {epoch}", rate, stated[epoch], 1e-6)
         for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
             if step < len(trace["rates"]):
                 for used in trace["rates"][step]:
@@ -99,11 +99,11 @@ def audit_losses(p: Declared, trace: Trace, history: Mapping[str, Any]) -> Check
     if len(sizes) != len(losses):
         check.problems.append(f"{len(losses)} losses of {len(sizes)} batches")
         return check
-    for epoch, told in enumerate(history["train_loss"]):
+    for epoch, stated in enumerate(history["train_loss"]):
         part = slice(epoch * per_epoch, (epoch + 1) * per_epoch)
         total = float(sizes[part].sum())
         mean = float((sizes[part] * losses[part]).sum()) / total if total else float("nan")
-        check.close(f"epoch {epoch}", mean, told, 1e-6)
+        check.close(f"epoch {epoch}", mean, stated, 1e-6)
     return check
 
 

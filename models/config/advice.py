@@ -21,8 +21,8 @@ def refusals(parameters: Parameters) -> Iterator[tuple[tuple[str, ...], str]]:
             ("dataset.test_stride", "dataset.train_stride", "dataset.gridsize"),
             f"test_stride {data.test_stride} is not train_stride {data.train_stride}: with "
             f"gridsize {data.gridsize} a sample shows patches that lie one stride apart, and a "
-            "network that is not told how far cannot place those of another stride; make both "
-            "equal, or use gridsize 1",
+            "network that is not given the distance cannot place those of another stride; make "
+            "both equal, or use gridsize 1",
         )
 
 

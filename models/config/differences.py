@@ -1,4 +1,4 @@
-"""What the job that compares files is told."""
+"""What the job that compares files is given."""
 
 from __future__ import annotations
 

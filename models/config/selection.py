@@ -1,4 +1,4 @@
-"""What a job that runs tests is told."""
+"""What a job that runs tests is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the job at the end of a phase is told: which arms form groups, and which are compared."""
+"""What the job at the end of a phase is given: which arms form groups, and which are compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt
 from models.config.tables import Table
 
 Knob = str | bool | int | float | None
-"""Value of a knob as a page shows it: a table told apart by its ``kind`` is one text."""
+"""Value of a knob as a page shows it: a table distinguished by its ``kind`` is one text."""
 
 
 class SummaryArm(Table):
@@ -53,7 +53,7 @@ class SummaryFactor(Table):
 
 
 class Summary(Table):
-    """Everything that ``summarise`` is told beside its inputs."""
+    """Everything that ``summarise`` is given beside its inputs."""
 
     groups: tuple[SummaryGroup, ...] = Field(description="All groups of all hubs.")
     pairs: tuple[SummaryPair, ...] = Field(description="The comparisons to make.")

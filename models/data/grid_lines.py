@@ -44,8 +44,8 @@ def simulate(
     Equal arguments give equal bytes. ``seed`` governs the photon noise (streams ``noise.train`` and
     ``noise.test``) and the order of the training samples (stream ``scan_order``, across all
     objects); the test samples stay in scan order, and the objects have seeds of their own in
-    ``dataset``. ``progress`` is told ``objects``, ``diffraction`` and ``write`` as they begin.
-    ``probe_file`` is the file of a measured probe.
+    ``dataset``. ``progress`` is called with ``objects``, ``diffraction`` and ``write`` as they
+    begin. ``probe_file`` is the file of a measured probe.
 
     Raises ``DatasetError`` when that file holds no probe, and ``ValueError`` when a pixel expects
     more photons than NumPy can draw (about 9·10¹⁸).

@@ -82,7 +82,7 @@ def resized(probe_MM: NDArray[np.complex128], side: int) -> NDArray[np.complex12
     """
     if len(probe_MM) == side:
         return probe_MM
-    # Of a complex array as a whole, zoom takes the pixels for points, whatever it is told.
+    # Of a complex array as a whole, zoom takes the pixels for points, whatever its arguments.
     real, imaginary = (
         zoom(part, side / len(probe_MM), order=3, mode="reflect", grid_mode=True)
         for part in (probe_MM.real, probe_MM.imag)

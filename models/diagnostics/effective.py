@@ -1,7 +1,7 @@
 """``effective_config.json``: the configuration as the live objects show it after the fit.
 
 Nothing here is given the job or its parameters, so nothing can be copied from them. What is read
-from where is told by the modules ``effective_dataset``, ``effective_model``, ``effective_train``
+from where is stated in the modules ``effective_dataset``, ``effective_model``, ``effective_train``
 and ``effective_diagnostics``.
 """
 

@@ -95,8 +95,8 @@ def _plain(value: object) -> object:
 
 def read_fixed(optimizer: Optimizer) -> dict[str, Any]:
     """What the groups hold that no knob decides."""
-    told = {"amsgrad", "dampening", "decoupled_weight_decay", "eps", "maximize", "nesterov"}
-    return _groups(optimizer, *sorted(told.intersection(*optimizer.param_groups)))
+    fixed = {"amsgrad", "dampening", "decoupled_weight_decay", "eps", "maximize", "nesterov"}
+    return _groups(optimizer, *sorted(fixed.intersection(*optimizer.param_groups)))
 
 
 def not_in_one_group(net: nn.Module, optimizer: Optimizer) -> list[str]:

@@ -24,10 +24,10 @@ from models.evaluation.metrics import Scores, score
 from models.evaluation.reconstruct import Reconstruction, constant
 from models.nets.blocks import LayerScale
 from models.nets.generator import count_live
+from models.training.collapse_monitor import CollapseSample, flat_since
 from models.training.fit import Fit
 from models.training.gradient_norms import GradientNorm
 from models.training.history import History
-from models.training.watch import Glance, flat_since
 
 NEAR_ZERO = 0.1
 """|mean| of a norm layer's weights below which its branch is nearly switched off."""
@@ -58,7 +58,7 @@ def arm_stats(
         **norm_stats(fit.net),
         **collapse_stats(fit.history, reconstruction, scores),
         **contrast_stats(reconstruction),
-        **decoder_stats(fit.history.epochs[-1].glance),
+        **decoder_stats(fit.history.epochs[-1].sample),
         **divergence_stats([epoch.val_loss for epoch in fit.history.epochs]),
         "phase_offset": reconstruction.phase_offset,
         "recon_amp_std": finite(float(reconstruction.amplitude.std())),
@@ -194,14 +194,14 @@ def contrast_stats(reconstruction: Reconstruction) -> dict[str, Any]:
     }
 
 
-def decoder_stats(glance: Glance) -> dict[str, float | None]:
+def decoder_stats(sample: CollapseSample) -> dict[str, float | None]:
     """Shares of decoder pre-activations ≤ 0, of all and of the last activation; null without any.
 
     Where it is 1, the decoder passes (nearly) no gradient back: GELU is flat there.
     """
-    shares = [signs.share for signs in glance.decoder.values()]
+    shares = [signs.share for signs in sample.decoder.values()]
     return {
-        "decoder_share_not_positive": finite(glance.decoder_share_not_positive),
+        "decoder_share_not_positive": finite(sample.decoder_share_not_positive),
         "last_decoder_share_not_positive": finite(shares[-1]) if shares else None,
     }
 

@@ -83,13 +83,13 @@ def _differing(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
     """Which elements have other bits; of strings, other characters."""
     if a.dtype.kind in "USO" or not a.dtype.itemsize:
         return np.asarray(a != b)
-    octets = [
+    raw = [
         np.ascontiguousarray(x).view(np.uint8).reshape(*x.shape, x.dtype.itemsize)
         if x.ndim
         else np.frombuffer(x.tobytes(), np.uint8)
         for x in (a, b)
     ]
-    return np.asarray((octets[0] != octets[1]).any(axis=-1))
+    return np.asarray((raw[0] != raw[1]).any(axis=-1))
 
 
 def _first(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST = 40
-"""Characters that are told of a value."""
+"""Characters that are shown of a value."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from models.config.differences import FilePairs
 from models.differences.arrays import compare_arrays, read_npz, read_tensors
 from models.differences.finding import Finding
-from models.differences.octets import compare_bytes, compare_lines
 from models.differences.pictures import compare_pixels, read_pixels
+from models.differences.raw_bytes import compare_bytes, compare_lines
 from models.differences.tables import compare_histories, compare_values, read_json
 from models.job import DIFFERENCES, Events, Job, write_json
 
@@ -39,7 +39,7 @@ def compare(before: Path, after: Path) -> Finding:
     """The first difference of two files that are not the same, in the terms of their kind.
 
     Where one cannot be read as what its name says, or where only its packing differs (compression,
-    order in a container), the first byte is told and why.
+    order in a container), the first byte is reported, and why.
     """
     of_kind = KINDS.get(before.name, KINDS.get(before.suffix))
     why = ""

@@ -67,21 +67,21 @@ def judge(
     was ``still_falling`` is unfinished, and no word is said of it.
     """
     if not (finite_losses and math.isfinite(recon_amp_rel_std)):
-        told = "not finite: the last epoch's loss or the reconstruction holds NaN or infinity"
-        return Outcome(kind="not_finite", reason=told)
+        reason = "not finite: the last epoch's loss or the reconstruction holds NaN or infinity"
+        return Outcome(kind="not_finite", reason=reason)
     if recon_amp_rel_std < FLAT_RELATIVE_STD:
-        told = (
+        reason = (
             f"flat: the amplitude's relative std {recon_amp_rel_std:.3g} "
             f"is below {FLAT_RELATIVE_STD:g}"
         )
-        return Outcome(kind="flat", reason=told)
+        return Outcome(kind="flat", reason=reason)
     if amp_ssim is None or amp_ssim >= UNLIKE_SSIM:
         return Outcome(kind=None, reason=None)
     if still_falling:
         return Outcome(kind=None, reason=None, unfinished=True)
-    told = f"unlike the object: amp_ssim {amp_ssim:.3f} is below {UNLIKE_SSIM:g}"
+    reason = f"unlike the object: amp_ssim {amp_ssim:.3f} is below {UNLIKE_SSIM:g}"
     unknown = None if still_falling is None else False
-    return Outcome(kind="unlike_object", reason=told, unfinished=unknown)
+    return Outcome(kind="unlike_object", reason=reason, unfinished=unknown)
 
 
 def is_still_falling(val_losses: Sequence[float]) -> bool | None:

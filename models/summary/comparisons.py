@@ -77,7 +77,7 @@ def compare(summary: Summary, groups: Sequence[Group], seed: int) -> list[dict[s
 
 
 def is_controlled(pair: SummaryPair) -> bool:
-    """Whether the plans differ in one knob, so that a difference can be laid to it."""
+    """Whether the plans differ in one knob, so that a difference can be attributed to it."""
     return len(pair.knobs) == 1
 
 

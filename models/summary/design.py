@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from models.config.summary import Knob
 from models.sheet import PALETTE
-from models.summary.factors import told as spelled
+from models.summary.factors import spelled
 
 Dash = Literal["-", "--", ":", "-."]
 Channel = Literal["colour", "panel", "dash", "marker"]
@@ -28,7 +28,7 @@ ROOM: Final[Mapping[Channel, int]] = {
 FEW_GROUPS: Final = 6
 """Groups that one panel holds without being crowded."""
 LEAST_SHARE: Final = 0.6
-"""Of all combinations of values that a matrix has; arms with fewer are told apart by name."""
+"""Of all combinations of values that a matrix has; arms with fewer are distinguished by name."""
 FOREMOST: Final = ("architecture", "learning_rate", "norm")
 """Knobs that are seen first, by the end of their names."""
 
@@ -60,7 +60,7 @@ class Design:
     looks: tuple[Look, ...]
     panels: tuple[str, ...] = ("",)
     keys: tuple[Key, ...] = ()
-    """Of knobs; empty where each group is told apart by its name."""
+    """Of knobs; empty where each group is distinguished by its name."""
 
 
 def design_of(labels: Sequence[str], knobs: Sequence[Knobs]) -> Design:
@@ -97,7 +97,7 @@ def telling(knobs: Sequence[Knobs]) -> list[str]:
     parts: list[tuple[str, ...]] = [() for _ in knobs]
     chosen = []
     for name in sorted(names, key=importance):
-        finer = [(*part, told(v.get(name))) for part, v in zip(parts, knobs, strict=True)]
+        finer = [(*part, legend_text(v.get(name))) for part, v in zip(parts, knobs, strict=True)]
         if len(set(finer)) > len(set(parts)):
             chosen.append(name)
             parts = finer
@@ -109,7 +109,7 @@ def telling(knobs: Sequence[Knobs]) -> list[str]:
     return chosen
 
 
-def told(value: Knob) -> str:
+def legend_text(value: Knob) -> str:
     """A knob's value in a legend."""
     return "none" if value is None else spelled(value)
 
@@ -122,7 +122,7 @@ def importance(name: str) -> tuple[int, str]:
 
 def values_of(name: str, knobs: Sequence[Knobs]) -> list[Knob]:
     """The values of a knob: numbers in ascending order, all else as they come."""
-    found = list({told(values.get(name)): values.get(name) for values in knobs}.values())
+    found = list({legend_text(values.get(name)): values.get(name) for values in knobs}.values())
     if all(isinstance(value, int | float) for value in found):
         return sorted(found, key=lambda value: float(value or 0))
     return found
@@ -145,10 +145,12 @@ def assigned(names: Sequence[str], knobs: Sequence[Knobs]) -> dict[Channel, str]
 
 def by_knobs(channels: Mapping[Channel, str], knobs: Sequence[Knobs]) -> Design:
     """Looks in which each value of a knob is seen in the same way in every group that has it."""
-    values = {way: [told(v) for v in values_of(name, knobs)] for way, name in channels.items()}
+    values = {
+        way: [legend_text(v) for v in values_of(name, knobs)] for way, name in channels.items()
+    }
 
     def place(way: Channel, group: Knobs) -> int:
-        return values[way].index(told(group.get(channels[way]))) if way in channels else 0
+        return values[way].index(legend_text(group.get(channels[way]))) if way in channels else 0
 
     free = "marker" not in channels  # markers then say again what colours say
 

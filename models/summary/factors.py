@@ -34,7 +34,7 @@ def summarise_factors(summary: Summary, groups: Sequence[Group]) -> list[dict[st
             "strata": strata(summary, factor, groups),
             "words": wording.factor(
                 factor.knob,
-                {told(value): rate for value, rate in zip(factor.values, rates, strict=True)},
+                {spelled(value): rate for value, rate in zip(factor.values, rates, strict=True)},
                 p_value,
                 p_adjusted,
                 len(pooled),
@@ -99,7 +99,7 @@ def strata(
     ]
 
 
-def told(value: Knob) -> str:
+def spelled(value: Knob) -> str:
     """A knob's value in a sentence."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -75,8 +75,8 @@ class Run:
         """The word that the reason of definition 1 begins with; ``None`` by a later one."""
         if "score_definition" in self.stats or not self.stats["collapsed"]:
             return None
-        told = str(self.stats.get("collapse_reason") or "flat").partition(":")[0]
-        return {"not finite": "not_finite", "unlike the object": "unlike_object"}.get(told, told)
+        word = str(self.stats.get("collapse_reason") or "flat").partition(":")[0]
+        return {"not finite": "not_finite", "unlike the object": "unlike_object"}.get(word, word)
 
     def measured(self, stat: str) -> float | None:
         """A statistic as a number; ``None`` where it means nothing or was not finite."""

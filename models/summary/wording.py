@@ -28,12 +28,12 @@ def collapse(
     counts = f"{one}: {a.words} collapsed, {other}: {b.words}"
     if a.total == b.total == 1:
         return f"{counts}; {ONE_SEED}"
-    told = tested("Fisher p", p_value, p_adjusted, num_pairs)
+    p_text = tested("Fisher p", p_value, p_adjusted, num_pairs)
     if is_evidence(p_adjusted):
         more = one if a.num * b.total > b.num * a.total else other
-        return f"{counts}; evidence that {more} collapses more often ({told})"
+        return f"{counts}; evidence that {more} collapses more often ({p_text})"
     why = hopeless(smallest_fisher(a, b)) or outnumbered(p_value)
-    return f"{counts}; no evidence of a difference ({told}){why}"
+    return f"{counts}; no evidence of a difference ({p_text}){why}"
 
 
 def score(
@@ -57,11 +57,11 @@ def score(
         apart += f" (95 % interval {low:+.4g} to {high:+.4g})"
     if row["p_value"] is None:
         return f"{apart}; a single run on one side: no evidence either way"
-    told = tested("Mann-Whitney p", row["p_value"], p_adjusted, num_pairs)
+    p_text = tested("Mann-Whitney p", row["p_value"], p_adjusted, num_pairs)
     if evidence:
-        return f"{apart}; evidence of a difference ({told})"
+        return f"{apart}; evidence of a difference ({p_text})"
     why = hopeless(smallest_p(*row["n"])) or outnumbered(row["p_value"])
-    return f"{apart}; no evidence of a difference ({told}){why}"
+    return f"{apart}; no evidence of a difference ({p_text}){why}"
 
 
 def factor(
@@ -75,19 +75,19 @@ def factor(
     counts = ", ".join(f"{value}: {rate.words} collapsed" for value, rate in rates.items())
     if p_value is None:
         return f"{knob}: {counts}; no test was made"
-    told = tested("exact stratified test, p", p_value, p_adjusted, num_factors)
+    p_text = tested("exact stratified test, p", p_value, p_adjusted, num_factors)
     if is_evidence(p_adjusted):
-        return f"{knob}: {counts}; evidence that the rate depends on it ({told})"
+        return f"{knob}: {counts}; evidence that the rate depends on it ({p_text})"
     why = outnumbered(p_value)
-    return f"{knob}: {counts}; no evidence that the rate depends on it ({told}){why}"
+    return f"{knob}: {counts}; no evidence that the rate depends on it ({p_text}){why}"
 
 
 def tested(test: str, p_value: float, p_adjusted: float | None, num_tests: int) -> str:
     """A test's p, raw and adjusted."""
-    told = f"{test} = {p_value:.3g}"
+    text = f"{test} = {p_value:.3g}"
     if num_tests > 1 and p_adjusted is not None:
-        told += f", adjusted for {num_tests} comparisons {p_adjusted:.3g}"
-    return told
+        text += f", adjusted for {num_tests} comparisons {p_adjusted:.3g}"
+    return text
 
 
 def hopeless(smallest: float) -> str:

@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
+from models.training.collapse_monitor import is_flat
 from models.training.history import History
-from models.training.watch import is_flat
 from models.training.weights import State, state_of
 
 
@@ -46,7 +46,7 @@ class CollapseWeights(Callback):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep or drop, by what the watch saw at the end of this epoch."""
+        """Keep or drop, by what the monitor saw at the end of this epoch."""
         index = len(self._history.epochs) - 1
         if not is_flat(self._history.epochs[index].recon_amp_rel_std):
             self.kept, self._latest = None, {}

@@ -24,6 +24,7 @@ from models.nets.registry import build
 from models.physics.diffraction import normalise_probe
 from models.seeding import numpy_generator
 from models.training.batches import Batches, make_batches
+from models.training.collapse_monitor import CollapseMonitor
 from models.training.collapse_weights import CollapseWeights
 from models.training.evidence import Evidence
 from models.training.gradient_norms import GradientNorms
@@ -33,7 +34,6 @@ from models.training.module import PatchFit
 from models.training.moments import moments_of
 from models.training.not_finite import NotFiniteError, Stop, StopAtNotFinite
 from models.training.observers import Calls, Gains, Inputs, Recomputations
-from models.training.watch import Watch
 from models.training.weights import BestWeights, digest
 
 
@@ -118,13 +118,13 @@ def prepare(
         training_offsets=batches.training_offsets,
         validation_offsets=batches.validation_offsets,
     )
-    watch = Watch(
+    monitor = CollapseMonitor(
         net,
         batches.validation_patches.diffraction_nCHW,
         settings.inference_batch_size,
         batches.validation_offsets,
     )
-    history = History(events, watch)
+    history = History(events, monitor)
     best_weights = BestWeights(history, net)
     collapse_weights = CollapseWeights(history, net) if diagnostics.on_collapse else None
     gradients_at_epochs = GradientsAtEpochs(

@@ -1,4 +1,4 @@
-"""One record an epoch: losses, the learning rate that was used, and what the watch saw."""
+"""One record an epoch: losses, the learning rate that was used, and what the monitor saw."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing_extensions import override
 
 from models.job import Events
 from models.log import warn
+from models.training.collapse_monitor import CollapseMonitor, CollapseSample, Signs, is_flat
 from models.training.observers import MeanLoss
 from models.training.schedulers import MONITORED
-from models.training.watch import Glance, Signs, Watch, is_flat
 
 SECONDS_BETWEEN_EVENTS = 1.0
 
@@ -31,7 +31,7 @@ class Epoch:
     val_loss: float
     learning_rates: tuple[float, ...]
     """The distinct rates of its steps, in the order of their first use; one, if all is well."""
-    glance: Glance
+    sample: CollapseSample
     """What the watched patches showed at its end."""
     steps: int
     """Times that the optimizer has stepped."""
@@ -39,7 +39,7 @@ class Epoch:
     @property
     def recon_amp_rel_std(self) -> float:
         """Relative std of the watched amplitude; NaN when it is not finite."""
-        return self.glance.recon_amp_rel_std
+        return self.sample.recon_amp_rel_std
 
     @property
     def is_finite(self) -> bool:
@@ -69,10 +69,10 @@ class History(Callback):
     run that is made. ``not_finite`` ends one that was declared to end then.
     """
 
-    def __init__(self, events: Events, watch: Watch) -> None:
+    def __init__(self, events: Events, monitor: CollapseMonitor) -> None:
         self.epochs: list[Epoch] = []
         self.training_s = 0.0
-        self._events, self._watch = events, watch
+        self._events, self._monitor = events, monitor
         self._running = _Running()
         self._reported_at = -math.inf
 
@@ -155,7 +155,7 @@ class History(Callback):
             train_loss=running.train_loss.value,
             val_loss=running.val_loss.value,
             learning_rates=tuple(running.rates),
-            glance=self._watch.glance(),
+            sample=self._monitor.sample(),
             steps=running.steps,
         )
         self.epochs.append(epoch)
@@ -167,8 +167,8 @@ class History(Callback):
             learning_rate=epoch.learning_rates[0],
             steps_per_s=running.steps_per_s,
         )
-        for told in changes(self.epochs):
-            warn(f"epoch {trainer.current_epoch}: {told}")
+        for change in changes(self.epochs):
+            warn(f"epoch {trainer.current_epoch}: {change}")
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -202,8 +202,8 @@ def _plain(epoch: Epoch) -> dict[str, Any]:
         "losses": (epoch.train_loss, epoch.val_loss),
         "learning_rates": epoch.learning_rates,
         "steps": epoch.steps,
-        "recon_amp_rel_std": epoch.glance.recon_amp_rel_std,
-        "decoder": {name: astuple(signs) for name, signs in epoch.glance.decoder.items()},
+        "recon_amp_rel_std": epoch.sample.recon_amp_rel_std,
+        "decoder": {name: astuple(signs) for name, signs in epoch.sample.decoder.items()},
     }
 
 
@@ -213,7 +213,7 @@ def _epoch(plain: dict[str, Any]) -> Epoch:
         train_loss=train_loss,
         val_loss=val_loss,
         learning_rates=tuple(plain["learning_rates"]),
-        glance=Glance(
+        sample=CollapseSample(
             recon_amp_rel_std=plain["recon_amp_rel_std"],
             decoder={name: Signs(*counted) for name, counted in plain["decoder"].items()},
         ),
@@ -230,9 +230,9 @@ def changes(epochs: Sequence[Epoch]) -> Iterator[str]:
     if last.is_finite != was_finite:
         yield "the losses are finite again" if last.is_finite else "a loss is not finite"
     if is_flat(last.recon_amp_rel_std) != was_flat:
-        told = f"relative std {last.recon_amp_rel_std:.3g}"
+        detail = f"relative std {last.recon_amp_rel_std:.3g}"
         still = "is no longer constant" if was_flat else "is constant, or not finite"
-        yield f"the amplitude of the watched patches {still}: {told}"
+        yield f"the amplitude of the watched patches {still}: {detail}"
 
 
 def loss_of(outputs: Tensor | Mapping[str, Tensor]) -> float:

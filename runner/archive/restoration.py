@@ -79,8 +79,8 @@ def _put_in_place(
     archive: Path, index: Index, work: Path, *, artifacts: Path, state: Path
 ) -> Restored:
     if not HUB_NAME.fullmatch(index.name):
-        told = shortened(repr(index.name))
-        raise VerificationError(f"{archive} is refused: {told} is no name of a hub")
+        name = shortened(repr(index.name))
+        raise VerificationError(f"{archive} is refused: {name} is no name of a hub")
     target = artifacts / index.name
     if os.path.lexists(target):
         raise EngineError(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from runner.archive.store_errors import holds_password, is_corruption, redacted, told
+from runner.archive.store_errors import holds_password, is_corruption, redacted, translated_errors
 from runner.core.errors import StoreError
 from runner.core.files import make_durable
 from runner.core.names import is_plain_name
@@ -61,7 +61,7 @@ class Store:
 
     def size(self) -> int | None:
         """Bytes of the file, 0 where the store does not tell; ``None`` where there is no file."""
-        with told(self.url, "looked up"):
+        with translated_errors(self.url, "looked up"):
             self.fs.invalidate_cache()
             try:
                 found = self.fs.info(self.path)
@@ -75,7 +75,10 @@ class Store:
         """The bytes of the file as they are there now, in order."""
         # Not every web server tells sizes or serves ranges; 0 takes its answer as it comes.
         size = 0 if self.protocol in _WEB else READ_BYTES
-        with told(self.url, "read"), self.fs.open(self.path, "rb", block_size=size) as file:
+        with (
+            translated_errors(self.url, "read"),
+            self.fs.open(self.path, "rb", block_size=size) as file,
+        ):
             while block := file.read(READ_BYTES):
                 yield block
 
@@ -88,7 +91,7 @@ class Store:
 
     def prepare(self) -> None:
         """See that the store answers, and remove the parts of an upload that was cut off."""
-        with told(self.url, "written"):
+        with translated_errors(self.url, "written"):
             self._drop_parts()
         self.size()
 
@@ -111,14 +114,14 @@ class Store:
 
     def _take_name(self, part: Store) -> None:
         """Give a file that is complete the name of this one."""
-        with told(self.url, "written"):
+        with translated_errors(self.url, "written"):
             if self.fs.exists(self.path):
                 raise FileExistsError
             self.fs.mv(part.path, self.path)
 
     def _write(self, file: Path) -> None:
         """Copy a file, in place of one of the same name that an earlier try left."""
-        with told(self.url, "written"):
+        with translated_errors(self.url, "written"):
             with suppress(FileNotFoundError):
                 self.fs.rm_file(self.path)
             self.fs.put_file(str(file), self.path)
@@ -135,7 +138,7 @@ class Store:
             found = "what has another checksum"
         if found == digest:
             return
-        with told(self.url, "removed"):
+        with translated_errors(self.url, "removed"):
             self.fs.rm_file(self.path)
         raise StoreError(
             f"{self.url} did not keep what was sent: {digest} was sent and {found} came back "
@@ -149,7 +152,7 @@ class Store:
             "max_concurrency": PARTS_AT_ONCE,
             "ContentType": "application/octet-stream",
         }
-        with told(self.url, "written"):
+        with translated_errors(self.url, "written"):
             try:
                 self.fs.put_file(str(file), self.path, mode="create", **options)
             except OSError as error:
@@ -186,7 +189,7 @@ def open_store(url: str, name: str | None = None) -> Store:
     _require_protocol(url, protocol)
     import fsspec
 
-    with told(url, "reached"):
+    with translated_errors(url, "reached"):
         fs, path = fsspec.core.url_to_fs(url, skip_instance_cache=True)
     return Store(url=url, protocol=protocol, fs=fs, path=path)
 

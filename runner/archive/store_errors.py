@@ -55,7 +55,7 @@ def is_corruption(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def told(url: str, done: str) -> Iterator[None]:
+def translated_errors(url: str, done: str) -> Iterator[None]:
     """Turn what goes wrong while a file is ``done`` (read, written …) into a ``StoreError``."""
     try:
         yield

@@ -34,7 +34,7 @@ from runner.core.text import Screen
 from runner.engines.kinds import EngineName
 
 if TYPE_CHECKING:
-    from runner.commands.foresight import Foreseen
+    from runner.commands.reuse_preview import ReusePreview
     from runner.plan.model import Plan
 
 
@@ -134,14 +134,16 @@ def _foreseen(
     why: list[str],
     signers: Path | None,
     project: Path | None,
-) -> list[Foreseen]:
+) -> list[ReusePreview]:
     if why and not reuse:
         raise typer.BadParameter("--why needs the hubs that are asked: --reuse HUB")
     if not reuse:
         return []
-    from runner.commands.foresight import foresee
+    from runner.commands.reuse_preview import preview_reuse
 
-    return foresee(plan, engine=engine, reuse=reuse, why=why, signers=signers, project=project)
+    return preview_reuse(
+        plan, engine=engine, reuse=reuse, why=why, signers=signers, project=project
+    )
 
 
 @app.command()

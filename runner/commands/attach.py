@@ -11,7 +11,7 @@ from runner.core.detached import ConsoleReader, detach
 from runner.core.errors import INTERRUPTED, EngineError
 from runner.core.text import Say
 from runner.hub import layout
-from runner.phase.carrier import CONSOLE, Carrier, read_carrier
+from runner.phase.run_process import CONSOLE, RunProcess, read_run_process
 from runner.phase.unfinished import Unfinished, choose
 from runner.phase.ways_on import ways_on
 from runner.verify import verdict
@@ -60,14 +60,14 @@ def attach(named: Path | None, artifacts: Path, say: Say) -> tuple[Path | None, 
     if named is not None and (hub := layout.sealed_from(named.resolve())):
         return hub, verdict.exit_code(layout.read(hub))
     run = choose(named, artifacts, alive=True)
-    path, carrier = run.staging.path, carrier_of(run)
-    if not carrier.detached:
+    path, run_process = run.staging.path, run_process_of(run)
+    if not run_process.detached:
         raise EngineError(f"{path} has a terminal of its own, where it shows how far it is")
     try:
         console = ConsoleReader(run.staging.state / CONSOLE)
         if console.left_out:
             say(f"(the first {console.left_out:,} bytes are in {run.staging.state / CONSOLE})")
-        follow(carrier, console, say)
+        follow(run_process, console, say)
     except KeyboardInterrupt:
         say(ways_to_follow(path))
         return None, INTERRUPTED
@@ -78,10 +78,10 @@ def attach(named: Path | None, artifacts: Path, say: Say) -> tuple[Path | None, 
     return ending(run, console)
 
 
-def follow(carrier: Carrier, console: ConsoleReader, say: Say) -> None:
+def follow(run_process: RunProcess, console: ConsoleReader, say: Say) -> None:
     """Show every line, until the process that says them has ended."""
     while True:
-        runs = carrier.runs  # looked at before: whatever it says last is shown
+        runs = run_process.runs  # looked at before: whatever it says last is shown
         for line in console.new():
             say(line)
         if not runs:
@@ -95,9 +95,7 @@ def ending(run: Unfinished, console: ConsoleReader) -> tuple[Path | None, int]:
     hub = layout.sealed_from(path)
     if code is None:
         if hub is None:
-            raise EngineError(
-                f"the process that carried {path} on was killed.\n{ways_on(run.staging)}"
-            )
+            raise EngineError(f"the process that ran {path} was killed.\n{ways_on(run.staging)}")
         code = verdict.exit_code(layout.read(hub))
     return hub, code
 
@@ -105,13 +103,13 @@ def ending(run: Unfinished, console: ConsoleReader) -> tuple[Path | None, int]:
 def stop(named: Path | None, artifacts: Path, say: Say) -> Path | None:
     """Ask a run to stop as Ctrl-C does, and wait until it has; its hub where it was sealed before.
 
-    Raises ``EngineError`` where nothing carries it on, or where it has not stopped in ``STOP_S``.
+    Raises ``EngineError`` where no process executes it, or where it has not stopped in ``STOP_S``.
     """
     run = choose(named, artifacts, alive=True)
-    carrier = carrier_of(run)
-    carrier.interrupt()
+    run_process = run_process_of(run)
+    run_process.interrupt()
     deadline = time.monotonic() + STOP_S
-    while carrier.runs:
+    while run_process.runs:
         if time.monotonic() >= deadline:
             raise EngineError(
                 f"{run.staging.path} was asked to stop, and has not within {STOP_S:g} s; ask again "
@@ -123,12 +121,12 @@ def stop(named: Path | None, artifacts: Path, say: Say) -> Path | None:
     return hub
 
 
-def carrier_of(run: Unfinished) -> Carrier:
-    """The process that carries a run on. Raises ``EngineError`` where none does."""
+def run_process_of(run: Unfinished) -> RunProcess:
+    """The process that executes a run. Raises ``EngineError`` where none does."""
     path = run.staging.path
     if not run.alive:
-        raise EngineError(f"nothing carries {path} on; `phasehub resume {path}` goes on with it")
-    carrier = read_carrier(run.staging)
-    if carrier is None or not carrier.runs:
+        raise EngineError(f"no process executes {path}; `phasehub resume {path}` goes on with it")
+    run_process = read_run_process(run.staging)
+    if run_process is None or not run_process.runs:
         raise EngineError(f"{path} was taken up just now, or by an older phasehub; try again")
-    return carrier
+    return run_process

@@ -22,17 +22,17 @@ from runner.phase.unfinished import (
     RUN,
     Unfinished,
     held,
-    is_carried_on,
+    is_alive,
     looked_at,
-    was_carried_on,
+    was_alive,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remains:
-    """Something that a dead run has left."""
+class Removable:
+    """Something that can be removed: of a dead run, or that nothing needs any more."""
 
-    told: str
+    what: str
     remove: Callable[[], bool | None]
     """``False`` where somebody is at it."""
 
@@ -64,20 +64,20 @@ def clean_caches(longer_than_days: float, *, remove: bool, say: Say) -> Iterator
     longest_s = longer_than_days * DAY_S
     with unused_by_others(state_dir()):
         entries = [
-            Remains(told=f"{one.path}, unused for {in_days(one.unused_s)}", remove=one.remove)
+            Removable(what=f"{one.path}, unused for {in_days(one.unused_s)}", remove=one.remove)
             for one in unused_entries(state_dir(), longest_s)
         ]
         yield from done([*entries, *images(longest_s, say)], remove=remove)
 
 
-def images(longer_than_s: float, say: Say) -> Iterator[Remains]:
+def images(longer_than_s: float, say: Say) -> Iterator[Removable]:
     """Images of other code, where a daemon answers."""
     try:
         client = connect()
         with answering():
             for one in unused_images(client, SOURCES, longer_than_s):
-                told = f"image {one.reference}, built {in_days(one.age_s)} ago from other code"
-                yield Remains(told=told, remove=one.remove)
+                what = f"image {one.reference}, built {in_days(one.age_s)} ago from other code"
+                yield Removable(what=what, remove=one.remove)
     except EngineError as error:
         say(f"images were not looked for: {error}")
 
@@ -87,7 +87,7 @@ def in_days(seconds: float) -> str:
     return f"{seconds / DAY_S:.0f} days"
 
 
-def done(found: Iterable[Remains], *, remove: bool) -> Iterator[Cleaned]:
+def done(found: Iterable[Removable], *, remove: bool) -> Iterator[Cleaned]:
     """A line for each; with ``remove`` it is gone then, or in use.
 
     Raises ``EngineError`` at the end for what could not be removed.
@@ -95,23 +95,23 @@ def done(found: Iterable[Remains], *, remove: bool) -> Iterator[Cleaned]:
     stays = []
     for one in found:
         if not remove:
-            yield Cleaned(act="would remove", what=one.told)
+            yield Cleaned(act="would remove", what=one.what)
             continue
         try:
             gone = one.remove()
         except OSError as error:
             stays.append(str(error))
             continue
-        yield Cleaned(act="in use" if gone is False else "removed", what=one.told)
+        yield Cleaned(act="in use" if gone is False else "removed", what=one.what)
     if stays:
         raise EngineError(f"not removed: {'; '.join(stays)}; mend the rights, and clean again")
 
 
-def jobs(artifacts: Path, say: Say) -> Iterator[Remains]:
+def jobs(artifacts: Path, say: Say) -> Iterator[Removable]:
     """Jobs of dead runs below ``artifacts``, and of runs whose folder is gone."""
     for one in leftovers(say):
         if is_dead(one, artifacts):
-            yield Remains(told=f"{one.name}, a job of {one.state}", remove=one.stop)
+            yield Removable(what=f"{one.name}, a job of {one.state}", remove=one.stop)
 
 
 def is_dead(job: Leftover, artifacts: Path) -> bool:
@@ -123,29 +123,29 @@ def is_dead(job: Leftover, artifacts: Path) -> bool:
         return False
     if not job.state.is_dir():
         return True
-    return job.state.parent.parent == artifacts.resolve() and not is_carried_on(job.state)
+    return job.state.parent.parent == artifacts.resolve() and not is_alive(job.state)
 
 
-def folders(artifacts: Path) -> Iterator[Remains]:
-    """Our runs below ``artifacts`` that nothing carries on, and what was left of sealed ones."""
+def folders(artifacts: Path) -> Iterator[Removable]:
+    """Our runs below ``artifacts`` that no process executes, and what was left of sealed ones."""
     for staging, run in looked_at(artifacts):
         if isinstance(run, OthersError):
             continue
         if isinstance(run, RunnerError):
-            told = f"{staging.path}, which cannot go on: {run}"
-            yield Remains(told=told, remove=partial(discard, staging))
+            what = f"{staging.path}, which cannot go on: {run}"
+            yield Removable(what=what, remove=partial(discard, staging))
         elif not run.alive:
-            yield Remains(told=describe(run), remove=partial(discard, staging))
+            yield Removable(what=describe(run), remove=partial(discard, staging))
     for staging in all_staged(artifacts):
         if other_owner(staging.state):
             continue
-        if was_carried_on(staging.state) and not (staging.state / RUN).exists():
-            told = f"{staging.path}, of a run that was cut short before it began"
-            yield Remains(told=told, remove=partial(discard, staging))
+        if was_alive(staging.state) and not (staging.state / RUN).exists():
+            what = f"{staging.path}, of a run that was cut short before it began"
+            yield Removable(what=what, remove=partial(discard, staging))
     for state in outlived_states(artifacts):
-        if not other_owner(state) and not is_carried_on(state):
-            told = f"{state}, of a run that is sealed"
-            yield Remains(told=told, remove=partial(remove_tree, state))
+        if not other_owner(state) and not is_alive(state):
+            what = f"{state}, of a run that is sealed"
+            yield Removable(what=what, remove=partial(remove_tree, state))
 
 
 def describe(run: Unfinished) -> str:
@@ -158,7 +158,7 @@ def describe(run: Unfinished) -> str:
 
 
 def discard(staging: Staging) -> None:
-    """Remove a run, which nothing carries on meanwhile."""
+    """Remove a run, which no process executes meanwhile."""
     with held(staging):
         remove_tree(staging.path)
         remove_tree(staging.state)

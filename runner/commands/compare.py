@@ -74,9 +74,9 @@ def compare(request: CompareRequest) -> tuple[str, dict[str, Any]]:
             table = read_table(staging.path, RECORD)
             if request.out is not None:
                 staging.seal()
-    told = found.statistics
-    statistics = None if told is None else told.model_dump(mode="json")
-    return page, {**table, "statistics": statistics}
+    statistics = found.statistics
+    dumped = None if statistics is None else statistics.model_dump(mode="json")
+    return page, {**table, "statistics": dumped}
 
 
 def opened(folders: Sequence[Path]) -> tuple[Baseline, ...]:

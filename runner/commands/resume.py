@@ -7,17 +7,17 @@ from pathlib import Path
 
 from runner.core.interrupts import interrupts
 from runner.jobs.progress import display
-from runner.phase.carrier import announce
 from runner.phase.decide import decide, held_to, sources_of
 from runner.phase.execute import go_on
 from runner.phase.resume import (
     code_again,
+    describe_arms,
     make_writable,
     refuse_another_plan,
     request_of,
-    told,
 )
 from runner.phase.run import Run
+from runner.phase.run_process import announce
 from runner.phase.unfinished import (
     choose,
     held,
@@ -29,7 +29,7 @@ from runner.phase.ways_on import resumable
 
 
 def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tuple[Path, int]:
-    """Go on with a run, the only one that nothing carries on if none is ``named``, and seal it.
+    """Go on with a run, the only one that no process executes if none is ``named``, and seal it.
 
     Returns:
         The hub's path and the exit code.
@@ -69,7 +69,7 @@ def resume(named: Path | None, artifacts: Path, jobs: int | None = None) -> tupl
         make_writable(staging.path)
         mend_journal(staging)
         run.journal("resumed")
-        for line in told(run):
+        for line in describe_arms(run):
             shown.say(line)
         announce(staging)
         return go_on(run, request)

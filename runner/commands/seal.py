@@ -17,7 +17,7 @@ from runner.phase.finalize import conclude
 from runner.phase.finalize import seal as seal_hub
 from runner.phase.lockfile import Lock
 from runner.phase.lockfile import read as read_lock
-from runner.phase.resume import carried_code, drop_changed, make_writable, sweep
+from runner.phase.resume import bundled_code, drop_changed, make_writable, sweep
 from runner.phase.run import NO_ENGINE, Run
 from runner.phase.run_notes import mismatches
 from runner.phase.unfinished import (
@@ -66,7 +66,7 @@ def as_it_lies(staging: layout.Staging, known: Begun, shown: Display) -> Run:
         loaded=replace(loaded, path=Path(known.asked.manifest)),
         plan=plan,
         staging=staging,
-        code=carried_code(known, staging.path),
+        code=bundled_code(known, staging.path),
         shown=shown,
         started=known.started,
         run_id=known.run_id,

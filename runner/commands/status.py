@@ -14,7 +14,7 @@ from runner.engines import processes
 from runner.hub import layout
 from runner.hub.journal import under_way
 from runner.hub.records.arm import ArmRecord
-from runner.phase.carrier import Carrier, read_carrier
+from runner.phase.run_process import RunProcess, read_run_process
 from runner.phase.unfinished import Records, Unfinished, looked_at
 
 
@@ -26,10 +26,10 @@ class RunStatus:
     run: Unfinished | RunnerError
 
     @cached_property
-    def _carrier(self) -> Carrier | None:
+    def _run_process(self) -> RunProcess | None:
         alive = isinstance(self.run, Unfinished) and self.run.alive
         try:
-            return read_carrier(self.staging) if alive else None
+            return read_run_process(self.staging) if alive else None
         except EngineError:  # it is on another machine
             return None
 
@@ -43,7 +43,7 @@ class RunStatus:
 
     @cached_property
     def _running(self) -> int:
-        """Arms that have been started and have not ended, where a process carries the run on."""
+        """Arms that have been started and have not ended, where a process executes the run."""
         if isinstance(self.run, RunnerError) or not self.run.alive:
             return 0
         return len({*under_way(self.staging.path)} & {*self.run.begun.arms})
@@ -54,7 +54,7 @@ class RunStatus:
         if isinstance(self.run, RunnerError):
             return {"run": path, "problem": str(self.run)}
         total, ended = len(self.run.begun.arms), self.run.ended
-        carrier = self._carrier
+        run_process = self._run_process
         return {
             "run": path,
             "phase": self.staging.path.parent.name,
@@ -65,12 +65,12 @@ class RunStatus:
             "running": self._running,
             "waiting": total - ended - self._running,
             "alive": self.run.alive,
-            "process": None if carrier is None else processes.pid_of(carrier.process),
-            "detached": None if carrier is None else carrier.detached,
+            "process": None if run_process is None else processes.pid_of(run_process.process),
+            "detached": None if run_process is None else run_process.detached,
         }
 
     def text(self) -> str:
-        """Its folder, since when, how far, and whether anything carries it on: a line each."""
+        """Its folder, since when, how far, and whether a process executes it: a line each."""
         if isinstance(self.run, OthersError):
             return f"{self.staging.path}\n  {self.run}"
         if isinstance(self.run, RunnerError):
@@ -87,10 +87,10 @@ class RunStatus:
         path = self.staging.path
         if isinstance(self.run, Unfinished) and not self.run.alive:
             return f"dead; to go on:\n    phasehub resume {path}"
-        if (carrier := self._carrier) is None:
+        if (run_process := self._run_process) is None:
             return "alive"
-        process = f"alive, process {processes.pid_of(carrier.process)}"
-        if not carrier.detached:
+        process = f"alive, process {processes.pid_of(run_process.process)}"
+        if not run_process.detached:
             return f"{process}, in a terminal"
         return f"{process}; to follow it:\n    phasehub attach {path}"
 

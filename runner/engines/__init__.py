@@ -58,8 +58,8 @@ def open_engine(name: str, needs: Needs) -> Engine:
 
 def has_gpus(name: str, use: QueueUse) -> bool:
     """Whether the machines of an engine have GPUs whose jobs run elsewhere; yes if none can say."""
-    told: bool = import_module(f"{__name__}.{name}").has_gpus(use)
-    return told
+    any_gpus: bool = import_module(f"{__name__}.{name}").has_gpus(use)
+    return any_gpus
 
 
 def choose(name: str, *, python: Path | None, say: Say) -> str:

@@ -72,8 +72,8 @@ class Abilities:
     def tells_memory(self) -> bool:
         """Whether a container that was not said to be killed for memory was not.
 
-        Podman is told by a file that conmon leaves: with Debian 12's versions one for all of them,
-        in the folder where podman was started. So the kernel's log is asked besides.
+        Podman reads it from a file that conmon leaves: with Debian 12's versions one for all of
+        them, in the folder where podman was started. So the kernel's log is asked besides.
         """
         return self.product == "docker"
 

@@ -21,8 +21,8 @@ LARGEST = HEAD + 2 * TAIL + 4096
 class CappedLog:
     """A file to which everything is appended and in which head and tail stay. A context manager.
 
-    What is left out in between is told by a line in its place. It can be read at any time. A disk
-    that is full loses what comes, counted as left out, and stops nobody.
+    What is left out in between is reported by a line in its place. It can be read at any time. A
+    disk that is full loses what comes, counted as left out, and stops nobody.
     """
 
     def __init__(self, path: Path) -> None:

@@ -43,8 +43,10 @@ def ending(
     ):
         killed_for = "time"
     elif killed_for is None and code != 0:
-        told = state["OOMKilled"] or (not memory_is_told and ran_out_of_memory(str(attrs["Id"])))
-        killed_for = "memory" if told else None
+        oom_killed = state["OOMKilled"] or (
+            not memory_is_told and ran_out_of_memory(str(attrs["Id"]))
+        )
+        killed_for = "memory" if oom_killed else None
     return Ending(
         exit_code=code,
         killed_for=killed_for,

@@ -108,8 +108,8 @@ def _controllers(client: Client) -> list[str]:
     api = client.api
     answer = api.get(f"{api.base_url}/v{PODMAN_API}/libpod/info", timeout=ANSWER_S)
     answer.raise_for_status()
-    told = answer.json()["host"].get("cgroupControllers") or []
-    return [str(one) for one in told]
+    controllers = answer.json()["host"].get("cgroupControllers") or []
+    return [str(one) for one in controllers]
 
 
 def socket_owner() -> Ids | None:

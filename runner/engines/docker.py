@@ -322,8 +322,8 @@ def _is_new(container: Container) -> bool:
 
 def _stop_s(container: Container) -> int:
     """What a container is given to come to an end by itself; one of an earlier version, too."""
-    told = container.labels.get(f"{LABEL}{STOP}", "")
-    return int(told) if told.isdecimal() else STOP_S
+    label = container.labels.get(f"{LABEL}{STOP}", "")
+    return int(label) if label.isdecimal() else STOP_S
 
 
 def open_engine(needs: Needs) -> DockerEngine:

@@ -111,8 +111,8 @@ def _judge(handle: Handle, ending: Ending) -> tuple[Status, str]:
             f"or {EXPERIMENT.advice.memory}"
         )
     if ending.killed_for in EXCESSES:
-        told = EXCESSES[ending.killed_for]
-        return "out_of_disk", told.format(limit=_size(handle.disk_bytes), files=usage.MOST_FILES)
+        text = EXCESSES[ending.killed_for]
+        return "out_of_disk", text.format(limit=_size(handle.disk_bytes), files=usage.MOST_FILES)
     if ending.killed_for == "stop":
         return "interrupted", "stopped before its end; run the phase again"
     if ending.refused:

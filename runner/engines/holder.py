@@ -23,7 +23,7 @@ START = (
     f"import sys; sys.path.insert(0, {str(SOURCES)!r}); "
     "from runner.engines.holder import main; main()"
 )
-"""What its interpreter is told, which is isolated and has no path of ours."""
+"""The code passed to its interpreter, which is isolated and has no path of ours."""
 GRACE_S = 10.0
 """How long a daemon may take to start what it was asked to, should the runner die meanwhile, s."""
 LOOK_S = 0.1
@@ -99,8 +99,8 @@ def _close(descriptors: Sequence[int]) -> None:
 def process_of(container_id: str) -> int | None:
     """A process of a container; ``None`` where this machine runs none.
 
-    It is told by its cgroup, or, as a rootless daemon may have none, by the parent that watches it
-    and is started with its id: containerd's shim, or podman's conmon.
+    It is identified by its cgroup, or, as a rootless daemon may have none, by the parent that
+    watches it and is started with its id: containerd's shim, or podman's conmon.
     """
     return _of_cgroup(container_id) or next(
         (child for parent in _naming(container_id) for child in _children(parent)), None

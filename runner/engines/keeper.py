@@ -118,7 +118,7 @@ class Keeper:
             self._begun.set()
 
     def _copy_all(self, stream: Stream) -> None:
-        """Copy the console until the container has ended; begin anew where the daemon stops."""
+        """Copy the console until the container has ended; start over where the daemon stops."""
         for _ in range(MOST_STREAMS):
             if self._copy(stream) and self._has_ended():
                 break
@@ -171,7 +171,8 @@ class Keeper:
     def _pid(self) -> int | None:
         """Id of the container's first process; ``None`` unless it is seen on this machine.
 
-        It is told by its cgroup, or, as a rootless daemon may have none, by what it sees as /out.
+        It is identified by its cgroup, or, as a rootless daemon may have none, by what it sees as
+        /out.
         """
         with suppress(*LOST):
             self._container.reload()

@@ -27,7 +27,7 @@ class Leftover:
 
     @property
     def state(self) -> Path:
-        """The folder in which a lock says whether a process carries its run on."""
+        """The folder in which a lock says whether a process executes its run."""
         return Path(self.labels["state"])
 
     @property
@@ -37,7 +37,7 @@ class Leftover:
 
 
 def marks(state: Path) -> dict[str, str]:
-    """Labels by which a job is told from those of others when nobody follows it any more."""
+    """Labels that distinguish a job from those of others when nobody follows it any more."""
     return {
         "state": str(state),
         "owner": str(os.getuid()),

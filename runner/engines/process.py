@@ -50,7 +50,7 @@ STOP_S = 10.0
 GRACE_S = 20.0
 """How long after a job's time limit its supervisor has ended it at the latest, s."""
 NUM_SHOWN = 3
-"""Differences from the lock that are told; the hub lists all."""
+"""Differences from the lock that are shown; the hub lists all."""
 ENFORCED = frozenset({"disk", "memory", "time"})
 NOTES = (
     "files: a job reads and writes whatever the caller may; data is not write-protected",
@@ -252,11 +252,11 @@ def supervisors() -> Iterator[Supervisor]:
     for identity, words in processes.command_lines():
         # Those of earlier versions have one option less.
         program = words.index("-c") + 1 if "-c" in words[: len(SUPERVISOR)] else len(words)
-        told = words[program + 1 :]
-        if len(told) < 2 or MARK not in words[program]:
+        args = words[program + 1 :]
+        if len(args) < 2 or MARK not in words[program]:
             continue
-        if told[0].endswith(SUFFIX):  # it will be removed
-            yield Supervisor(identity=identity, view=Path(told[0]), labels=labels_of(told[1:]))
+        if args[0].endswith(SUFFIX):  # it will be removed
+            yield Supervisor(identity=identity, view=Path(args[0]), labels=labels_of(args[1:]))
 
 
 def _first(error: OSError) -> str:

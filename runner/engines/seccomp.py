@@ -79,8 +79,8 @@ def machine(info: Mapping[str, Any]) -> str | None:
     options = [str(option) for option in info.get("SecurityOptions") or []]
     if not any(option.startswith("name=seccomp") for option in options):
         return None
-    told = str(info.get("Architecture", platform.machine()))
-    name = OTHER_NAMES.get(told, told)
+    architecture = str(info.get("Architecture", platform.machine()))
+    name = OTHER_NAMES.get(architecture, architecture)
     return name if name in ARCHITECTURES else None
 
 

@@ -140,8 +140,8 @@ class SlurmEngine:
         try:
             ending = ending_of(view)
         except ValueError as error:
-            told = f"its supervisor left {error}; run the phase again"
-            return replace(words.ended_without_result(handle, None), message=told)
+            message = f"its supervisor left {error}; run the phase again"
+            return replace(words.ended_without_result(handle, None), message=message)
         if not words.is_from_outside(ending):
             if self._awaits_files(handle, ending):
                 return None

@@ -30,7 +30,7 @@ START = (
     f"import sys; sys.path.insert(0, {str(SOURCES)!r}); "
     "from runner.engines.supervisor import main; main()"
 )
-"""What its interpreter is told, which is isolated and has no path of ours."""
+"""The code passed to its interpreter, which is isolated and has no path of ours."""
 TICK_S = 0.1
 DRAIN_S = 10.0
 """The longest wait for the end of a console whose writers are all dead, s."""

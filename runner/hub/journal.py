@@ -15,7 +15,7 @@ from runner.hub.layout import JOURNAL, MOST_RECORD_BYTES
 Time = Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
 """Seconds since 1970; the year is one of four digits."""
 MOST_RESUMPTIONS = 10_000
-"""Of one run, whose times are told."""
+"""Of one run, whose times are recorded."""
 
 
 class JournalledHandle(BaseModel):
@@ -65,7 +65,7 @@ def entries(folder: Path) -> Iterator[JournalEntry]:
 
 
 def under_way(folder: Path) -> list[str]:
-    """The jobs that were begun, or taken over, and of which no end is told, in that order.
+    """The jobs that were begun, or taken over, and of which no end is recorded, in that order.
 
     Whoever resumes a run says of each again that it is under way.
     """

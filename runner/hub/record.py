@@ -70,7 +70,7 @@ class HubRecord(Record):
         (), exclude_if=is_empty
     )
     """When another process went on with the run that had been cut short; it is not written where
-    none did, and not in hubs from before this was told."""
+    none did, and not in hubs from before this was recorded."""
     interrupted: bool = False
     """Whether the run was stopped before all arms had ended; what was finished is kept."""
     only: tuple[str, ...] = ()

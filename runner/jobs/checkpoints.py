@@ -102,12 +102,12 @@ def given(attempt: Attempt) -> int | None:
     return found[0].done if found else None
 
 
-def require_told(timing: Mapping[str, Any], done: int | None) -> None:
+def require_resumed_from(timing: Mapping[str, Any], done: int | None) -> None:
     """Raise ``ValueError`` where an arm does not say that it went on from what it was given."""
-    told = timing.get(EXPERIMENT.progress.resumed)
-    if told != done:
+    stated = timing.get(EXPERIMENT.progress.resumed)
+    if stated != done:
         key = EXPERIMENT.progress.resumed
-        raise ValueError(f"{key} is {told}, and the attempt was given a checkpoint of {done}")
+        raise ValueError(f"{key} is {stated}, and the attempt was given a checkpoint of {done}")
 
 
 def was_refused(attempt: Attempt, outcome: Outcome) -> bool:
@@ -159,11 +159,11 @@ def _tables(folder: Path) -> Iterator[tuple[Checkpoint, str]]:
 def _is_whole(checkpoint: Checkpoint, place: Path) -> bool:
     """Whether every file is as the table says, and is called like no other of them."""
     names = {file.path for file in checkpoint.files}
-    whole = all(_is_as_told(file, place) for file in checkpoint.files)
+    whole = all(_is_as_recorded(file, place) for file in checkpoint.files)
     return whole and len(names) == len(checkpoint.files)
 
 
-def _is_as_told(file: CheckpointFile, place: Path) -> bool:
+def _is_as_recorded(file: CheckpointFile, place: Path) -> bool:
     try:
         with open_below(place, file.path) as found:
             if os.fstat(found.fileno()).st_size != file.bytes:

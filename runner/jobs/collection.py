@@ -84,7 +84,7 @@ def collect(out_dir: Path, destination: Path, *, experiment: str, job_sha256: st
         for name, file in listed.items()
         if (
             problem := _refusal(out_dir, present, name)
-            or copied(out_dir, destination, file, told=RESULT)
+            or copied(out_dir, destination, file, listed_in=RESULT)
         )
     }
     kept = tuple(file for name, file in listed.items() if name not in refused)
@@ -123,13 +123,13 @@ def copied(
     destination: Path,
     file: FileRecord,
     *,
-    told: str,
+    listed_in: str,
     as_path: str | None = None,
 ) -> str | None:
     """Copy one file, under its own path or ``as_path``, and compare the copy with its record.
 
     Returns:
-        What is wrong, with the name ``told`` of the file that has the record; the copy is then
+        What is wrong, with the name ``listed_in`` of the file that has the record; the copy is then
         removed again. ``None`` where nothing is.
     """
     target = destination / (as_path or file.path)
@@ -148,8 +148,8 @@ def copied(
         return f"{file.path} cannot be copied: {getattr(error, 'strerror', error)}"
     if size != file.bytes:
         target.unlink()
-        return f"{file.path} does not have the {file.bytes} bytes that {told} says"
+        return f"{file.path} does not have the {file.bytes} bytes that {listed_in} says"
     if digest.hexdigest() != file.sha256:
         target.unlink()
-        return f"{file.path} does not have the digest that {told} says"
+        return f"{file.path} does not have the digest that {listed_in} says"
     return None

@@ -212,8 +212,8 @@ def write_entry(
     return entry
 
 
-def refuse_others(folder: Path, expected: Digests, told: str = "was changed") -> None:
-    """Raise ``ValueError`` for the first file that cannot be read, or has other bytes: ``told``.
+def refuse_others(folder: Path, expected: Digests, problem: str = "was changed") -> None:
+    """Raise ``ValueError`` for the first file that cannot be read, or has other bytes: ``problem``.
 
     One that is missing is a ``MissingError``.
     """
@@ -225,7 +225,7 @@ def refuse_others(folder: Path, expected: Digests, told: str = "was changed") ->
         except OSError as error:
             raise ValueError(f"{name} cannot be read: {error.strerror}") from error
         if found != digest:
-            raise ValueError(f"{name} {told}")
+            raise ValueError(f"{name} {problem}")
 
 
 def _digest(folder: Path, name: str) -> str:
@@ -270,9 +270,10 @@ def refuse_other_bytes(path: Path, expected: Expectation | None, found: Digests)
     """Raise ``VerificationError`` when a simulation does not give what one gave before."""
     if expected is not None and expected.files != found:
         raise VerificationError(
-            f"dataset {path.name[:12]}: simulated anew, {differing(expected.files, found)} did not "
-            "come out as before; the simulation is not repeatable on this machine, or the cache "
-            f"was forged. It is not used. To take the next simulation as it comes, remove {path}"
+            f"dataset {path.name[:12]}: simulated again, {differing(expected.files, found)} did "
+            "not come out as before; the simulation is not repeatable on this machine, or the "
+            "cache was forged. It is not used. To take the next simulation as it comes, remove "
+            f"{path}"
         )
 
 

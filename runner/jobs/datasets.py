@@ -123,7 +123,7 @@ def prepare(
 
     ``given`` is the file that the dataset is made from, if there is one; ``sealed`` is what a hub
     says of these data. A cached dataset that is not what was put there, not what a simulation gave
-    before, or not what the hub says, is put aside, said, and simulated anew.
+    before, or not what the hub says, is put aside, said, and simulated again.
 
     Raises ``VerificationError`` if the new one is not what a simulation gave before; if the file
     that is given is not the one that was planned with; or if the code was changed meanwhile.
@@ -139,7 +139,7 @@ def prepare(
                 entry = trusted(folder, job, expected, sealed)
                 cached = _cached(folder, entry, job, key)
             except ValueError as error:
-                say(f"dataset: the cached {key[:12]} is damaged ({error}); simulating it anew")
+                say(f"dataset: the cached {key[:12]} is damaged ({error}); simulating it again")
                 remove_tree(folder)
             else:
                 say(f"dataset: {key[:12]} from the cache, verified")

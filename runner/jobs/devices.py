@@ -85,8 +85,8 @@ def reserve_slots(
 ) -> Iterator[Slots]:
     """Slots for the jobs: GPUs, and so many ``side_by_side``, or as cores and memory allow.
 
-    ``note`` is told of GPUs that are passed over. Raises ``EngineError`` when there are not as many
-    as a job asks for; that others hold them now is none of it.
+    ``note`` is called for GPUs that are passed over. Raises ``EngineError`` when there are not as
+    many as a job asks for; that others hold them now is none of it.
     """
     on_gpu = [job for job in jobs if job.execution.device == "cuda"]
     ids = [gpu.id for gpu in gpus.available()] if on_gpu else []

@@ -144,14 +144,14 @@ class EventReader:
     @property
     def note(self) -> str | None:
         """What a reader of the record must know about the file; ``None`` if all is well."""
-        told = []
+        problems = []
         if self._num_bad:
             lines = "a line is no event" if self._num_bad == 1 else f"{self._num_bad} lines are no"
             lines += " events, the first of them" if self._num_bad > 1 else ""
-            told.append(f"{lines}: {self._first_bad}")
+            problems.append(f"{lines}: {self._first_bad}")
         if self._stopped:
-            told.append(f"it was not read further: {self._stopped}")
-        return f"{NAME}: {'; '.join(told)}" if told else None
+            problems.append(f"it was not read further: {self._stopped}")
+        return f"{NAME}: {'; '.join(problems)}" if problems else None
 
     def new(self) -> list[Event]:
         """Events since the last call; an unfinished line waits for its end."""

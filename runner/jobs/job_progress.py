@@ -12,9 +12,9 @@ from runner.experiment import EXPERIMENT
 from runner.jobs.events import UNIT, Event, Stage, Started, StepDone, UnitDone
 
 STEPS_TO_TIME = 10
-"""Steps after which the time of the whole is told; the first ones are slower than the rest."""
+"""Steps after which the time of the whole is shown; the first ones are slower than the rest."""
 LONGEST_DAYS = 1000
-"""A longer time is not told in full."""
+"""A longer time is not shown in full."""
 LONGEST_CURVE = 100
 """Most points that are kept of how a fit went."""
 

@@ -37,7 +37,7 @@ Journal = Callable[..., None]
 """``journal(event, **facts)`` appends one line to the run's journal."""
 
 Ended = Callable[[Attempt, Outcome], Sequence[Attempt] | None]
-"""Is told how an attempt ended; what it returns follows at once, before any that waits."""
+"""Is passed how an attempt ended; what it returns follows at once, before any that waits."""
 
 
 @dataclass(kw_only=True)
@@ -284,11 +284,11 @@ class _AtWork:
 
 
 def _interrupted(handle: Handle, cause: BaseException) -> Outcome:
-    told = f"{cause}; run the phase again"
+    text = f"{cause}; run the phase again"
     return Outcome(
         status="interrupted",
         exit_code=None,
-        message=told if isinstance(cause, EngineError) else "the run was stopped while it ran",
+        message=text if isinstance(cause, EngineError) else "the run was stopped while it ran",
         started_at=handle.started_at,
         ended_at=time.time(),
     )

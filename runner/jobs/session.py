@@ -34,7 +34,7 @@ def _nowhere(_event: str, **_facts: object) -> None:
 
 
 def _nobody(_text: str) -> None:
-    """Is told what nobody reads."""
+    """Take a note that nobody reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Session:
     """Tells its jobs from those of any other on the same daemon."""
     journal: Journal = _nowhere
     note: Callable[[str], object] = _nobody
-    """Is told what a reader of the results must know of the devices."""
+    """Is passed what a reader of the results must know of the devices."""
     side_by_side: int | None = None
     """How many jobs at a time; ``None`` for as many as there is room for."""
     resumable: bool = False

@@ -85,7 +85,7 @@ class Slots:
     Jobs that run ``elsewhere`` get none of this machine's GPUs.
 
     GPUs are locked one job at a time, all that it needs or none, when it is about to start. Those
-    whose memory others use are passed over, and ``note`` is told once of each.
+    whose memory others use are passed over, and ``note`` is called once for each.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ from runner.verify.effective import compare_effective, compare_history
 from runner.verify.verdict import judge
 
 FILES = EXPERIMENT.results.files
-MOST_TOLD = 50
+MOST_NAMED = 50
 """Differences from the plan that a message names."""
 
 
@@ -38,8 +38,8 @@ def not_run(job: Job, why: RunnerError | None) -> ArmRecord:
 
 def cut_short(job: Job, attempts: int, why: RunnerError | None) -> ArmRecord:
     """The record of an arm that was started, and of whose end nothing is known."""
-    told = str(why or "the run was stopped while it ran")
-    return ArmRecord(status="interrupted", message=told, attempts=attempts, **planned(job))
+    message = str(why or "the run was stopped while it ran")
+    return ArmRecord(status="interrupted", message=message, attempts=attempts, **planned(job))
 
 
 def without_data(job: Job, why: str) -> ArmRecord:
@@ -49,8 +49,8 @@ def without_data(job: Job, why: str) -> ArmRecord:
 
 def left_out(job: Job, failed: str) -> ArmRecord:
     """The record of an arm that was not begun, as ``failed`` was enough."""
-    told = f"{failed} had failed before its turn (--fail-fast)"
-    return ArmRecord(status="not_run", message=told, **planned(job))
+    message = f"{failed} had failed before its turn (--fail-fast)"
+    return ArmRecord(status="not_run", message=message, **planned(job))
 
 
 def describe(record: ArmRecord) -> str:
@@ -62,8 +62,8 @@ def describe(record: ArmRecord) -> str:
         for name in EXPERIMENT.results.brief(vars(record))
         if isinstance(value := record.stats.get(name), int | float)
     )
-    told = EXPERIMENT.endpoint.brief(vars(record))
-    fate = f"; {told}" if told else ""
+    brief = EXPERIMENT.endpoint.brief(vars(record))
+    fate = f"; {brief}" if brief else ""
     return f"{record.name}: ran as planned, {record.proof_in_words}; {scores}{fate}"
 
 
@@ -120,8 +120,8 @@ def _recordable(attempt: Attempt, destination: Path, rules: Sequence[Rule]) -> d
         facts = measured(attempt.job, destination, rules, resumed_from=went_on_from)
         ArmRecord(**planned(attempt.job) | {"status": "succeeded"} | facts)
     except ValidationError as error:
-        told = f"the arm's summaries hold what they must not: {first_problem(error)}"
-        raise ValueError(told) from None
+        message = f"the arm's summaries hold what they must not: {first_problem(error)}"
+        raise ValueError(message) from None
     return facts
 
 
@@ -139,7 +139,7 @@ def measured(
         read_table(destination, name)
         for name in (FILES.stats, FILES.metrics, FILES.timing, FILES.history)
     )
-    checkpoints.require_told(timing, resumed_from)
+    checkpoints.require_resumed_from(timing, resumed_from)
     differences = (
         *compare_effective(job.parameters, job.seed, job.execution, effective),
         *compare_history(effective, history),
@@ -155,7 +155,7 @@ def measured(
     }
     if differences:
         facts["status"] = "configuration_differs"
-        facts["message"] = _all_told(differences)
+        facts["message"] = _all_as_text(differences)
     return facts
 
 
@@ -167,9 +167,9 @@ def _not_finite(
     It has no scores. Raises ``ValueError`` as ``measured`` does.
     """
     timing = read_table(destination, FILES.timing)
-    checkpoints.require_told(timing, resumed_from)
+    checkpoints.require_resumed_from(timing, resumed_from)
     differences = compare_effective(job.parameters, job.seed, job.execution, effective)
-    otherwise = f"; and it was not as planned: {_all_told(differences)}" if differences else ""
+    otherwise = f"; and it was not as planned: {_all_as_text(differences)}" if differences else ""
     return {
         "status": "not_finite",
         "message": why + otherwise,
@@ -179,14 +179,14 @@ def _not_finite(
     }
 
 
-def _all_told(differences: Sequence[Difference]) -> str:
+def _all_as_text(differences: Sequence[Difference]) -> str:
     """Each difference, or the first ones of very many and their number."""
-    told = [_told(one) for one in differences[:MOST_TOLD]]
-    more = len(differences) - MOST_TOLD
-    return "; ".join([*told, *([f"and {more:,} more"] if more > 0 else [])])
+    texts = [_as_text(one) for one in differences[:MOST_NAMED]]
+    more = len(differences) - MOST_NAMED
+    return "; ".join([*texts, *([f"and {more:,} more"] if more > 0 else [])])
 
 
-def _told(difference: Difference) -> str:
+def _as_text(difference: Difference) -> str:
     """A knob, what was planned, and what was live."""
     knob = shortened(difference.knob)
     planned, effective = (

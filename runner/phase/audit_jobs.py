@@ -25,7 +25,7 @@ from runner.verify.audit_report import OF_ARM, judged
 
 STATES = EXPERIMENT.audits.states
 """What the names of the states begin with that an arm leaves for its audit alone."""
-MOST_TOLD = 10
+MOST_NAMED = 10
 """Differences that a message names; the record has them all."""
 NOT_YET = "the run ended before its audit"
 
@@ -82,8 +82,8 @@ def conclude_audit(attempt: Attempt, outcome: Outcome, destination: Path) -> Aud
     status, message = facts.pop("status"), facts.pop("message")
     if status == "succeeded":
         return AuditRecord(parts=parts, **facts)
-    told = f"the audit could not be done: {message or status.replace('_', ' ')}"
-    return AuditRecord(parts=parts, outcome="not_done", differences=(told,), **facts)
+    problem = f"the audit could not be done: {message or status.replace('_', ' ')}"
+    return AuditRecord(parts=parts, outcome="not_done", differences=(problem,), **facts)
 
 
 def waiting(record: ArmRecord) -> ArmRecord:
@@ -110,7 +110,7 @@ def audited(record: Audited, audit: AuditRecord) -> Audited:
     return record.model_copy(
         update={
             "status": "succeeded" if agrees else "audit_failed",
-            "message": "" if agrees else "; ".join(audit.differences[:MOST_TOLD]),
+            "message": "" if agrees else "; ".join(audit.differences[:MOST_NAMED]),
             "audit": audit,
         }
     )

@@ -72,6 +72,6 @@ def note_data(run: Run, made: Dataset, witness: Sealed | None) -> None:
             "one of the two hubs was made on another kind of machine, or is not what it says; "
             "`phasehub verify` and `phasehub reproduce` tell"
         )
-    for caution in EXPERIMENT.given.notes(made.record.metadata):
-        if caution not in run.notes:
-            run.note(caution)
+    for note in EXPERIMENT.given.notes(made.record.metadata):
+        if note not in run.notes:
+            run.note(note)

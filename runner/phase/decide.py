@@ -58,7 +58,7 @@ def decide(request: Request) -> Decided:
         if request.locked
         else chosen_engine(asked, loaded, python=request.python)
     )
-    queue_use(loaded.project)  # a site file that is wrong is told before anything begins
+    queue_use(loaded.project)  # a site file that is wrong is reported before anything begins
     elsewhere = is_elsewhere(engine.name)
     wants_gpu = asks_for_gpu(loaded, request.profile)
     device, remark = choose_device(
@@ -87,7 +87,7 @@ def sources_of(request: Request) -> ArmSources:
 
 
 def others_of(plan: Plan, artifacts: Path) -> Iterator[str]:
-    """Of every run of the same plan that has begun and is carried on by nothing: how to go on."""
+    """Of every run of the same plan that has begun and has no process: how to go on."""
     for one in unfinished(artifacts):
         if not one.alive and one.begun.plan_sha256 == digest(plan):
             yield (

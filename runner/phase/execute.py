@@ -23,7 +23,6 @@ from runner.jobs.session import Session, cleaned_up
 from runner.jobs.sites import queue_use
 from runner.phase import audits, phase_tests, resume
 from runner.phase.arm_jobs import run_arms
-from runner.phase.carrier import announce
 from runner.phase.data import make_datasets
 from runner.phase.decide import (
     asked_engine,
@@ -39,6 +38,7 @@ from runner.phase.lock_mismatches import engine_mismatches
 from runner.phase.resume import ResumeError, begun
 from runner.phase.run import Request, Run, write_declaration
 from runner.phase.run_notes import mismatches
+from runner.phase.run_process import announce
 from runner.phase.sessions import run_alone, session_of
 from runner.phase.summary import ArmsOf, summarise
 from runner.phase.unfinished import WORK, begin, held, read_engine, write_engine
@@ -90,8 +90,8 @@ def run_phase(request: Request) -> tuple[Path, int]:
             retries=request.retries,
         )
         write_declaration(run)
-        for told in not_as_registered(run):
-            run.note(told)
+        for reason in not_as_registered(run):
+            run.note(reason)
         if decided.remark:
             run.note(decided.remark)
         if decided.engine.by not in (None, "--engine"):

@@ -125,11 +125,11 @@ def _without_folders(places: Places, record: HubRecord) -> HubRecord:
 
     That stands in the plan as well, and the two have to agree.
     """
-    told = record.model_dump(mode="json")
-    hidden = places.hidden(told)
-    for arm, planned in zip(hidden["arms"], told["arms"], strict=True):
+    fields = record.model_dump(mode="json")
+    hidden = places.hidden(fields)
+    for arm, planned in zip(hidden["arms"], fields["arms"], strict=True):
         arm |= {name: planned[name] for name in OF_PLAN}
-    hidden |= {name: told[name] for name in ("set_knobs",) if name in told}
+    hidden |= {name: fields[name] for name in ("set_knobs",) if name in fields}
     return HubRecord.model_validate(hidden)
 
 

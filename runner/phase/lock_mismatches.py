@@ -19,7 +19,7 @@ from runner.plan.model import Plan
 
 
 def plan_mismatches(entry: LockEntry, plan: Plan, root: Path) -> Iterator[Mismatch]:
-    """What can be told before anything is started: plan, source, package lock, Dockerfile.
+    """What can be checked before anything is started: plan, source, package lock, Dockerfile.
 
     ``root`` is that of the snapshot that would run.
     """
@@ -63,8 +63,8 @@ def engine_mismatches(entry: LockEntry, engine: EngineRecord) -> Iterator[Mismat
     if entry.base is not None and found is not None and not _same_base(entry.base, found):
         yield Mismatch(
             what="base image",
-            locked=_told(entry.base),
-            found=_told(found),
+            locked=_as_text(entry.base),
+            found=_as_text(found),
             remedy=_base_remedy(entry.base),
         )
     yield from differs(
@@ -133,7 +133,7 @@ def _same_base(locked: Base, found: Base) -> bool:
     return locked.id == found.id or bool({*locked.digests} & {*found.digests})
 
 
-def _told(base: Base) -> str:
+def _as_text(base: Base) -> str:
     return f"{base.name} {short(base.id)}"
 
 

@@ -143,7 +143,7 @@ def read(path: Path) -> tuple[LockFile, bytes]:
         if version != 1:
             raise ManifestError(
                 f"{path} has schema_version {shortened(repr(version))} and this phasehub reads 1: "
-                f"use the one that wrote it, or lock anew: {again}"
+                f"use the one that wrote it, or lock again: {again}"
             )
         return LockFile.model_validate(table), content
     except OSError as error:

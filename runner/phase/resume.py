@@ -135,19 +135,19 @@ def code_again(known: Begun, staged: Path, tests: Path | None) -> provenance.Cod
     """
     snapshot = take(SOURCES, state_dir(), tests=tests)
     if snapshot.sha256 != known.snapshot_sha256:
-        return carried_code(known, staged)
+        return bundled_code(known, staged)
     return provenance.Code(record=known.code, diff=b"", snapshot=snapshot)
 
 
-def carried_code(known: Begun, staged: Path) -> provenance.Code:
+def bundled_code(known: Begun, staged: Path) -> provenance.Code:
     """The code that a run carries. Raises ``ResumeError`` where it is not what it began with."""
-    carried = take(staged / layout.CODE, state_dir())
-    if carried.models_sha256 != known.code.models_sha256:
+    bundled = take(staged / layout.CODE, state_dir())
+    if bundled.models_sha256 != known.code.models_sha256:
         raise ResumeError(
             f"{staged / layout.CODE} is not the code that the run began with; go on from a "
             f"checkout of commit {known.code.commit or 'unknown'}"
         )
-    return provenance.Code(record=known.code, diff=b"", snapshot=carried)
+    return provenance.Code(record=known.code, diff=b"", snapshot=bundled)
 
 
 def refuse_another_engine(run: Run) -> None:
@@ -314,7 +314,7 @@ def audit_again(run: Run, job: Job) -> list[Attempt]:
     return [] if attempt is None else [attempt]
 
 
-def told(run: Run) -> Iterator[str]:
+def describe_arms(run: Run) -> Iterator[str]:
     """What becomes of each arm, a line each."""
     for job in run.plan.arms:
         record, starts = run.arms.get(job.name), run.started_before[job.name]
@@ -329,6 +329,6 @@ def _becomes(record: ArmRecord | None, starts: int, *, checkpoints: bool) -> str
         return f"ended before, {record.status.replace('_', ' ')}"
     if starts:
         often = "once" if starts == 1 else f"{starts} times"
-        told = f"was started {often}: taken over if its job is still there, else run again"
-        return f"{told}, from its last checkpoint if it has left one" if checkpoints else told
+        text = f"was started {often}: taken over if its job is still there, else run again"
+        return f"{text}, from its last checkpoint if it has left one" if checkpoints else text
     return "was not started yet"

@@ -139,7 +139,7 @@ def copy_arm(sealed: SealedHub, arm: ArmRecord, hub: Path, log: str | None) -> s
     wanted = dict(_places(arm)) | ({arm.log: log} if arm.log and log else {})
     for path, new in wanted.items():
         if (file := sealed.artifacts.get(path)) is not None:
-            problem = copied(sealed.folder, hub, file, told=CHECKSUMS, as_path=new)
+            problem = copied(sealed.folder, hub, file, listed_in=CHECKSUMS, as_path=new)
             if problem is not None:
                 return f"{sealed.folder}: {problem}"
     return ""
@@ -183,7 +183,7 @@ KEPT = (
     *("exit_code", "started", "ended", "wall_s", "job_sha256"),
     *("audit", "resumed_from", "notes", "files"),
 )
-"""What is told of an arm as the hub has it that ran it: times, and what it did not write itself."""
+"""What is recorded of an arm as in the hub that ran it: times, and what it did not write itself."""
 
 
 def _kept(theirs: ArmRecord) -> dict[str, Any]:

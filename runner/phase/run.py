@@ -125,7 +125,7 @@ class Run:
     registered: tuple[RegisteredFinding, ...] = ()
     """The findings that were registered for the phase when the run began."""
     started_before: Counter[str] = field(default_factory=Counter)
-    """How often each job was started by processes that carried the run on before this one."""
+    """How often each job was started by earlier processes of the run."""
     adopted: dict[str, Handle] = field(default_factory=dict)
     """Arms whose jobs a process before this one has started, and that are taken over."""
     sources: ArmSources = field(default_factory=ArmSources)
@@ -167,8 +167,8 @@ class Run:
             return f"{what} is not the one that it was to be shown"
         if record.status == "audit_failed":
             return f"{what} is not the one that was declared: {record.message}"
-        told = f"{record.status.replace('_', ' ')}: {record.message}"
-        return f"{what} could not be made: {told}"
+        reason = f"{record.status.replace('_', ' ')}: {record.message}"
+        return f"{what} could not be made: {reason}"
 
     @cached_property
     def _shown(self) -> dict[str, str]:
@@ -250,8 +250,8 @@ class Run:
 
         ``<hub>`` stands for the folder that the journal lies in.
         """
-        told = self.places.hidden(facts)
-        line = canonical_json({"time": round(time.time(), 3), "event": event, **told})
+        hidden = self.places.hidden(facts)
+        line = canonical_json({"time": round(time.time(), 3), "event": event, **hidden})
         with (self.staging.path / layout.JOURNAL).open("ab") as stream:
             stream.write(line + b"\n")
             stream.flush()

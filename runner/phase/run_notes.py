@@ -14,7 +14,7 @@ MOST_DIFFERENCES = 10
 def mismatches(run: Run) -> list[str]:
     """What a reader of the hub must know about where it ran: other packages, relaxed limits."""
     found = run.engine.facts.get("differences")
-    differences = [str(told) for told in found] if isinstance(found, list) else []
+    differences = [str(one) for one in found] if isinstance(found, list) else []
     notes = [*plan_remarks(run.plan), *(n for job in run.plan.arms for n in relaxed(job))]
     if differences:
         shown = "; ".join(differences[:MOST_DIFFERENCES])

@@ -1,7 +1,7 @@
 """The job at the end of a phase: shown the small files of all arms, it says what they show.
 
-Whatever goes wrong with it is told and kept with its log; the arms' own results do not depend on
-it.
+Whatever goes wrong with it is reported and kept with its log; the arms' own results do not depend
+on it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Beside the staged folder ``.staging-<time>`` lies ``.run-<time>``: ``run.json`` says what was asked
 for and decided, ``arms/``, ``datasets/`` and ``tests/`` have a record of everything that has ended,
-and a lock in it is held for as long as a process carries the run on. What is in here counts; the
+and a lock in it is held for as long as a process executes the run. What is in here counts; the
 staged folder has the files that it speaks of.
 """
 
@@ -124,7 +124,7 @@ class Unfinished:
     staging: layout.Staging
     begun: Begun
     alive: bool
-    """Whether a process carries it on now."""
+    """Whether a process executes it now."""
     ended: int
     """Arms of which there is a record."""
 
@@ -169,21 +169,21 @@ def held(staging: layout.Staging) -> Iterator[None]:
     with locks.hold(staging.state, _LOCK) as free:
         if not free:
             raise EngineError(
-                f"{staging.path} is carried on by another process; `phasehub status` shows how far "
-                "it is"
+                f"{staging.path} is executed by another process; `phasehub status` shows how "
+                "far it is"
             )
         yield
 
 
-def is_carried_on(state: Path) -> bool:
+def is_alive(state: Path) -> bool:
     """Whether a process holds the run whose state lies in a folder."""
     with locks.hold(state, _LOCK) as free:
         return not free
 
 
-def was_carried_on(state: Path) -> bool:
+def was_alive(state: Path) -> bool:
     """Whether a process once held the run, and none does now."""
-    return state.is_dir() and locks.exists(state, _LOCK) and not is_carried_on(state)
+    return state.is_dir() and locks.exists(state, _LOCK) and not is_alive(state)
 
 
 def looked_at(artifacts: Path) -> Iterator[tuple[layout.Staging, Unfinished | RunnerError]]:
@@ -212,15 +212,15 @@ def _look(staging: layout.Staging) -> Unfinished:
     return Unfinished(
         staging=staging,
         begun=read_begun(staging),
-        alive=is_carried_on(staging.state),
+        alive=is_alive(staging.state),
         ended=sum(1 for _ in (staging.state / "arms").glob("*.json")),
     )
 
 
 def choose(named: Path | None, artifacts: Path, *, alive: bool = False) -> Unfinished:
-    """The run that is meant: the one named, or the only one that nothing carries on.
+    """The run that is meant: the one named, or the only one that no process executes.
 
-    With ``alive`` the only one that a process does carry on; one that is named may be either.
+    With ``alive`` the only one that a process does execute; one that is named may be either.
 
     Raises ``NoRunError`` where there is none, ``EngineError`` where several could be meant, and
     ``VerificationError`` where the one that is named cannot be read.
@@ -264,7 +264,7 @@ def starts(staging: layout.Staging) -> Counter[str]:
 
 
 def _count(staging: layout.Staging, event: str) -> Counter[str]:
-    return Counter(str(told["name"]) for told in _told(staging, event))
+    return Counter(str(entry["name"]) for entry in _entries(staging, event))
 
 
 def handles(staging: layout.Staging) -> dict[str, Handle]:
@@ -274,18 +274,18 @@ def handles(staging: layout.Staging) -> dict[str, Handle]:
     """
     folder = staging.path.resolve()
     found: dict[str, Handle] = {}
-    for told in _told(staging, "started"):
+    for entry in _entries(staging, "started"):
         try:
-            handle = _HANDLE.validate_python(_with_places(told.get("handle"), folder))
+            handle = _HANDLE.validate_python(_with_places(entry.get("handle"), folder))
         except ValidationError:
             continue
         inside = Path(os.path.normpath(handle.out_dir)).is_relative_to(folder / WORK)
         if inside and handle.log_path.startswith(f"{folder}/"):
-            found[str(told["name"])] = handle
+            found[str(entry["name"])] = handle
     return found
 
 
-def _told(staging: layout.Staging, event: str) -> Iterator[dict[str, Any]]:
+def _entries(staging: layout.Staging, event: str) -> Iterator[dict[str, Any]]:
     return (one for one in journal(staging) if one.get("event") == event and "name" in one)
 
 

@@ -39,11 +39,11 @@ def definitions(shown: Sequence[tuple[str | None, ArmRecord]]) -> str:
     for name, arm in shown:
         if arm.stats:
             hubs.setdefault(RESULTS.definition(vars(arm)), {})[name or "this hub"] = None
-    told = [
+    phrases = [
         (f"of {listing(list(names))} " if len(hubs) > 1 else "") + RESULTS.definitions(number)
         for number, names in sorted(hubs.items())
     ]
-    return f"{RESULTS.definitions_of} {'; '.join(told)}." if told else ""
+    return f"{RESULTS.definitions_of} {'; '.join(phrases)}." if phrases else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ def _row(
     plan = dict(leaves(arm.plan))
     return Row(
         label=arm.name,
-        about=". ".join(told for told in (arm.title, arm.description) if told),
+        about=". ".join(text for text in (arm.title, arm.description) if text),
         phase=phase,
         fate=_fate(arm),
         outcome=outcome(arm),

@@ -19,7 +19,7 @@ Hubs = Sequence[tuple[str, HubRecord]]
 Arms = Sequence[tuple[str, ArmRecord]]
 
 
-def cautions(
+def comparability_notes(
     hubs: Hubs,
     facts: Sequence[ComparedHub],
     scores: Mapping[str, str],
@@ -52,8 +52,8 @@ def cautions(
 def _changed_hubs(facts: Sequence[ComparedHub]) -> Iterator[str]:
     for one in facts:
         if one.problem:
-            told = " ".join(one.problem.split())
-            yield f"The hub {one.name} is not as it was sealed; trust none of its rows: {told}"
+            problem = " ".join(one.problem.split())
+            yield f"The hub {one.name} is not as it was sealed; trust none of its rows: {problem}"
 
 
 def _interrupted(hubs: Hubs) -> Iterator[str]:
@@ -111,8 +111,8 @@ def _vacuous(arms: Arms, scores: Mapping[str, str]) -> Iterator[str]:
         if arms and all(arm.stats.get(stat) is None for _, arm in arms):
             reasons = dict.fromkeys(arm.null_reasons.get(stat, "") for _, arm in arms)
             why = "; ".join(reason for reason in reasons if reason)
-            told = f": {why}" if why else ""
-            yield f"{heading} means nothing for any arm{told}. Nothing can be concluded from it."
+            suffix = f": {why}" if why else ""
+            yield f"{heading} means nothing for any arm{suffix}. Nothing can be concluded from it."
 
 
 def _sizes(hubs: Hubs) -> Iterator[str]:
@@ -139,14 +139,14 @@ def _datasets(hubs: Hubs) -> Iterator[str]:
             continue
         here, there = _bytes(own.datasets[0]), _bytes(record.datasets[0])
         files = [file for file in sorted(here | there) if here.get(file) != there.get(file)]
-        told = ", ".join(
+        digests = ", ".join(
             f"{file} {_short(here.get(file))} here, {_short(there.get(file))} there"
             for file in files
         )
         if any(file.endswith(".npz") for file in files):
-            found.setdefault(f"trained and scored on other data: {told}", []).append(name)
+            found.setdefault(f"trained and scored on other data: {digests}", []).append(name)
         elif files:
-            words = f"trained and scored on the same arrays, described otherwise: {told}"
+            words = f"trained and scored on the same arrays, described otherwise: {digests}"
             found.setdefault(words, []).append(name)
     yield from _together(found)
 
@@ -182,13 +182,13 @@ def _surroundings(hubs: Hubs) -> Iterator[str]:
     found: dict[str, list[str]] = {}
     for name, record in others:
         there = _surrounding(record)
-        told = [
+        differing = [
             f"{what} {_short(here[what])} here, {_short(there[what])} there"
             for what in here
             if here[what] != there[what]
         ]
-        if told:
-            found.setdefault(f"made in other surroundings: {'; '.join(told)}", []).append(name)
+        if differing:
+            found.setdefault(f"made in other surroundings: {'; '.join(differing)}", []).append(name)
     yield from _together(found)
 
 
@@ -212,9 +212,9 @@ def _mixed_execution(hubs: Hubs) -> Iterator[str]:
     for place, (name, record) in enumerate(hubs):
         here = {(arm.execution.device, arm.execution.threads) for arm in record.arms if arm.started}
         if len(here) > 1:
-            told = listing([f"{device} with {threads} threads" for device, threads in sorted(here)])
+            ways = listing([f"{device} with {threads} threads" for device, threads in sorted(here)])
             whose = f"The arms of {name}" if place else "The arms"
-            yield f"{whose} did not all compute in the same way: {told}. The bits depend on it."
+            yield f"{whose} did not all compute in the same way: {ways}. The bits depend on it."
 
 
 def _some(values: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from runner.experiment import EXPERIMENT
 from runner.hub import layout
 from runner.report import wording
 from runner.report.arm_rows import arm_table, constant_scores
-from runner.report.comparability import cautions
+from runner.report.comparability import comparability_notes
 from runner.report.curves import curves
 from runner.report.designs import EXPLORED
 from runner.report.groups import evidence_statements, groups_view
@@ -39,7 +39,7 @@ def render_comparison(
     """
     named = list(zip(names_of(hubs), hubs, strict=True))
     arms = [(name, arm) for name, one in named for arm in one.record.arms]
-    told = [(name, one.record) for name, one in named]
+    records = [(name, one.record) for name, one in named]
     facts = [one.facts for one in hubs]
     table = arm_table(arms)
     stats = [stat for _, stat in table.results]
@@ -48,7 +48,7 @@ def render_comparison(
         .get_template(f"{PAGE}.j2")
         .render(
             hubs=[(name, one, profile_in_words(one.facts.profile)) for name, one in named],
-            cautions=cautions(told, facts, dict(table.results), own=False),
+            comparability_notes=comparability_notes(records, facts, dict(table.results), own=False),
             statements=list(evidence_statements(statistics)) if statistics else [],
             groups=groups_view(statistics, "", stats) if statistics else None,
             table=table,
@@ -71,7 +71,7 @@ def report_comparison(hubs: Sequence[Baseline], afresh: Sequence[Afresh]) -> str
     """
     named = list(zip(names_of(hubs), hubs, afresh, strict=True))
     table = arm_table([(name, arm) for name, one, _ in named for arm in one.record.arms])
-    told = [(name, one.record) for name, one, _ in named]
+    records = [(name, one.record) for name, one, _ in named]
     pictures, inlined, in_full = _pictures(named)
     arms = {
         f"{name} · {arm.name}": (arm, one.folder)
@@ -83,7 +83,9 @@ def report_comparison(hubs: Sequence[Baseline], afresh: Sequence[Afresh]) -> str
             (name, one, profile_in_words(one.facts.profile), at, address(at.at, layout.REPORT))
             for name, one, at in named
         ],
-        "cautions": cautions(told, [one.facts for one in hubs], dict(table.results), own=False),
+        "comparability_notes": comparability_notes(
+            records, [one.facts for one in hubs], dict(table.results), own=False
+        ),
         "table": table,
         "columns": columns(table.results),
         "constant": _constant(hubs),

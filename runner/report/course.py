@@ -57,7 +57,7 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """A whole run. ``gaps`` are times in which no process carried it on."""
+    """A whole run. ``gaps`` are times in which no process ran it."""
 
     length_s: float
     lanes: tuple[Lane, ...]

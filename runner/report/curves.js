@@ -4,7 +4,7 @@
   const source = document.getElementById("curves-data");
   const place = document.getElementById("curves-drawn");
   if (!source || !place) return;
-  const told = JSON.parse(source.textContent);
+  const data = JSON.parse(source.textContent);
   // Okabe and Ito's colours without the yellow; null is the colour of writing.
   const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", null, "#E69F00", "#56B4E9"];
   const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3]];
@@ -26,7 +26,7 @@
   const dash = (group) => DASHES[Math.floor(group / COLOURS.length) % DASHES.length];
   const spelled = (value) => (value === null || value === undefined ? "—" : String(value));
 
-  const finite = () => told.curves.flatMap((curve) => curve.y[named]).filter((v) => v !== null);
+  const finite = () => data.curves.flatMap((curve) => curve.y[named]).filter((v) => v !== null);
   const isWide = () => {
     const values = finite();
     const least = values.reduce((a, b) => Math.min(a, b), Infinity);
@@ -34,14 +34,14 @@
   };
 
   const quantity = made("select");
-  told.quantities.forEach((name, n) => quantity.append(made("option", { value: n }, name)));
+  data.quantities.forEach((name, n) => quantity.append(made("option", { value: n }, name)));
   const logarithmic = made("input", { type: "checkbox" });
   const whole = made("button", { type: "button" }, "Reset zoom");
   const readout = made("p", { className: "small readout" });
   const frame = made("div", { className: "chart", tabIndex: 0 });
   frame.setAttribute("role", "img");
 
-  const shown = () => told.curves.flatMap((curve, n) => (hidden.has(curve.group) ? [] : [n]));
+  const shown = () => data.curves.flatMap((curve, n) => (hidden.has(curve.group) ? [] : [n]));
 
   const read = (index, focused) => {
     if (index === null || index === undefined) {
@@ -51,20 +51,20 @@
     }
     const which = shown();
     const chosen = which.length <= MANY ? which : which.filter((n) => n + 1 === focused);
-    const values = chosen.map((n) => `${told.curves[n].arm} ${spelled(told.curves[n].y[named][index])}`);
+    const values = chosen.map((n) => `${data.curves[n].arm} ${spelled(data.curves[n].y[named][index])}`);
     const few = values.length ? values.join(" · ") : "no curve is near";
-    readout.textContent = `${told.unit} ${told.x[index]}, ${told.quantities[named]}: ${few}`;
+    readout.textContent = `${data.unit} ${data.x[index]}, ${data.quantities[named]}: ${few}`;
   };
 
   /** A cross where an arm came to the endpoint. */
   const marks = (u) => {
     const size = 5 * devicePixelRatio;
-    told.curves.forEach((curve, n) => {
+    data.curves.forEach((curve, n) => {
       if (curve.mark === null || !u.series[n + 1].show) return;
-      const index = Math.min(Math.floor(curve.mark / told.bunch), told.x.length - 1);
+      const index = Math.min(Math.floor(curve.mark / data.bunch), data.x.length - 1);
       const value = curve.y[named][index];
       if (value === null || value === undefined) return;
-      const x = u.valToPos(told.x[index], "x", true), y = u.valToPos(value, "y", true);
+      const x = u.valToPos(data.x[index], "x", true), y = u.valToPos(value, "y", true);
       const { left, top, width, height } = u.bbox;
       if (x < left || x > left + width || y < top || y > top + height) return;
       u.ctx.save();
@@ -84,7 +84,7 @@
     plot?.destroy();
     const line = { stroke: style("--quiet"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line") } };
     let focused = null;
-    const few = told.x.length < 60;
+    const few = data.x.length < 60;
     plot = new uPlot({
       width: Math.max(280, frame.clientWidth),
       height: HEIGHT,
@@ -92,13 +92,13 @@
       focus: { alpha: 0.25 },
       cursor: { focus: { prox: 24 }, points: { size: 7 } },
       scales: { x: { time: false }, y: { distr: logarithmic.checked ? 3 : 1 } },
-      axes: [{ ...line, label: told.unit, incrs: WHOLE }, { ...line, label: told.quantities[named], size: 70 }],
-      series: [{}, ...told.curves.map((curve) => ({
+      axes: [{ ...line, label: data.unit, incrs: WHOLE }, { ...line, label: data.quantities[named], size: 70 }],
+      series: [{}, ...data.curves.map((curve) => ({
         label: curve.arm,
         stroke: colour(curve.group),
         dash: dash(curve.group),
         width: 1.6,
-        points: { show: few && told.curves.length <= MANY, size: 5, fill: style("--ground") },
+        points: { show: few && data.curves.length <= MANY, size: 5, fill: style("--ground") },
         show: !hidden.has(curve.group),
       }))],
       hooks: {
@@ -106,12 +106,12 @@
         setSeries: [(u, n) => { focused = n; read(u.cursor.idx, focused); }],
         setCursor: [(u) => read(u.cursor.idx, focused)],
       },
-    }, [told.x, ...told.curves.map((curve) => told.x.map((_, n) => {
+    }, [data.x, ...data.curves.map((curve) => data.x.map((_, n) => {
       const value = curve.y[named][n] ?? null;
       return logarithmic.checked && value !== null && value <= 0 ? null : value;
     }))], frame);
     frame.setAttribute("aria-label",
-      `${told.quantities[named]} by ${told.unit}: ${shown().length} of ${told.curves.length} curves`);
+      `${data.quantities[named]} by ${data.unit}: ${shown().length} of ${data.curves.length} curves`);
     read(null);
   };
 
@@ -119,24 +119,24 @@
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step || !plot) return;
     event.preventDefault();
-    const now = plot.cursor.idx ?? (step > 0 ? -1 : told.x.length);
-    const next = Math.min(told.x.length - 1, Math.max(0, now + step));
-    plot.setCursor({ left: plot.valToPos(told.x[next], "x"), top: 10 });
+    const now = plot.cursor.idx ?? (step > 0 ? -1 : data.x.length);
+    const next = Math.min(data.x.length - 1, Math.max(0, now + step));
+    plot.setCursor({ left: plot.valToPos(data.x[next], "x"), top: 10 });
   });
 
   const legend = made("fieldset", {}, made("legend", {}, "Groups"));
-  const boxes = told.groups.map((label, group) => {
+  const boxes = data.groups.map((label, group) => {
     const box = made("input", { type: "checkbox", checked: true });
     box.addEventListener("change", () => {
       if (box.checked) hidden.delete(group); else hidden.add(group);
-      told.curves.forEach((curve, n) => {
+      data.curves.forEach((curve, n) => {
         if (curve.group === group) plot.setSeries(n + 1, { show: box.checked });
       });
       frame.setAttribute("aria-label",
-        `${told.quantities[named]} by ${told.unit}: ${shown().length} of ${told.curves.length} curves`);
+        `${data.quantities[named]} by ${data.unit}: ${shown().length} of ${data.curves.length} curves`);
     });
     const swatch = made("span", { className: "swatch" });
-    const size = told.curves.filter((curve) => curve.group === group).length;
+    const size = data.curves.filter((curve) => curve.group === group).length;
     swatch.style.borderTopColor = COLOURS[group % COLOURS.length] ?? "var(--ink)";
     swatch.style.borderTopStyle = ["solid", "dashed", "dotted", "double"][Math.floor(group / COLOURS.length) % 4];
     legend.append(made("label", {}, box, swatch, size > 1 ? `${label} (${size})` : label));

@@ -44,14 +44,14 @@ def answerable(plan: Plan, registered: Sequence[RegisteredFinding]) -> Iterator[
     for one in designs:
         yield f"  {one.finding}: {contrast_words(plans[one.finding], one.contrast)}"
         yield from (f"    {line}" for line in _design_lines(one, len(designs)))
-    told = registration_mismatches(
+    mismatches = registration_mismatches(
         registered,
         phase=plan.phase,
         profile=plan.profile,
         arms=plan.arms,
         set_knobs=plan.set_knobs,
     )
-    yield from (f"  {line}" for line in told)
+    yield from (f"  {line}" for line in mismatches)
 
 
 def _design_lines(one: ContrastDesign, num_primary: int) -> Iterator[str]:
@@ -65,8 +65,8 @@ def _design_lines(one: ContrastDesign, num_primary: int) -> Iterator[str]:
     )
     if not one.can_answer:
         yield f"this phase cannot answer: no outcome has an adjusted p of at most {one.alpha:g}"
-    told = [f"{power:.3f} for {rates[0]:g} against {rates[1]:g}" for rates, power in one.powers]
-    yield f"power, if no other primary contrast is found: {listing(told)}"
+    powers = [f"{power:.3f} for {rates[0]:g} against {rates[1]:g}" for rates, power in one.powers]
+    yield f"power, if no other primary contrast is found: {listing(powers)}"
 
 
 def contrast_words(plan: Registration, contrast: Contrast) -> str:
@@ -105,14 +105,14 @@ def could_have_shown(statistics: Statistics) -> tuple[str, ...]:
 def _knob_words(one: KnobDesign) -> str:
     some = f"all {one.num_pairs} pairs that differ"
     pairs = some if one.num_pairs > 1 else "the pair that differs"
-    told = (
+    text = (
         f"{one.knob}: had every run on one side {ENDPOINT.past} and none on the other in {pairs} "
         f"in it alone ({one.runs[0]} against {one.runs[1]} runs), their adjusted p would "
         f"be {one.best:.3g} (Fisher, Benjamini-Yekutieli over {one.num_comparisons})"
     )
     if one.can_answer:
-        told += f", below {LEVEL:g}"
+        text += f", below {LEVEL:g}"
     else:
-        told += f": not below {LEVEL:g}, so that these comparisons could not have given evidence"
+        text += f": not below {LEVEL:g}, so that these comparisons could not have given evidence"
     powers = [f"{power:.2f} for {rates[0]:g} against {rates[1]:g}" for rates, power in one.powers]
-    return f"{told}. Power of a single pair: {listing(powers)}." if powers else f"{told}."
+    return f"{text}. Power of a single pair: {listing(powers)}." if powers else f"{text}."

@@ -160,8 +160,8 @@ def _counted(group: Group) -> str:
     others = [
         f"{number} {ENDPOINT.outcomes[word]}" for word, number in group.other_outcomes.items()
     ]
-    told = f" ({', '.join(others)})" if others else ""
-    return f"{group.num_reached} of {group.num_arms}{told}"
+    suffix = f" ({', '.join(others)})" if others else ""
+    return f"{group.num_reached} of {group.num_arms}{suffix}"
 
 
 def _rate(rate: float | None, interval: Interval | None) -> str:
@@ -267,10 +267,10 @@ def _difference(row: ScoreDifference | None) -> str:
     """The difference of two medians with its interval, where there is one."""
     if row is None or row.difference is None:
         return NOTHING
-    told = f"{row.difference:+.3g}"
+    text = f"{row.difference:+.3g}"
     if row.interval is None:
-        return told
-    return f"{told} ({row.interval[0]:+.3g} to {row.interval[1]:+.3g})"
+        return text
+    return f"{text} ({row.interval[0]:+.3g} to {row.interval[1]:+.3g})"
 
 
 def _claim(row: ScoreDifference) -> Claim:
@@ -311,7 +311,7 @@ def _p(value: float | None) -> str:
 def _markers(statistics: Statistics) -> Iterator[str]:
     """How arms with the endpoint and others differ in what tells one from the other."""
     for one in statistics.markers:
-        told = [
+        extents = [
             f"{extent.min:.2f} to {extent.max:.2f} in {extent.n} {who}"
             for extent, who in (
                 (one.reached, f"{ENDPOINT.past} arms"),
@@ -319,7 +319,7 @@ def _markers(statistics: Statistics) -> Iterator[str]:
             )
             if extent is not None
         ]
-        yield f"{one.statistic} {ENDPOINT.marker_words}: {listing(told)}"
+        yield f"{one.statistic} {ENDPOINT.marker_words}: {listing(extents)}"
 
 
 def evidence_statements(statistics: Statistics) -> Iterator[Statement]:
@@ -347,5 +347,5 @@ def _nothing(statistics: Statistics) -> str:
             "often than another."
         )
     number = len(statistics.comparisons)
-    told = "the comparison" if number == 1 else f"any of {number} comparisons"
-    return f"No evidence in {told} that one group {ENDPOINT.third} more often than another."
+    scope = "the comparison" if number == 1 else f"any of {number} comparisons"
+    return f"No evidence in {scope} that one group {ENDPOINT.third} more often than another."

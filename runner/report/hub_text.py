@@ -76,8 +76,8 @@ def render_show(record: HubRecord, statistics: Statistics | None = None) -> str:
 
 
 def _outcome(view: View) -> str:
-    told = [f"{MARKS[one.kind]} {plain(one.text)}" for one in view.statements]
-    return "\n".join([*told, *(f"  {plain(note)}" for note in view.record.notes)])
+    sentences = [f"{MARKS[one.kind]} {plain(one.text)}" for one in view.statements]
+    return "\n".join([*sentences, *(f"  {plain(note)}" for note in view.record.notes)])
 
 
 def _groups(view: View) -> str:
@@ -101,8 +101,8 @@ def _measurements(view: View) -> str:
         f"({number}) {briefly(note.arms)}: no {', '.join(note.stats)}: {plain(note.reason)}"
         for number, note in enumerate(view.footnotes, start=1)
     ]
-    told = [f"  {view.definitions}"] if view.definitions else []
-    return "\n".join([_fitting(table, "metrics"), *notes, *told])
+    definitions = [f"  {view.definitions}"] if view.definitions else []
+    return "\n".join([_fitting(table, "metrics"), *notes, *definitions])
 
 
 def _failures(record: HubRecord) -> list[str]:

@@ -95,7 +95,7 @@ def _statistics() -> str:
 
 
 def _kinds(key: str, field: Schema, definitions: Schema) -> Iterator[str]:
-    """A section for each table that ``key`` can hold, told apart by its ``kind``."""
+    """A section for each table that ``key`` can hold, distinguished by its ``kind``."""
     for option in () if "$comment" in field else field.get("anyOf", ()):
         table = definitions[_title(option)]
         kind = table["properties"]["kind"]["const"]

@@ -82,21 +82,21 @@ def _machine(folder: Path) -> Iterator[Fact]:
 def machine_words(machine: RecordedMachine) -> str:
     """A machine in a line: cores, memory, GPUs, system."""
     gpus = machine.gpus if isinstance(machine.gpus, tuple) else ()
-    told = [
+    parts = [
         f"{machine.cpu.get('usable_cores')} cores of {machine.cpu.get('model')}",
         f"{machine.memory_bytes / GIB:.0f} GiB of memory",
         ", ".join(str(gpu.get("name")) for gpu in gpus) or "no GPU",
         str(machine.system.get("distribution") or ""),
     ]
-    return plain(", ".join(filter(None, told)))
+    return plain(", ".join(filter(None, parts)))
 
 
 def _arms(record: HubRecord, folder: Path) -> Iterator[Fact]:
     """How many threads the arms had, and what the first that tells says of its framework."""
     threads = sorted({arm.execution.threads for arm in record.arms})
     if threads:
-        told = listing([str(number) for number in threads])
-        yield Fact(name="threads of an arm", value=told, path=layout.PLAN)
+        numbers = listing([str(number) for number in threads])
+        yield Fact(name="threads of an arm", value=numbers, path=layout.PLAN)
     for arm in record.arms:
         path = f"{layout.arm_dir(arm.name)}/{layout.ENVIRONMENT}"
         try:

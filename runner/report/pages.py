@@ -84,7 +84,7 @@ class Afresh:
 
 def render(name: str, view: View, folder: Path, afresh: Afresh | None = None) -> str:
     """The text of one page; ``folder`` tells which files the hub has, and holds its pictures."""
-    record, told = view.record, EXPERIMENT.results.worded[0]
+    record, score = view.record, EXPERIMENT.results.worded[0]
     environment = page_environment("runner.report", afresh.at if afresh else "")
     page = environment.get_template(f"{name}.j2")
     values: dict[str, Any] = {
@@ -102,7 +102,7 @@ def render(name: str, view: View, folder: Path, afresh: Afresh | None = None) ->
         "explored": EXPLORED,
         "repeat": how_to_repeat(record, folder),
         "telling": partial(is_telling, folder),
-        "told_score": {stat: heading for heading, stat in view.results}.get(told, told),
+        "compared_score": {stat: heading for heading, stat in view.results}.get(score, score),
     }
     if name == layout.REPORT:
         values["origin"] = origin(record, facts(record), folder)
@@ -172,7 +172,7 @@ def facts(record: HubRecord) -> list[tuple[str, str]]:
     code = record.code
     dirty = {True: ", with uncommitted changes", False: ", clean", None: ""}[code.dirty]
     image = record.image or {}
-    told = [
+    pairs = [
         ("engine", f"{engine.name}, {wording.isolation(engine)}"),
         ("device", record.device),
         ("image", str(image.get("reference") or image.get("id") or "")),
@@ -191,7 +191,7 @@ def facts(record: HubRecord) -> list[tuple[str, str]]:
         ("total time of arms", wording.duration(sum(arm.wall_s or 0.0 for arm in record.arms))),
         ("run", f"{wording.moment(record.started)} to {wording.moment(record.ended)}"),
     ]
-    return [(name, value) for name, value in told if value]
+    return [(name, value) for name, value in pairs if value]
 
 
 def _datasets(record: HubRecord) -> Iterator[tuple[str, str]]:

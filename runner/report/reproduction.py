@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from runner.hub.records.again import ReproducedFile, ReproductionRecord
 
-MOST_TOLD = 5
-"""Differing files that are told in one sentence; the table has all."""
+MOST_NAMED = 5
+"""Differing environment facts that are named in one sentence; the record has all."""
 
 
 def verdict(record: ReproductionRecord) -> str:
@@ -25,9 +25,9 @@ def verdict(record: ReproductionRecord) -> str:
         )
     num = len(record.facts)
     these = f"these {num} facts differ" if num > 1 else "this fact differs"
-    told = "; ".join(fact.told for fact in record.facts[:MOST_TOLD])
-    more = f"; and {num - MOST_TOLD} more" if num > MOST_TOLD else ""
-    return f"different, and {these}: {told}{more} ({counted}){_reasons(record)}"
+    facts = "; ".join(fact.told for fact in record.facts[:MOST_NAMED])
+    more = f"; and {num - MOST_NAMED} more" if num > MOST_NAMED else ""
+    return f"different, and {these}: {facts}{more} ({counted}){_reasons(record)}"
 
 
 def _although(record: ReproductionRecord) -> str:

@@ -37,7 +37,7 @@ BEHIND: Mapping[Level, tuple[Kind, str]] = {
         "their settings were read back from live objects; what they did was not recomputed",
     ),
 }
-"""What stands behind results, and how it is told."""
+"""What stands behind results, and how it is worded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,17 +122,17 @@ def _tests(record: HubRecord) -> Iterator[Statement]:
             text = f"Regression test {result.id} failed: {result.message}"
             yield Statement(kind="bad", text=text, about="course")
     counts = Counter("failed" if result.failed else result.outcome for result in tests.results)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     kind: Kind = "good" if counts.keys() == {"passed"} else "bad" if not tests.hold else "neutral"
-    text = f"Regression tests: {told}; see regression_tests.log."
+    text = f"Regression tests: {outcomes}; see regression_tests.log."
     yield Statement(kind=kind, text=text, about="course")
 
 
 def _dataset(record: HubRecord) -> Iterator[Statement]:
     for one in record.datasets:
         if one.status != "succeeded":
-            told = f"{STATUS_WORDS[one.status]}: {one.message}"
-            yield Statement(kind="bad", text=f"The {one.name}: {told}", about="course")
+            problem = f"{STATUS_WORDS[one.status]}: {one.message}"
+            yield Statement(kind="bad", text=f"The {one.name}: {problem}", about="course")
 
 
 def _completion(record: HubRecord) -> Statement:
@@ -164,13 +164,13 @@ def _proof(record: HubRecord) -> Iterator[Statement]:
     """What stands behind the results, in one sentence for all arms of the same level."""
     results = [arm for arm in record.arms if arm.status in MEASURED]
     by_level = {level: [arm for arm in results if arm.proof == level] for level in BEHIND}
-    for level, (kind, told) in BEHIND.items():
+    for level, (kind, explanation) in BEHIND.items():
         if arms := by_level[level]:
             names = [arm.name for arm in arms]
             who = "all arms" if arms == results else f"{len(arms)} of {len(results)} arms"
             if arms != results and len(arms) <= MOST_NAMED:
                 who = listing(names)
-            text = f"{level.capitalize()}: {who}: {told}."
+            text = f"{level.capitalize()}: {who}: {explanation}."
             yield Statement(kind=kind, text=text, about="course")
 
 
@@ -180,8 +180,8 @@ def silences(record: HubRecord) -> Iterator[Statement]:
     for arm, audit in found[:MOST_NAMED]:
         text = f"{arm.name}: {audit.silence} in its audit, as no number there is finite"
         less = "; of a part or of a window of steps none does, so it is not called audited"
-        told = less if audit.outcome == "in_part" else ""
-        yield Statement(kind="neutral", text=f"{text}{told}.", about="remark")
+        suffix = less if audit.outcome == "in_part" else ""
+        yield Statement(kind="neutral", text=f"{text}{suffix}.", about="remark")
     if len(found) > MOST_NAMED:
         more = f"Comparisons say nothing in the audits of {len(found) - MOST_NAMED} more arms"
         text = f"{more}; the outcome of each has the number."
@@ -194,8 +194,8 @@ def _rules(record: HubRecord) -> Iterator[Statement]:
         return
     met = [arm.name for arm in judged if arm.met_all_rules]
     if len(met) > MOST_NAMED:
-        told = f"{len(met)} of {len(judged)} arms"
-        yield Statement(kind="good", text=f"All success rules hold for {told}.")
+        who = f"{len(met)} of {len(judged)} arms"
+        yield Statement(kind="good", text=f"All success rules hold for {who}.")
     elif met:
         yield Statement(kind="good", text=f"All success rules hold for {listing(met)}.")
     else:
@@ -228,16 +228,16 @@ def _reasons(record: HubRecord) -> Iterator[Statement]:
     known = [arm for arm in record.arms if arm.fate.reached is not None]
     counts = Counter(reason(arm) or "no reason given" for arm in known if arm.fate.reached)
     if len(known) > MOST_NAMED and counts:
-        told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
-        yield Statement(kind="bad", text=f"{ENDPOINT.noun.capitalize()} by criterion: {told}.")
+        criteria = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+        yield Statement(kind="bad", text=f"{ENDPOINT.noun.capitalize()} by criterion: {criteria}.")
 
 
 def _shortcomings(record: HubRecord) -> Iterator[Statement]:
     """Arms in which the endpoint did not come about, and that are no result either."""
     found = [arm for arm in record.arms if arm.fate.shortcoming]
     for arm in found if len(record.arms) <= MOST_NAMED else ():
-        told = ENDPOINT.shortcoming(vars(arm), measured)
-        yield Statement(kind="bad", text=f"{arm.name} is {told}.")
+        shortcoming = ENDPOINT.shortcoming(vars(arm), measured)
+        yield Statement(kind="bad", text=f"{arm.name} is {shortcoming}.")
 
 
 def _remarks(record: HubRecord) -> Iterator[Statement]:
@@ -254,8 +254,8 @@ def _remarks(record: HubRecord) -> Iterator[Statement]:
 def _failures(record: HubRecord) -> Iterator[Statement]:
     for arm in record.arms:
         if arm.status != "succeeded":
-            told = f": {shortened(arm.message)}" if arm.message else ""
-            text = f"{arm.name}: {STATUS_WORDS[arm.status]}{told}"
+            suffix = f": {shortened(arm.message)}" if arm.message else ""
+            text = f"{arm.name}: {STATUS_WORDS[arm.status]}{suffix}"
             yield Statement(kind="bad", text=text, about="course")
 
 
@@ -291,6 +291,6 @@ def _steps(record: HubRecord) -> Iterator[Statement]:
             yield Statement(kind="neutral", text=text, about="remark")
         for capture in step.captures:
             if capture.status != "succeeded":
-                told = f"{STATUS_WORDS[capture.status]}: {capture.message}"
-                text = f"Step {step.name}, {capture.arm}: {told}"
+                problem = f"{STATUS_WORDS[capture.status]}: {capture.message}"
+                text = f"Step {step.name}, {capture.arm}: {problem}"
                 yield Statement(kind="bad", text=text, about="course")

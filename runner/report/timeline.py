@@ -76,7 +76,7 @@ def timeline(record: HubRecord, folder: Path) -> Timeline | None:
         left=LEFT,
         lanes=lanes,
         ticks=tuple(_ticks(found.length_s, scale)),
-        gaps=tuple(_box(one, scale, "gap", "no process carried the run on") for one in found.gaps),
+        gaps=tuple(_box(one, scale, "gap", "no process ran the phase") for one in found.gaps),
         places=f"{len(places)} place{'s' if len(places) > 1 else ''}",
         num_left_out=max(0, len(found.lanes) - MOST_ROWS),
         has_journal=found.has_journal,

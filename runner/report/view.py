@@ -19,7 +19,7 @@ from runner.report.arm_rows import (
     baseline_cells,
     constant_scores,
 )
-from runner.report.comparability import cautions
+from runner.report.comparability import comparability_notes
 from runner.report.groups import GroupsView, evidence_statements, groups_view, has_seeds
 from runner.report.registered import registered_statements
 from runner.report.rule_table import judged, rule_table, rules_of
@@ -82,7 +82,7 @@ class View:
     """Name of each arm that left pictures of its endpoint, and those."""
     plots: tuple[tuple[str, str], ...]
     """Path and caption of the plots over all arms."""
-    cautions: tuple[str, ...]
+    comparability_notes: tuple[str, ...]
     """What a reader must know before comparing rows."""
     groups: GroupsView | None
     """What several arms show together; ``None`` where no statistics were made."""
@@ -134,14 +134,14 @@ def make_view(
     )
     pictures, hidden = _pictures(record.arms, groups)
     hubs = [(hub.phase, hub) for hub in (record, *earlier)]
-    told = statements(record)
+    sentences = statements(record)
     registered = tuple(registered_statements(record))
     evidence = tuple(evidence_statements(statistics)) if statistics else ()
     first, last = (evidence, ()) if statistics and has_seeds(statistics) else ((), evidence)
     return View(
         record=record,
-        statements=(*told, *registered, *evidence),
-        headlines=(*registered, *first, *told, *last),
+        statements=(*sentences, *registered, *evidence),
+        headlines=(*registered, *first, *sentences, *last),
         reasons=tuple(_reasons(record.arms)),
         knob_names=table.knob_names,
         rows=table.rows,
@@ -156,7 +156,7 @@ def make_view(
         hidden_pictures=hidden,
         kept=tuple(_kept(record.arms)),
         plots=_plots(record),
-        cautions=cautions(hubs, record.compared, dict(table.results)),
+        comparability_notes=comparability_notes(hubs, record.compared, dict(table.results)),
         groups=groups,
         constant=constant_scores(record.arms),
         baseline=baseline_cells(record.arms, table.results),

@@ -123,8 +123,8 @@ def isolation(engine: EngineRecord) -> str:
     missing = engine.facts.get("not_enforced")
     if not isinstance(missing, list) or not missing:
         return "each arm isolated"
-    told = ", ".join(plain(str(one)) for one in missing)
-    return f"each arm isolated, but nothing held it to: {told}"
+    promises = ", ".join(plain(str(one)) for one in missing)
+    return f"each arm isolated, but nothing held it to: {promises}"
 
 
 def finding(name: str, value: object) -> str:

@@ -94,7 +94,7 @@ class JudgedFinding:
         return "confirmatory" + (" if its registration was committed" if self.undated else "")
 
     @property
-    def told(self) -> str:
+    def full_status(self) -> str:
         """Status and standing."""
         return f"{self.status}, {self.standing}"
 
@@ -164,7 +164,7 @@ def _judge(expectation: Expectation, hub: KeptHub | None, number: int, level: Le
         if number > 1:
             words += f"; this is the newest of {number} hubs, the others are not asked"
     return Judgement(
-        expectation=told(expectation),
+        expectation=expectation_words(expectation),
         outcome=outcome,
         words=words,
         phase=expectation.phase,
@@ -238,7 +238,9 @@ def _hopeless(row: Comparison, hub: KeptHub) -> str:
 def _confounded(row: Comparison) -> str:
     if row.controlled:
         return ""
-    return f"; the groups differ in {listing(row.knobs)}, and no difference can be laid to one"
+    return (
+        f"; the groups differ in {listing(row.knobs)}, and no difference can be attributed to one"
+    )
 
 
 def _statistics(hub: KeptHub) -> Statistics:
@@ -310,7 +312,7 @@ _FATE = {
 }
 
 
-def told(expectation: Expectation) -> str:
+def expectation_words(expectation: Expectation) -> str:
     """An expectation in words."""
     if isinstance(expectation, RateExpectation):
         more = "more" if expectation.expect == "above" else "less"

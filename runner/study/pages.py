@@ -73,7 +73,7 @@ def study_blocks(
 
     ``place`` is where the study lies, from the root of the project.
     """
-    statuses = {one.finding.id: one.told for one in findings}
+    statuses = {one.finding.id: one.full_status for one in findings}
     pages = {phase.file: {"phase": phase_block(phase, statuses, place)} for phase in phases}
     return {
         INDEX: {"phases": phases_block(phases), "findings": findings_block(findings)},
@@ -155,8 +155,8 @@ def _brief(one: KeptHub) -> Brief | None:
 
 
 def _design(one: KeptHub, text: str) -> tuple[str, ...]:
-    told = could_have_shown(one.statistics) if one.statistics else ()
-    return () if told and markdown(told[0]) in text else told
+    lines = could_have_shown(one.statistics) if one.statistics else ()
+    return () if lines and markdown(lines[0]) in text else lines
 
 
 def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
@@ -172,8 +172,8 @@ def _facts(one: KeptHub) -> Iterator[tuple[str, str]]:
     kept_apart = markdown(isolation(record.engine))
     yield "engine", f"{markdown(record.engine.name)}, {kept_apart}, on {record.device}"
     yield "code", _commit(record)
-    if told := definitions([(None, arm) for arm in record.arms]):
-        yield "definitions", markdown(told)
+    if text := definitions([(None, arm) for arm in record.arms]):
+        yield "definitions", markdown(text)
     several = len(record.datasets) > 1
     digests = ", ".join(f"`{one.parameters_sha256}`" for one in record.datasets)
     yield f"digest{'s' * several} of the dataset{'s' * several}", digests

@@ -138,13 +138,13 @@ def _phase(
     hubs: tuple[KeptHub, ...],
     findings: tuple[Finding, ...],
 ) -> StudyPhase:
-    told = manifest.manifest.phase if manifest else hubs[0].record
-    named = set(told.findings)
+    stated = manifest.manifest.phase if manifest else hubs[0].record
+    named = set(stated.findings)
     asked = {one.id for one in findings if name in _phases_of(one)}
     return StudyPhase(
         name=name,
-        title=told.title,
-        question=told.question,
+        title=stated.title,
+        question=stated.question,
         findings=tuple(dict.fromkeys([*_known(findings, named | asked), *sorted(named)])),
         manifest=manifest,
         hubs=hubs,

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from runner.hub import layout
-from runner.phase.carrier import read_carrier
+from runner.phase.run_process import read_run_process
 from tests.faults.phase import (
     PLAIN,
     Begun,
@@ -33,16 +33,16 @@ class Detached(Begun):
         self.folder, self.later, self.artifacts = folder, [], folder / "artifacts"
 
     @property
-    def carrier(self):
-        return read_carrier(self.staging)
+    def run_process(self):
+        return read_run_process(self.staging)
 
     def is_under_way(self):
         return self.staging and self.told("concluded", "one") and self.told("started", "two")
 
     def end_all(self):
-        if self.staging and (carrier := self.carrier) and carrier.runs:
-            os.kill(int(carrier.process.partition(":")[0]), signal.SIGKILL)
-            wait_until(lambda: not carrier.runs)
+        if self.staging and (run_process := self.run_process) and run_process.runs:
+            os.kill(int(run_process.process.partition(":")[0]), signal.SIGKILL)
+            wait_until(lambda: not run_process.runs)
         for one in self.supervisors():
             one.stop()
 
@@ -158,7 +158,7 @@ def test_who_follows_a_run_that_is_killed_learns_how_to_go_on(run, interpreter):
     path = run.staging.path
     attached = Attached(run)
     attached.read_until("two: started")
-    os.kill(int(run.carrier.process.partition(":")[0]), signal.SIGKILL)
+    os.kill(int(run.run_process.process.partition(":")[0]), signal.SIGKILL)
     code, printed, said = attached.end()
     assert (code, printed) == (3, "")
     assert "was killed" in said

@@ -166,7 +166,7 @@ def test_a_run_that_is_alive_is_neither_sealed_nor_resumed_nor_cleaned(held):
     for verb in ("seal", "resume"):
         done = phasehub(verb, held.staging.path)
         assert done.returncode == 3
-        assert "carried on by another process" in done.stderr
+        assert "executed by another process" in done.stderr
     assert phasehub("clean", "--yes", "--out", held.artifacts).stdout == ""
     held.let_go("two")
     assert held.end() == 1

@@ -7,8 +7,8 @@ import pytest
 
 from models.__main__ import main
 from models.job import Events
+from models.training.collapse_monitor import CollapseSample
 from models.training.history import Epoch, changes
-from models.training.watch import Glance
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_every_event_but_steps_is_a_line_with_its_time(tmp_path, capfd):
 def epoch(loss, rel_std):
     return Epoch(
         train_loss=loss, val_loss=loss, learning_rates=(1e-3,), steps=1,
-        glance=Glance(recon_amp_rel_std=rel_std, decoder={}),
+        sample=CollapseSample(recon_amp_rel_std=rel_std, decoder={}),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from runner.hub import layout
 from runner.hub.journal import under_way
 from runner.jobs.events import NAME, EventReader
 from runner.jobs.job_progress import JobProgress
-from runner.phase.carrier import read_carrier
+from runner.phase.run_process import read_run_process
 from runner.phase.unfinished import RUN, WORK, Unfinished, read_begun
 from runner.plan.model import parse_plan
 
@@ -54,9 +54,9 @@ class Live:
         name = f"{staging.final.parent.name}/{staging.final.name}"
         try:
             begun = read_begun(staging)
-            carrier = _carrier(staging)
+            run_process = _run_process(staging)
             ended = sum(1 for _ in (staging.state / "arms").glob("*.json"))
-            alive = carrier is not None
+            alive = run_process is not None
             run = Unfinished(staging=staging, begun=begun, alive=alive, ended=ended)
             facts = RunStatus(staging=staging, run=run).table()
         except RunnerError as error:
@@ -101,13 +101,13 @@ class Live:
         }
 
 
-def _carrier(staging: layout.Staging) -> object | None:
-    """The process that carries a run on; ``None`` where none does, or none of this machine."""
+def _run_process(staging: layout.Staging) -> object | None:
+    """The process that executes a run; ``None`` where none does, or none of this machine."""
     try:
-        carrier = read_carrier(staging)
+        run_process = read_run_process(staging)
     except EngineError:
         return None
-    return carrier if carrier is not None and carrier.runs else None
+    return run_process if run_process is not None and run_process.runs else None
 
 
 def _steps(staging: layout.Staging) -> dict[str, int | None]:

@@ -46,12 +46,12 @@ function run(one) {
     section.append(element("p", one.problem, "bad"));
     return section;
   }
-  const told = element("p", `${one.ended} of ${one.arms} arms ended, ${one.running} under way`);
-  if (one.failed) told.append(", ", element("span", `${one.failed} failed`, "bad"));
-  if (!one.alive) told.append("; ", element("span", "nothing carries it on: phasehub resume", "bad"));
+  const line = element("p", `${one.ended} of ${one.arms} arms ended, ${one.running} under way`);
+  if (one.failed) line.append(", ", element("span", `${one.failed} failed`, "bad"));
+  if (!one.alive) line.append("; ", element("span", "nothing carries it on: phasehub resume", "bad"));
   const list = element("ul");
   list.append(...one.under_way.map(arm));
-  section.append(told, list);
+  section.append(line, list);
   return section;
 }
 

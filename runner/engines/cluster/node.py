@@ -19,7 +19,7 @@ START = (
     f"import sys; sys.path.insert(0, {str(SOURCES)!r}); "
     "from runner.engines.cluster.node import main; main()"
 )
-"""What its interpreter is told, which is isolated and has no path of ours."""
+"""The code passed to its interpreter, which is isolated and has no path of ours."""
 BEGUN = "begun"
 """The folder that tells that a job has begun, made by whoever comes first."""
 GPUS = "CUDA_VISIBLE_DEVICES"

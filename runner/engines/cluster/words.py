@@ -62,9 +62,9 @@ def is_from_outside(ending: Ending) -> bool:
 
 def ended_without_result(handle: Handle, entry: Entry | None) -> Outcome:
     """The outcome of a job of which no result will come."""
-    status, ended_by, told = _cause(entry)
+    status, ended_by, text = _cause(entry)
     number = f" {entry.number}" if entry is not None and entry.number else ""
-    message = f"its job{number} {told}"
+    message = f"its job{number} {text}"
     if ended_by == "supervisor" and (said := last_line_of(handle)):
         message += f"; the log ends with: {said}"
     if status == "interrupted":
@@ -87,8 +87,8 @@ def _cause(entry: Entry | None) -> tuple[Status, EndedBy | None, str]:
             "folder",
             "is COMPLETED, and no result has come over the shared folder",
         )
-    told = f"is {entry.state} and has left no result: its supervisor was killed or did not start"
-    return "interrupted", "supervisor", told
+    text = f"is {entry.state} and has left no result: its supervisor was killed or did not start"
+    return "interrupted", "supervisor", text
 
 
 def last_line_of(handle: Handle) -> str:

@@ -94,8 +94,8 @@ def _install(interpreter: Path, folder: Path, pins: Sequence[Pin], wheels: Path)
 def _run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
-        told = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
-        raise EngineError(f"`{' '.join(command)}` failed:\n{told}")
+        output = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
+        raise EngineError(f"`{' '.join(command)}` failed:\n{output}")
 
 
 def describe_python(
@@ -117,9 +117,9 @@ def describe_python(
             command, capture_output=True, text=True, check=True, env=dict(environment or {})
         )
     except (OSError, subprocess.CalledProcessError) as error:
-        told = getattr(error, "stderr", None) or error
+        reason = getattr(error, "stderr", None) or error
         raise EngineError(
-            f"{python} does not run as a Python interpreter ({str(told).strip()[-300:]}); "
+            f"{python} does not run as a Python interpreter ({str(reason).strip()[-300:]}); "
             "give --python the path of one"
         ) from None
     found: dict[str, Any] = json.loads(done.stdout)
@@ -134,13 +134,13 @@ def differences(python: Path, lock: Path, installed: Mapping[str, Any] | None = 
     caller has it.
     """
     found = describe_python(python) if installed is None else installed
-    told = []
+    sentences = []
     if ".".join(found["python"].split(".")[:2]) != PYTHON:
-        told.append(f"Python: locked {PYTHON}, installed {found['python']}")
+        sentences.append(f"Python: locked {PYTHON}, installed {found['python']}")
     for pin in read_lock(lock):
         version = found["packages"].get(packages.normalised(pin.name))
         if version is None:
-            told.append(f"{pin.name}: locked {pin.version}, not installed")
+            sentences.append(f"{pin.name}: locked {pin.version}, not installed")
         elif version != pin.version:
-            told.append(f"{pin.name}: locked {pin.version}, installed {version}")
-    return told
+            sentences.append(f"{pin.name}: locked {pin.version}, installed {version}")
+    return sentences

@@ -2,7 +2,7 @@
 
 `--isolated` keeps out the user's file and all `PIP_*` variables, which could switch to building
 from source; of the machine's own file what a command line says has the last word. Where packages
-are found is carried over in a configuration file, the only one that an isolated pip still reads
+are found is handed over in a configuration file, the only one that an isolated pip still reads
 (`PIP_CONFIG_FILE`). It is for its owner alone and is named by its path: addresses of indexes may
 hold passwords, which must stand neither in a command line nor in a message.
 """

@@ -104,8 +104,8 @@ def _problem(folder: Path, pins: list[Pin]) -> str | None:
     absent = [str(pin) for pin in pins if not pin.sha256 & digests.keys()]
     locked = frozenset[str]().union(*(pin.sha256 for pin in pins))
     strange = [name for digest, name in digests.items() if digest not in locked]
-    told = _listed("no wheel for", absent) + _listed("not in the lock:", strange)
-    return "; ".join(told) or None
+    problems = _listed("no wheel for", absent) + _listed("not in the lock:", strange)
+    return "; ".join(problems) or None
 
 
 def _listed(label: str, names: list[str]) -> list[str]:

@@ -65,10 +65,10 @@ def refuse_odd(name: str, config: Mapping[str, Any] | None) -> None:
 
     ``config`` is what the daemon or the image's own description says of it. Raises ``EngineError``.
     """
-    for key, told in (("OnBuild", "instructions for builds (ONBUILD)"), ("Volumes", "volumes")):
+    for key, text in (("OnBuild", "instructions for builds (ONBUILD)"), ("Volumes", "volumes")):
         if (config or {}).get(key):
             raise EngineError(
-                f"{name} declares {told}, which phasehub does not run; use an image without"
+                f"{name} declares {text}, which phasehub does not run; use an image without"
             )
 
 

@@ -129,10 +129,10 @@ def _bootstrap(layer: Path) -> None:
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(MADE_AT)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
-        told = "\n".join(f"  {line}" for line in done.stderr.splitlines()[-8:])
+        output = "\n".join(f"  {line}" for line in done.stderr.splitlines()[-8:])
         raise EngineError(
-            f"mmdebstrap failed:\n{told}\nIt needs a Debian mirror, and root or unprivileged user "
-            "namespaces"
+            f"mmdebstrap failed:\n{output}\nIt needs a Debian mirror, and root or unprivileged "
+            "user namespaces"
         )
 
 

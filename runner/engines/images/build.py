@@ -251,13 +251,13 @@ def _installed(client: DockerClient, environment: str, shelf: Path) -> dict[str,
         found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
         return found
     script = Path(packages.__file__).read_text("utf-8")
-    code, told = _output_of(client, environment, ["python", "-I", "-c", script, "--fingerprint"])
+    code, output = _output_of(client, environment, ["python", "-I", "-c", script, "--fingerprint"])
     if code != 0:
         raise EngineError(
-            f"{environment} cannot say what is installed in it:\n{told[-500:]}\nRemove it with "
+            f"{environment} cannot say what is installed in it:\n{output[-500:]}\nRemove it with "
             f"`docker rmi {environment}`; the next run builds it again"
         )
-    found = json.loads(told)
+    found = json.loads(output)
     kept.write_bytes(pretty_json(found))
     return found
 

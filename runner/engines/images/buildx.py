@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 BUILDX = ("docker", "buildx")
 CHOICE = "DOCKER_BUILDKIT"
-"""The variable by which Docker's command is told which builder to take: 1 is BuildKit, 0 is not."""
+"""The variable that says which builder Docker's command takes: 1 is BuildKit, 0 is not."""
 STEP = re.compile(r"#\d+ (?P<step>\[.*\d+/\d+\] (?P<verb>[A-Z]+) .*)")
 """What it says of a step that begins: `#5 [2/2] RUN …`, `#9 [cpu 2/4] COPY …`."""
 PINNED = "phasehub-pinned"
 """Repository of names for images that are known by their ids, which BuildKit takes for names."""
 ANSWER_S = 60.0
 """The longest wait for the command to say its version, s."""
-TOLD = 15
+NUM_SHOWN = 15
 """Lines of a failed step that are shown."""
 
 
@@ -76,26 +76,26 @@ def build(
             errors="replace",
         ) as build:
             assert build.stderr is not None
-            step, told = _follow(build.stderr, say)
+            step, last_lines = _follow(build.stderr, say)
     if build.returncode != 0:
-        output = "\n".join(f"  {line}" for line in told)
+        output = "\n".join(f"  {line}" for line in last_lines)
         raise EngineError(f"{reference} cannot be built: {step} failed\n{output}")
 
 
 def _follow(lines: Iterator[str], say: Say) -> tuple[str, list[str]]:
     """Tell of the steps of a build; the last one, and what was said since it began."""
-    step, told = "before the first step", deque[str](maxlen=TOLD)
+    step, last_lines = "before the first step", deque[str](maxlen=NUM_SHOWN)
     begun = set[str]()
     for line in lines:
         if named := STEP.match(line):
             step = named["step"].strip()
-            told.clear()
+            last_lines.clear()
             if named["verb"] in ("COPY", "RUN") and step not in begun:
                 say(f"  {step[:100]}")
             begun.add(step)  # it is named again after lines of another
         elif line.strip():
-            told.append(line.rstrip())
-    return step, [*told]
+            last_lines.append(line.rstrip())
+    return step, [*last_lines]
 
 
 @contextmanager

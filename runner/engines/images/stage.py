@@ -155,13 +155,13 @@ def _follow(events: Iterator[dict[str, Any]], reference: str, say: Say) -> list[
     Raises ``EngineError`` with the step that failed.
     """
     step, image = "before the first step", ""
-    told: list[str] = []
+    lines: list[str] = []
     finished: list[str] = []
     for event in events:
         text = str(event.get("stream", ""))
-        told += [line for line in text.splitlines() if line.strip()]
+        lines += [line for line in text.splitlines() if line.strip()]
         if begun := STEP.match(text):
-            step, told = text.strip(), []
+            step, lines = text.strip(), []
             if begun["verb"] in ("COPY", "RUN"):
                 say(f"  {step[:100]}")
             if begun["verb"] == "FROM" and image:
@@ -169,7 +169,7 @@ def _follow(events: Iterator[dict[str, Any]], reference: str, say: Say) -> list[
         if layer := LAYER.match(text.rstrip()):
             image = layer[1]
         if "error" in event:
-            output = "\n".join(f"  {line}" for line in told[-15:])
+            output = "\n".join(f"  {line}" for line in lines[-15:])
             raise EngineError(
                 f"{reference} cannot be built: {step} failed: {event['error']}\n{output}\n"
                 "The base image must have Python 3.11 with pip and the venv module; "

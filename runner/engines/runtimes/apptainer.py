@@ -27,7 +27,7 @@ UNASKED = "bind-paths,cwd,hostfs"
 """What a site may have it show besides."""
 
 MARK = "PHASEHUB_SUPERVISOR"
-"""A variable by which a container is told whose it is. Apptainer's own processes keep it in their
+"""The variable that names a container's supervisor. Apptainer's own processes keep it in their
 environment, among all that they were asked for; the job's does not have it."""
 MARKED = re.compile(MARK.encode() + rb'"[:,]"(\d+:\d+)"')
 

@@ -20,7 +20,7 @@ MOST_ROWS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class TomlProblem:
     """What is wrong, and where."""
 
     line: int
@@ -58,7 +58,7 @@ Remedy = str | Callable[[_Failure, re.Match[str]], str | None]
 """A template over the pattern's groups, or what makes the text."""
 
 
-def remedy(text: str, line: int, column: int, message: str) -> Told:
+def remedy(text: str, line: int, column: int, message: str) -> TomlProblem:
     """What is wrong with ``text`` where the parser said ``message``; with what to do if known."""
     rows = text.split("\n")
     if (start := _UNCLOSED.get(message)) and (begun := _nearest(rows, start)):
@@ -72,8 +72,8 @@ def remedy(text: str, line: int, column: int, message: str) -> Told:
                 else answer(failure, match)
             )
             if problem:
-                return Told(line=line, column=column, problem=problem)
-    return Told(line=line, column=column, problem=message)
+                return TomlProblem(line=line, column=column, problem=problem)
+    return TomlProblem(line=line, column=column, problem=message)
 
 
 def _nearest(rows: list[str], pattern: str) -> int | None:

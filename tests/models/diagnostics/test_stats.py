@@ -24,9 +24,9 @@ from models.evaluation.metrics import score
 from models.evaluation.reconstruct import Reconstruction, reconstruct
 from models.nets.registry import build
 from models.seeding import numpy_generator
+from models.training.collapse_monitor import CollapseSample
 from models.training.gradient_norms import GradientNorm
 from models.training.history import Epoch
-from models.training.watch import Glance
 from models.training.weights import state_of
 
 
@@ -58,7 +58,7 @@ def epoch(val_loss, rel_std=0.2):
         train_loss=1.0,
         val_loss=val_loss,
         learning_rates=(1e-3,),
-        glance=Glance(recon_amp_rel_std=rel_std, decoder={}),
+        sample=CollapseSample(recon_amp_rel_std=rel_std, decoder={}),
         steps=5,
     )
 

@@ -13,10 +13,10 @@ from models.physics.diffraction import normalise_probe
 from models.physics.overlap import consistent
 from models.seeding import numpy_generator
 from models.training.batches import as_tensor, make_batches
+from models.training.collapse_monitor import CollapseMonitor
 from models.training.gradient_norms import GradientNorms
 from models.training.inference import infer
 from models.training.module import PatchFit
-from models.training.watch import Watch
 
 GROUPED = {"dataset": {"gridsize": 2}, "train": {"physics_gain": 1.0, "validation": "test"}}
 
@@ -110,7 +110,7 @@ def test_the_watch_looks_at_what_the_patches_agree_on(planned, data):
     net = Oracle((2 + noise - consistent(noise, offsets)).numpy())
     net.decoder_activations = dict
     measured = as_tensor(data.train)[:8]
-    assert Watch(net, measured, 8, offsets).glance().recon_amp_rel_std < 1e-6
+    assert CollapseMonitor(net, measured, 8, offsets).sample().recon_amp_rel_std < 1e-6
     assert np.abs(infer(net, measured, 8)).std() > 0.1
 
 

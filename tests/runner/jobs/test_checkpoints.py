@@ -17,7 +17,7 @@ from runner.jobs.checkpoints import (
     in_words,
     is_kept,
     keep_last,
-    require_told,
+    require_resumed_from,
     was_refused,
 )
 
@@ -199,11 +199,11 @@ def test_without_attempts_there_is_nothing(arm, tmp_path):
 
 
 def test_an_arm_has_to_say_that_it_went_on(arm):
-    require_told({"resumed_from_epoch": 4}, 4)
-    require_told({}, None)
+    require_resumed_from({"resumed_from_epoch": 4}, 4)
+    require_resumed_from({}, None)
     for told, done in (({}, 4), ({"resumed_from_epoch": 3}, 4), ({"resumed_from_epoch": 4}, None)):
         with pytest.raises(ValueError, match="resumed_from_epoch"):
-            require_told(told, done)
+            require_resumed_from(told, done)
 
 
 def test_a_checkpoint_is_refused_by_a_job_that_had_one_and_will_not_begin(arm):

@@ -28,7 +28,7 @@ from runner.phase.lock_mismatches import dataset_digests, dataset_mismatches
 from runner.plan.make import make_plan
 from runner.plan.model import Plan, digest, job_document, parse_plan
 from runner.plan.preflight import Machine, preflight
-from runner.report.comparability import cautions
+from runner.report.comparability import comparability_notes
 from runner.report.pages import facts
 from runner.report.plan_text import render_plan
 from runner.verify import verdict
@@ -279,9 +279,11 @@ def test_a_dataset_that_failed_is_a_failure_of_the_run(two):
 
 def test_other_data_in_a_compared_hub_are_counted(record, two):
     names = [("here", two), ("there", record)]
-    (told,) = (line for line in cautions(names, (), {}) if "other data" in line)
+    (told,) = (line for line in comparability_notes(names, (), {}) if "other data" in line)
     assert "2 datasets here, 1 there, 1 of them the same" in told
-    assert not any("other data" in line for line in cautions([("a", two), ("b", two)], (), {}))
+    assert not any(
+        "other data" in line for line in comparability_notes([("a", two), ("b", two)], (), {})
+    )
 
 
 class Entry:

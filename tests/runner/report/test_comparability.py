@@ -3,14 +3,14 @@
 import pytest
 
 from runner.hub.records.provenance import ComparedHub
-from runner.report.comparability import cautions
+from runner.report.comparability import comparability_notes
 
 SCORES = {"amp SSIM": "amp_ssim", "phase SSIM": "phase_ssim"}
 
 
 def told(own, *others, facts=()):
     hubs = [(own.phase, own), *((other.phase, other) for other in others)]
-    return list(cautions(hubs, facts, SCORES))
+    return list(comparability_notes(hubs, facts, SCORES))
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_dropped_knob_of_another_hub_is_told_with_its_values(record, other):
 
 def test_where_no_hub_is_the_page_s_own_the_first_one_is_told_of_as_well(record, other):
     hubs = [(one.phase, one) for one in (record, other)]
-    dropped, identical = cautions(hubs, (), SCORES, own=False)
+    dropped, identical = comparability_notes(hubs, (), SCORES, own=False)
     assert dropped.startswith("phase8 · stable_dropped did not run as planned")
     assert identical == (
         "phase8 · stable_sgd and phase8 · stable_sgd_clip are one and the same: their final "

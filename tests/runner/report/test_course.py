@@ -136,7 +136,7 @@ def test_a_run_that_was_gone_on_with_shows_the_time_that_nothing_carried_it(reco
         ("arm", 410, 500, 360, 2, "succeeded", "CPU place 1"),
     ]
     text = render("report.html", make_view(record), hub_folder)
-    assert "<title>no process carried the run on</title>" in text
+    assert "<title>no process ran the phase</title>" in text
 
 
 def test_a_job_that_was_taken_over_goes_on_and_a_clock_that_was_set_back_ends_nothing_early(

@@ -597,7 +597,9 @@ def test_question_answer_picture_and_table_stand_in_this_order(record, hub_folde
 
 
 def test_of_many_cautions_the_first_are_open_and_the_others_folded(record, hub_folder):
-    view = dataclasses.replace(make_view(record), cautions=tuple(f"reason {n}" for n in range(9)))
+    view = dataclasses.replace(
+        make_view(record), comparability_notes=tuple(f"reason {n}" for n in range(9))
+    )
     text = render("report.html", view, hub_folder)
     before, _, folded = text.partition("6 more reasons why arms are not alike</summary>")
     assert [f"reason {n}" in before for n in range(9)] == [True] * 3 + [False] * 6

@@ -13,7 +13,7 @@ from runner.manifest.findings import (
     RateExpectation,
     RuleExpectation,
 )
-from runner.study.evidence import JudgedFinding, Judgement, judge, told
+from runner.study.evidence import JudgedFinding, Judgement, expectation_words, judge
 from runner.study.store import KeptHub
 
 
@@ -137,7 +137,7 @@ def test_what_rests_on_labels_says_so(hub):
     found = statistics(
         [group("stable_sgd", collapsed=1, interval=(0.57, 1.0)), group("stable_adamw")]
     )
-    told = judge(finding(rate()), [hub(found)]).told
+    told = judge(finding(rate()), [hub(found)]).full_status
     assert told == "supported, exploratory, on arms that were read back"
 
 
@@ -196,8 +196,8 @@ def test_groups_that_differ_in_several_knobs_say_so(hub):
     rows = [compared(0, 1, knobs=("train.a", "train.b"), words="no evidence")]
     found = statistics([group("stable_sgd"), group("stable_adamw")], rows)
     assert judged(comparison(), hub(found))[1] == (
-        "no evidence; the groups differ in train.a and train.b, and no difference can be laid to "
-        "one"
+        "no evidence; the groups differ in train.a and train.b, and no difference can be "
+        "attributed to one"
     )
 
 
@@ -329,14 +329,14 @@ def test_the_order_of_expectations_does_not_matter():
 
 
 def test_expectations_are_told_in_words():
-    assert told(rate()) == "more than 50% of runs with optimizer sgd collapse"
-    assert told(comparison()) == (
+    assert expectation_words(rate()) == "more than 50% of runs with optimizer sgd collapse"
+    assert expectation_words(comparison()) == (
         "rate of collapse with optimizer sgd lower than with optimizer adamw"
     )
     two = {"model.decoder_norm": "none", "train.learning_rate": 2e-2}
-    assert told(comparison(measure="amp_ssim", arms=two, expect="higher")) == (
+    assert expectation_words(comparison(measure="amp_ssim", arms=two, expect="higher")) == (
         "amp_ssim with decoder_norm none and learning_rate 0.02 higher than with optimizer adamw"
     )
-    assert told(rule("not has_nan", among="collapsed")) == (
+    assert expectation_words(rule("not has_nan", among="collapsed")) == (
         "not has_nan for every arm that collapsed"
     )

@@ -9,8 +9,14 @@ from torch import nn
 from models.diagnostics.history_table import history_table
 from models.nets.generator import Generator
 from models.training.batches import as_tensor
+from models.training.collapse_monitor import (
+    CollapseMonitor,
+    CollapseSample,
+    Signs,
+    counting_signs,
+    flat_since,
+)
 from models.training.inference import spread
-from models.training.watch import Glance, Signs, Watch, counting_signs, flat_since
 
 
 @pytest.mark.parametrize(
@@ -44,9 +50,9 @@ def test_the_watch_sees_the_middle_of_the_patches_and_tells_flat_from_structured
             return {}
 
     patches = torch.rand(40, 1, 16, 16)
-    assert Watch(Net(5.0, 0.0), patches, 8).glance().recon_amp_rel_std == 0.0
-    assert Watch(Net(1.0, 0.5), patches, 8).glance().recon_amp_rel_std > 0.1
-    assert math.isnan(Watch(Net(1.0, math.nan), patches, 8).glance().recon_amp_rel_std)
+    assert CollapseMonitor(Net(5.0, 0.0), patches, 8).sample().recon_amp_rel_std == 0.0
+    assert CollapseMonitor(Net(1.0, 0.5), patches, 8).sample().recon_amp_rel_std > 0.1
+    assert math.isnan(CollapseMonitor(Net(1.0, math.nan), patches, 8).sample().recon_amp_rel_std)
 
 
 def test_signs_are_counted_over_all_batches():
@@ -65,11 +71,11 @@ def test_a_value_that_is_not_finite_leaves_no_share():
 
 def test_the_decoders_share_counts_every_value_once():
     """A layer of 100 values weighs more than one of 2."""
-    glance = Glance(
+    sample = CollapseSample(
         recon_amp_rel_std=1.0,
         decoder={"deep": Signs(not_positive=2, total=2), "last": Signs(not_positive=0, total=100)},
     )
-    assert glance.decoder_share_not_positive == 2 / 102
+    assert sample.decoder_share_not_positive == 2 / 102
 
 
 def test_what_is_counted_goes_into_the_activation_and_the_hooks_are_gone_afterwards():

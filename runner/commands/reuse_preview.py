@@ -32,14 +32,14 @@ class Answered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foreseen:
+class ReusePreview:
     """Whether an arm would be taken from a hub, as far as a plan tells."""
 
     arm: str
     answers: tuple[Answered, ...]
     """Of each hub that was asked, up to the one that has it."""
     in_full: bool
-    """Whether the components are to be told."""
+    """Whether the components are to be listed."""
 
     @property
     def source(self) -> str | None:
@@ -68,7 +68,7 @@ class Foreseen:
             yield from (f"    {line}" for line in one.components)
 
 
-def foresee(
+def preview_reuse(
     plan: Plan,
     *,
     engine: str,
@@ -76,7 +76,7 @@ def foresee(
     why: Sequence[str],
     signers: Path | None,
     project: Path | None = None,
-) -> list[Foreseen]:
+) -> list[ReusePreview]:
     """What becomes of each arm of a plan. Raises ``RunnerError`` for no such hub or arm."""
     names = [job.name for job in plan.arms]
     for name in why:
@@ -90,7 +90,7 @@ def foresee(
     return [_of_arm(job, sources, record, models) for job in plan.arms]
 
 
-def _of_arm(job: Job, sources: ArmSources, engine: EngineRecord, models: str) -> Foreseen:
+def _of_arm(job: Job, sources: ArmSources, engine: EngineRecord, models: str) -> ReusePreview:
     ours = of_plan(job, models_sha256=models, engine=engine, machine=sources.machine)
     answers = []
     for source in sources.hubs:
@@ -98,7 +98,7 @@ def _of_arm(job: Job, sources: ArmSources, engine: EngineRecord, models: str) ->
         answers.append(Answered(hub=_name(source), reason=reason, components=tuple(lines)))
         if not reason:
             break
-    return Foreseen(arm=job.name, answers=tuple(answers), in_full=job.name in sources.why)
+    return ReusePreview(arm=job.name, answers=tuple(answers), in_full=job.name in sources.why)
 
 
 def _name(source: ArmSource) -> str:

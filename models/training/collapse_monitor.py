@@ -1,4 +1,4 @@
-"""Looks at what the network makes of a few patches after every epoch: a cheap watch for collapse.
+"""Cheap monitor for collapse: what the network makes of a few patches after every epoch.
 
 Shapes: n patches, C channels, H = W = N pixels.
 """
@@ -42,7 +42,7 @@ class Signs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Glance:
+class CollapseSample:
     """What the watched patches showed once."""
 
     recon_amp_rel_std: float
@@ -61,8 +61,8 @@ class Glance:
         ).share
 
 
-class Watch:
-    """Takes a glance at a few fixed patches.
+class CollapseMonitor:
+    """Takes a sample of a few fixed patches.
 
     The patches are spread evenly over the validation patches. Of the amplitude of each the central
     half of the rows and columns counts, which holds the probe's disk of radius N/4; of the
@@ -75,14 +75,14 @@ class Watch:
         self._patches_nCHW = spread(validation_nCHW, NUM_WATCHED)
         self._net, self._batch_size, self._offsets = net, batch_size, offsets
 
-    def glance(self) -> Glance:
+    def sample(self) -> CollapseSample:
         """What the patches show with the weights of now."""
         with counting_signs(self._net.decoder_activations()) as decoder:
             patches = infer(self._net, self._patches_nCHW, self._batch_size, self._offsets)
         amplitude = np.abs(patches)
         quarter = amplitude.shape[-1] // 4
         central = amplitude[..., quarter:-quarter, quarter:-quarter]
-        return Glance(recon_amp_rel_std=relative_std(central), decoder=decoder)
+        return CollapseSample(recon_amp_rel_std=relative_std(central), decoder=decoder)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which process carries a run on, so that another can follow it and ask it to stop."""
+"""Which process executes a run, so that another can follow it and ask it to stop."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from runner.engines import processes
 from runner.hub.layout import Staging
 from runner.hub.records.base import Record
 
-CARRIER = "carrier.json"
+RUN_PROCESS = "carrier.json"
 CONSOLE = "console.log"
 """What a run that was detached has said, in the folder of its state."""
 
 
-class Carrier(Record):
-    """The process that carries a run on, for as long as it holds the run's lock."""
+class RunProcess(Record):
+    """The process that executes a run, for as long as it holds the run's lock."""
 
     version: Literal[1] = 1
     process: str
@@ -57,23 +57,23 @@ class Carrier(Record):
 
 
 def announce(staging: Staging) -> None:
-    """Put on disk that this process carries the run on; its console is in the run's folder now."""
-    carrier = Carrier(
+    """Put on disk that this process executes the run; its console is in the run's folder now."""
+    run_process = RunProcess(
         process=processes.identity(os.getpid()), host=os.uname().nodename, detached=is_detached()
     )
-    write_durably(staging.state / CARRIER, pretty_json(carrier.model_dump(mode="json")))
+    write_durably(staging.state / RUN_PROCESS, pretty_json(run_process.model_dump(mode="json")))
     settle(staging.state / CONSOLE, str(staging.path))
 
 
-def read_carrier(staging: Staging) -> Carrier | None:
+def read_run_process(staging: Staging) -> RunProcess | None:
     """The process that took the run up last; ``None`` where none has said so.
 
     Raises ``EngineError`` for one on another machine.
     """
     try:
-        carrier = typed(Carrier, read_table(staging.state, CARRIER), CARRIER)
+        run_process = typed(RunProcess, read_table(staging.state, RUN_PROCESS), RUN_PROCESS)
     except ValueError:  # of a version before, or a run that begins just now
         return None
-    if carrier.host != os.uname().nodename:
-        raise EngineError(f"{staging.path} is carried on on {carrier.host}; ask there")
-    return carrier
+    if run_process.host != os.uname().nodename:
+        raise EngineError(f"{staging.path} is running on {run_process.host}; ask there")
+    return run_process
