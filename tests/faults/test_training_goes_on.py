@@ -117,11 +117,11 @@ def test_an_arm_that_left_no_checkpoint_is_named_and_one_that_never_began_is_not
         end_all(begun)
         resumed = Begun.resumed(begun)
         assert resumed.wait_for(lambda run: "one: it" in run.said.read_text() and run.supervisors())
-        interrupt(resumed)
-        assert resumed.end() == 130
         said = resumed.said.read_text()
         assert "one: it has left no checkpoint, and begins at its beginning" in said
         assert "two: it has left" not in said
+        interrupt(resumed)
+        assert resumed.end() == 130
     finally:
         begun.end_all()
 
