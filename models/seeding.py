@@ -59,6 +59,7 @@ def make_deterministic(threads: int) -> None:
     """
     import torch
 
+    # See https://docs.pytorch.org/docs/stable/notes/randomness.html
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if reach() == "portable":
         from models.rounding import use_exact_square_roots

@@ -85,6 +85,7 @@ def style() -> Iterator[None]:
     ours: Any = {
         "font.size": LETTERS_PT,
         "svg.fonttype": "none",
+        # Else the names are drawn at random: https://github.com/matplotlib/matplotlib/issues/23693
         "svg.hashsalt": "phasehub",
         "pdf.fonttype": 3,
         "text.parse_math": False,

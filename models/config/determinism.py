@@ -15,7 +15,10 @@ Determinism = Literal["portable", "native"]
 
 PORTABLE: Mapping[str, str] = {
     "ATEN_CPU_CAPABILITY": "avx2",
+    # https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
     "ONEDNN_MAX_CPU_ISA": "AVX2",
+    # AVX2 would be the automatic choice again on processors that are not Intel's:
+    # https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/2025-1/get-started-with-conditional-num-reproducibility.html
     "MKL_CBWR": "COMPATIBLE",
     "OPENBLAS_CORETYPE": "Haswell",
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",

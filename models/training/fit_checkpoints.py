@@ -100,6 +100,8 @@ class Writer:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+        # The file's own fsync does not cover its name, which is the folder's:
+        # https://man7.org/linux/man-pages/man2/fsync.2.html
         _sync(path.parent)
         return _described(path, digesting.sha256)
 

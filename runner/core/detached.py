@@ -59,6 +59,8 @@ def detach() -> Parting | None:
         os.close(waiting)
         return _part(child, heard, said)
     os.close(heard)
+    # A terminal that closes sends SIGHUP to its session: be in another one.
+    # https://man7.org/linux/man-pages/man2/setsid.2.html
     os.setsid()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number, target in enumerate((nowhere, nowhere, said)):

@@ -69,6 +69,8 @@ def write_durably(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+    # The file's own fsync does not cover its name, which is the folder's:
+    # https://man7.org/linux/man-pages/man2/fsync.2.html
     _sync(path.parent)
 
 

@@ -158,6 +158,7 @@ def _open(path: Path) -> int:
     flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         # Not with O_CREAT: Linux refuses that for another's file in a sticky folder.
+        # https://docs.kernel.org/admin-guide/sysctl/fs.html#protected-regular
         return os.open(path, os.O_RDONLY | flags)
     except FileNotFoundError:
         pass

@@ -74,6 +74,8 @@ def _regular(name: str, place: Path | str, folder: int | None) -> BinaryIO:
         raise ValueError(f"{name} is a symbolic link, and must be a file")
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"{name} is not a regular file")
+    # A pipe that has taken the file's place since would wait for a writer, perhaps for ever:
+    # https://man7.org/linux/man-pages/man7/fifo.7.html
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     file = os.fdopen(os.open(place, flags, dir_fd=folder), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # it was exchanged just now

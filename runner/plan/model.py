@@ -39,6 +39,7 @@ Device = Literal["cpu", "cuda"]
 
 
 FIXED: Mapping[str, str] = {
+    # cuBLAS repeats its bits only so: https://docs.nvidia.com/cuda/cublas/#results-reproducibility
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
