@@ -126,7 +126,7 @@ def _bootstrap(layer: Path) -> None:
         '--customize-hook=rm -f "$1"/etc/machine-id "$1"/etc/resolv.conf "$1"/etc/hostname',
     ]
     command += ["bookworm", str(layer)]
-    # https://reproducible-builds.org/specs/source-date-epoch/: no file is newer than that.
+    # No file is newer than that: https://reproducible-builds.org/docs/timestamps/
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(MADE_AT)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
