@@ -187,10 +187,9 @@ def take_up(run: Run, engine: Engine) -> None:
         run.note(f"{name} is run again: {file} is not as it was when the arm ended")
     run.adopted = adoptable(run, engine)
     engine.remove_leftovers(run.run_id, [handle.id for handle in run.adopted.values()])
-    begun = handles(run.staging)
     for job in run.plan.arms:
         if job.name not in run.arms and job.name not in run.adopted:
-            keep_checkpoint(run, job, begun=job.name in begun)
+            keep_checkpoint(run, job, begun=job.name in run.started_before)
     keep_attempts(run)
     for name, record in list(run.datasets.items()):
         if record.status not in MEASURED:

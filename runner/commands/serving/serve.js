@@ -48,7 +48,7 @@ function run(one) {
   }
   const line = element("p", `${one.ended} of ${one.arms} arms ended, ${one.running} under way`);
   if (one.failed) line.append(", ", element("span", `${one.failed} failed`, "bad"));
-  if (!one.alive) line.append("; ", element("span", "nothing carries it on: phasehub resume", "bad"));
+  if (!one.alive) line.append("; ", element("span", "no process executes it: phasehub resume", "bad"));
   const list = element("ul");
   list.append(...one.under_way.map(arm));
   section.append(line, list);

@@ -222,21 +222,14 @@ class PodmanCommand(DockerCommand):
     program = "podman"
     at_once = ("--time=0",)
     memory_is_told = False  # through a file that is not always where podman looks
-
-    @property
-    def kernel_bounds_memory(self) -> bool:  # type: ignore[override]
-        """Whether the container is sure to have a cgroup with its limit: without root none is."""
-        return os.getuid() == 0
+    # No daemon is between the container and us.
+    kernel_bounds_memory = Container.kernel_bounds_memory
+    rootless = Container.rootless
 
     def refuse(self) -> None:
         """Raise ``RefusedError`` where podman cannot do what a job needs."""
         if self.num_gpus:
             raise RefusedError("podman gives a container no GPU; use the docker runtime")
-
-    @property
-    def rootless(self) -> bool:
-        """Whether uid 0 of the container is the user that we are."""
-        return os.getuid() != 0
 
     def limits(self) -> Iterator[str]:
         """What cgroups hold the container to: nothing that is sure without root."""

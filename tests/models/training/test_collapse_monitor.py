@@ -34,7 +34,7 @@ def test_flatness_counts_from_where_it_lasts_to_the_end(values, since):
     assert flat_since(values) == since
 
 
-def test_the_watch_sees_the_middle_of_the_patches_and_tells_flat_from_structured():
+def test_the_monitor_sees_the_middle_of_the_patches_and_tells_flat_from_structured():
     class Net(Generator):
         def __init__(self, rim, middle):
             super().__init__()

@@ -103,7 +103,7 @@ def test_a_module_without_offsets_refuses_samples_of_four(planned, data):
         module.training_step(as_tensor(data.train)[:8], 0)
 
 
-def test_the_watch_looks_at_what_the_patches_agree_on(planned, data):
+def test_the_monitor_looks_at_what_the_patches_agree_on(planned, data):
     """Patches that only contradict each other show a flat object."""
     noise = torch.randn(8, 4, 16, 16, dtype=torch.complex64, generator=torch.manual_seed(1))
     offsets = data.train.offsets

@@ -121,7 +121,7 @@ def test_the_drawing_has_boxes_where_the_times_are(record, hub_folder):
     assert at["1 h"] == pytest.approx(LEFT + WIDTH * 3600 / 4200, abs=0.1)
 
 
-def test_a_run_that_was_gone_on_with_shows_the_time_that_nothing_carried_it(record, hub_folder):
+def test_a_run_that_was_gone_on_with_shows_the_time_without_a_process(record, hub_folder):
     write(
         hub_folder,
         *job("stable_sgd", 10, 50),
